@@ -1,0 +1,131 @@
+using System.Globalization;
+using System.Numerics;
+
+namespace Bursar.Core.Money;
+
+/// <summary>
+/// An exact amount of money: a whole number of nano-currency·GPU-milliseconds per hour (price per hour × time, not yet
+/// divided). The division by 3,600,000 happens only where a number is shown, so that <c>a + b + c</c> is the same
+/// whatever the order and however an interval is split.
+/// </summary>
+public readonly record struct Amount(Int128 Units) : IComparable<Amount>
+{
+    /// <summary>Units in one nano of the currency: the milliseconds of an hour.</summary>
+    public const long UnitsPerNano = 3_600_000;
+
+    private static readonly Int128 UnitsPerMicro = (Int128)UnitsPerNano * 1_000;
+    private static readonly Int128 UnitsPerWhole = (Int128)UnitsPerNano * 1_000_000_000;
+
+    public static readonly Amount Zero = new(0);
+
+    public bool IsNegative => Units < 0;
+
+    public static Amount operator +(Amount left, Amount right) => new(left.Units + right.Units);
+
+    public static Amount operator -(Amount left, Amount right) => new(left.Units - right.Units);
+
+    public static Amount operator -(Amount value) => new(-value.Units);
+
+    public static bool operator <(Amount left, Amount right) => left.Units < right.Units;
+
+    public static bool operator >(Amount left, Amount right) => left.Units > right.Units;
+
+    public static bool operator <=(Amount left, Amount right) => left.Units <= right.Units;
+
+    public static bool operator >=(Amount left, Amount right) => left.Units >= right.Units;
+
+    public static Amount Max(Amount left, Amount right) => left >= right ? left : right;
+
+    public static Amount Min(Amount left, Amount right) => left <= right ? left : right;
+
+    public static Amount FromDecimal(decimal currency) =>
+        new((Int128)decimal.Round(currency * 1_000_000_000m, 0, MidpointRounding.ToEven) * UnitsPerNano);
+
+    /// <summary>Reads a plain decimal such as <c>500</c> or <c>2.295</c> (see <see cref="DecimalText"/>).</summary>
+    public static bool TryParse(string? text, out Amount amount)
+    {
+        amount = default;
+        if (!DecimalText.TryParse(text, out var value)) return false;
+        amount = FromDecimal(value);
+        return true;
+    }
+
+    /// <summary>This amount × percent ÷ 100, rounded toward zero to a whole unit (a 10⁻¹⁵ of a currency unit).</summary>
+    public Amount Percent(int percent) => new(Units * percent / 100);
+
+    /// <summary>This amount as percent of <paramref name="whole"/>, rounded down; of nothing, anything is all of it.</summary>
+    public long PercentOf(Amount whole) =>
+        whole.Units <= 0 ? (Units > 0 ? 100 : 0) : (long)Int128.Clamp(Units * 100 / whole.Units, long.MinValue, long.MaxValue);
+
+    /// <summary>
+    /// Splits this amount by weights so that the parts sum to it exactly: each gets its floor, and the units left over
+    /// go one each to the largest remainders (ties to the earlier part).
+    /// </summary>
+    public Amount[] Split(ReadOnlySpan<long> weights)
+    {
+        Int128 total = 0;
+        foreach (var weight in weights)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(weight);
+            total += weight;
+        }
+        if (total == 0) throw new ArgumentException("at least one weight must be positive", nameof(weights));
+
+        var parts = new Amount[weights.Length];
+        var remainders = new (BigInteger Remainder, int Index)[weights.Length];
+        Int128 given = 0;
+        for (var i = 0; i < weights.Length; i++)
+        {
+            // BigInteger: units × weight may leave 128 bits for a year of a large cluster with millisecond weights.
+            var product = (BigInteger)Units * weights[i];
+            var floor = BigInteger.DivRem(product, (BigInteger)total, out var remainder);
+            if (remainder.Sign < 0)
+            {
+                floor -= 1;
+                remainder += (BigInteger)total;
+            }
+            parts[i] = new((Int128)floor);
+            given += (Int128)floor;
+            remainders[i] = (remainder, i);
+        }
+        Array.Sort(remainders, (a, b) => a.Remainder != b.Remainder ? b.Remainder.CompareTo(a.Remainder) : a.Index.CompareTo(b.Index));
+        var left = (int)(Units - given);
+        for (var i = 0; i < left; i++) parts[remainders[i].Index] = new(parts[remainders[i].Index].Units + 1);
+        return parts;
+    }
+
+    public int CompareTo(Amount other) => Units.CompareTo(other.Units);
+
+    /// <summary>The amount in the currency with six places, rounded half-even: <c>2.295000</c>.</summary>
+    public override string ToString()
+    {
+        var micros = RoundHalfEven(Units, UnitsPerMicro);
+        var sign = micros < 0 ? "-" : "";
+        if (micros < 0) micros = -micros;
+        return string.Create(CultureInfo.InvariantCulture, $"{sign}{micros / 1_000_000}.{(long)(micros % 1_000_000):000000}");
+    }
+
+    /// <summary>For sentences: two places, or as many as show a small amount: <c>2.30</c>, <c>0.000072</c>.</summary>
+    public string ToShortString()
+    {
+        var cents = UnitsPerWhole / 100;
+        var magnitude = Units < 0 ? -Units : Units;
+        if (magnitude != 0 && magnitude < cents * 10) return ToString();
+        var rounded = RoundHalfEven(Units, cents);
+        var sign = rounded < 0 ? "-" : "";
+        if (rounded < 0) rounded = -rounded;
+        return string.Create(CultureInfo.InvariantCulture, $"{sign}{rounded / 100}.{(long)(rounded % 100):00}");
+    }
+
+    /// <summary>For metrics only, where the exposition format knows nothing but floats.</summary>
+    public double ToDouble() => (double)Units / (double)UnitsPerWhole;
+
+    private static Int128 RoundHalfEven(Int128 value, Int128 divisor)
+    {
+        var quotient = value / divisor;
+        var remainder = value % divisor;
+        var twice = (remainder < 0 ? -remainder : remainder) * 2;
+        if (twice > divisor || twice == divisor && Int128.IsOddInteger(quotient)) quotient += value < 0 ? -1 : 1;
+        return quotient;
+    }
+}

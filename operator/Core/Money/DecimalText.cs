@@ -1,0 +1,26 @@
+using System.Globalization;
+
+namespace Bursar.Core.Money;
+
+/// <summary>
+/// The one way an amount of money is written in a resource: digits with an optional fraction, as <c>500</c> or
+/// <c>2.295</c>. No sign, exponent, suffix or grouping: <c>500m</c> and <c>500M</c> differ by 10⁹ as Kubernetes
+/// quantities, so money is not one.
+/// </summary>
+public static class DecimalText
+{
+    /// <summary>The same rule as a schema pattern.</summary>
+    public const string Pattern = @"^[0-9]{1,12}(\.[0-9]{1,9})?$";
+
+    public static bool TryParse(string? text, out decimal value)
+    {
+        value = 0;
+        if (string.IsNullOrEmpty(text) || text.Length > 22) return false;
+        var dot = text.IndexOf('.');
+        var whole = dot < 0 ? text.Length : dot;
+        if (whole is 0 or > 12 || dot >= 0 && (dot == text.Length - 1 || text.Length - dot - 1 > 9)) return false;
+        for (var i = 0; i < text.Length; i++)
+            if (i != dot && !char.IsAsciiDigit(text[i])) return false;
+        return decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value);
+    }
+}

@@ -1,0 +1,148 @@
+using System.Text.Json.Serialization;
+
+namespace Bursar.Core.Usage;
+
+/// <summary>
+/// What an agent answers to <c>GET /v1/usage?after=&lt;epoch&gt;:&lt;seq&gt;</c>. Entries carry one sequence over all
+/// three lists; asking with <c>after=n</c> acknowledges n. A new <see cref="Epoch"/>, or <see cref="First"/> beyond
+/// after + 1, is a gap. Unknown fields are ignored by both sides (one minor of version skew).
+/// </summary>
+public sealed record UsageReport
+{
+    /// <summary>The Kubernetes node the agent runs on; a report is believed for pods bound to it only.</summary>
+    public string Node { get; init; } = "";
+
+    /// <summary>Names one life of the journal; a journal that was lost or restarted has another.</summary>
+    public string Epoch { get; init; } = "";
+
+    /// <summary>The sequence number of the oldest entry that is still kept.</summary>
+    public long First { get; init; }
+
+    /// <summary>The sequence number the next entry will have; acknowledge <c>Next - 1</c>.</summary>
+    public long Next { get; init; }
+
+    public DateTimeOffset Now { get; init; }
+
+    public IReadOnlyList<UsageInterval> Intervals { get; init; } = [];
+
+    public IReadOnlyList<ProgressSample> Progress { get; init; } = [];
+
+    public IReadOnlyList<TokenSample> Tokens { get; init; } = [];
+}
+
+/// <summary>What one pod's container did on one device between two moments.</summary>
+public sealed record UsageInterval
+{
+    public long Seq { get; init; }
+
+    /// <summary>Absent when the node could not tell (PodResources carries names only).</summary>
+    public string? PodUid { get; init; }
+
+    public string Namespace { get; init; } = "";
+
+    public string Pod { get; init; } = "";
+
+    public string Container { get; init; } = "";
+
+    /// <summary>The device's UUID, slice suffixes stripped.</summary>
+    public string Device { get; init; } = "";
+
+    /// <summary>The share of the device, as a fraction: <c>1/1</c>, <c>1/7</c>.</summary>
+    public string Share { get; init; } = "1/1";
+
+    public DateTimeOffset From { get; init; }
+
+    public DateTimeOffset To { get; init; }
+
+    /// <summary>Milliseconds of the interval in which the device worked for this pod.</summary>
+    public long BusyMs { get; init; }
+
+    public long? EnergyMj { get; init; }
+
+    /// <summary>Why the interval could not be attributed, when it could not.</summary>
+    public string? Reason { get; init; }
+}
+
+/// <summary>How far a pod's training has come: a counter that may go back when the pod restarts from a checkpoint.</summary>
+public sealed record ProgressSample
+{
+    public long Seq { get; init; }
+
+    public string PodUid { get; init; } = "";
+
+    public long Step { get; init; }
+
+    public long? Total { get; init; }
+
+    public DateTimeOffset At { get; init; }
+
+    /// <summary>When the last checkpoint was written, where the pod said so.</summary>
+    public DateTimeOffset? CheckpointAt { get; init; }
+}
+
+/// <summary>Cumulative tokens of one model in one pod. Counts only, never text.</summary>
+public sealed record TokenSample
+{
+    public long Seq { get; init; }
+
+    public string PodUid { get; init; } = "";
+
+    public string Model { get; init; } = "";
+
+    public long Prompt { get; init; }
+
+    public long? Cached { get; init; }
+
+    public long Generated { get; init; }
+
+    public DateTimeOffset At { get; init; }
+}
+
+/// <summary>What the operator sends with <c>PUT /v1/targets</c>: every pod the agent may know, a full replacement.</summary>
+public sealed record TargetList
+{
+    public string Revision { get; init; } = "";
+
+    public IReadOnlyList<TargetPod> Pods { get; init; } = [];
+}
+
+public sealed record TargetPod
+{
+    public string Uid { get; init; } = "";
+
+    public string Namespace { get; init; } = "";
+
+    public string Name { get; init; } = "";
+
+    public IReadOnlyList<string> Ips { get; init; } = [];
+
+    public IReadOnlyList<ScrapeTarget> Scrape { get; init; } = [];
+}
+
+/// <summary>One endpoint to read: <see cref="Kind"/> is <c>vllm</c> or <c>progress</c>.</summary>
+public sealed record ScrapeTarget
+{
+    public int Port { get; init; }
+
+    public string Path { get; init; } = "/metrics";
+
+    public string Kind { get; init; } = "";
+}
+
+/// <summary><c>POST /v1/progress</c>, from a pod on the agent's node.</summary>
+public sealed record ProgressPost
+{
+    public long? Step { get; init; }
+
+    public long? Total { get; init; }
+
+    public DateTimeOffset? CheckpointAt { get; init; }
+}
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(UsageReport))]
+[JsonSerializable(typeof(TargetList))]
+[JsonSerializable(typeof(ProgressPost))]
+public sealed partial class UsageJson : JsonSerializerContext;
