@@ -1,3 +1,4 @@
+using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 
@@ -321,7 +322,7 @@ public sealed partial class GpuLedger
 
     private static DateTimeOffset Moment(long at) => DateTimeOffset.FromUnixTimeMilliseconds(at);
 
-    private sealed class Sum(WorkloadClass workloadClass)
+    private sealed class Sum(WorkClass workClass)
     {
         private Int128 units;
         private Int128 reserved;
@@ -363,7 +364,7 @@ public sealed partial class GpuLedger
         public WorkloadSpend ToSpend(WorkloadKey key) => new()
         {
             Workload = key,
-            Class = workloadClass,
+            Class = workClass,
             Spent = new(units),
             ReservedGpuMs = reserved,
             UnpricedGpuMs = unpriced,

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Bursar.Core.Decisions;
 
 namespace Bursar.Core.Ledger;
 
@@ -140,7 +141,7 @@ public sealed partial class GpuLedger
         var workload = pod.Workload;
         var bytes = 620 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
             + workload.Namespace.Length + workload.Kind.Length + workload.Name.Length + workload.Uid.Length;
-        if (pod.Class == WorkloadClass.Inference) bytes += 450;
+        if (pod.Class == WorkClass.Inference) bytes += 450;
         if (pod.Labels is not null)
             foreach (var (name, value) in pod.Labels) bytes += name.Length + value.Length + 6;
         return bytes;

@@ -1,3 +1,4 @@
+using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Usage;
 
@@ -71,10 +72,10 @@ public sealed partial class GpuLedger
             if (before != pod.Node)
             {
                 before.Pods.Remove(pod);
-                before.ReadProduct();
-                pod.Node.Pods.Add(pod);
+                before.ReadProducts();
+                pod.Node.Add(pod);
             }
-            pod.Node.ReadProduct();
+            pod.Node.ReadProducts();
             pod.Shard!.Touch();
             return true;
         }
@@ -217,7 +218,7 @@ public sealed partial class GpuLedger
         {
             Pod = interval.Pod,
             Workload = new(interval.Namespace, "Pod", interval.Pod, uid),
-            Class = WorkloadClass.Interactive,
+            Class = WorkClass.Interactive,
             Node = node,
             From = interval.From.ToUnixTimeMilliseconds(),
         };
@@ -231,8 +232,7 @@ public sealed partial class GpuLedger
         var ns = pod.Workload.Namespace;
         if (!podsByNamespace.TryGetValue(ns, out var list)) podsByNamespace.Add(ns, list = []);
         list.Add(pod);
-        pod.Node.Pods.Add(pod);
-        pod.Node.ReadProduct();
+        pod.Node.Add(pod);
         if (pod.Shard is not null) return;
         PlacePod(pod);
         pod.Shard!.Touch();

@@ -32,12 +32,23 @@ internal sealed class NodeAccount(string name)
 
     public JournalCursor? Durable { get; set; }
 
-    public void ReadProduct()
+    public void Add(PodAccount pod)
+    {
+        Pods.Add(pod);
+        ReadProduct(pod);
+    }
+
+    /// <summary>Reads again what its pods say, after one has changed its mind or left.</summary>
+    public void ReadProducts()
+    {
+        PodsProduct = "";
+        foreach (var pod in Pods) ReadProduct(pod);
+    }
+
+    private void ReadProduct(PodAccount pod)
     {
         // The least of several, so that the order in which pods were seen does not matter.
-        PodsProduct = "";
-        foreach (var pod in Pods)
-            if (pod.Product.Length > 0 && (PodsProduct.Length == 0 || string.CompareOrdinal(pod.Product, PodsProduct) < 0)) PodsProduct = pod.Product;
+        if (pod.Product.Length > 0 && (PodsProduct.Length == 0 || string.CompareOrdinal(pod.Product, PodsProduct) < 0)) PodsProduct = pod.Product;
     }
 
     public bool State(long at, int gpus, string product)
