@@ -89,8 +89,27 @@ public sealed class LedgerWorld
             Observations.Add(last);
             Tell(Math.Max(end, seen) + 1, ledger => ledger.Observe(last));
         }
+        foreach (var node in nodes) Measure(node, random, Tell);
         Operations.Add(ledger => ledger.Install(At(0)));
         Operations.AddRange(told.OrderBy(one => one.At).ThenBy(one => one.Order).Select(one => one.Tell));
+    }
+
+    /// <summary>The node's agent is asked now and then, each time telling all that its journal holds.</summary>
+    private void Measure(NodeFacts node, Random random, Action<int, Action<GpuLedger>> tell)
+    {
+        var journal = new List<UsageInterval>();
+        for (var from = 0; from + 10 <= Seconds; from += 10)
+        {
+            foreach (var pod in pods.Where(pod => pod.Node == node && pod.Holds(from) && pod.Holds(from + 9)))
+                journal.Add(new()
+                {
+                    Seq = journal.Count + 1, PodUid = pod.Uid, Namespace = pod.Namespace, Pod = pod.Job, Device = "GPU-0",
+                    From = At(from), To = At(from + 10), BusyMs = random.Next(10_000), EnergyMj = random.Next(1_000),
+                });
+            if (random.Next(4) == 0) continue; // not asked this time
+            var report = new UsageReport { Node = node.Name, Epoch = $"journal-of-{node.Name}", First = 1, Next = journal.Count + 1, Intervals = [.. journal] };
+            tell(from + 10, ledger => ledger.Record(report, null));
+        }
     }
 
     public GpuLedger Told()
