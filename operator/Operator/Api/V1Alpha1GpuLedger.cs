@@ -10,6 +10,7 @@ namespace Bursar.Operator.Api;
 [EntityScope(EntityScope.Namespaced)]
 [Description("A GpuLedger is one shard of Bursar's account book, in Bursar's own namespace: what the GPU work of one namespace used on one day. "
     + "Only the operator writes it. Budgets are sums over it; deleting one loses what was counted.")]
+[GenericAdditionalPrinterColumn(".spec.kind", "Holds", "string", Description = "base, pods, nodes or budget.")]
 [GenericAdditionalPrinterColumn(".spec.namespace", "For", "string", Description = "The namespace whose work is booked here; empty for what belongs to none.")]
 [GenericAdditionalPrinterColumn(".spec.day", "Day", "string", Description = "The day in UTC.")]
 [GenericAdditionalPrinterColumn(".spec.shard", "Shard", "integer")]
@@ -36,14 +37,18 @@ public sealed class V1Alpha1GpuLedger : IKubernetesEntity<V1Alpha1GpuLedger>
 
 public sealed class GpuLedgerSpec
 {
+    [Required]
+    [Length(1, 32)]
+    [Description("What is in it: base, pods, nodes or budget.")]
+    public string? Kind { get; set; }
+
     [Length(0, 63)]
     [Description("The namespace whose work is booked here. Empty for what belongs to no namespace, such as unallocated GPUs.")]
     public string? Namespace { get; set; }
 
-    [Required]
     [Length(10, 10)]
     [Pattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-    [Description("The day in UTC, as 2026-11-21.")]
+    [Description("The day in UTC, as 2026-11-21; absent for what belongs to no day.")]
     public string? Day { get; set; }
 
     [Required]

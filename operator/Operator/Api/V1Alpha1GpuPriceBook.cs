@@ -65,6 +65,10 @@ public sealed class GpuPriceRate
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
     [Description("Money per GPU and hour, in the book's currency: digits with an optional fraction of up to nine digits, as \"3.06\".")]
     public string? PerGpuHour { get; set; }
+
+    [Length(0, 256)]
+    [Description("Where the price is from and of what day, for people.")]
+    public string? Note { get; set; }
 }
 
 public sealed class GpuPriceMatch
