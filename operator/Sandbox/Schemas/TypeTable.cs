@@ -130,7 +130,13 @@ internal sealed class TypeTable
         if (name.EndsWith('!'))
         {
             name = name[..^1];
-            owner.Required.Add(name);
+            owner.Required.Add(name.TrimEnd('?'));
+        }
+
+        var presence = name.EndsWith('?');
+        if (presence)
+        {
+            name = name[..^1];
         }
 
         var (inline, number) = Number(words[2]);
@@ -143,6 +149,7 @@ internal sealed class TypeTable
         owner.Fields.Add(name, new FieldSchema(name, Resolve(words[1], options), number, text)
         {
             ProtobufInlineNumber = inline,
+            HasPresence = presence,
             PatchRetainsKeys = options.RetainKeys,
         });
     }
