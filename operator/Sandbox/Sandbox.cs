@@ -93,7 +93,7 @@ public sealed class Sandbox : IAsyncDisposable
 
     public static async Task<Sandbox> StartAsync(SandboxOptions options, CancellationToken ct)
     {
-        var kinds = new KindRegistry(BuiltInKinds.All);
+        var kinds = new KindRegistry([.. BuiltInKinds.All, .. BuiltInKinds.Reviews]);
         var store = new ObjectStore(options.HistoryLength);
         var writer = new ObjectWriter(store, kinds, options.Time, new Random(options.Seed));
         var customResources = new CustomResources(kinds, writer, options.Time);
