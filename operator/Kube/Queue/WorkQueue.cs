@@ -64,9 +64,7 @@ public sealed class WorkQueue<TKey> : IDisposable
     /// <summary>Asks for the key to be processed as soon as a worker is free.</summary>
     public void Add(TKey key)
     {
-        TaskCompletionSource<bool>? taker;
-        lock (_lock) taker = Add_NeedsLock(key);
-        taker?.TrySetResult(true);
+        lock (_lock) Add_NeedsLock(key);
     }
 
     /// <summary>Asks for the key to be processed after a delay. Of several delays the earliest holds.</summary>
@@ -158,7 +156,6 @@ public sealed class WorkQueue<TKey> : IDisposable
     /// <summary>The key has been processed. If it was added meanwhile, it waits again.</summary>
     public void Done(TKey key)
     {
-        TaskCompletionSource<bool>? taker = null;
         lock (_lock)
         {
             if (!_processing.Remove(key)) throw new InvalidOperationException("A key was done that nobody took.");
@@ -166,11 +163,10 @@ public sealed class WorkQueue<TKey> : IDisposable
             {
                 // Its unit of activity goes on: it was begun when the key became dirty.
                 _ready.Enqueue(key);
-                taker = NextTaker_NeedsLock();
+                WakeTaker_NeedsLock();
             }
         }
 
-        taker?.TrySetResult(true);
         _tracker?.End();
     }
 
@@ -206,36 +202,33 @@ public sealed class WorkQueue<TKey> : IDisposable
 
     private void Fire(TKey key, Delayed entry)
     {
-        TaskCompletionSource<bool>? taker = null;
         lock (_lock)
         {
             // An earlier delay may have replaced this one after its timer had started to fire.
             if (!_delayed.TryGetValue(key, out Delayed? current) || !ReferenceEquals(current, entry)) return;
             _delayed.Remove(key);
-            taker = Add_NeedsLock(key);
+            Add_NeedsLock(key);
         }
 
         entry.Timer?.Dispose();
-        taker?.TrySetResult(true);
     }
 
-    private TaskCompletionSource<bool>? Add_NeedsLock(TKey key)
+    private void Add_NeedsLock(TKey key)
     {
-        if (_shutDown || !_dirty.Add(key)) return null;
+        if (_shutDown || !_dirty.Add(key)) return;
         _added++;
         _tracker?.Begin();
-        if (_processing.Contains(key)) return null;
+        if (_processing.Contains(key)) return;
         _ready.Enqueue(key);
-        return NextTaker_NeedsLock();
+        WakeTaker_NeedsLock();
     }
 
-    /// <summary>A taker that still waits: cancelled ones are passed over, else their wake-up would be lost.</summary>
-    private TaskCompletionSource<bool>? NextTaker_NeedsLock()
+    /// <summary>Wakes a taker that still waits. One that was cancelled meanwhile does not take the wake-up with it; takers run on elsewhere, so the lock is no matter.</summary>
+    private void WakeTaker_NeedsLock()
     {
         while (_takers.TryDequeue(out TaskCompletionSource<bool>? taker))
-            if (!taker.Task.IsCompleted)
-                return taker;
-        return null;
+            if (taker.TrySetResult(true))
+                return;
     }
 
     private sealed class Delayed(DateTimeOffset due)
