@@ -1,0 +1,89 @@
+namespace Bursar.Core.Text;
+
+public enum LabelOperator
+{
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+}
+
+/// <summary>One of a selector's <c>matchExpressions</c>; <see cref="Operator"/> as it was written, judged by <see cref="LabelSelector.Validate"/>.</summary>
+public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList<string> Values)
+{
+    public bool TryOperator(out LabelOperator value)
+    {
+        (value, var known) = Operator switch
+        {
+            "In" => (LabelOperator.In, true),
+            "NotIn" => (LabelOperator.NotIn, true),
+            "Exists" => (LabelOperator.Exists, true),
+            "DoesNotExist" => (LabelOperator.DoesNotExist, true),
+            _ => (default, false),
+        };
+        return known;
+    }
+}
+
+/// <summary>
+/// Kubernetes's label selector: all of <c>matchLabels</c> and all of <c>matchExpressions</c> must hold; an empty one
+/// selects everything. As in Kubernetes, <c>NotIn</c> holds where the label is absent.
+/// </summary>
+public sealed record LabelSelector
+{
+    public static readonly LabelSelector Everything = new();
+
+    public IReadOnlyDictionary<string, string> MatchLabels { get; init; } = new Dictionary<string, string>();
+
+    public IReadOnlyList<LabelRequirement> MatchExpressions { get; init; } = [];
+
+    public bool IsEmpty => MatchLabels.Count == 0 && MatchExpressions.Count == 0;
+
+    /// <summary>Whether the labels are selected. A requirement with an unknown operator selects nothing: <see cref="Validate"/> names it.</summary>
+    public bool Matches(IReadOnlyDictionary<string, string> labels)
+    {
+        foreach (var (key, value) in MatchLabels)
+            if (!labels.TryGetValue(key, out var actual) || actual != value) return false;
+        foreach (var requirement in MatchExpressions)
+        {
+            if (!requirement.TryOperator(out var operation)) return false;
+            var present = labels.TryGetValue(requirement.Key, out var actual);
+            var holds = operation switch
+            {
+                LabelOperator.In => present && requirement.Values.Contains(actual!),
+                LabelOperator.NotIn => !present || !requirement.Values.Contains(actual!),
+                LabelOperator.Exists => present,
+                _ => !present,
+            };
+            if (!holds) return false;
+        }
+        return true;
+    }
+
+    public IReadOnlyList<FieldError> Validate(string path)
+    {
+        var errors = new List<FieldError>();
+        foreach (var (key, value) in MatchLabels)
+        {
+            if (LabelSyntax.KeyError(key) is { } bad) errors.Add(new($"{path}.matchLabels", $"\"{key}\" {bad}"));
+            if (LabelSyntax.ValueError(value) is { } wrong) errors.Add(new($"{path}.matchLabels[{key}]", $"\"{value}\" {wrong}"));
+        }
+        for (var i = 0; i < MatchExpressions.Count; i++)
+        {
+            var requirement = MatchExpressions[i];
+            var at = $"{path}.matchExpressions[{i}]";
+            if (LabelSyntax.KeyError(requirement.Key) is { } bad) errors.Add(new($"{at}.key", $"\"{requirement.Key}\" {bad}"));
+            if (!requirement.TryOperator(out var operation))
+            {
+                errors.Add(new($"{at}.operator", $"\"{requirement.Operator}\" is none of In, NotIn, Exists, DoesNotExist"));
+                continue;
+            }
+            var needsValues = operation is LabelOperator.In or LabelOperator.NotIn;
+            if (needsValues && requirement.Values.Count == 0) errors.Add(new($"{at}.values", $"must not be empty with {requirement.Operator}"));
+            if (!needsValues && requirement.Values.Count > 0) errors.Add(new($"{at}.values", $"must be empty with {requirement.Operator}"));
+            for (var v = 0; v < requirement.Values.Count; v++)
+                if (LabelSyntax.ValueError(requirement.Values[v]) is { } wrong) errors.Add(new($"{at}.values[{v}]", $"\"{requirement.Values[v]}\" {wrong}"));
+        }
+        return errors;
+    }
+}
