@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
@@ -26,10 +27,9 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
             await client.PatchAsync<ControlledReplicaSet>(
                 name, key.Namespace, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = replicas } }), cancellationToken).ConfigureAwait(false);
             var before = set.Spec.Replicas ?? 1;
-            await events.PublishAsync(
+            events.Publish(
                 deployment,
-                new ControllerEvent("Normal", "ScalingReplicaSet", "Scaling", $"Scaled {(replicas > before ? "up" : "down")} replica set {name} from {before} to {replicas}"),
-                cancellationToken).ConfigureAwait(false);
+                new ControllerEvent("Normal", "ScalingReplicaSet", "Scaling", $"Scaled {(replicas > before ? "up" : "down")} replica set {name} from {before} to {replicas}"));
         }
 
         if (plan.Create is { } first)
@@ -37,10 +37,9 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
             var set = ReplicaSet(deployment, hash, first, plan.CreateRevision);
             if (await _writer.CreateAsync<ControlledReplicaSet>(set, key.Namespace, cancellationToken).ConfigureAwait(false))
             {
-                await events.PublishAsync(
+                events.Publish(
                     deployment,
-                    new ControllerEvent("Normal", "ScalingReplicaSet", "Scaling", $"Scaled up replica set {(string?)set["metadata"]!["name"]} from 0 to {first}"),
-                    cancellationToken).ConfigureAwait(false);
+                    new ControllerEvent("Normal", "ScalingReplicaSet", "Scaling", $"Scaled up replica set {(string?)set["metadata"]!["name"]} from 0 to {first}"));
             }
 
             await RevisionAsync<ControlledDeployment>(key, key.Name, plan.CreateRevision, cancellationToken).ConfigureAwait(false);
@@ -59,7 +58,7 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
     }
 
     private async Task RevisionAsync<T>(ObjectKey key, string name, long revision, CancellationToken cancellationToken)
-        where T : class, Kube.Objects.IKubernetesEntity<T>
+        where T : class, IKubernetesEntity<T>
     {
         var annotations = new JsonObject { [DeploymentPlanner.RevisionAnnotation] = revision.ToString(CultureInfo.InvariantCulture) };
         var patch = KubePatch.Merge(new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = annotations } });

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
 using Bursar.Kube.Queue;
 
 namespace Bursar.Sandbox.Controllers;
@@ -33,7 +34,7 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
 
     public void Saw(ControlledPod pod)
     {
-        if (ObjectKey.OwnerOf(pod, "Job") is not { } key)
+        if (ControllerKeys.OwnerOf(pod, "Job") is not { } key)
             return;
         var uid = pod.Metadata.ControllerReference()!.Uid;
         if (_policies.TryGetValue(uid, out var policy) && PodFailureRules.Judge(policy, pod) is { Action: PodFailureRules.FailJob } verdict)
@@ -71,7 +72,7 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
         {
             await _writer.ReleaseAsync(pod, JobPlanner.TrackingFinalizer, cancellationToken).ConfigureAwait(false);
             await _writer.DeleteAsync(pod, cancellationToken).ConfigureAwait(false);
-            await events.PublishAsync(job, new ControllerEvent("Normal", "SuccessfulDelete", "Deleting", $"Deleted pod: {pod.Metadata.Name}"), cancellationToken).ConfigureAwait(false);
+            events.Publish(job, new ControllerEvent("Normal", "SuccessfulDelete", "Deleting", $"Deleted pod: {pod.Metadata.Name}"));
         }
 
         foreach (var index in plan.Create)
@@ -79,13 +80,13 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
             var pod = Pod(job, index);
             var name = (string)pod["metadata"]!["name"]!;
             if (await _writer.CreateAsync<ControlledPod>(pod, job.Metadata.Namespace!, cancellationToken).ConfigureAwait(false))
-                await events.PublishAsync(job, new ControllerEvent("Normal", "SuccessfulCreate", "Creating", $"Created pod: {name}"), cancellationToken).ConfigureAwait(false);
+                events.Publish(job, new ControllerEvent("Normal", "SuccessfulCreate", "Creating", $"Created pod: {name}"));
         }
 
         if (plan.Status is { } status && (plan.Uncounted is not null || status.Text() != job.Status.Text()))
             await _writer.StatusAsync(job, status, ControllersJson.Default.ControlledJobStatus, cancellationToken).ConfigureAwait(false);
         foreach (var happened in plan.Events)
-            await events.PublishAsync(job, happened, cancellationToken).ConfigureAwait(false);
+            events.Publish(job, happened);
         if (plan.DeleteJob)
             await _writer.DeleteAsync(job, cancellationToken).ConfigureAwait(false);
     }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
 using Bursar.Kube.Queue;
 
 namespace Bursar.Sandbox.Controllers;
@@ -24,13 +25,13 @@ internal sealed class ReplicaSetController(KubeClient client, WorkQueue<ObjectKe
             var name = NameSuffix.Join(set.Metadata.Name, NameSuffix.Next(random));
             var pod = PodTemplate.Pod(set.Spec.Template, name, key.Namespace, PodTemplate.Owner(set));
             if (await _writer.CreateAsync<ControlledPod>(pod, key.Namespace, cancellationToken).ConfigureAwait(false))
-                await events.PublishAsync(set, new ControllerEvent("Normal", "SuccessfulCreate", "Creating", $"Created pod: {name}"), cancellationToken).ConfigureAwait(false);
+                events.Publish(set, new ControllerEvent("Normal", "SuccessfulCreate", "Creating", $"Created pod: {name}"));
         }
 
         foreach (var pod in plan.Delete)
         {
             await _writer.DeleteAsync(pod, cancellationToken).ConfigureAwait(false);
-            await events.PublishAsync(set, new ControllerEvent("Normal", "SuccessfulDelete", "Deleting", $"Deleted pod: {pod.Metadata.Name}"), cancellationToken).ConfigureAwait(false);
+            events.Publish(set, new ControllerEvent("Normal", "SuccessfulDelete", "Deleting", $"Deleted pod: {pod.Metadata.Name}"));
         }
 
         if (plan.Status is { } status)
