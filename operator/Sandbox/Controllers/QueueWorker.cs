@@ -38,12 +38,20 @@ internal sealed partial class QueueWorker<TKey>(string name, WorkQueue<TKey> que
                 LogRetry(log, name, next.Key.ToString(), failure.Message);
                 queue.AddRateLimited(next.Key);
             }
+            catch (Exception failure)
+            {
+                LogFailed(log, failure, name, next.Key.ToString());
+                queue.AddRateLimited(next.Key);
+            }
             finally
             {
                 queue.Done(next.Key);
             }
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Controller} failed on {Key}")]
+    private static partial void LogFailed(ILogger logger, Exception failure, string controller, string? key);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Controller} tries {Key} again: {Error}")]
     private static partial void LogRetry(ILogger logger, string controller, string? key, string error);
