@@ -154,13 +154,12 @@ public sealed partial class EventRecorder
                 catch (OperationCanceledException)
                 {
                     // Stopped in the middle: once more while draining. The name is fixed, so a create that did arrive is found.
-                    if (limited && Return(key, pending))
+                    if (limited)
                     {
-                        _tracker?.Begin();
-                        _order.Writer.TryWrite(key);
+                        Return(key, pending);
+                        throw;
                     }
 
-                    if (limited) throw;
                     Interlocked.Increment(ref _dropped);
                     LogDropped(key.Reason, key.Name, "no time was left");
                     return;
@@ -171,7 +170,8 @@ public sealed partial class EventRecorder
         {
             lock (_lock)
             {
-                if (_pending.ContainsKey(key) && _order.Reader.Count < _pending.Count)
+                // May put a key in twice; whoever comes second finds nothing pending.
+                if (_pending.ContainsKey(key))
                 {
                     _tracker?.Begin();
                     _order.Writer.TryWrite(key);

@@ -39,6 +39,8 @@ public sealed class WorkQueue<TKey> : IDisposable
     private readonly Dictionary<TKey, Delayed> _delayed;
     private readonly Queue<TaskCompletionSource<bool>> _takers = new();
     private bool _shutDown;
+    private bool _worked = true;
+    private int _units;
     private long _added;
     private long _retried;
 
@@ -58,6 +60,27 @@ public sealed class WorkQueue<TKey> : IDisposable
         get
         {
             lock (_lock) return new WorkQueueStats(_ready.Count, _processing.Count, _delayed.Count, _added, _retried);
+        }
+    }
+
+    /// <summary>
+    /// Whether workers take keys. Keys that wait where nobody works (a replica that does not lead) are no activity: virtual time would
+    /// stand still for them.
+    /// </summary>
+    public bool Worked
+    {
+        get
+        {
+            lock (_lock) return _worked;
+        }
+
+        set
+        {
+            lock (_lock)
+            {
+                _worked = value;
+                Settle_NeedsLock();
+            }
         }
     }
 
@@ -131,6 +154,7 @@ public sealed class WorkQueue<TKey> : IDisposable
                 {
                     _dirty.Remove(key);
                     _processing.Add(key);
+                    Settle_NeedsLock();
                     return (true, key);
                 }
 
@@ -161,13 +185,12 @@ public sealed class WorkQueue<TKey> : IDisposable
             if (!_processing.Remove(key)) throw new InvalidOperationException("A key was done that nobody took.");
             if (_dirty.Contains(key))
             {
-                // Its unit of activity goes on: it was begun when the key became dirty.
                 _ready.Enqueue(key);
                 WakeTaker_NeedsLock();
             }
-        }
 
-        _tracker?.End();
+            Settle_NeedsLock();
+        }
     }
 
     /// <summary>No more keys are accepted; waiting ones are still handed out, delayed ones are not.</summary>
@@ -188,16 +211,13 @@ public sealed class WorkQueue<TKey> : IDisposable
     public void Dispose()
     {
         ShutDown();
-        int left;
         lock (_lock)
         {
-            left = _dirty.Count;
+            // Keys that nobody will take any more must not hold the clock for ever.
             _dirty.Clear();
             _ready.Clear();
+            Settle_NeedsLock();
         }
-
-        // Keys that nobody will take any more must not hold the clock for ever.
-        for (int i = 0; i < left; i++) _tracker?.End();
     }
 
     private void Fire(TKey key, Delayed entry)
@@ -217,10 +237,19 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         if (_shutDown || !_dirty.Add(key)) return;
         _added++;
-        _tracker?.Begin();
+        Settle_NeedsLock();
         if (_processing.Contains(key)) return;
         _ready.Enqueue(key);
         WakeTaker_NeedsLock();
+    }
+
+    /// <summary>Makes the units of activity as many as keys wait (while somebody works) and are processed.</summary>
+    private void Settle_NeedsLock()
+    {
+        if (_tracker is null) return;
+        int due = (_worked ? _dirty.Count : 0) + _processing.Count;
+        for (; _units < due; _units++) _tracker.Begin();
+        for (; _units > due; _units--) _tracker.End();
     }
 
     /// <summary>Wakes a taker that still waits. One that was cancelled meanwhile does not take the wake-up with it; takers run on elsewhere, so the lock is no matter.</summary>

@@ -46,7 +46,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
         _time = client.TimeProvider;
         _tracker = client.ActivityTracker;
         _log = client.LoggerFactory.CreateLogger<ControllerRunner<T>>();
-        Queue = new WorkQueue<ObjectKey>(_time, _tracker, _options.Backoff);
+        Queue = new WorkQueue<ObjectKey>(_time, _tracker, _options.Backoff) { Worked = false };
         informer.AddHandler(new InformerHandler<T>
         {
             Added = obj => Queue.Add(ObjectKey.Of(obj)),
@@ -80,6 +80,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
         {
             await _informer.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
             if (_options.Ready is { } ready) await ready(cancellationToken).ConfigureAwait(false);
+            Queue.Worked = true;
             List<Task> running = [.. Enumerable.Range(0, _options.Workers).Select(_ => WorkAsync(cancellationToken))];
             if (_options.Resync is { } period) running.Add(ResyncAsync(period, cancellationToken));
             await Task.WhenAll(running).ConfigureAwait(false);
@@ -87,6 +88,10 @@ public sealed partial class ControllerRunner<T> : IDisposable
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The way it ends.
+        }
+        finally
+        {
+            Queue.Worked = false;
         }
     }
 
@@ -127,7 +132,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
             if (result.IsSuccess)
             {
                 Queue.Forget(key);
-                if (gone is not null) Forget(key, gone);
+                if (gone is not null) Forget(key);
                 if (gone is null && result.RequeueAfter is { } after) Queue.AddAfter(key, after);
                 return;
             }
@@ -155,12 +160,12 @@ public sealed partial class ControllerRunner<T> : IDisposable
     }
 
     /// <summary>The deletion has been dealt with; whatever else waits under the key (a namesake made since) is next.</summary>
-    private void Forget(ObjectKey key, T gone)
+    private void Forget(ObjectKey key)
     {
         lock (_lock)
         {
             if (!_deleted.TryGetValue(key, out List<T>? all)) return;
-            all.Remove(gone);
+            all.RemoveAt(0);
             if (all.Count == 0) _deleted.Remove(key);
         }
 

@@ -34,8 +34,9 @@ public static class ProtobufBody
         {
             throw new ProtobufBodyException($"The protobuf body is malformed: {e.Message}", e);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or ArgumentException)
         {
+            // JsonNode reports a key that stands twice as an argument.
             throw new ProtobufBodyException($"The protobuf body holds malformed JSON: {e.Message}", e);
         }
     }

@@ -27,6 +27,9 @@ public sealed class ObjectStore(int historyLength)
     private readonly Dictionary<ResourceKey, Table> _tables = [];
     private long _revision = 1000;
 
+    /// <summary>Called inside each write, in order; it must only hand the change on.</summary>
+    public Action<ResourceKey, Change>? Committed { get; set; }
+
     public long Revision => Volatile.Read(ref _revision);
 
     /// <summary>The store's resources that hold at least one object.</summary>
@@ -76,7 +79,7 @@ public sealed class ObjectStore(int historyLength)
 
             var stored = StoredObject.From(resource, obj, ++_revision);
             table.Set(@namespace, name, stored);
-            table.Append(new Change(_revision, ChangeType.Added, stored, null), historyLength);
+            Append(resource, table, new Change(_revision, ChangeType.Added, stored, null));
             return stored;
         }
     }
@@ -94,7 +97,7 @@ public sealed class ObjectStore(int historyLength)
 
             var stored = StoredObject.From(resource, obj, ++_revision);
             table.Set(expected.Namespace, expected.Name, stored);
-            table.Append(new Change(_revision, ChangeType.Modified, stored, expected), historyLength);
+            Append(resource, table, new Change(_revision, ChangeType.Modified, stored, expected));
             return stored;
         }
     }
@@ -112,7 +115,7 @@ public sealed class ObjectStore(int historyLength)
 
             var stored = StoredObject.From(resource, lastState, ++_revision);
             table.Delete(expected.Namespace, expected.Name);
-            table.Append(new Change(_revision, ChangeType.Deleted, stored, expected), historyLength);
+            Append(resource, table, new Change(_revision, ChangeType.Deleted, stored, expected));
             return stored;
         }
     }
@@ -152,6 +155,12 @@ public sealed class ObjectStore(int historyLength)
                 table.Forget(_revision);
             }
         }
+    }
+
+    private void Append(ResourceKey resource, Table table, Change change)
+    {
+        table.Append(change, historyLength);
+        Committed?.Invoke(resource, change);
     }
 
     private Table Of(ResourceKey resource)

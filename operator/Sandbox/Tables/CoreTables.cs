@@ -37,7 +37,7 @@ internal static class CoreTables
             Address(o, "InternalIP"),
             Address(o, "ExternalIP"),
             o.Text("status", "nodeInfo", "osImage").Or(Unknown),
-            o.Text("status", "nodeInfo", "kernelVersion").Or(Unknown),
+            Kernel(o),
             o.Text("status", "nodeInfo", "containerRuntimeVersion").Or(Unknown),
         ]);
 
@@ -88,8 +88,8 @@ internal static class CoreTables
         (o, now) => [Name(o), o.Text("type"), o.Count("data"), Age(o, now)]);
 
     public static TableLayout ServiceAccount { get; } = new(
-        [NameColumn, Column("Secrets", "How many secrets belong to it."), AgeColumn],
-        (o, now) => [Name(o), o.Count("secrets"), Age(o, now)]);
+        [NameColumn, AgeColumn],
+        (o, now) => [Name(o), Age(o, now)]);
 
     public static TableLayout Lease { get; } = new(
         [NameColumn, Column("Holder", "Who holds the lease."), AgeColumn],
@@ -133,16 +133,16 @@ internal static class CoreTables
             NameColumn,
             Column("Value", "The priority that pods of this class get.", "integer"),
             Column("Global-Default", "Whether pods without a class get it.", "boolean"),
-            Column("PreemptionPolicy", "Whether its pods may displace others."),
             AgeColumn,
+            Column("PreemptionPolicy", "Whether its pods may displace others."),
         ],
         (o, now) =>
         [
             Name(o),
             o.Number("value"),
             o.Is("globalDefault"),
-            o.Text("preemptionPolicy").Or("PreemptLowerPriority"),
             Age(o, now),
+            o.Text("preemptionPolicy").Or("PreemptLowerPriority"),
         ]);
 
     private static string NodeStatus(JsonObject node)
@@ -151,6 +151,12 @@ internal static class CoreTables
             ? ready.Text("status") == "True" ? "Ready" : "NotReady"
             : "Unknown";
         return node.Is("spec", "unschedulable") ? status + ",SchedulingDisabled" : status;
+    }
+
+    private static string Kernel(JsonObject node)
+    {
+        var kernel = node.Text("status", "nodeInfo", "kernelVersion").Or(Unknown);
+        return node.Text("status", "nodeInfo", "architecture") is { Length: > 0 } architecture ? $"{kernel} ({architecture})" : kernel;
     }
 
     private static string Roles(JsonObject node)

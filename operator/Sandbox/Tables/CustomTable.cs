@@ -38,7 +38,7 @@ internal static class CustomTable
         switch (type)
         {
             case "string":
-                return string.Join(' ', found.Select(f => f.Text()));
+                return first.Text();
             case "integer" when kind == JsonValueKind.Number && SchemaNumbers.TryDecimal(first, out var whole):
                 return decimal.Truncate(whole) is var truncated && truncated is >= long.MinValue and <= long.MaxValue ? (long)truncated : null;
             case "number" when kind == JsonValueKind.Number:

@@ -12,8 +12,8 @@ internal static class WorkloadTables
         [
             NameColumn,
             Column("Ready", "Replicas that are ready, of those wanted."),
-            Column("Up-to-date", "Replicas of the newest template.", "integer"),
-            Column("Available", "Replicas that serve.", "integer"),
+            Column("Up-to-date", "Replicas of the newest template."),
+            Column("Available", "Replicas that serve."),
             AgeColumn,
             .. WideContainers,
             WideSelector,
@@ -128,7 +128,7 @@ internal static class WorkloadTables
         ]);
 
     public static TableLayout ControllerRevision { get; } = new(
-        [NameColumn, Column("Controller", "Who made this revision."), Column("Revision", "Its number.", "integer"), AgeColumn],
+        [NameColumn, Column("Controller", "Who made this revision."), Column("Revision", "Its number."), AgeColumn],
         (o, now) =>
         [
             Name(o),
@@ -146,7 +146,7 @@ internal static class WorkloadTables
             Column("Targets", "Each metric's value against its target."),
             Column("MinPods", "The fewest replicas."),
             Column("MaxPods", "The most replicas."),
-            Column("Replicas", "Replicas at present.", "integer"),
+            Column("Replicas", "Replicas at present."),
             AgeColumn,
         ],
         (o, now) =>
