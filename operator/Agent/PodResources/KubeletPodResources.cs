@@ -35,6 +35,9 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
 
     public async Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)
     {
+        // A missing socket is what a kubelet-less node and a forgotten mount look like; the system's own word for it misleads.
+        if (!File.Exists(socketPath))
+            throw new PodResourcesException($"there is no PodResources socket at {socketPath}");
         using var deadline = new CancellationTokenSource(Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
