@@ -86,7 +86,7 @@ public sealed record Balance
 
     private static DateTimeOffset? Exhaustion(BudgetSnapshot budget, Amount limit)
     {
-        if (budget.BurnRate <= Rate.Zero) return null;
+        if (budget.BurnRate.NanoPerGpuHour <= 0) return null;
         var left = limit - budget.Spent;
         if (left <= Amount.Zero) return budget.Now;
         var milliseconds = left.Units / budget.BurnRate.NanoPerGpuHour;

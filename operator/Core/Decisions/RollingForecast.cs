@@ -23,7 +23,7 @@ public static class RollingForecast
         foreach (var claim in claims)
         {
             if (claim.Amount <= Amount.Zero) continue;
-            if (claim.Rate <= Rate.Zero)
+            if (claim.Rate.NanoPerGpuHour <= 0)
             {
                 atOnce += claim.Amount;
                 continue;
