@@ -8,6 +8,7 @@ namespace Bursar.Core.Money;
 /// divided). The division by 3,600,000 happens only where a number is shown, so that <c>a + b + c</c> is the same
 /// whatever the order and however an interval is split.
 /// </summary>
+[System.Text.Json.Serialization.JsonConverter(typeof(AmountJsonConverter))]
 public readonly record struct Amount(Int128 Units) : IComparable<Amount>
 {
     /// <summary>Units in one nano of the currency: the milliseconds of an hour.</summary>

@@ -7,6 +7,7 @@ namespace Bursar.Core.Money;
 /// decimals once, here, when a book is loaded; everything after is integer arithmetic, so that sums do not depend on
 /// order or on how an interval was split.
 /// </summary>
+[System.Text.Json.Serialization.JsonConverter(typeof(RateJsonConverter))]
 public readonly record struct Rate(long NanoPerGpuHour) : IComparable<Rate>
 {
     public static readonly Rate Zero = new(0);

@@ -1,0 +1,87 @@
+# The targets with a ## are the ones for people; `make help` lists them.
+SHELL := /bin/bash
+CONFIGURATION ?= Release
+DOTNET ?= dotnet
+TESTS := tests/Unit tests/Api tests/Simulation tests/Cluster
+export DOTNET_CLI_TELEMETRY_OPTOUT := 1
+export DOTNET_NOLOGO := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help build build-operator restore format format-check generate verify test test-only e2e demo bench publish images tools ci clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+restore:
+	@$(DOTNET) restore Operator.sln --verbosity quiet
+
+build: restore bin/bursar bin/bursar-agent ## Build everything; leaves bin/bursar and bin/bursar-agent
+	$(DOTNET) build Operator.sln --no-restore --configuration $(CONFIGURATION) --verbosity quiet
+
+build-operator: bin/bursar
+	@$(DOTNET) build operator/Operator --configuration $(CONFIGURATION) --verbosity quiet
+
+# Thin starters, so that the paths do not depend on the build's folders. exec keeps the process id: signals reach the program.
+bin/bursar: Makefile
+	@mkdir -p bin
+	@printf '#!/bin/sh\nexec $(DOTNET) "$$(dirname "$$(readlink -f "$$0")")/../operator/Operator/bin/$(CONFIGURATION)/net10.0/bursar.dll" "$$@"\n' > $@
+	@chmod +x $@
+
+bin/bursar-agent: Makefile
+	@mkdir -p bin
+	@printf '#!/bin/sh\nexec $(DOTNET) "$$(dirname "$$(readlink -f "$$0")")/../operator/AgentHost/bin/$(CONFIGURATION)/net10.0/bursar-agent.dll" "$$@"\n' > $@
+	@chmod +x $@
+
+format: restore ## Format the code
+	$(DOTNET) format Operator.sln --no-restore
+
+format-check: restore ## Fail when the code is not formatted
+	$(DOTNET) format Operator.sln --no-restore --verify-no-changes
+
+generate: build-operator ## Write crds/, the chart's CRDs and rights, and docs/api.md from the C# types
+	bin/bursar generate --out .
+
+verify: build-operator ## Fail when a generated file is not up to date
+	bin/bursar generate --check --out .
+
+tools: ## Unpack kubectl, helm and promtool into .tools/
+	@.ci/tools
+
+test: build tools test-only ## Run all tests; those that need what is not there are skipped and counted
+
+test-only:
+	@.ci/test $(CONFIGURATION) $(TESTS)
+
+e2e: build tools ## Run the tests that need a real kube-apiserver on it (KUBEBUILDER_ASSETS, /usr/local/kubebuilder/bin, or KUBECONFIG with BURSAR_TEST_CLUSTER=1)
+	@assets="$${KUBEBUILDER_ASSETS:-/usr/local/kubebuilder/bin}"; \
+	if [ -x "$$assets/kube-apiserver" ] || [ "$${BURSAR_TEST_CLUSTER:-}" = 1 ]; then \
+	  BURSAR_REQUIRE_APISERVER=1 .ci/test $(CONFIGURATION) tests/Api tests/Cluster; \
+	else \
+	  echo "skipped: no kube-apiserver in $$assets and no cluster named (KUBECONFIG with BURSAR_TEST_CLUSTER=1)"; \
+	fi
+
+demo: build-operator ## Run the main job on an embedded cluster (DEMO_ARGS="--speed 60")
+	@bin/bursar demo $(DEMO_ARGS)
+
+bench: ## Measure memory, decoding and decisions against the targets of the design
+	$(DOTNET) run --project tests/Bench --configuration Release -- $(BENCH_ARGS)
+
+publish: ## Make both programs self-contained, trimmed, one file each, in artifacts/publish (linux-x64)
+	@for project in Operator AgentHost; do \
+	  $(DOTNET) publish operator/$$project --configuration Release --runtime linux-x64 --self-contained true \
+	    -p:PublishTrimmed=true -p:PublishReadyToRun=true -p:PublishSingleFile=true -p:DebugType=none -p:DebugSymbols=false \
+	    --output artifacts/publish --verbosity quiet || exit 1; \
+	done
+	@ls -l artifacts/publish/bursar artifacts/publish/bursar-agent
+
+images: ## Build both container images (needs docker; IMAGE_PREFIX=registry/name/)
+	docker build --file operator/Operator/Dockerfile --tag $(IMAGE_PREFIX)bursar:dev .
+	docker build --file operator/AgentHost/Dockerfile --tag $(IMAGE_PREFIX)bursar-agent:dev .
+
+ci: format-check build ## What CI runs: format check, build, generated files, all tests
+	@bin/bursar generate --check --out .
+	@$(MAKE) --no-print-directory test
+
+clean: ## Remove what was built (keeps .tools/)
+	rm -rf bin artifacts TestResults
+	find operator tests -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

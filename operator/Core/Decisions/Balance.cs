@@ -1,0 +1,96 @@
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>The sums of one evaluation, before any rule has acted.</summary>
+public sealed record Balance
+{
+    public required Amount Limit { get; init; }
+
+    /// <summary>The limit with the budget's tolerance: what forecast and limit are tested against.</summary>
+    public required Amount Allowed { get; init; }
+
+    public required Amount Spent { get; init; }
+
+    /// <summary>What running and admitted work still costs in this window, as far as its estimates are trusted.</summary>
+    public required Amount Reserved { get; init; }
+
+    public Amount Projected => Spent + Reserved;
+
+    public required Amount OverspendBound { get; init; }
+
+    public required Amount CarriedOver { get; init; }
+
+    public required Unstoppable Unstoppable { get; init; }
+
+    /// <summary>What inference that stays come what may costs to the window's end.</summary>
+    public required Amount Floor { get; init; }
+
+    /// <summary>The floor alone overruns the limit: it is not reserved, and running work is parked by the limit test alone.</summary>
+    public required bool FloorExceedsLimit { get; init; }
+
+    /// <summary>The floor's claims, where they are reserved.</summary>
+    public required IReadOnlyList<Claim> FloorClaims { get; init; }
+
+    /// <summary>What work that is being stopped may still cost: a resume must not spend it a second time.</summary>
+    public required Amount Ending { get; init; }
+
+    public DateTimeOffset? ExhaustedAt { get; init; }
+
+    public static Balance Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<ChargedWork> work)
+    {
+        Amount floor = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero, ending = Amount.Zero;
+        List<Claim> floorClaims = [], jobClaims = [];
+        var unstoppable = new List<(string Name, Rate Rate)>();
+        foreach (var item in work)
+        {
+            var burns = item.Work.BurnRate > Rate.Zero;
+            if (item.Parkable) bound += item.Charge.StopCost;
+            else if (burns) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", item.Work.BurnRate));
+
+            if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended) ending += item.Charge.StopCost;
+            else if (item.Work.Class == WorkClass.Inference)
+            {
+                floor += item.Charge.Mid;
+                floorClaims.Add(new(item.Work.Rate ?? Rate.Zero, item.Charge.Mid));
+            }
+            else if (!Lends(item.Work, budget))
+            {
+                jobClaims.Add(new(item.Work.Rate ?? Rate.Zero, item.Charge.Trusted));
+                carried += item.Charge.Beyond;
+            }
+        }
+        var floorExceedsLimit = floor > Amount.Zero && Projection.Of(budget, floorClaims) > limit;
+        var rate = unstoppable.Aggregate(Rate.Zero, (sum, u) => sum + u.Rate);
+        IReadOnlyList<Claim> reservedFloor = floorExceedsLimit ? [] : floorClaims;
+        return new()
+        {
+            Limit = limit,
+            Allowed = limit + limit.Percent(budget.Terms.TolerancePercent),
+            Spent = budget.Spent,
+            Reserved = Projection.Of(budget, [.. reservedFloor, .. jobClaims]) - budget.Spent,
+            OverspendBound = bound,
+            CarriedOver = carried,
+            Floor = floor,
+            FloorExceedsLimit = floorExceedsLimit,
+            FloorClaims = reservedFloor,
+            Ending = ending,
+            Unstoppable = new(rate, rate.For(Charge.Horizon(budget)), unstoppable.Select(u => u.Name).ToArray()),
+            ExhaustedAt = Exhaustion(budget, limit),
+        };
+    }
+
+    /// <summary>A job without a bound pod for ten minutes lends its reservation to others.</summary>
+    public static bool Lends(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        work.State == WorkloadState.Pending && work.NoPodSince is { } since && budget.Now - since > Charge.LendsAfter;
+
+    private static DateTimeOffset? Exhaustion(BudgetSnapshot budget, Amount limit)
+    {
+        if (budget.BurnRate.NanoPerGpuHour <= 0) return null;
+        var left = limit - budget.Spent;
+        if (left <= Amount.Zero) return budget.Now;
+        var milliseconds = left.Units / budget.BurnRate.NanoPerGpuHour;
+        // Money that outlasts the window does not end in it.
+        return milliseconds > (Int128)Charge.Horizon(budget).TotalMilliseconds ? null : budget.Now.AddMilliseconds((double)milliseconds);
+    }
+}

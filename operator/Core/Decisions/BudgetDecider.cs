@@ -1,0 +1,71 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// Decides what happens to the work of one budget. Pure: the same snapshot gives the same decision. The rules stand in
+/// the order in which they are asked; one that acts on a workload leaves nothing to those below it.
+/// </summary>
+public static class BudgetDecider
+{
+    public static BudgetDecision Decide(BudgetSnapshot budget)
+    {
+        var limit = LimitOf(budget);
+        var memory = Remembering.Begin(budget, limit);
+        var work = budget.Workloads
+            .OrderBy(w => w.Key.Namespace, StringComparer.Ordinal).ThenBy(w => w.Key.Kind, StringComparer.Ordinal)
+            .ThenBy(w => w.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Key.Uid, StringComparer.Ordinal)
+            .Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget)))
+            .ToArray();
+        var balance = Balance.Of(budget, limit, work);
+        var plan = new Plan(budget, balance, memory.Freed);
+        var enforcing = budget.Terms.Mode == EnforcementMode.Enforce && !budget.SwitchedToObserve;
+
+        if (WindowIsOpen(budget))
+        {
+            UnfinishedRule.Apply(plan, work);               // what was decided and cut off is carried out
+            LimitRule.Apply(plan, work);                    // the limit itself: leans on no estimate
+            HoldRule.Apply(plan, work, memory);             // work of unknown length, where the budget holds such work
+            ForecastRule.Apply(plan, work, ref memory);     // what would overrun; admits what fits
+            ResumeRule.Apply(plan, work, ref memory);       // what was parked and fits again, one at a time
+        }
+        else
+        {
+            plan.KeepAll(work, budget.Now < budget.Window.Start ? Reasons.NotStarted : Reasons.Expired);
+        }
+
+        if (enforcing) memory = Remembering.End(memory, plan.Actions);
+        var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(plan.Warnings).ToArray();
+        return new()
+        {
+            At = budget.Now,
+            WindowKey = budget.Window.Key,
+            WindowStart = budget.Window.Start,
+            WindowEnd = budget.Window.End,
+            Currency = budget.Currency,
+            Limit = limit,
+            Spent = budget.Spent,
+            Reserved = balance.Reserved,
+            BurnRate = budget.BurnRate,
+            ExhaustedAt = balance.ExhaustedAt,
+            OverspendBound = balance.OverspendBound,
+            CarriedOver = balance.CarriedOver,
+            OutsideSelector = budget.OutsideSelector,
+            Unstoppable = balance.Unstoppable,
+            Workloads = plan.Verdicts(work),
+            Actions = enforcing ? plan.Actions : [],
+            LetGo = enforcing ? plan.LetGo(work) : [],
+            Announcements = announcements,
+            Conditions = ConditionRules.Judge(budget, balance, plan, enforcing),
+            Memory = memory,
+        };
+    }
+
+    public static Amount LimitOf(BudgetSnapshot budget) =>
+        budget.Terms.TopUps.Where(t => t.Window == budget.Window.Key).Aggregate(budget.Terms.Limit, (sum, topUp) => sum + topUp.Amount);
+
+    private static bool WindowIsOpen(BudgetSnapshot budget) =>
+        budget.Terms.Window.Period != WindowPeriod.Once || budget.Now >= budget.Window.Start && budget.Now < budget.Window.End;
+}

@@ -1,0 +1,134 @@
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// One evaluation's outcome. Status, conditions, Events, metrics, the log line and <c>bursar explain</c> are all derived
+/// from this value, so they cannot disagree.
+/// </summary>
+public sealed record BudgetDecision
+{
+    public required DateTimeOffset At { get; init; }
+
+    public required string WindowKey { get; init; }
+
+    public required DateTimeOffset WindowStart { get; init; }
+
+    public required DateTimeOffset WindowEnd { get; init; }
+
+    public required string Currency { get; init; }
+
+    /// <summary>The limit with this window's top-ups.</summary>
+    public required Amount Limit { get; init; }
+
+    public required Amount Spent { get; init; }
+
+    public required Amount Reserved { get; init; }
+
+    public Amount Projected => Spent + Reserved;
+
+    public Amount Remaining => Limit - Spent;
+
+    public required Rate BurnRate { get; init; }
+
+    public DateTimeOffset? ExhaustedAt { get; init; }
+
+    public required Amount OverspendBound { get; init; }
+
+    /// <summary>The part of running jobs' cost that falls behind the window's end: the first claim on the next.</summary>
+    public required Amount CarriedOver { get; init; }
+
+    public required Amount OutsideSelector { get; init; }
+
+    public required Unstoppable Unstoppable { get; init; }
+
+    public IReadOnlyList<WorkloadVerdict> Workloads { get; init; } = [];
+
+    /// <summary>What is to be done now. Empty in Observe mode: the verdicts then say what would have been done.</summary>
+    public IReadOnlyList<BudgetAction> Actions { get; init; } = [];
+
+    /// <summary>
+    /// Work that the ledger calls parked, that runs, and that may run: its record is to be dropped. Others resumed it, or
+    /// Bursar did and was stopped before it could say so.
+    /// </summary>
+    public IReadOnlyList<WorkloadKey> LetGo { get; init; } = [];
+
+    public IReadOnlyList<Announcement> Announcements { get; init; } = [];
+
+    public IReadOnlyList<ConditionValue> Conditions { get; init; } = [];
+
+    public required BudgetMemory Memory { get; init; }
+
+    /// <summary>The reason of Ready: what kubectl shows as the state.</summary>
+    public string State => Conditions.First(c => c.Type == "Ready").Reason;
+}
+
+/// <summary>Work that cannot be parked: its burn, what it costs to the window's end, and its names.</summary>
+public sealed record Unstoppable(Rate RatePerHour, Amount UntilWindowEnd, IReadOnlyList<string> Workloads);
+
+/// <summary>What was found about one workload and why.</summary>
+public sealed record WorkloadVerdict
+{
+    public required WorkloadKey Key { get; init; }
+
+    public required WorkClass Class { get; init; }
+
+    public required WorkloadState State { get; init; }
+
+    public required int Gpus { get; init; }
+
+    public Rate? Rate { get; init; }
+
+    public required Amount Spent { get; init; }
+
+    /// <summary>Spent in this window plus the likely cost to finish in it.</summary>
+    public required Amount Projected { get; init; }
+
+    /// <summary>The likely cost to finish within the window.</summary>
+    public required Amount CostToFinish { get; init; }
+
+    public required Estimate Estimate { get; init; }
+
+    public required string Reason { get; init; }
+
+    public required string Sentence { get; init; }
+}
+
+public enum ActionKind
+{
+    /// <summary>Suspend a job, or scale an inference deployment to zero.</summary>
+    Park,
+
+    /// <summary>Give back what was parked.</summary>
+    Resume,
+}
+
+public sealed record BudgetAction
+{
+    public required ActionKind Kind { get; init; }
+
+    public required WorkloadKey Workload { get; init; }
+
+    public required WorkClass Class { get; init; }
+
+    public required string Reason { get; init; }
+
+    /// <summary>The Event's note: the amounts, why, and what it would take to go on.</summary>
+    public required string Sentence { get; init; }
+
+    public required Amount CostToFinish { get; init; }
+
+    /// <summary>A forecast, not the limit itself, asked for it: counts toward the cluster's brake.</summary>
+    public bool ByForecast { get; init; }
+
+    /// <summary>For a park: what the ledger is to remember.</summary>
+    public ParkedSnapshot? Parked { get; init; }
+}
+
+/// <summary>An Event on the budget that belongs to no action.</summary>
+public sealed record Announcement(string Reason, string Key, string Sentence, bool Warning);
+
+/// <summary>A condition's value; its transition time is the status writer's business.</summary>
+public sealed record ConditionValue(string Type, bool? Status, string Reason, string Message);

@@ -1,0 +1,39 @@
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// What a budget must remember between two evaluations, kept in the ledger: without it a restart would announce a
+/// threshold twice, forget what a job was admitted with, or resume without a cause.
+/// </summary>
+public sealed record BudgetMemory
+{
+    /// <summary>The window the rest belongs to; a new window starts with a fresh memory but for what is said below.</summary>
+    public string WindowKey { get; init; } = "";
+
+    /// <summary>When this budget was first evaluated; survives windows.</summary>
+    public DateTimeOffset? FirstSeen { get; init; }
+
+    /// <summary>The limit of the last evaluation; a fall starts the settle time.</summary>
+    public Amount? LastLimit { get; init; }
+
+    /// <summary>Work created before this moment was already running when the budget appeared or its limit fell.</summary>
+    public DateTimeOffset? SettleFrom { get; init; }
+
+    public DateTimeOffset? SettleUntil { get; init; }
+
+    /// <summary>Thresholds announced in this window, as <c>spent:80</c>.</summary>
+    public IReadOnlyList<string> Announced { get; init; } = [];
+
+    /// <summary>What each running job was admitted with, by workload UID; survives windows.</summary>
+    public IReadOnlyDictionary<string, Admission> Admitted { get; init; } = new SortedDictionary<string, Admission>(StringComparer.Ordinal);
+
+    /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
+    public long Freed { get; init; }
+}
+
+/// <param name="Reserved">What was reserved for the job when it was admitted or resumed.</param>
+/// <param name="SpentBefore">What the job had spent by then: growth is measured from there.</param>
+/// <param name="At">When it was admitted.</param>
+/// <param name="Firm">Its estimate was settled by then. Before that the reservation is taken anew while there is room.</param>
+public sealed record Admission(Amount Reserved, Amount SpentBefore, DateTimeOffset At, bool Firm = false);

@@ -1,0 +1,156 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// Everything a decision may look at, and nothing else: read from synced stores by the observer, stored beside the
+/// decision, so that the same snapshot gives the same decision again.
+/// </summary>
+public sealed record BudgetSnapshot
+{
+    public required string Namespace { get; init; }
+
+    public required string Name { get; init; }
+
+    public required string Uid { get; init; }
+
+    public required DateTimeOffset Now { get; init; }
+
+    public required BudgetTerms Terms { get; init; }
+
+    public required Window Window { get; init; }
+
+    public string Currency { get; init; } = "USD";
+
+    /// <summary>What the ledger holds for this budget's work in this window, ended work included.</summary>
+    public required Amount Spent { get; init; }
+
+    /// <summary>
+    /// Rolling windows only: this budget's spending inside the window as constant stretches; what is open ends at
+    /// <see cref="Now"/>. The forecast needs to know when each of them leaves the window.
+    /// </summary>
+    public IReadOnlyList<SpendSegment> RollingSpend { get; init; } = [];
+
+    /// <summary>GPU work in the namespace, in this window, that no budget selects.</summary>
+    public Amount OutsideSelector { get; init; }
+
+    /// <summary>What this budget's work burns at this moment: the rates of the pods that are being billed.</summary>
+    public Rate BurnRate { get; init; }
+
+    public IReadOnlyList<WorkloadSnapshot> Workloads { get; init; } = [];
+
+    public required BudgetMemory Memory { get; init; }
+
+    /// <summary>Why the numbers cannot be trusted for a forecast right now (a lost node, a stale cache); null when fresh.</summary>
+    public string? MeteringStale { get; init; }
+
+    /// <summary>Products without a matching rate among this budget's work.</summary>
+    public IReadOnlyList<string> UnpricedProducts { get; init; } = [];
+
+    /// <summary>How many more workloads forecasts may park before the cluster's brake applies.</summary>
+    public int BrakeAllowance { get; init; } = int.MaxValue;
+
+    /// <summary>The cluster's switch: ConfigMap <c>bursar-control</c> says observe.</summary>
+    public bool SwitchedToObserve { get; init; }
+
+    /// <summary>What an evaluation and a round trip to the API may take: part of every stop's cost.</summary>
+    public TimeSpan ReactionTime { get; init; } = TimeSpan.FromSeconds(10);
+}
+
+public enum WorkClass { Training, Inference, Interactive }
+
+public enum WorkloadState
+{
+    /// <summary>Not suspended, and none of its pods is bound to a node yet.</summary>
+    Pending,
+
+    Running,
+
+    /// <summary>Suspended, and the ledger says that this budget did it.</summary>
+    Parked,
+
+    /// <summary>Suspended by someone else: never touched.</summary>
+    Suspended,
+}
+
+public sealed record WorkloadSnapshot
+{
+    public required WorkloadKey Key { get; init; }
+
+    public required WorkClass Class { get; init; }
+
+    public required WorkloadState State { get; init; }
+
+    public bool Exempt { get; init; }
+
+    /// <summary>Why Bursar cannot park it; null when it can.</summary>
+    public string? NotParkable { get; init; }
+
+    /// <summary>The PriorityClass's value, then <c>bursar.dev/priority</c> within one class.</summary>
+    public int Priority { get; init; }
+
+    public int PriorityWithin { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>The GPUs of the spec, not of the pods of the moment.</summary>
+    public int Gpus { get; init; }
+
+    /// <summary>The rate of those GPUs together; null when their product has no price.</summary>
+    public Rate? Rate { get; init; }
+
+    /// <summary>What its pods burn right now.</summary>
+    public Rate BurnRate { get; init; }
+
+    /// <summary>Spent in this window.</summary>
+    public Amount Spent { get; init; }
+
+    /// <summary>For training: remaining time of the present run, or of the next run where it is parked.</summary>
+    public Estimate Estimate { get; init; } = Estimate.Unknown("");
+
+    /// <summary>
+    /// For running training: what it would need if it were parked now and came back, from its last checkpoint or from
+    /// zero (<see cref="Estimator.AfterResume"/>). Null: the same as <see cref="Estimate"/>.
+    /// </summary>
+    public Estimate? EstimateAfterResume { get; init; }
+
+    public TimeSpan TerminationGrace { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Since when it has had no bound pod although it may run.</summary>
+    public DateTimeOffset? NoPodSince { get; init; }
+
+    public ParkedSnapshot? Parked { get; init; }
+
+    /// <summary>The owner's <c>bursar.dev/resume: approved</c>.</summary>
+    public bool ResumeApproved { get; init; }
+}
+
+/// <summary>What the ledger says of a workload that this budget parked.</summary>
+public sealed record ParkedSnapshot
+{
+    public required DateTimeOffset Since { get; init; }
+
+    public required string Reason { get; init; }
+
+    /// <summary>The window, limit and freed-money count at which it was parked: a resume needs one of them to have moved.</summary>
+    public string WindowKey { get; init; } = "";
+
+    public Amount Limit { get; init; }
+
+    public long Freed { get; init; }
+
+    /// <summary>The suspension was seen or acknowledged by the API; before that, running means not yet done.</summary>
+    public bool Confirmed { get; init; }
+
+    /// <summary>The owner's approval already stood there when it was parked, so it is no cause to bring it back.</summary>
+    public bool Approved { get; init; }
+
+    /// <summary>When others undid it, oldest first.</summary>
+    public IReadOnlyList<DateTimeOffset> Undone { get; init; } = [];
+
+    /// <summary>The field manager that undid it last, where the object tells.</summary>
+    public string? UndoneBy { get; init; }
+}

@@ -1,0 +1,45 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+public enum EnforcementMode { Enforce, Observe }
+
+public enum UnknownDuration { UntilExhausted, RunToWindowEnd, Hold }
+
+public enum SuspendWhen { Likely, Certain }
+
+public enum ResumePolicy { Automatic, Manual }
+
+public enum WhenExhausted { Floor, Zero }
+
+/// <summary>Money added to one window only, named by the window's key (<c>2026-11</c>).</summary>
+public sealed record TopUp(Amount Amount, string Window, string Reason);
+
+/// <summary>A budget's spec in the terms of a decision: parsed, validated, defaults filled in.</summary>
+public sealed record BudgetTerms
+{
+    public required Amount Limit { get; init; }
+
+    public IReadOnlyList<TopUp> TopUps { get; init; } = [];
+
+    public required WindowSpec Window { get; init; }
+
+    public EnforcementMode Mode { get; init; } = EnforcementMode.Enforce;
+
+    public IReadOnlyList<int> Thresholds { get; init; } = [50, 80, 100];
+
+    public UnknownDuration UnknownDuration { get; init; } = UnknownDuration.UntilExhausted;
+
+    public SuspendWhen SuspendWhen { get; init; } = SuspendWhen.Likely;
+
+    public int TolerancePercent { get; init; }
+
+    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(60);
+
+    public ResumePolicy Resume { get; init; } = ResumePolicy.Automatic;
+
+    public int HeadroomPercent { get; init; } = 5;
+
+    public WhenExhausted WhenExhausted { get; init; } = WhenExhausted.Floor;
+}

@@ -1,0 +1,66 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>The budget's conditions, from the same figures as everything else.</summary>
+public static class ConditionRules
+{
+    public static IReadOnlyList<ConditionValue> Judge(BudgetSnapshot budget, Balance balance, Plan plan, bool enforcing)
+    {
+        var currency = budget.Currency;
+        var projected = balance.Projected;
+        var parks = plan.Actions.Count(a => a.Kind == ActionKind.Park);
+        var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
+        var over = projected > balance.Limit || parks > 0;
+        var exhausted = LimitRule.IsReached(balance);
+
+        var conditions = new List<ConditionValue>
+        {
+            Ready(budget, over, exhausted, enforcing),
+            balance.Spent < balance.Limit
+                ? new("WithinBudget", true, Reasons.OnTrack, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {budget.Window.Key}.")
+                : new("WithinBudget", false, Reasons.Exhausted, $"{Money(balance.Spent)} {currency} is spent in {budget.Window.Key}, the limit is {Money(balance.Limit)}."),
+            projected <= balance.Limit
+                ? new("ProjectedWithinBudget", true, Reasons.OnTrack, $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {parked} parked.")
+                : new("ProjectedWithinBudget", false, Reasons.ProjectedOver, $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."),
+            balance.Unstoppable.Workloads.Count == 0
+                ? new("FullyEnforceable", true, Reasons.AllParkable, "All running work can be parked.")
+                : new("FullyEnforceable", false, Reasons.UnstoppableWork,
+                    $"{balance.Unstoppable.RatePerHour}/h {currency} cannot be parked: {Names(balance.Unstoppable.Workloads)}."),
+            budget.MeteringStale is { } stale
+                ? new("MeteringFresh", false, Reasons.NodeLost, $"Forecasts pause: {stale}.")
+                : new("MeteringFresh", true, Reasons.Fresh, "The API server's times are current."),
+            budget.UnpricedProducts.Count == 0
+                ? new("PricesTrusted", true, Reasons.Priced, "Every GPU in use has a price.")
+                : new("PricesTrusted", false, Reasons.Unpriced, $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted. Add a rate to the default GpuPriceBook."),
+        };
+        if (balance.FloorExceedsLimit)
+            conditions.Add(new("FloorExceedsLimit", true, Reasons.FloorExceedsLimit,
+                $"Inference that stays costs {Money(balance.Floor)} {currency} to the window's end, {Money(balance.Spent + balance.Floor - balance.Limit)} more than the limit leaves: new jobs are held, running ones are parked by the limit alone."));
+        if (plan.BrakeApplied)
+            conditions.Add(new("BrakeApplied", true, Reasons.BrakeApplied, "Too much of the cluster's work was parked by forecast within minutes. Run 'bursar continue' to go on."));
+        if (plan.Contested.Count > 0)
+            conditions.Add(new("Contested", true, Reasons.Contested, $"Someone else keeps resuming {Names(plan.Contested)}; Bursar tries again every 5 minutes."));
+        return conditions;
+    }
+
+    /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
+    private static ConditionValue Ready(BudgetSnapshot budget, bool over, bool exhausted, bool enforcing)
+    {
+        if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
+            return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");
+        if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
+            return new("Ready", true, Reasons.NotStarted, $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}.");
+        if (!enforcing) return new("Ready", true, Reasons.Observing, budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched.");
+        if (exhausted) return new("Ready", true, Reasons.Exhausted, "The money of this window is spent; parkable work is parked.");
+        return over
+            ? new("Ready", true, Reasons.ProjectedOver, "Work that would overrun the limit is parked or about to be.")
+            : new("Ready", true, Reasons.OnTrack, "Spent and projected cost are within the limit.");
+    }
+
+    private static string Money(Amount amount) => amount.ToShortString();
+
+    private static string Names(IReadOnlyCollection<string> names) =>
+        string.Join(", ", names.Take(5)) + (names.Count > 5 ? $" and {names.Count - 5} more" : "");
+}

@@ -1,0 +1,77 @@
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// The forecast: spent + what all work still costs ≤ limit. What overruns it is parked (<see cref="Victims"/>), what
+/// fits is admitted. It pauses while metering is stale, and for a job while its progress is.
+/// </summary>
+public static class ForecastRule
+{
+    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, ref BudgetMemory memory)
+    {
+        var budget = plan.Budget;
+        var balance = plan.Balance;
+        // The parking of all work by the limit test has freed everything; there is nothing left to forecast.
+        if (LimitRule.IsReached(balance)) return;
+
+        var jobs = work.Where(w => w.IsActiveJob && !plan.IsParking(w)).ToArray();
+        if (budget.MeteringStale is not null)
+        {
+            foreach (var item in jobs) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+            return;
+        }
+        foreach (var item in jobs)
+            if (item.Work.Estimate.Stale) plan.Keep(item, Reasons.ForecastPaused, Sentences.ProgressStale(item));
+        if (balance.FloorExceedsLimit)
+        {
+            HoldNew(plan, jobs, memory);
+            return;
+        }
+
+        var claims = jobs.Where(w => !Balance.Lends(w.Work, budget)).ToArray();
+        Amount Excess(IReadOnlyCollection<ChargedWork> parked) => Needed(plan, claims, parked) - balance.Allowed;
+
+        if (Excess([]) > Amount.Zero)
+        {
+            var remembered = memory;
+            var candidates = claims.Where(w => w is { Parkable: true, Work.Estimate.Stale: false } && !IsAlmostDone(w, budget)).ToArray();
+            var settling = candidates.Where(w => Remembering.IsSettling(w.Work, remembered, budget.Now)).ToArray();
+            var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, remembered);
+            var needed = Needed(plan, claims, []);
+            foreach (var victim in victims)
+                plan.Park(victim, Why(victim, remembered), Sentences.Overrun(victim, plan, needed, ResumeRule.LimitToResume(victim, plan, work)), byForecast: true);
+            if (settling.Length > 0 && Excess(victims) > Amount.Zero)
+            {
+                foreach (var item in settling) plan.Keep(item, Reasons.Settling, Sentences.Settling(item, budget, remembered));
+                var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, remembered);
+                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(first.Count > 0 ? first : settling, budget, balance, needed, remembered));
+            }
+        }
+        var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
+        if (Needed(plan, kept, []) <= balance.Allowed) memory = Admissions.Take(kept, budget, memory);
+    }
+
+    /// <summary>The floor alone overruns the limit: parking cannot mend that, so only what is new is held.</summary>
+    private static void HoldNew(Plan plan, IReadOnlyList<ChargedWork> jobs, BudgetMemory memory)
+    {
+        foreach (var item in jobs)
+            if (item.Parkable && !item.Work.Estimate.Stale && !memory.Admitted.ContainsKey(item.Work.Key.Uid) && item.Work.CreatedAt >= memory.FirstSeen)
+                plan.Park(item, Reasons.DoesNotFit, Sentences.FloorHolds(plan.Budget, plan.Balance), byForecast: true);
+            else
+                plan.Keep(item, Reasons.FloorExceedsLimit, Sentences.FloorLeaves(plan.Budget, plan.Balance));
+    }
+
+    private static Amount Needed(Plan plan, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked) =>
+        Projection.Of(plan.Budget, plan.Balance.FloorClaims.Concat(claims.Select(w =>
+            new Claim(w.Work.Rate ?? Rate.Zero, parked.Contains(w) ? Victims.StillSpends(w) : w.Charge.Tested))));
+
+    private static string Why(ChargedWork victim, BudgetMemory memory) =>
+        Plan.WasUndone(victim) ? Reasons.ParkedAgain
+        : memory.Admitted.ContainsKey(victim.Work.Key.Uid) || victim.Work.BurnRate > Rate.Zero ? Reasons.ProjectedOverBudget
+        : Reasons.DoesNotFit;
+
+    /// <summary>Stopping a job that is done before its stop would be saves nothing and loses its work.</summary>
+    private static bool IsAlmostDone(ChargedWork item, BudgetSnapshot budget) =>
+        item.Charge.KnownLength && item.Work.State == WorkloadState.Running && item.Work.Estimate.Mid < Charge.StopTime(item.Work, budget);
+}

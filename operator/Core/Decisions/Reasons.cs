@@ -1,0 +1,71 @@
+namespace Bursar.Core.Decisions;
+
+/// <summary>Every reason Bursar gives, in Events, conditions, metrics and logs: one word each, and when it is used.</summary>
+public static class Reasons
+{
+    // Why a workload is parked.
+    /// <summary>What its run still costs does not fit what is left of the budget.</summary>
+    public const string ProjectedOverBudget = "ProjectedOverBudget";
+
+    /// <summary>A new job that does not fit what is left of the budget waits suspended.</summary>
+    public const string DoesNotFit = "DoesNotFit";
+
+    /// <summary>Nothing tells how long it runs and the budget says such work is held.</summary>
+    public const string UnknownDuration = "UnknownDuration";
+
+    /// <summary>What is spent, with what it costs to stop, has reached the limit.</summary>
+    public const string BudgetExhausted = "BudgetExhausted";
+
+    /// <summary>Someone else resumed what Bursar had parked, and it still does not fit.</summary>
+    public const string ParkedAgain = "ParkedAgain";
+
+    // Why a parked workload comes back.
+    public const string BudgetRaised = "BudgetRaised";
+    public const string NewWindow = "NewWindow";
+    public const string MoneyFreed = "MoneyFreed";
+    public const string Approved = "Approved";
+
+    /// <summary>It is no longer this budget's to hold: exempt now, or inference whose floor stays.</summary>
+    public const string Released = "Released";
+
+    /// <summary>It was held because nothing told its length, and now something does.</summary>
+    public const string LengthKnown = "LengthKnown";
+    public const string MoneyRolledOff = "MoneyRolledOff";
+
+    // Why a workload stays as it is.
+    public const string Fits = "Fits";
+    public const string WaitsForMoney = "WaitsForMoney";
+    public const string NeverFits = "NeverFits";
+    public const string WaitsForApproval = "WaitsForApproval";
+    public const string NotParkable = "NotParkable";
+    public const string Exempt = "Exempt";
+    public const string InferenceFloor = "InferenceFloor";
+    public const string SuspendedByOther = "SuspendedByOther";
+    public const string Settling = "Settling";
+    public const string AlmostDone = "AlmostDone";
+    public const string ForecastPaused = "ForecastPaused";
+    public const string BrakeApplied = "BrakeApplied";
+    public const string Observing = "Observing";
+    public const string Contested = "Contested";
+    public const string LendsReservation = "LendsReservation";
+
+    // Why the budget is as it is: reasons of its conditions; those of Ready are its state.
+    public const string OnTrack = "OnTrack";
+    public const string ProjectedOver = "ProjectedOver";
+    public const string Exhausted = "Exhausted";
+    public const string NotStarted = "NotStarted";
+    public const string Expired = "Expired";
+    public const string InvalidSpec = "InvalidSpec";
+    public const string Fresh = "Fresh";
+    public const string NodeLost = "NodeLost";
+    public const string Priced = "Priced";
+    public const string Unpriced = "Unpriced";
+    public const string AllParkable = "AllParkable";
+    public const string UnstoppableWork = "UnstoppableWork";
+    public const string FloorExceedsLimit = "FloorExceedsLimit";
+
+    // Events on the budget alone.
+    public const string ThresholdReached = "ThresholdReached";
+    public const string WillSuspend = "WillSuspend";
+    public const string WindowStarted = "WindowStarted";
+}

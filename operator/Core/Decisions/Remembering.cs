@@ -1,0 +1,49 @@
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>Carries a budget's memory from one evaluation into the next.</summary>
+public static class Remembering
+{
+    public static BudgetMemory Begin(BudgetSnapshot budget, Amount limit)
+    {
+        var memory = budget.Memory;
+        var appeared = memory.FirstSeen is null;
+        // A limit that is lower because a top-up's window is over did not fall: nobody changed anything.
+        var fell = memory.WindowKey == budget.Window.Key && memory.LastLimit is { } last && limit < last;
+        if (memory.WindowKey != budget.Window.Key) memory = memory with { WindowKey = budget.Window.Key, Announced = [] };
+        if (appeared || fell) memory = memory with { SettleFrom = budget.Now, SettleUntil = budget.Now + budget.Terms.Settle };
+
+        // An admitted job that is no longer there has ended, and freed whatever was still reserved for it. One that is
+        // parked has not ended: its money is what made it be parked.
+        var present = budget.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        var ended = memory.Admitted.Keys.Count(uid => !present.Contains(uid));
+        return (ended == 0 ? memory : Without(memory, uid => !present.Contains(uid))) with
+        {
+            FirstSeen = memory.FirstSeen ?? budget.Now,
+            LastLimit = limit,
+            Freed = memory.Freed + ended,
+        };
+    }
+
+    /// <summary>What is being parked gives its reservation back; it is admitted anew when it resumes.</summary>
+    public static BudgetMemory End(BudgetMemory memory, IReadOnlyList<BudgetAction> actions)
+    {
+        var parked = actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
+        return memory.Admitted.Keys.Any(parked.Contains) ? Without(memory, parked.Contains) : memory;
+    }
+
+    /// <summary>Work that was running before the budget appeared or its limit fell is spared by forecasts for a while.</summary>
+    public static bool IsSettling(WorkloadSnapshot work, BudgetMemory memory, DateTimeOffset now) =>
+        memory.SettleFrom is { } from && memory.SettleUntil is { } until && now < until && work.CreatedAt < from;
+
+    public static IReadOnlyDictionary<string, TValue> ToSorted<TValue>(this IEnumerable<KeyValuePair<string, TValue>> pairs)
+    {
+        var sorted = new SortedDictionary<string, TValue>(StringComparer.Ordinal);
+        foreach (var (key, value) in pairs) sorted[key] = value;
+        return sorted;
+    }
+
+    private static BudgetMemory Without(BudgetMemory memory, Func<string, bool> gone) =>
+        memory with { Admitted = memory.Admitted.Where(a => !gone(a.Key)).ToSorted() };
+}

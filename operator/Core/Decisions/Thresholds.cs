@@ -1,0 +1,32 @@
+using System.Globalization;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// Announces each threshold once a window, on what is spent and on what is projected; a first look past several
+/// announces only the highest, and one re-arms when the figure falls five points below it.
+/// </summary>
+public static class Thresholds
+{
+    private const int Rearm = 5;
+
+    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, Balance balance, ref BudgetMemory memory)
+    {
+        var announced = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
+        var result = new List<Announcement>();
+        foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", balance.Projected) })
+        {
+            var percent = amount.PercentOf(balance.Limit);
+            announced.RemoveWhere(a => a.StartsWith(basis + ":", StringComparison.Ordinal) && percent <= int.Parse(a.AsSpan(basis.Length + 1), CultureInfo.InvariantCulture) - Rearm);
+            var reached = budget.Terms.Thresholds.Where(t => percent >= t && !announced.Contains($"{basis}:{t}")).Order().ToArray();
+            if (reached.Length == 0) continue;
+            foreach (var threshold in reached) announced.Add($"{basis}:{threshold}");
+            // A lower one that is reached late says nothing new.
+            if (budget.Terms.Thresholds.Any(t => t > reached[^1] && percent >= t)) continue;
+            result.Add(new(Reasons.ThresholdReached, $"{budget.Window.Key}/{basis}/{reached[^1]}", Sentences.Threshold(basis, reached[^1], amount, budget, balance), Warning: reached[^1] >= 80));
+        }
+        if (!announced.SetEquals(memory.Announced)) memory = memory with { Announced = [.. announced] };
+        return result;
+    }
+}

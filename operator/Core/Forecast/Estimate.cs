@@ -1,0 +1,31 @@
+namespace Bursar.Core.Forecast;
+
+/// <summary>Where an estimate of the remaining time comes from, best first.</summary>
+public enum EstimateSource
+{
+    /// <summary>Nothing tells how long the work runs.</summary>
+    Unknown,
+
+    /// <summary>Steps done and total, from the annotation, a metric or a POST to the node's agent.</summary>
+    Progress,
+
+    /// <summary>Completions of a Job, indexed or counted.</summary>
+    Completions,
+
+    /// <summary>The annotation <c>bursar.dev/expected-duration</c>.</summary>
+    Declared,
+}
+
+/// <summary>
+/// How long a job still runs: the likely time with a low and a high end. <see cref="Settled"/> says whether the likely
+/// end may be acted upon (100 steps or 2 minutes seen, interval within 25 %); before that only the low end may.
+/// </summary>
+public sealed record Estimate(TimeSpan Low, TimeSpan Mid, TimeSpan High, EstimateSource Source, bool Settled, string Detail = "")
+{
+    /// <summary>Unknown because its progress stands still: forecasts leave the job alone until it moves or says more.</summary>
+    public bool Stale { get; init; }
+
+    public static Estimate Unknown(string detail) => new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, EstimateSource.Unknown, false, detail);
+
+    public bool IsKnown => Source != EstimateSource.Unknown;
+}

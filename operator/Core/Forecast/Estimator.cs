@@ -1,0 +1,145 @@
+using System.Globalization;
+
+namespace Bursar.Core.Forecast;
+
+/// <summary>
+/// The remaining time of a training job, from the best source there is. The founding example: 100 steps of 90 ms seen,
+/// 30,000 in all, gives 2,691 s for the 29,900 steps left, 2,700 s for the whole run.
+/// </summary>
+public static class Estimator
+{
+    private const long SettledSteps = 100;
+    private const int EnoughStretches = 5;
+    private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
+
+    /// <summary>The time until a running job is done.</summary>
+    public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
+        CapByDeadline(FromProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
+
+    /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
+    public static Estimate AfterResume(JobFacts job)
+    {
+        var estimate = StepTime(job.Progress) is { } step && TotalSteps(job) is { } total
+            ? Scale(step, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total), EstimateSource.Progress)
+            : job.DeclaredDuration is { } declared ? Declared(declared)
+            : Estimate.Unknown("nothing tells how long it runs");
+        // Kubernetes begins the deadline anew with each run.
+        return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
+    }
+
+    /// <summary>
+    /// Whether progress has stood still for longer than max(10 × step time, 5 min): then its length is unknown, and a
+    /// forecast would charge a hang to the budget as if it were work.
+    /// </summary>
+    public static bool IsStalled(JobFacts job, DateTimeOffset now)
+    {
+        if (job.Progress.Last is not { } last) return false;
+        var patience = StepTime(job.Progress) is { } step ? TimeSpan.FromTicks(Math.Max((long)(step.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
+        return now - last.At > patience;
+    }
+
+    private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
+    {
+        if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now)) return null;
+        if (StepTime(job.Progress) is not { } step) return null;
+
+        var estimate = Scale(step, Math.Max(0, total - last.Step), EstimateSource.Progress);
+        // Time already worked since the last report is part of the steps left.
+        var since = now - last.At;
+        return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
+    }
+
+    private static Estimate? FromCompletions(JobFacts job, DateTimeOffset now)
+    {
+        if (job.Completions is not > 1 || job.Succeeded <= 0 || job.RunningSince is not { } since) return null;
+        var left = Math.Max(0, job.Completions.Value - job.Succeeded);
+        var perCompletion = (now - since) / job.Succeeded;
+        var mid = perCompletion * left;
+        // A completion's own spread is unseen: the last wave may be a whole completion late.
+        var wave = perCompletion * Math.Min(left, Math.Max(1, job.Parallelism));
+        return new(Less(mid, wave), mid, mid + wave, EstimateSource.Completions, now - since >= SettledTime && wave * 4 <= mid, $"{job.Succeeded} of {job.Completions} completions");
+    }
+
+    private static Estimate? FromDeclaration(JobFacts job, DateTimeOffset now)
+    {
+        if (job.DeclaredDuration is not { } declared) return null;
+        var left = job.RunningSince is { } since ? declared - (now - since) : declared;
+        return left > TimeSpan.Zero ? Declared(left) : null;
+    }
+
+    /// <summary>An owner's word is taken as it stands: nobody has a better one, and he can change it.</summary>
+    private static Estimate Declared(TimeSpan left) => new(left, left, left * 1.25, EstimateSource.Declared, true, "expected-duration");
+
+    private static string WhyUnknown(JobFacts job, DateTimeOffset now) =>
+        IsStalled(job, now) ? "its progress has not moved since " + job.Progress.Last!.Value.At.UtcDateTime.ToString("HH:mm:ss'Z'")
+        : job.DeclaredDuration is not null ? "it has run longer than its expected-duration"
+        : job.Progress.Last is not null && TotalSteps(job) is null ? "its progress names no total"
+        : "nothing tells how long it runs";
+
+    private static long? TotalSteps(JobFacts job) => job.Progress.Points.LastOrDefault(p => p.Total is > 0).Total ?? job.DeclaredSteps;
+
+    private static Estimate Scale((double Low, double Mid, double High, bool Settled, string Detail) step, long steps, EstimateSource source) =>
+        new(Seconds(step.Low * steps), Seconds(step.Mid * steps), Seconds(step.High * steps), source, step.Settled, step.Detail);
+
+    /// <summary>
+    /// Seconds per step: the median over the last stretches between reports, weighted by their steps, so that one pause
+    /// for a checkpoint, a warm-up or one late report does not move it; the ends are the weighted 10th and 90th
+    /// percentiles, widened by 10 %/√n. Pauses that come back show in the mean of the whole run, which the high end never
+    /// goes below. One stretch alone tells nothing certain: it may hold the compilation before the first step.
+    /// </summary>
+    private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(ProgressSeries series)
+    {
+        var points = series.Points;
+        if (points.Count < 2) return null;
+
+        // A full series has been thinned behind its first point: that stretch is history, not one of the last samples.
+        var first = points.Count < ProgressSeries.MaxPoints ? 0 : 1;
+        var stretches = new (double SecondsPerStep, long Steps)[points.Count - 1 - first];
+        for (var i = 0; i < stretches.Length; i++) stretches[i] = Stretch(points[first + i], points[first + i + 1]);
+        Array.Sort(stretches);
+
+        var recent = Stretch(points[first], points[^1]);
+        // With few stretches a median is one stretch's luck: the mean is the better middle.
+        var mid = stretches.Length < EnoughStretches ? recent.SecondsPerStep : WeightedQuantile(stretches, recent.Steps, 0.5);
+        var widening = 0.1 / Math.Sqrt(stretches.Length);
+        var low = Math.Min(mid, WeightedQuantile(stretches, recent.Steps, 0.1)) * (1 - widening);
+        var high = Math.Max(mid, WeightedQuantile(stretches, recent.Steps, 0.9)) * (1 + widening);
+        if (stretches.Length == 1) low = 0;
+
+        var whole = Stretch(points[0], points[^1]);
+        // A run's first report often comes after some steps: half of a hundred measured are enough where the whole hundred was made.
+        var seen = whole.Steps >= SettledSteps || points[^1].Step >= SettledSteps && whole.Steps >= SettledSteps / 2 || points[^1].At - points[0].At >= SettledTime;
+        var settled = seen && high - low <= 0.25 * mid;
+        return (low, mid, Math.Max(high, whole.SecondsPerStep), settled, $"{Text(mid)} s per step over {whole.Steps} steps");
+    }
+
+    private static (double SecondsPerStep, long Steps) Stretch(ProgressPoint from, ProgressPoint to) =>
+        ((to.At - from.At).TotalSeconds / (to.Step - from.Step), to.Step - from.Step);
+
+    private static string Text(double seconds) => seconds.ToString("0.####", CultureInfo.InvariantCulture);
+
+    private static double WeightedQuantile((double SecondsPerStep, long Steps)[] sorted, long total, double quantile)
+    {
+        var target = total * quantile;
+        double seen = 0;
+        foreach (var (seconds, steps) in sorted)
+        {
+            seen += steps;
+            if (seen >= target) return seconds;
+        }
+        return sorted[^1].SecondsPerStep;
+    }
+
+    private static Estimate CapByDeadline(Estimate estimate, JobFacts job, DateTimeOffset now) =>
+        job.ActiveDeadline is { } deadline ? Cap(estimate, job.RunningSince is { } since ? Less(deadline, now - since) : deadline) : estimate;
+
+    private static Estimate Cap(Estimate estimate, TimeSpan left) =>
+        !estimate.IsKnown || estimate.High <= left ? estimate : estimate with { High = left, Mid = Min(estimate.Mid, left), Low = Min(estimate.Low, left) };
+
+    private static TimeSpan Seconds(double seconds) => TimeSpan.FromMilliseconds(Math.Clamp(Math.Round(seconds * 1000), 0, TimeSpan.FromDays(3650).TotalMilliseconds));
+
+    private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;
+
+    private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
+}

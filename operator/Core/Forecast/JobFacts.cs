@@ -1,0 +1,28 @@
+namespace Bursar.Core.Forecast;
+
+/// <summary>What is known of a training job when its remaining time is estimated.</summary>
+public sealed record JobFacts
+{
+    public ProgressSeries Progress { get; init; } = ProgressSeries.Empty;
+
+    /// <summary><c>bursar.dev/total-steps</c>, used where the progress itself names no total.</summary>
+    public long? DeclaredSteps { get; init; }
+
+    /// <summary><c>bursar.dev/expected-duration</c>: how long the whole run takes, in its owner's words.</summary>
+    public TimeSpan? DeclaredDuration { get; init; }
+
+    /// <summary>When the present run began (its first pod was scheduled); null while nothing runs.</summary>
+    public DateTimeOffset? RunningSince { get; init; }
+
+    public int Succeeded { get; init; }
+
+    public int? Completions { get; init; }
+
+    public int Parallelism { get; init; } = 1;
+
+    /// <summary>Only caps the high end: it says when a job is killed, not when it is done.</summary>
+    public TimeSpan? ActiveDeadline { get; init; }
+
+    /// <summary>The step a parked job would start again from, where a checkpoint is known; else it starts at zero.</summary>
+    public long? CheckpointStep { get; init; }
+}

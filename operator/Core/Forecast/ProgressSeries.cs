@@ -1,0 +1,35 @@
+namespace Bursar.Core.Forecast;
+
+/// <summary>One report of how far a job has come: <c>1200</c> steps of <c>30000</c>, seen at a moment.</summary>
+public readonly record struct ProgressPoint(DateTimeOffset At, long Step, long? Total);
+
+/// <summary>
+/// The last reports of one job's progress, oldest first. A step that goes back (a restart from a checkpoint) starts the
+/// series anew: what was measured before says nothing about the run that follows. Reports that repeat the last step are
+/// not points: only movement measures a step's time.
+/// </summary>
+public sealed record ProgressSeries
+{
+    /// <summary>Enough for a robust step time over some minutes, and small enough to be stored with a decision.</summary>
+    public const int MaxPoints = 32;
+
+    public static readonly ProgressSeries Empty = new();
+
+    public IReadOnlyList<ProgressPoint> Points { get; init; } = [];
+
+    public ProgressPoint? Last => Points.Count == 0 ? null : Points[^1];
+
+    /// <summary>The series with one more report; returns itself when the report says nothing new.</summary>
+    public ProgressSeries With(ProgressPoint point)
+    {
+        if (point.Step < 0 || Last is { } last && point.At <= last.At) return this;
+        if (Last is not { } latest || point.Step < latest.Step) return new() { Points = [point] };
+        if (point.Step == latest.Step)
+            return point.Total == latest.Total || point.Total is null ? this : new() { Points = [.. Points.Take(Points.Count - 1), latest with { Total = point.Total }] };
+
+        var points = new List<ProgressPoint>(Points) { point };
+        // Thin the middle instead of dropping the front: the first point anchors the long-run mean.
+        if (points.Count > MaxPoints) points.RemoveAt(1);
+        return new() { Points = points };
+    }
+}

@@ -1,0 +1,111 @@
+namespace Bursar.Core.Ledger;
+
+/// <summary>What Bursar remembers of budgets: what it parked for them, what it decided and why, what it has announced.</summary>
+public sealed partial class GpuLedger
+{
+    /// <summary>Decisions kept of one budget, and the bytes of inputs they may take together.</summary>
+    public const int KeptDecisions = 32;
+
+    private const int KeptInputs = 48 * 1024;
+
+    /// <summary>What the decider keeps between evaluations, as it wrote it; null when nothing.</summary>
+    public string? BudgetMemory(string budgetUid)
+    {
+        lock (gate) return FindBudget(budgetUid)?.Budget!.Memory;
+    }
+
+    public bool SetBudgetMemory(string ns, string name, string budgetUid, string? memory)
+    {
+        lock (gate)
+        {
+            if (memory is null && FindBudget(budgetUid) is null) return false;
+            var shard = BudgetShard(ns, name, budgetUid);
+            if (shard.Budget!.Memory == memory) return false;
+            shard.Budget.Memory = memory;
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>Notes a field that is about to be changed. The first note of a field stands: its original is what must come back.</summary>
+    public bool Park(ParkedRecord record)
+    {
+        lock (gate)
+        {
+            foreach (var state in shards.Values)
+                if (state.Budget is { } other && other.Parked.Exists(one => one.Uid == record.Uid && one.Field == record.Field)) return false;
+            var shard = BudgetShard(record.Namespace, record.Budget, record.BudgetUid);
+            shard.Budget!.Parked.Add(record);
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>Takes the note back once the field holds its original again (or its object is gone).</summary>
+    public bool Unpark(string objectUid, string field)
+    {
+        lock (gate)
+        {
+            foreach (var state in shards.Values)
+            {
+                if (state.Budget is not { } budget || budget.Parked.RemoveAll(one => one.Uid == objectUid && one.Field == field) == 0) continue;
+                state.Touch();
+                return true;
+            }
+            return false;
+        }
+    }
+
+    /// <summary>All that is parked, oldest first.</summary>
+    public IReadOnlyList<ParkedRecord> Parked()
+    {
+        lock (gate)
+        {
+            return [.. shards.Values.Where(state => state.Budget is not null).SelectMany(state => state.Budget!.Parked)
+                .OrderBy(one => one.Since).ThenBy(one => one.Namespace, StringComparer.Ordinal).ThenBy(one => one.Name, StringComparer.Ordinal).ThenBy(one => one.Field, StringComparer.Ordinal)];
+        }
+    }
+
+    public IReadOnlyList<ParkedRecord> ParkedBy(string budgetUid)
+    {
+        lock (gate) return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Parked] : [];
+    }
+
+    public void AddDecision(string ns, string name, string budgetUid, DecisionRecord decision)
+    {
+        lock (gate)
+        {
+            var shard = BudgetShard(ns, name, budgetUid);
+            var kept = shard.Budget!.Decisions;
+            if (kept.Contains(decision)) return;
+            kept.Add(decision);
+            while (kept.Count > KeptDecisions || kept.Count > 1 && kept.Sum(one => one.Inputs.Length + one.Text.Length) > KeptInputs) kept.RemoveAt(0);
+            shard.Touch();
+        }
+    }
+
+    /// <summary>The last decisions of a budget, oldest first.</summary>
+    public IReadOnlyList<DecisionRecord> Decisions(string budgetUid)
+    {
+        lock (gate) return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Decisions] : [];
+    }
+
+    /// <summary>Budgets of which anything is remembered, existing or not.</summary>
+    public IReadOnlyList<(string Namespace, string Name, string Uid)> RememberedBudgets()
+    {
+        lock (gate) return [.. shards.Values.Where(state => state.Budget is { IsEmpty: false }).Select(state => (state.Namespace!, state.Budget!.Name, state.Budget.Uid))];
+    }
+
+    /// <summary>The budget is no more: what was announced and decided goes, what is parked stays until it is given back.</summary>
+    public bool ForgetBudget(string budgetUid)
+    {
+        lock (gate)
+        {
+            if (FindBudget(budgetUid) is not { } shard || shard.Budget!.Memory is null && shard.Budget.Decisions.Count == 0) return false;
+            shard.Budget.Memory = null;
+            shard.Budget.Decisions.Clear();
+            shard.Touch();
+            return true;
+        }
+    }
+}

@@ -1,0 +1,378 @@
+using System.Collections.Immutable;
+using Bursar.Core.Decisions;
+using Bursar.Core.Money;
+using Bursar.Core.Text;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>
+/// Sums. Intervals are [from, to), never before the installation; open work is charged up to the smaller of
+/// <c>to</c> and <c>now</c>. A pod whose labels nobody knows is in the sum of an empty selector only.
+/// </summary>
+public sealed partial class GpuLedger
+{
+    private readonly List<RatedSpan> scratch = [];
+
+    /// <summary>What the selected pods of a namespace cost in an interval.</summary>
+    public Amount Spent(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        lock (gate)
+        {
+            if (!podsByNamespace.TryGetValue(ns, out var list)) return Amount.Zero;
+            var (start, end) = Clip(from, to, now);
+            Int128 units = 0;
+            foreach (var pod in list)
+                if (pod.From < end && !(pod.End <= start) && Selects(selector, pod)) units += UnitsOf(pod, start, end);
+            return new(units);
+        }
+    }
+
+    /// <summary>The same by workload, those that cost nothing in the interval left out unless they run.</summary>
+    public IReadOnlyList<WorkloadSpend> SpentByWorkload(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        lock (gate)
+        {
+            if (!podsByNamespace.TryGetValue(ns, out var list)) return [];
+            var (start, end) = Clip(from, to, now);
+            var sums = new Dictionary<WorkloadKey, Sum>();
+            foreach (var pod in list)
+            {
+                if (pod.From > end || pod.End <= start || !Selects(selector, pod)) continue;
+                if (!sums.TryGetValue(pod.Workload, out var sum)) sums.Add(pod.Workload, sum = new(pod.Class));
+                sum.Add(this, pod, start, end);
+            }
+            return [.. sums.Select(pair => pair.Value.ToSpend(pair.Key)).OrderBy(spend => spend.Workload.Kind, StringComparer.Ordinal)
+                .ThenBy(spend => spend.Workload.Name, StringComparer.Ordinal).ThenBy(spend => spend.Workload.Uid, StringComparer.Ordinal)];
+        }
+    }
+
+    /// <summary>What GPU work in the namespace cost that none of the selectors selects.</summary>
+    public Amount OutsideSelectors(string ns, IReadOnlyList<LabelSelector> selectors, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        lock (gate)
+        {
+            if (!podsByNamespace.TryGetValue(ns, out var list)) return Amount.Zero;
+            var (start, end) = Clip(from, to, now);
+            Int128 units = 0;
+            foreach (var pod in list)
+            {
+                if (pod.From >= end || pod.End <= start) continue;
+                var selected = false;
+                foreach (var selector in selectors) selected |= Selects(selector, pod);
+                if (!selected) units += UnitsOf(pod, start, end);
+            }
+            return new(units);
+        }
+    }
+
+    /// <summary>The price per hour of the selected pods that run at a moment; pods on lost nodes cost nothing then.</summary>
+    public Rate RatePerHour(string ns, LabelSelector selector, DateTimeOffset at)
+    {
+        lock (gate)
+        {
+            if (!podsByNamespace.TryGetValue(ns, out var list)) return Rate.Zero;
+            var rate = Rate.Zero;
+            foreach (var pod in list)
+                if (Selects(selector, pod) && RateAt(pod, at.ToUnixTimeMilliseconds()) is { } one) rate += one;
+            return rate;
+        }
+    }
+
+    /// <summary>Spending as constant stretches, for <see cref="RollingSum"/>; open ones end at null.</summary>
+    public IReadOnlyList<SpendSegment> Segments(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset now)
+    {
+        var segments = new List<SpendSegment>();
+        foreach (var (entry, labels) in EntriesWithLabels(ns, from, now, now))
+            if (entry.Rate is { } rate && SelectsLabels(selector, labels)) segments.Add(new(entry.From, entry.To, rate * entry.Gpus));
+        return segments;
+    }
+
+    /// <summary>Every billed stretch of the namespace inside [from, to), by pod and time; the last of a running pod is open when it reaches <paramref name="now"/>.</summary>
+    public IReadOnlyList<LedgerEntry> Entries(string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now) =>
+        [.. EntriesWithLabels(ns, from, to, now).Select(pair => pair.Entry)];
+
+    /// <summary>Where a node's money went; the parts sum to the total exactly.</summary>
+    public NodeBill Bill(string node, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        lock (gate)
+        {
+            if (!nodes.TryGetValue(node, out var account)) return new(Amount.Zero, Amount.Zero, Amount.Zero, new Dictionary<string, Amount>(), 0);
+            var (start, end) = Clip(from, to, now);
+
+            // Reserved is summed as budgets sum it, pod by pod; the rest by a sweep over the node. Nothing is got by
+            // subtraction, so a flaw in either shows as a bill that does not add up.
+            Int128 reserved = 0;
+            var edges = new SortedDictionary<long, (int Held, int Unknown)>();
+            foreach (var pod in account.Pods)
+            {
+                if (pod.Labels is not null) reserved += UnitsOf(pod, start, end);
+                var begin = Math.Max(start, pod.From);
+                var close = Math.Min(end, pod.End ?? end);
+                if (begin >= close) continue;
+                var step = pod.Labels is not null ? (Held: pod.Gpus, Unknown: 0) : (Held: 0, Unknown: pod.Gpus);
+                Shift(edges, begin, step.Held, step.Unknown);
+                Shift(edges, close, -step.Held, -step.Unknown);
+            }
+            foreach (var (at, _, _) in account.Capacity) Shift(edges, Math.Clamp(at, start, Math.Max(start, end)), 0, 0);
+            foreach (var (away, back) in account.Lost)
+            {
+                Shift(edges, Math.Clamp(away, start, Math.Max(start, end)), 0, 0);
+                if (back is { } at) Shift(edges, Math.Clamp(at, start, Math.Max(start, end)), 0, 0);
+            }
+            Shift(edges, start, 0, 0);
+            Shift(edges, Math.Max(start, end), 0, 0);
+
+            Int128 total = 0, unallocated = 0, lost = 0, unknownLabels = 0, unpriced = 0;
+            int held = 0, unknown = 0;
+            long? previous = null;
+            foreach (var (at, (heldStep, unknownStep)) in edges)
+            {
+                if (previous is { } begin && begin < at)
+                {
+                    var capacity = CapacityAt(account, begin);
+                    var present = Math.Max(capacity, held + unknown);
+                    scratch.Clear();
+                    CutByPrice(account, begin, at);
+                    foreach (var span in scratch)
+                    {
+                        Int128 length = span.To - span.From;
+                        if (span.Nano is not { } nano)
+                        {
+                            unpriced += length * present;
+                            continue;
+                        }
+                        var perGpu = length * nano;
+                        total += perGpu * present;
+                        if (IsLost(account, begin)) lost += perGpu * present;
+                        else
+                        {
+                            unallocated += perGpu * (present - held - unknown);
+                            unknownLabels += perGpu * unknown;
+                        }
+                    }
+                }
+                held += heldStep;
+                unknown += unknownStep;
+                previous = at;
+            }
+            var unattributed = new SortedDictionary<string, Amount>(StringComparer.Ordinal);
+            if (lost != 0) unattributed[NodeBill.NodeLost] = new(lost);
+            if (unknownLabels != 0) unattributed[NodeBill.LabelsUnknown] = new(unknownLabels);
+            return new(new(total), new(reserved), new(unallocated), unattributed, unpriced);
+        }
+    }
+
+    public IReadOnlyList<string> Nodes()
+    {
+        lock (gate) return [.. nodes.Keys.Order(StringComparer.Ordinal)];
+    }
+
+    public IReadOnlyList<string> Namespaces()
+    {
+        lock (gate) return [.. podsByNamespace.Keys.Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>The node's device time that its agent could give to no pod, by reason, since ever.</summary>
+    public IReadOnlyDictionary<string, long> UnattributedMs(string node)
+    {
+        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Journal.UnattributedMs : ImmutableSortedDictionary<string, long>.Empty;
+    }
+
+    /// <summary>The pods that are still charged.</summary>
+    public IReadOnlyList<OpenPod> OpenPods()
+    {
+        lock (gate)
+        {
+            return [.. pods.Values.Where(pod => pod.Labels is not null && pod.End is null)
+                .Select(pod => new OpenPod(pod.Uid, pod.Pod, pod.Node.Name, pod.Workload, pod.Gpus, Moment(pod.From), pod.JournalTo is { } at ? Moment(at) : null))];
+        }
+    }
+
+    /// <summary>Products that running pods or present nodes have and no price covers; a device without a product is under the empty name.</summary>
+    public IReadOnlyList<string> UnpricedProducts()
+    {
+        lock (gate)
+        {
+            var found = new SortedSet<string>(StringComparer.Ordinal);
+            foreach (var node in nodes.Values)
+            {
+                var present = node.Capacity.Count > 0 && node.Capacity[^1].Gpus > 0;
+                if (!present && !node.Pods.Exists(pod => pod.End is null)) continue;
+                var product = ProductOf(node, node.Capacity.Count - 1);
+                if (!prices.ContainsKey(product)) found.Add(product);
+            }
+            return [.. found];
+        }
+    }
+
+    /// <summary>The price of a product as the ledger charges it now.</summary>
+    public Rate? CurrentRate(string product)
+    {
+        lock (gate) return prices.TryGetValue(product, out var timeline) ? new Rate(timeline.Changes[^1].Nano) : null;
+    }
+
+    private List<(LedgerEntry Entry, IReadOnlyDictionary<string, string>? Labels)> EntriesWithLabels(string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        lock (gate)
+        {
+            var entries = new List<(LedgerEntry, IReadOnlyDictionary<string, string>?)>();
+            if (!podsByNamespace.TryGetValue(ns, out var list)) return entries;
+            var (start, end) = Clip(from, to, now);
+            var present = now.ToUnixTimeMilliseconds();
+            foreach (var pod in list.OrderBy(pod => pod.From).ThenBy(pod => pod.Uid, StringComparer.Ordinal))
+            {
+                SpansOf(pod, start, end);
+                foreach (var span in scratch)
+                {
+                    var open = pod.End is null && span.To == present && end == present && !IsLost(pod.Node, present);
+                    entries.Add((new(pod.Uid, pod.Pod, pod.Workload, pod.Class, pod.Node.Name, ProductAt(pod.Node, span.From), pod.Gpus,
+                        span.Nano is { } nano ? new Rate(nano) : null, Moment(span.From), open ? null : Moment(span.To)), pod.Labels));
+                }
+            }
+            return entries;
+        }
+    }
+
+    private (long From, long To) Clip(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now) =>
+        (Math.Max(from.ToUnixTimeMilliseconds(), installed ?? long.MinValue), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
+
+    private static bool Selects(LabelSelector selector, PodAccount pod) => SelectsLabels(selector, pod.Labels);
+
+    private static bool SelectsLabels(LabelSelector selector, IReadOnlyDictionary<string, string>? labels) =>
+        selector.IsEmpty || labels is not null && selector.Matches(labels);
+
+    private Int128 UnitsOf(PodAccount pod, long from, long to)
+    {
+        SpansOf(pod, from, to);
+        Int128 units = 0;
+        foreach (var span in scratch) units += (Int128)(span.Nano ?? 0) * pod.Gpus * (span.To - span.From);
+        return units;
+    }
+
+    private Rate? RateAt(PodAccount pod, long at)
+    {
+        if (at < pod.From || pod.End <= at) return null;
+        SpansOf(pod, at, at + 1);
+        return scratch.Count == 1 && scratch[0].Nano is { } nano ? new Rate(nano) * pod.Gpus : null;
+    }
+
+    /// <summary>Fills the scratch list with the pod's billed time in [from, to): its frame without what the node was away, cut at prices.</summary>
+    private void SpansOf(PodAccount pod, long from, long to)
+    {
+        scratch.Clear();
+        from = Math.Max(from, pod.From);
+        to = Math.Min(to, pod.End ?? to);
+        foreach (var (away, back) in pod.Node.Lost)
+        {
+            if (from >= to) return;
+            if (back <= from) continue;
+            if (away >= to) break;
+            if (away > from) CutByPrice(pod.Node, from, away);
+            if (back is not { } returned) return;
+            from = Math.Max(from, returned);
+        }
+        if (from < to) CutByPrice(pod.Node, from, to);
+    }
+
+    private void CutByPrice(NodeAccount node, long from, long to)
+    {
+        var index = node.Capacity.Count - 1;
+        while (index > 0 && node.Capacity[index].At > from) index--;
+        while (from < to)
+        {
+            var product = ProductOf(node, index);
+            var end = to;
+            while (index + 1 < node.Capacity.Count && node.Capacity[index + 1].At < to)
+            {
+                index++;
+                if (ProductOf(node, index) == product) continue;
+                end = Math.Max(from, node.Capacity[index].At);
+                break;
+            }
+            if (prices.TryGetValue(product, out var timeline)) timeline.Cut(scratch, from, end);
+            else if (end > from) scratch.Add(new(from, end, null));
+            from = end;
+        }
+    }
+
+    /// <summary>What the node says it has, else what its pods were said to run on.</summary>
+    private static string ProductOf(NodeAccount node, int statement) =>
+        statement >= 0 && node.Capacity[statement].Product.Length > 0 ? node.Capacity[statement].Product : node.PodsProduct;
+
+    private static string ProductAt(NodeAccount node, long at) =>
+        ProductOf(node, node.Capacity.Count == 0 ? -1 : Math.Max(0, node.Capacity.FindLastIndex(statement => statement.At <= at)));
+
+    private static int CapacityAt(NodeAccount node, long at)
+    {
+        var index = node.Capacity.FindLastIndex(statement => statement.At <= at);
+        return index < 0 ? 0 : node.Capacity[index].Gpus;
+    }
+
+    private static bool IsLost(NodeAccount node, long at)
+    {
+        foreach (var (away, back) in node.Lost)
+            if (away <= at && !(back <= at)) return true;
+        return false;
+    }
+
+    private static void Shift(SortedDictionary<long, (int Held, int Unknown)> edges, long at, int held, int unknown)
+    {
+        edges.TryGetValue(at, out var edge);
+        edges[at] = (edge.Held + held, edge.Unknown + unknown);
+    }
+
+    private static DateTimeOffset Moment(long at) => DateTimeOffset.FromUnixTimeMilliseconds(at);
+
+    private sealed class Sum(WorkClass workClass)
+    {
+        private Int128 units;
+        private Int128 reserved;
+        private Int128 unpriced;
+        private int gpus;
+        private Rate rate = Rate.Zero;
+        private long since = long.MaxValue;
+        private long measured;
+        private long busy;
+        private long energy;
+        private readonly SortedDictionary<string, TokenSums> tokens = new(StringComparer.Ordinal);
+
+        public void Add(GpuLedger ledger, PodAccount pod, long from, long to)
+        {
+            ledger.SpansOf(pod, from, to);
+            foreach (var span in ledger.scratch)
+            {
+                var time = (Int128)(span.To - span.From) * pod.Gpus;
+                reserved += time;
+                if (span.Nano is { } nano) units += time * nano;
+                else unpriced += time;
+            }
+            if (pod.From <= to && !(pod.End <= to))
+            {
+                gpus += pod.Gpus;
+                if (ledger.RateAt(pod, to) is { } one) rate += one;
+            }
+            since = Math.Min(since, pod.From);
+            measured += pod.MeasuredMs;
+            busy += pod.BusyMs;
+            energy += pod.EnergyMj;
+            foreach (var (model, counter) in pod.Tokens)
+            {
+                var sum = tokens.TryGetValue(model, out var one) ? one : new(0, 0, 0);
+                tokens[model] = new(sum.Prompt + counter.Prompt, sum.Cached + counter.Cached, sum.Generated + counter.Generated);
+            }
+        }
+
+        public WorkloadSpend ToSpend(WorkloadKey key) => new()
+        {
+            Workload = key,
+            Class = workClass,
+            Spent = new(units),
+            ReservedGpuMs = reserved,
+            UnpricedGpuMs = unpriced,
+            Gpus = gpus,
+            RatePerHour = rate,
+            Since = Moment(since),
+            Usage = new(measured, busy, energy, tokens),
+        };
+    }
+}

@@ -1,0 +1,373 @@
+using System.Globalization;
+using Bursar.Core.Decisions;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>
+/// How the ledger is stored: each fact in one object, whole. A shard that misses its last write lacks facts that the
+/// API and the agents' journals will tell again; it can never count one twice.
+/// </summary>
+public sealed partial class GpuLedger
+{
+    /// <summary>No shard is to exceed this as JSON.</summary>
+    public const int MaxShardBytes = 128 * 1024;
+
+    /// <summary>A shard takes no new pods beyond this estimate: ends, usage and tokens come later and need room.</summary>
+    private const int PodShardBytes = 112 * 1024;
+
+    private const int NodeShardBytes = 64 * 1024;
+    private const string BaseName = "bursar.base";
+
+    private readonly Dictionary<string, ShardState> openPodShards = [];
+    private readonly Dictionary<string, ShardState> openNodeShards = [];
+    private readonly Dictionary<string, ShardState> budgetShards = [];
+
+    public bool IsDirty
+    {
+        get
+        {
+            lock (gate)
+            {
+                foreach (var shard in shards.Values)
+                    if (shard.IsDirty) return true;
+                return false;
+            }
+        }
+    }
+
+    /// <summary>
+    /// What has changed since it was written, taken at one moment, in the order in which it must be written: prices,
+    /// pods, budgets, and last the nodes, whose journal cursors must not be ahead of the pods' sums. Stop at the first
+    /// write that fails; the next call gives what is left.
+    /// </summary>
+    /// <param name="factsOnly">
+    /// Leave out shards that changed only in what agents measured: every running pod does so all the time, it decides
+    /// nothing, and the agents' journals keep it until it is written. Journal cursors then stay where they are stored.
+    /// </param>
+    public IReadOnlyList<LedgerShard> DirtyShards(bool factsOnly = false)
+    {
+        lock (gate)
+        {
+            return [.. shards.Values.Where(shard => factsOnly ? shard.HasUnwrittenFacts : shard.IsDirty)
+                .OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal).Select(shard => ToShard(shard, factsOnly))];
+        }
+    }
+
+    /// <summary>The shard that holds what was parked for a budget, to be written before the act; null when there is nothing to write.</summary>
+    public LedgerShard? DirtyBudgetShard(string budgetUid)
+    {
+        lock (gate) return FindBudget(budgetUid) is { IsDirty: true } shard ? ToShard(shard, factsOnly: true) : null;
+    }
+
+    /// <summary>The shard's object holds this revision now. An empty budget's, once deleted, is forgotten.</summary>
+    public void MarkWritten(string shard, long revision)
+    {
+        lock (gate)
+        {
+            if (!shards.TryGetValue(shard, out var state)) return;
+            state.MarkWritten(revision);
+            var withheld = false;
+            foreach (var node in state.Nodes)
+            {
+                if (node.Offered.Revision == revision) node.Durable = node.Offered.Journal;
+                withheld |= node.Durable != node.Journal;
+            }
+            if (withheld && !state.IsDirty) state.TouchMeasured();
+            if (state.Budget is { IsEmpty: true } budget && !state.IsDirty)
+            {
+                shards.Remove(shard);
+                budgetShards.Remove(budget.Uid);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The ledger as stored, in any order of shards. A pod that stands in two shards (a write that timed out and went
+    /// through after all) is one pod, with the larger part of its facts.
+    /// </summary>
+    public static GpuLedger Load(IEnumerable<LedgerShard> stored)
+    {
+        var ledger = new GpuLedger();
+        foreach (var shard in stored.OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal)) ledger.Restore(shard);
+        return ledger;
+    }
+
+    private static int Rank(string kind) => kind switch
+    {
+        LedgerShard.BaseKind => 0,
+        LedgerShard.PodsKind => 1,
+        LedgerShard.BudgetKind => 2,
+        _ => 3,
+    };
+
+    private ShardState BaseShard() => shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
+
+    private ShardState NewShard(ShardState shard)
+    {
+        shards.Add(shard.Name, shard);
+        return shard;
+    }
+
+    private ShardState? FindBudget(string uid) => budgetShards.GetValueOrDefault(uid);
+
+    private ShardState BudgetShard(string ns, string name, string uid)
+    {
+        if (!budgetShards.TryGetValue(uid, out var shard))
+        {
+            shard = NewShard(new($"{ns}.{uid}", LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) });
+            budgetShards.Add(uid, shard);
+        }
+        if (name.Length > 0) shard.Budget!.Name = name;
+        return shard;
+    }
+
+    private static string DayOf(long at) => DateTimeOffset.FromUnixTimeMilliseconds(at).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+
+    private void PlacePod(PodAccount pod)
+    {
+        var ns = pod.Workload.Namespace;
+        var day = DayOf(pod.From);
+        var key = $"{ns}-{day}";
+        var bytes = EstimateBytes(pod);
+        if (!openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
+        {
+            var index = shard is null ? 0 : shard.Index + 1;
+            shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"{key}-{index}"), LedgerShard.PodsKind) { Namespace = ns, Day = day, Index = index });
+            openPodShards[key] = shard;
+        }
+        Place(pod, shard, bytes);
+    }
+
+    private static void Place(PodAccount pod, ShardState shard, int bytes)
+    {
+        pod.Shard = shard;
+        shard.Pods.Add(pod);
+        shard.EstimatedBytes += bytes;
+    }
+
+    /// <summary>As if each pod had its own row of labels, and room for the usage that will come.</summary>
+    private static int EstimateBytes(PodAccount pod)
+    {
+        var workload = pod.Workload;
+        var bytes = 620 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
+            + workload.Namespace.Length + workload.Kind.Length + workload.Name.Length + workload.Uid.Length;
+        if (pod.Class == WorkClass.Inference) bytes += 450;
+        if (pod.Labels is not null)
+            foreach (var (name, value) in pod.Labels) bytes += name.Length + value.Length + 6;
+        return bytes;
+    }
+
+    private ShardState ShardOf(NodeAccount node)
+    {
+        if (node.Shard is null)
+        {
+            var at = node.Capacity.Count > 0 ? node.Capacity[0].At : node.Lost.Count > 0 ? node.Lost[0].From : installed ?? 0;
+            var day = DayOf(at);
+            var bytes = 400 + node.Name.Length;
+            if (!openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
+            {
+                var index = shard is null ? 0 : shard.Index + 1;
+                shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"nodes.{day}-{index}"), LedgerShard.NodesKind) { Day = day, Index = index });
+                openNodeShards[day] = shard;
+            }
+            node.Shard = shard;
+            shard.Nodes.Add(node);
+            shard.EstimatedBytes += bytes;
+        }
+        return node.Shard;
+    }
+
+    private LedgerShard ToShard(ShardState state, bool factsOnly)
+    {
+        var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision };
+        switch (state.Kind)
+        {
+            case LedgerShard.BaseKind:
+                return shard with
+                {
+                    Installed = installed,
+                    Prices = [.. prices.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                        .Select(pair => new ShardPrice(pair.Key, [.. pair.Value.Changes.Select(change => new ShardPriceChange(change.At, change.Nano))]))],
+                };
+            case LedgerShard.PodsKind:
+                var workloads = new List<ShardWorkload>();
+                var rows = new Dictionary<WorkloadKey, List<int>>();
+                var podsOfShard = new List<ShardPod>(state.Pods.Count);
+                foreach (var pod in state.Pods) podsOfShard.Add(ToShard(pod, RowOf(pod, workloads, rows)));
+                return shard with { Workloads = workloads, Pods = podsOfShard };
+            case LedgerShard.BudgetKind:
+                var budget = state.Budget!;
+                return shard with
+                {
+                    IsEmpty = budget.IsEmpty,
+                    BudgetUid = budget.Uid,
+                    BudgetName = budget.Name,
+                    Memory = budget.Memory,
+                    Parked = [.. budget.Parked],
+                    Decisions = [.. budget.Decisions],
+                };
+            default:
+                foreach (var node in state.Nodes) node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
+                return shard with { Nodes = [.. state.Nodes.Select(ToShard)] };
+        }
+    }
+
+    private static int RowOf(PodAccount pod, List<ShardWorkload> workloads, Dictionary<WorkloadKey, List<int>> rows)
+    {
+        if (!rows.TryGetValue(pod.Workload, out var candidates)) rows.Add(pod.Workload, candidates = []);
+        foreach (var row in candidates)
+            if (workloads[row].Class == pod.Class && PodAccount.SameLabels(workloads[row].Labels, pod.Labels)) return row;
+        candidates.Add(workloads.Count);
+        workloads.Add(new(pod.Workload.Namespace, pod.Workload.Kind, pod.Workload.Name, pod.Workload.Uid, pod.Class, pod.Labels));
+        return workloads.Count - 1;
+    }
+
+    private static ShardPod ToShard(PodAccount pod, int workload) => new()
+    {
+        Uid = pod.Uid,
+        Pod = pod.Pod,
+        Workload = workload,
+        Node = pod.Node.Name,
+        Product = pod.Product,
+        Gpus = pod.Gpus,
+        From = pod.From,
+        Finished = pod.FinishedAt,
+        Gone = pod.GoneAt,
+        Seen = pod.FirstObserved == long.MaxValue ? null : pod.FirstObserved,
+        ProductSeen = pod.ProductObserved == long.MaxValue ? null : pod.ProductObserved,
+        Usage = pod.Cursor is not { } cursor ? null : new()
+        {
+            Epoch = cursor.Epoch,
+            Seq = cursor.Seq,
+            From = pod.JournalFrom ?? 0,
+            To = pod.JournalTo ?? 0,
+            Measured = pod.MeasuredMs,
+            Busy = pod.BusyMs,
+            Energy = pod.EnergyMj,
+            Devices = pod.Labels is null ? [.. pod.Devices] : null,
+            Tokens = pod.Tokens.Count == 0 ? null : [.. pod.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated,
+                pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated))],
+        },
+    };
+
+    private static ShardNode ToShard(NodeAccount node) => new()
+    {
+        Name = node.Name,
+        Capacity = [.. node.Capacity.Select(statement => new ShardCapacity(statement.At, statement.Gpus, statement.Product))],
+        Lost = node.Lost.Count == 0 ? null : [.. node.Lost.Select(loss => new ShardLoss(loss.From, loss.To))],
+        Epoch = node.Offered.Journal.Cursor?.Epoch,
+        Seq = node.Offered.Journal.Cursor?.Seq,
+        PastEpochs = node.Offered.Journal.PastEpochs.IsEmpty ? null : node.Offered.Journal.PastEpochs,
+        Unattributed = node.Offered.Journal.UnattributedMs.IsEmpty ? null : node.Offered.Journal.UnattributedMs,
+    };
+
+    private void Restore(LedgerShard shard)
+    {
+        switch (shard.Kind)
+        {
+            case LedgerShard.BaseKind:
+                BaseShard().Restore(shard.Revision);
+                installed = shard.Installed ?? installed;
+                foreach (var price in shard.Prices ?? [])
+                {
+                    if (!prices.TryGetValue(price.Product, out var timeline)) prices.Add(price.Product, timeline = new());
+                    foreach (var change in price.Changes) timeline.State(change.At, change.Nano);
+                }
+                break;
+            case LedgerShard.PodsKind:
+                var podShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
+                podShard.Restore(shard.Revision);
+                var key = $"{shard.Namespace}-{shard.Day}";
+                if (!openPodShards.TryGetValue(key, out var open) || open.Index < shard.Index) openPodShards[key] = podShard;
+                foreach (var pod in shard.Pods ?? []) Restore(pod, shard.Workloads![pod.Workload], podShard);
+                break;
+            case LedgerShard.BudgetKind:
+                var budgetShard = BudgetShard(shard.Namespace ?? "", shard.BudgetName ?? "", shard.BudgetUid ?? "");
+                budgetShard.Budget!.Memory = shard.Memory;
+                budgetShard.Budget.Parked.AddRange(shard.Parked ?? []);
+                budgetShard.Budget.Decisions.AddRange(shard.Decisions ?? []);
+                budgetShard.Restore(shard.Revision);
+                break;
+            case LedgerShard.NodesKind:
+                var nodeShard = NewShard(new(shard.Name, shard.Kind) { Day = shard.Day, Index = shard.Index });
+                nodeShard.Restore(shard.Revision);
+                if (!openNodeShards.TryGetValue(shard.Day ?? "", out var last) || last.Index < shard.Index) openNodeShards[shard.Day ?? ""] = nodeShard;
+                foreach (var node in shard.Nodes ?? []) Restore(node, nodeShard);
+                break;
+        }
+    }
+
+    private void Restore(ShardPod stored, ShardWorkload workload, ShardState shard)
+    {
+        var pod = new PodAccount(stored.Uid)
+        {
+            Pod = stored.Pod,
+            Workload = new(workload.Namespace, workload.Kind, workload.Name, workload.Uid),
+            Class = workload.Class,
+            Labels = workload.Labels,
+            Node = NodeNamed(stored.Node),
+            Product = stored.Product,
+            Gpus = stored.Gpus,
+            From = stored.From,
+            FinishedAt = stored.Finished,
+            GoneAt = stored.Gone,
+            FirstObserved = stored.Seen ?? long.MaxValue,
+            ProductObserved = stored.ProductSeen ?? long.MaxValue,
+        };
+        if (stored.Usage is { } usage)
+        {
+            pod.Cursor = new(usage.Epoch, usage.Seq);
+            if (usage.To > 0) (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
+            (pod.MeasuredMs, pod.BusyMs, pod.EnergyMj) = (usage.Measured, usage.Busy, usage.Energy);
+            pod.Devices.UnionWith(usage.Devices ?? []);
+            foreach (var row in usage.Tokens ?? [])
+                pod.Tokens[row.Model] = new() { Prompt = row.Prompt, Cached = row.Cached, Generated = row.Generated, LastPrompt = row.LastPrompt, LastCached = row.LastCached, LastGenerated = row.LastGenerated };
+        }
+        if (pods.TryGetValue(stored.Uid, out var twin))
+        {
+            if (!Outweighs(pod, twin))
+            {
+                shard.Touch(); // written again, without it
+                return;
+            }
+            Remove(twin);
+        }
+        Place(pod, shard, EstimateBytes(pod));
+        Add(pod);
+    }
+
+    private static bool Outweighs(PodAccount pod, PodAccount twin)
+    {
+        if (pod.Labels is null != twin.Labels is null) return pod.Labels is not null;
+        if (pod.End is null != twin.End is null) return pod.End is not null;
+        return pod.MeasuredMs > twin.MeasuredMs;
+    }
+
+    private void Remove(PodAccount pod)
+    {
+        pods.Remove(pod.Uid);
+        podsByNamespace[pod.Workload.Namespace].Remove(pod);
+        pod.Node.Pods.Remove(pod);
+        pod.Shard!.Pods.Remove(pod);
+        pod.Shard.Touch();
+    }
+
+    private void Restore(ShardNode stored, ShardState shard)
+    {
+        var node = NodeNamed(stored.Name);
+        if (node.Shard is not null)
+        {
+            shard.Touch(); // a second record of a node whose first write went through after all
+            return;
+        }
+        node.Shard = shard;
+        shard.Nodes.Add(node);
+        shard.EstimatedBytes += 400 + node.Name.Length;
+        foreach (var statement in stored.Capacity) node.Capacity.Add((statement.At, statement.Gpus, statement.Product));
+        foreach (var loss in stored.Lost ?? []) node.Lost.Add((loss.From, loss.To));
+        node.Journal = node.Durable = new(
+            stored.Epoch is null ? null : new(stored.Epoch, stored.Seq ?? 0),
+            [.. stored.PastEpochs ?? []],
+            JournalState.Unread.UnattributedMs.AddRange(stored.Unattributed ?? new Dictionary<string, long>()));
+    }
+}

@@ -1,0 +1,246 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Money;
+using Bursar.Core.Usage;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>
+/// Where the money went: exact, idempotent, and without any I/O of its own. It holds facts (when a pod held how many
+/// devices of which node, what a product cost when, when a node was away) and computes every amount from them, so that
+/// the order of what is seen, repetition, a restart and a price that changes cannot alter a sum. Times are cut to whole
+/// milliseconds on the way in. Every member may be called from any thread.
+/// </summary>
+public sealed partial class GpuLedger
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<string, PodAccount> pods = [];
+    private readonly Dictionary<string, List<PodAccount>> podsByNamespace = [];
+    private readonly Dictionary<string, NodeAccount> nodes = [];
+    private readonly Dictionary<string, PriceTimeline> prices = [];
+    private readonly Dictionary<string, ShardState> shards = [];
+    private long? installed;
+
+    /// <summary>From when on is counted. Null until <see cref="Install"/>.</summary>
+    public DateTimeOffset? Installed
+    {
+        get { lock (gate) return installed is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null; }
+    }
+
+    /// <summary>Says when Bursar came to the cluster; only the first word counts. Nothing before it is ever charged.</summary>
+    public bool Install(DateTimeOffset at)
+    {
+        lock (gate)
+        {
+            if (installed is not null) return false;
+            installed = at.ToUnixTimeMilliseconds();
+            BaseShard().Touch();
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// The price of a product from <paramref name="at"/> on; what ran before keeps its price. The first price of a
+    /// product also covers the time before, for unpriced was never free. A product that loses its price keeps the last.
+    /// </summary>
+    public bool Reprice(string product, Rate rate, DateTimeOffset at)
+    {
+        lock (gate)
+        {
+            if (!prices.TryGetValue(product, out var timeline)) prices.Add(product, timeline = new());
+            if (!timeline.State(at.ToUnixTimeMilliseconds(), rate.NanoPerGpuHour)) return false;
+            BaseShard().Touch();
+            return true;
+        }
+    }
+
+    /// <summary>Takes in what the API says of a scheduled pod. True when it was news.</summary>
+    public bool Observe(PodObservation seen)
+    {
+        if (seen.Gpus <= 0) return false;
+        lock (gate)
+        {
+            var node = NodeNamed(seen.Node);
+            if (!pods.TryGetValue(seen.Uid, out var pod))
+            {
+                pod = new PodAccount(seen.Uid) { Workload = seen.Workload, Node = node };
+                pod.Observe(seen, node);
+                Add(pod);
+                return true;
+            }
+            var before = pod.Node;
+            if (!pod.Observe(seen, node)) return false;
+            if (before != pod.Node)
+            {
+                before.Pods.Remove(pod);
+                before.ReadProducts();
+                pod.Node.Add(pod);
+            }
+            pod.Node.ReadProducts();
+            pod.Shard!.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>What a node has from <paramref name="at"/> on. An empty product means: not yet told.</summary>
+    public bool ObserveNode(string node, string product, int gpus, DateTimeOffset at)
+    {
+        lock (gate)
+        {
+            var account = NodeNamed(node);
+            if (gpus == 0 && account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), gpus, product)) return false;
+            ShardOf(account).Touch();
+            return true;
+        }
+    }
+
+    /// <summary>The node's object is gone: it has no devices any more. Was it lost before, it stays lost: its pods are not charged again.</summary>
+    public bool ObserveNodeGone(string node, DateTimeOffset at)
+    {
+        lock (gate)
+        {
+            if (!nodes.TryGetValue(node, out var account) || account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), 0, "")) return false;
+            ShardOf(account).Touch();
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// The node gives no sign: its pods are charged up to the last proof of life, and what follows is
+    /// <see cref="NodeBill.NodeLost"/> until <see cref="MarkNodeBack"/>.
+    /// </summary>
+    public bool MarkNodeLost(string node, DateTimeOffset lastProofOfLife)
+    {
+        lock (gate)
+        {
+            var account = NodeNamed(node);
+            if (!account.Lose(lastProofOfLife.ToUnixTimeMilliseconds())) return false;
+            ShardOf(account).Touch();
+            return true;
+        }
+    }
+
+    public bool MarkNodeBack(string node, DateTimeOffset at)
+    {
+        lock (gate)
+        {
+            if (!nodes.TryGetValue(node, out var account) || !account.Return(at.ToUnixTimeMilliseconds())) return false;
+            ShardOf(account).Touch();
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Takes in an agent's report. Each pod remembers how far of its node's journal is in its sums, in the same stored
+    /// record, so that a report read twice (or half stored, then read again) counts once.
+    /// </summary>
+    /// <param name="report">The agent's answer.</param>
+    /// <param name="after">What it was asked for; an answer to a question beyond the ledger's cursor is refused.</param>
+    public UsageOutcome Record(UsageReport report, JournalCursor? after)
+    {
+        lock (gate)
+        {
+            var node = NodeNamed(report.Node);
+            var known = node.Journal.Cursor;
+            var sameEpoch = known is not null && known.Epoch == report.Epoch;
+            if (after is not null && after.Epoch == report.Epoch && after.Seq > (sameEpoch ? known!.Seq : 0)) return new() { Refused = true };
+            var entries = report.Intervals.Count + report.Tokens.Count;
+            if (!sameEpoch && node.Journal.PastEpochs.Contains(report.Epoch)) return new() { Repeated = entries };
+
+            string? gap = null;
+            if (known is not null && !sameEpoch) gap = "the journal began anew";
+            else if (known is not null && report.First > known.Seq + 1) gap = $"the journal no longer holds entries {known.Seq + 1} to {report.First - 1}";
+            var journal = node.Journal;
+            var read = sameEpoch ? known!.Seq : 0;
+
+            int applied = 0, repeated = 0, unattributed = 0;
+            // Both lists carry one sequence, and a pod's cursor moves over both: they are taken in by that order.
+            var order = new List<(long Seq, UsageInterval? Interval, TokenSample? Tokens)>(entries);
+            foreach (var interval in report.Intervals) order.Add((interval.Seq, interval, null));
+            foreach (var sample in report.Tokens) order.Add((sample.Seq, null, sample));
+            order.Sort((a, b) => a.Seq.CompareTo(b.Seq));
+            foreach (var (seq, interval, sample) in order)
+            {
+                if (seq <= read)
+                {
+                    repeated++;
+                    continue;
+                }
+                var uid = interval is not null ? interval.PodUid : sample!.PodUid;
+                PodAccount? pod = null;
+                if (!string.IsNullOrEmpty(uid) && !pods.TryGetValue(uid, out pod) && interval is not null && interval.Namespace.Length > 0) pod = FromJournal(uid, interval, node);
+                if (pod is null || pod.Node != node)
+                {
+                    // No pod, or one that is not bound to the node that speaks: an agent is believed for its own only.
+                    unattributed++;
+                    if (interval is null) continue;
+                    var reason = pod is not null ? "foreign-pod" : Known(interval.Reason);
+                    journal = journal.Unattributed(reason, Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond));
+                    continue;
+                }
+                if (pod.Knows(report.Epoch, seq))
+                {
+                    repeated++;
+                    continue;
+                }
+                if (interval is not null) pod.Add(interval);
+                else pod.Add(sample!);
+                pod.Cursor = new(report.Epoch, seq);
+                pod.Shard!.TouchMeasured();
+                applied++;
+            }
+            journal = journal.At(new(report.Epoch, Math.Max(read, report.Next - 1)));
+            if (journal != node.Journal)
+            {
+                node.Journal = journal;
+                ShardOf(node).TouchMeasured();
+            }
+            return new() { Applied = applied, Repeated = repeated, Unattributed = unattributed, Gap = gap };
+        }
+    }
+
+    /// <summary>How far the node's journal is in the ledger.</summary>
+    public JournalCursor? Cursor(string node)
+    {
+        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Journal.Cursor : null;
+    }
+
+    /// <summary>How far it is in what has been written: the agent may forget up to here, and is asked from here.</summary>
+    public JournalCursor? DurableCursor(string node)
+    {
+        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Durable.Cursor : null;
+    }
+
+    private static string Known(string? reason) => reason is { Length: > 0 and <= 63 } ? reason : "unknown-pod";
+
+    private PodAccount FromJournal(string uid, UsageInterval interval, NodeAccount node)
+    {
+        var pod = new PodAccount(uid)
+        {
+            Pod = interval.Pod,
+            Workload = new(interval.Namespace, "Pod", interval.Pod, uid),
+            Class = WorkClass.Interactive,
+            Node = node,
+            From = interval.From.ToUnixTimeMilliseconds(),
+        };
+        Add(pod);
+        return pod;
+    }
+
+    private void Add(PodAccount pod)
+    {
+        pods.Add(pod.Uid, pod);
+        var ns = pod.Workload.Namespace;
+        if (!podsByNamespace.TryGetValue(ns, out var list)) podsByNamespace.Add(ns, list = []);
+        list.Add(pod);
+        pod.Node.Add(pod);
+        if (pod.Shard is not null) return;
+        PlacePod(pod);
+        pod.Shard!.Touch();
+    }
+
+    private NodeAccount NodeNamed(string name)
+    {
+        if (!nodes.TryGetValue(name, out var node)) nodes.Add(name, node = new(name));
+        return node;
+    }
+}

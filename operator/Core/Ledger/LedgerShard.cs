@@ -1,0 +1,144 @@
+using System.Text.Json.Serialization;
+using Bursar.Core.Decisions;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>
+/// One object's worth of the ledger, as it is stored. Times are whole milliseconds since 1970, rates whole
+/// nano-currency per GPU-hour: nothing is rounded on the way. Which of the lists are filled depends on <see cref="Kind"/>.
+/// </summary>
+public sealed record LedgerShard
+{
+    public const string BaseKind = "base";
+    public const string PodsKind = "pods";
+    public const string NodesKind = "nodes";
+    public const string BudgetKind = "budget";
+
+    /// <summary>A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.</summary>
+    public string Name { get; init; } = "";
+
+    public string Kind { get; init; } = "";
+
+    /// <summary>The watched namespace whose pods or budget these are.</summary>
+    public string? Namespace { get; init; }
+
+    /// <summary>The UTC day on which the pods began or the nodes were first seen.</summary>
+    public string? Day { get; init; }
+
+    public int Index { get; init; }
+
+    /// <summary>Grows with each change; what <see cref="GpuLedger.MarkWritten"/> is told.</summary>
+    public long Revision { get; init; }
+
+    /// <summary>Nothing is left in it: the object may be deleted.</summary>
+    [JsonIgnore]
+    public bool IsEmpty { get; init; }
+
+    public long? Installed { get; init; }
+
+    public IReadOnlyList<ShardPrice>? Prices { get; init; }
+
+    public IReadOnlyList<ShardWorkload>? Workloads { get; init; }
+
+    public IReadOnlyList<ShardPod>? Pods { get; init; }
+
+    public IReadOnlyList<ShardNode>? Nodes { get; init; }
+
+    public string? BudgetUid { get; init; }
+
+    public string? BudgetName { get; init; }
+
+    public string? Memory { get; init; }
+
+    public IReadOnlyList<ParkedRecord>? Parked { get; init; }
+
+    public IReadOnlyList<DecisionRecord>? Decisions { get; init; }
+}
+
+public sealed record ShardPrice(string Product, IReadOnlyList<ShardPriceChange> Changes);
+
+public sealed record ShardPriceChange(long At, long Nano);
+
+/// <summary>A workload with the labels its pods had when first seen; pods name it by its place in the list.</summary>
+public sealed record ShardWorkload(string Namespace, string Kind, string Name, string Uid, WorkClass Class, IReadOnlyDictionary<string, string>? Labels);
+
+public sealed record ShardPod
+{
+    public string Uid { get; init; } = "";
+
+    public string Pod { get; init; } = "";
+
+    public int Workload { get; init; }
+
+    public string Node { get; init; } = "";
+
+    public string Product { get; init; } = "";
+
+    public int Gpus { get; init; }
+
+    public long From { get; init; }
+
+    public long? Finished { get; init; }
+
+    public long? Gone { get; init; }
+
+    public long? Seen { get; init; }
+
+    public long? ProductSeen { get; init; }
+
+    public ShardUsage? Usage { get; init; }
+}
+
+public sealed record ShardUsage
+{
+    public string Epoch { get; init; } = "";
+
+    public long Seq { get; init; }
+
+    public long From { get; init; }
+
+    public long To { get; init; }
+
+    public long Measured { get; init; }
+
+    public long Busy { get; init; }
+
+    public long Energy { get; init; }
+
+    /// <summary>Only while the API has not shown the pod.</summary>
+    public IReadOnlyList<string>? Devices { get; init; }
+
+    public IReadOnlyList<ShardTokens>? Tokens { get; init; }
+}
+
+public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated, long LastPrompt, long LastCached, long LastGenerated);
+
+public sealed record ShardNode
+{
+    public string Name { get; init; } = "";
+
+    public IReadOnlyList<ShardCapacity> Capacity { get; init; } = [];
+
+    public IReadOnlyList<ShardLoss>? Lost { get; init; }
+
+    public string? Epoch { get; init; }
+
+    public long? Seq { get; init; }
+
+    public IReadOnlyList<string>? PastEpochs { get; init; }
+
+    public IReadOnlyDictionary<string, long>? Unattributed { get; init; }
+}
+
+public sealed record ShardCapacity(long At, int Gpus, string Product);
+
+public sealed record ShardLoss(long From, long? To);
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UseStringEnumConverter = true,
+    Converters = [typeof(AmountJsonConverter)])]
+[JsonSerializable(typeof(LedgerShard))]
+public sealed partial class LedgerJson : JsonSerializerContext;

@@ -1,0 +1,108 @@
+using System.Collections.Immutable;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>What is known of one node: its devices over time, when it was lost, how far its agent's journal is read.</summary>
+internal sealed class NodeAccount(string name)
+{
+    public string Name { get; } = name;
+
+    public ShardState? Shard { get; set; }
+
+    public List<(long At, int Gpus, string Product)> Capacity { get; } = [];
+
+    /// <summary>Sorted, disjoint; only the last may be open.</summary>
+    public List<(long From, long? To)> Lost { get; } = [];
+
+    public JournalState Journal { get; set; } = JournalState.Unread;
+
+    public List<PodAccount> Pods { get; } = [];
+
+    /// <summary>What its pods were said to run on, for as long as the node itself has not told.</summary>
+    public string PodsProduct { get; private set; } = "";
+
+    /// <summary>What was offered for writing last, and what of it is known to be written.</summary>
+    public (long Revision, JournalState Journal) Offered { get; set; } = (0, JournalState.Unread);
+
+    public JournalState Durable { get; set; } = JournalState.Unread;
+
+    public void Add(PodAccount pod)
+    {
+        Pods.Add(pod);
+        ReadProduct(pod);
+    }
+
+    /// <summary>Reads again what its pods say, after one has changed its mind or left.</summary>
+    public void ReadProducts()
+    {
+        PodsProduct = "";
+        foreach (var pod in Pods) ReadProduct(pod);
+    }
+
+    private void ReadProduct(PodAccount pod)
+    {
+        // The least of several, so that the order in which pods were seen does not matter.
+        if (pod.Product.Length > 0 && (PodsProduct.Length == 0 || string.CompareOrdinal(pod.Product, PodsProduct) < 0)) PodsProduct = pod.Product;
+    }
+
+    public bool State(long at, int gpus, string product)
+    {
+        var index = Capacity.FindLastIndex(statement => statement.At <= at);
+        // A node that loses its product label (a restarting discovery pod) keeps its product.
+        if (product.Length == 0) product = Capacity.Count == 0 ? "" : Capacity[Math.Max(index, 0)].Product;
+        if (index >= 0 && Capacity[index].Gpus == gpus && Capacity[index].Product == product) return false;
+        if (index >= 0 && Capacity[index].At == at) Capacity[index] = (at, gpus, product);
+        else if (index < 0 && Capacity.Count > 0 && Capacity[0].Gpus == gpus && Capacity[0].Product == product) Capacity[0] = (at, gpus, product);
+        else Capacity.Insert(index + 1, (at, gpus, product));
+        // Before its label came, the node was the same machine.
+        for (var i = 0; i < Capacity.Count && Capacity[i].Product.Length == 0; i++) Capacity[i] = Capacity[i] with { Product = product };
+        return true;
+    }
+
+    public bool Lose(long lastProof)
+    {
+        if (Lost.Count > 0)
+        {
+            var last = Lost[^1];
+            if (last.To is null)
+            {
+                // Still away, but it was alive later than was known.
+                if (lastProof <= last.From) return false;
+                Lost[^1] = (lastProof, null);
+                return true;
+            }
+            if (lastProof < last.To) return false;
+        }
+        Lost.Add((lastProof, null));
+        return true;
+    }
+
+    public bool Return(long at)
+    {
+        if (Lost.Count == 0 || Lost[^1].To is not null) return false;
+        var from = Lost[^1].From;
+        if (at < from) return false; // an old return, told again
+        if (at == from) Lost.RemoveAt(Lost.Count - 1);
+        else Lost[^1] = (from, at);
+        return true;
+    }
+}
+
+/// <summary>How far a node's journal is read, and what was counted on the way that belongs to no pod: one value, for it must be stored as one.</summary>
+internal sealed record JournalState(JournalCursor? Cursor, ImmutableArray<string> PastEpochs, ImmutableSortedDictionary<string, long> UnattributedMs)
+{
+    public static readonly JournalState Unread = new(null, [], ImmutableSortedDictionary.Create<string, long>(StringComparer.Ordinal));
+
+    /// <summary>Epochs a journal has left behind, so that a late answer from one cannot be taken for news.</summary>
+    private const int RememberedEpochs = 4;
+
+    public JournalState At(JournalCursor cursor)
+    {
+        if (Cursor is null || Cursor.Epoch == cursor.Epoch) return this with { Cursor = cursor };
+        var past = PastEpochs.Length < RememberedEpochs ? PastEpochs : PastEpochs.RemoveAt(0);
+        return this with { Cursor = cursor, PastEpochs = past.Add(Cursor.Epoch) };
+    }
+
+    public JournalState Unattributed(string reason, long milliseconds) =>
+        this with { UnattributedMs = UnattributedMs.SetItem(reason, UnattributedMs.GetValueOrDefault(reason) + milliseconds) };
+}

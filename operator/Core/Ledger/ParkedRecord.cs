@@ -1,0 +1,60 @@
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>
+/// One field that Bursar changed to stop work, with what stood there before. Bursar gives back what stands here and
+/// nothing else; annotations only mirror it.
+/// </summary>
+public sealed record ParkedRecord
+{
+    public required string ApiVersion { get; init; }
+
+    public required string Kind { get; init; }
+
+    public required string Namespace { get; init; }
+
+    public required string Name { get; init; }
+
+    public required string Uid { get; init; }
+
+    /// <summary>JSON pointer, as <c>/spec/suspend</c>.</summary>
+    public required string Field { get; init; }
+
+    /// <summary>The field's value before, as JSON; <c>null</c> where it was absent.</summary>
+    public required string Original { get; init; }
+
+    /// <summary>The value that Bursar set, as JSON.</summary>
+    public required string Value { get; init; }
+
+    public required DateTimeOffset Since { get; init; }
+
+    public required string Reason { get; init; }
+
+    /// <summary>Names the cause of the parking; at most one automatic resume per cause.</summary>
+    public string Cause { get; init; } = "";
+
+    public required string Budget { get; init; }
+
+    public required string BudgetUid { get; init; }
+
+    public Amount CostToFinish { get; init; }
+}
+
+/// <summary>A decision with what it was taken from, so that it can be taken again and compared.</summary>
+public sealed record DecisionRecord
+{
+    public required DateTimeOffset Time { get; init; }
+
+    public required string Action { get; init; }
+
+    /// <summary>As <c>Job/llama-finetune</c>; the budget itself where empty.</summary>
+    public string Object { get; init; } = "";
+
+    public required string Reason { get; init; }
+
+    public required string Text { get; init; }
+
+    /// <summary>The snapshot it was decided from, as JSON.</summary>
+    public string Inputs { get; init; } = "";
+}

@@ -1,0 +1,44 @@
+using Bursar.Core.Decisions;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>
+/// What the API says of one scheduled pod that holds GPUs. Any repetition, and any order, of the same observations
+/// leaves the same ledger: the start is the API's own time, the labels are those of the earliest observation, and of
+/// two ends the container's own (<see cref="FinishedAt"/>) counts before the object's (<see cref="GoneAt"/>).
+/// </summary>
+public sealed record PodObservation
+{
+    public required string Uid { get; init; }
+
+    public required string Pod { get; init; }
+
+    public required WorkloadKey Workload { get; init; }
+
+    public required WorkClass Class { get; init; }
+
+    /// <summary>The labels a budget's selector is matched against: of the top workload's pod template, of a bare pod its own.</summary>
+    public required IReadOnlyDictionary<string, string> Labels { get; init; }
+
+    public required string Node { get; init; }
+
+    /// <summary>The node's product, empty while unknown; what <see cref="GpuLedger.ObserveNode"/> says of the node goes first.</summary>
+    public string Product { get; init; } = "";
+
+    /// <summary>Whole devices, by the effective request.</summary>
+    public required int Gpus { get; init; }
+
+    /// <summary>When <c>PodScheduled</c> became true: billing begins.</summary>
+    public required DateTimeOffset ScheduledAt { get; init; }
+
+    /// <summary>When the last container ended.</summary>
+    public DateTimeOffset? FinishedAt { get; init; }
+
+    /// <summary>When the object was found gone, where no container's end was seen.</summary>
+    public DateTimeOffset? GoneAt { get; init; }
+
+    public required DateTimeOffset ObservedAt { get; init; }
+}
+
+/// <summary>A pod the ledger still bills; at start, those that the API no longer shows are to be closed.</summary>
+public sealed record OpenPod(string Uid, string Pod, string Node, WorkloadKey Workload, int Gpus, DateTimeOffset Since, DateTimeOffset? LastProof);

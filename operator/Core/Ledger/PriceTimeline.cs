@@ -1,0 +1,39 @@
+namespace Bursar.Core.Ledger;
+
+/// <summary>
+/// What one product cost when. A statement holds until the next; the first also covers the time before it, since work
+/// that ran while its product had no price was never free.
+/// </summary>
+internal sealed class PriceTimeline
+{
+    private readonly List<(long At, long Nano)> changes = [];
+
+    public IReadOnlyList<(long At, long Nano)> Changes => changes;
+
+    /// <summary>True when this says something new.</summary>
+    public bool State(long at, long nano)
+    {
+        var index = changes.FindLastIndex(change => change.At <= at);
+        if (index >= 0 && changes[index].Nano == nano) return false;
+        if (index >= 0 && changes[index].At == at) changes[index] = (at, nano);
+        else changes.Insert(index + 1, (at, nano));
+        return true;
+    }
+
+    /// <summary>Hands on [from, to) cut at the changes.</summary>
+    public void Cut(List<RatedSpan> into, long from, long to)
+    {
+        var index = changes.Count - 1;
+        while (index > 0 && changes[index].At > from) index--;
+        while (from < to)
+        {
+            var end = index + 1 < changes.Count ? Math.Min(to, changes[index + 1].At) : to;
+            if (end > from) into.Add(new(from, end, changes[index].Nano));
+            from = end;
+            index++;
+        }
+    }
+}
+
+/// <summary>[From, To) at a rate per GPU; no rate while the product has none.</summary>
+internal readonly record struct RatedSpan(long From, long To, long? Nano);

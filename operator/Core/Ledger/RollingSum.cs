@@ -1,0 +1,63 @@
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>Sums over a window that moves with time.</summary>
+public static class RollingSum
+{
+    /// <summary>What the segments cost in [end − length, end).</summary>
+    public static Amount At(IReadOnlyCollection<SpendSegment> segments, TimeSpan length, DateTimeOffset end)
+    {
+        var to = end.ToUnixTimeMilliseconds();
+        var from = to - (long)length.TotalMilliseconds;
+        var sum = Amount.Zero;
+        foreach (var segment in segments)
+        {
+            var begin = Math.Max(from, segment.From.ToUnixTimeMilliseconds());
+            var close = Math.Min(to, segment.To?.ToUnixTimeMilliseconds() ?? long.MaxValue);
+            if (begin < close) sum += segment.RatePerHour.For(close - begin);
+        }
+        return sum;
+    }
+
+    /// <summary>
+    /// The largest such sum for an end in [from, to], and where it is first reached. The sum is linear between the
+    /// moments at which a segment begins or ends, or leaves the window again a length later: only those are looked at.
+    /// </summary>
+    public static (Amount Sum, DateTimeOffset At) Max(IReadOnlyCollection<SpendSegment> segments, TimeSpan length, DateTimeOffset from, DateTimeOffset to)
+    {
+        var span = (long)length.TotalMilliseconds;
+        var first = from.ToUnixTimeMilliseconds();
+        var last = to.ToUnixTimeMilliseconds();
+        // How the slope of the sum changes, in nano per hour.
+        var bends = new SortedDictionary<long, Int128> { [first] = 0, [last] = 0 };
+        Int128 slope = 0;
+        void Bend(long at, Int128 change)
+        {
+            if (at <= first) slope += change;
+            else if (at < last) bends[at] = bends.GetValueOrDefault(at) + change;
+        }
+        foreach (var segment in segments)
+        {
+            var begin = segment.From.ToUnixTimeMilliseconds();
+            var rate = segment.RatePerHour.NanoPerGpuHour;
+            Bend(begin, rate);
+            Bend(begin + span, -rate);
+            if (segment.To?.ToUnixTimeMilliseconds() is not { } end) continue;
+            Bend(end, -rate);
+            Bend(end + span, rate);
+        }
+        var sum = At(segments, length, from).Units;
+        var best = sum;
+        var bestAt = first;
+        var previous = first;
+        foreach (var (at, change) in bends)
+        {
+            sum += slope * (at - previous);
+            if (sum > best) (best, bestAt) = (sum, at);
+            slope += change;
+            previous = at;
+        }
+        return (new(best), DateTimeOffset.FromUnixTimeMilliseconds(bestAt));
+    }
+}

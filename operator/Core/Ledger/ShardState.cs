@@ -1,0 +1,59 @@
+namespace Bursar.Core.Ledger;
+
+/// <summary>What belongs into one stored object, and whether it has changed since it was written.</summary>
+internal sealed class ShardState(string name, string kind)
+{
+    private long facts;
+
+    public string Name { get; } = name;
+
+    public string Kind { get; } = kind;
+
+    public string? Namespace { get; init; }
+
+    public string? Day { get; init; }
+
+    public int Index { get; init; }
+
+    public long Revision { get; private set; }
+
+    public long Written { get; private set; }
+
+    public bool IsDirty => Revision > Written;
+
+    /// <summary>Something changed that is not merely measured: what agents measured stands in their journals until it is written.</summary>
+    public bool HasUnwrittenFacts => facts > Written;
+
+    /// <summary>An upper estimate of the JSON; decides when a new shard is begun.</summary>
+    public int EstimatedBytes { get; set; }
+
+    public List<PodAccount> Pods { get; } = [];
+
+    public List<NodeAccount> Nodes { get; } = [];
+
+    public BudgetAccount? Budget { get; init; }
+
+    public void Touch() => facts = ++Revision;
+
+    public void TouchMeasured() => Revision++;
+
+    public void MarkWritten(long revision) => Written = Math.Max(Written, revision);
+
+    public void Restore(long revision) => Revision = Written = Math.Max(Revision, revision);
+}
+
+/// <summary>What is remembered of one budget.</summary>
+internal sealed class BudgetAccount(string uid)
+{
+    public string Uid { get; } = uid;
+
+    public string Name { get; set; } = "";
+
+    public string? Memory { get; set; }
+
+    public List<ParkedRecord> Parked { get; } = [];
+
+    public List<DecisionRecord> Decisions { get; } = [];
+
+    public bool IsEmpty => Memory is null && Parked.Count == 0 && Decisions.Count == 0;
+}

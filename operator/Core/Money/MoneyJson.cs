@@ -1,0 +1,25 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Bursar.Core.Money;
+
+/// <summary>An <see cref="Amount"/> in the ledger: its integer units as a string, since 128 bits do not fit a JSON number.</summary>
+public sealed class AmountJsonConverter : JsonConverter<Amount>
+{
+    public override Amount Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        Int128.TryParse(reader.GetString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var units)
+            ? new(units)
+            : throw new JsonException("an amount is a string holding an integer");
+
+    public override void Write(Utf8JsonWriter writer, Amount value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.Units.ToString(CultureInfo.InvariantCulture));
+}
+
+/// <summary>A <see cref="Rate"/> in the ledger: nano-currency per GPU-hour as a number.</summary>
+public sealed class RateJsonConverter : JsonConverter<Rate>
+{
+    public override Rate Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(reader.GetInt64());
+
+    public override void Write(Utf8JsonWriter writer, Rate value, JsonSerializerOptions options) => writer.WriteNumberValue(value.NanoPerGpuHour);
+}

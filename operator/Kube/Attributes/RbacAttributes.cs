@@ -1,0 +1,38 @@
+namespace Bursar.Kube.Attributes;
+
+/// <summary>Verbs of a role.</summary>
+[Flags]
+public enum RbacVerb
+{
+    None = 0,
+    Get = 1 << 0,
+    List = 1 << 1,
+    Watch = 1 << 2,
+    Create = 1 << 3,
+    Update = 1 << 4,
+    Patch = 1 << 5,
+    Delete = 1 << 6,
+    All = Get | List | Watch | Create | Update | Patch | Delete,
+}
+
+/// <summary>Rights a controller needs on kinds it has types for.</summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
+public sealed class EntityRbacAttribute(params Type[] entities) : Attribute
+{
+    public IReadOnlyList<Type> Entities { get; } = entities;
+
+    public RbacVerb Verbs { get; init; }
+}
+
+/// <summary>Rights a controller needs by name: subresources, foreign kinds, URLs.</summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
+public sealed class GenericRbacAttribute : Attribute
+{
+    public string[] Groups { get; init; } = [];
+
+    public string[] Resources { get; init; } = [];
+
+    public string[] Urls { get; init; } = [];
+
+    public RbacVerb Verbs { get; init; }
+}

@@ -1,0 +1,71 @@
+using System.Collections;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Bursar.Kube.Objects;
+
+/// <summary>The list of wire types. A kind of another assembly comes with a context of its own.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(V1Pod))]
+[JsonSerializable(typeof(V1Node))]
+[JsonSerializable(typeof(V1Namespace))]
+[JsonSerializable(typeof(V1Job))]
+[JsonSerializable(typeof(V1CronJob))]
+[JsonSerializable(typeof(V1Deployment))]
+[JsonSerializable(typeof(V1ReplicaSet))]
+[JsonSerializable(typeof(V1StatefulSet))]
+[JsonSerializable(typeof(V1DaemonSet))]
+[JsonSerializable(typeof(V1ConfigMap))]
+[JsonSerializable(typeof(V1Secret))]
+[JsonSerializable(typeof(V1ServiceAccount))]
+[JsonSerializable(typeof(V1Lease))]
+[JsonSerializable(typeof(V1Event))]
+[JsonSerializable(typeof(V1Scale))]
+[JsonSerializable(typeof(V1PriorityClass))]
+[JsonSerializable(typeof(V1HorizontalPodAutoscaler))]
+[JsonSerializable(typeof(V1Workload))]
+[JsonSerializable(typeof(V1ScaledObject))]
+[JsonSerializable(typeof(V1CustomResourceDefinition))]
+[JsonSerializable(typeof(V1Status))]
+internal sealed partial class KubeJsonContext : JsonSerializerContext;
+
+/// <summary>JSON of the built-in kinds: camelCase, nulls and empty parts left out.</summary>
+public static class KubeJson
+{
+    /// <summary>Options for the built-in kinds.</summary>
+    public static JsonSerializerOptions Options { get; } = new(KubeJsonContext.Default.Options)
+    {
+        TypeInfoResolver = KubeJsonContext.Default.WithAddedModifier(OmitEmpty),
+    };
+
+    public static JsonTypeInfo<T> Of<T>() => Cache<T>.TypeInfo;
+
+    /// <summary>
+    /// A resolver modifier that leaves out empty lists, maps and parts: an apply must not claim a field that the author never
+    /// mentioned. For other assemblies' contexts: <c>MyContext.Default.WithAddedModifier(KubeJson.OmitEmpty)</c>.
+    /// </summary>
+    public static void OmitEmpty(JsonTypeInfo typeInfo)
+    {
+        if (typeInfo.Kind != JsonTypeInfoKind.Object) return;
+        foreach (JsonPropertyInfo property in typeInfo.Properties)
+        {
+            if (property.PropertyType == typeof(string) || property.PropertyType.IsValueType) continue;
+            property.ShouldSerialize = static (_, value) => value switch
+            {
+                null => false,
+                ICollection collection => collection.Count > 0,
+                IReadOnlyDictionary<string, string> map => map.Count > 0,
+                _ => !Empties.Contains(value),
+            };
+        }
+    }
+
+    private static class Cache<T>
+    {
+        public static readonly JsonTypeInfo<T> TypeInfo = (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
+    }
+}

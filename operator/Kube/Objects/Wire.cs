@@ -1,0 +1,212 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Text;
+using System.Text.Json;
+
+namespace Bursar.Kube.Objects;
+
+/// <summary>
+/// Reads and writes the small shapes of the API's JSON. Readers stand on the value's first token and leave on its last. A value
+/// of an unexpected shape is skipped and reads as absent: one odd object must not fail a whole list.
+/// </summary>
+internal static class Wire
+{
+    public delegate T ItemReader<out T>(ref Utf8JsonReader reader);
+
+    /// <summary>Moves to the next property of the object and from its name to its value is left to the caller. False at the object's end.</summary>
+    public static bool NextProperty(ref Utf8JsonReader reader) => reader.Read() && reader.TokenType == JsonTokenType.PropertyName;
+
+    /// <summary>Moves from a property's name to its value and tells whether an object starts there; any other value is passed over.</summary>
+    public static bool EnterObject(ref Utf8JsonReader reader)
+    {
+        if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
+        if (reader.TokenType == JsonTokenType.StartObject) return true;
+        reader.TrySkip();
+        return false;
+    }
+
+    /// <summary>Passes over the value of the current property.</summary>
+    public static void Pass(ref Utf8JsonReader reader)
+    {
+        if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
+        reader.TrySkip();
+    }
+
+    /// <summary>A text that repeats over objects.</summary>
+    public static string? Shared(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.String) return StringPool.Get(ref reader);
+        reader.TrySkip();
+        return null;
+    }
+
+    /// <summary>A text of this object alone.</summary>
+    public static string? Text(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.String) return reader.GetString();
+        reader.TrySkip();
+        return null;
+    }
+
+    public static long Long(ref Utf8JsonReader reader, long absent = 0)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value)) return value;
+        reader.TrySkip();
+        return absent;
+    }
+
+    public static int Int(ref Utf8JsonReader reader) => (int)Math.Clamp(Long(ref reader), int.MinValue, int.MaxValue);
+
+    public static bool Bool(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.True) return true;
+        reader.TrySkip();
+        return false;
+    }
+
+    /// <summary>UTC ticks of a time; 0 when absent.</summary>
+    public static long Ticks(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.String && reader.TryGetDateTimeOffset(out DateTimeOffset time)) return time.UtcTicks;
+        reader.TrySkip();
+        return 0;
+    }
+
+    public static DateTimeOffset? Time(long ticks) => ticks == 0 ? null : new DateTimeOffset(ticks, TimeSpan.Zero);
+
+    public static long Ticks(DateTimeOffset? time) => time?.UtcTicks ?? 0;
+
+    /// <summary>Reads the list under the current property.</summary>
+    public static T[] Array<T>(ref Utf8JsonReader reader, ItemReader<T?> item)
+        where T : class
+    {
+        if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
+        if (reader.TokenType != JsonTokenType.StartArray)
+        {
+            reader.TrySkip();
+            return [];
+        }
+
+        T[] rented = ArrayPool<T>.Shared.Rent(8);
+        int count = 0;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            T? value = item(ref reader);
+            if (value is null) continue;
+            if (count == rented.Length)
+            {
+                T[] larger = ArrayPool<T>.Shared.Rent(count * 2);
+                rented.CopyTo(larger, 0);
+                ArrayPool<T>.Shared.Return(rented, clearArray: true);
+                rented = larger;
+            }
+
+            rented[count++] = value;
+        }
+
+        T[] result = count == 0 ? [] : rented[..count];
+        ArrayPool<T>.Shared.Return(rented, clearArray: true);
+        return result;
+    }
+
+    /// <summary>For lists of texts: the item reader stands on the item already.</summary>
+    public static string? SharedItem(ref Utf8JsonReader reader)
+    {
+        if (reader.TokenType == JsonTokenType.String) return StringPool.Get(ref reader);
+        reader.TrySkip();
+        return null;
+    }
+
+    /// <summary>Reads a map of texts under the current property or value; <paramref name="keep"/> may refuse keys.</summary>
+    public static StringMap Map(ref Utf8JsonReader reader, Func<string, bool>? keep = null)
+    {
+        if (!EnterObject(ref reader)) return StringMap.Empty;
+        string[] rented = ArrayPool<string>.Shared.Rent(32);
+        int count = 0;
+        while (NextProperty(ref reader))
+        {
+            string key = StringPool.Get(ref reader);
+            if (keep is not null && !keep(key))
+            {
+                Pass(ref reader);
+                continue;
+            }
+
+            reader.Read();
+            string? value = reader.TokenType switch
+            {
+                JsonTokenType.String => StringPool.Get(ref reader),
+                JsonTokenType.Number => reader.HasValueSequence
+                    ? Encoding.UTF8.GetString(reader.ValueSequence)
+                    : StringPool.Get(reader.ValueSpan),
+                JsonTokenType.True => "true",
+                JsonTokenType.False => "false",
+                _ => null,
+            };
+            if (value is null)
+            {
+                reader.TrySkip();
+                continue;
+            }
+
+            if (count + 2 > rented.Length)
+            {
+                string[] larger = ArrayPool<string>.Shared.Rent(count * 2);
+                rented.CopyTo(larger, 0);
+                ArrayPool<string>.Shared.Return(rented, clearArray: true);
+                rented = larger;
+            }
+
+            rented[count++] = key;
+            rented[count++] = value;
+        }
+
+        StringMap map = count == 0 ? StringMap.Empty : new StringMap(rented[..count]);
+        ArrayPool<string>.Shared.Return(rented, clearArray: true);
+        return map;
+    }
+
+    public static void Write(Utf8JsonWriter writer, string name, string? value)
+    {
+        if (!string.IsNullOrEmpty(value)) writer.WriteString(name, value);
+    }
+
+    public static void Write(Utf8JsonWriter writer, string name, IReadOnlyDictionary<string, string> map)
+    {
+        if (map.Count == 0) return;
+        writer.WriteStartObject(name);
+        foreach ((string key, string value) in map) writer.WriteString(key, value);
+        writer.WriteEndObject();
+    }
+
+    public static void Write<T>(Utf8JsonWriter writer, string name, IReadOnlyList<T> items, Action<Utf8JsonWriter, T> item)
+    {
+        if (items.Count == 0) return;
+        writer.WriteStartArray(name);
+        foreach (T value in items) item(writer, value);
+        writer.WriteEndArray();
+    }
+
+    /// <summary>A Time: RFC 3339 in whole seconds, UTC.</summary>
+    public static void WriteTime(Utf8JsonWriter writer, string name, long ticks)
+    {
+        if (ticks == 0) return;
+        Span<byte> text = stackalloc byte[28];
+        writer.WriteString(name, Format(text, ticks, micro: false));
+    }
+
+    /// <summary>The wire text of a time: whole seconds, or (MicroTime) always six digits.</summary>
+    public static ReadOnlySpan<byte> Format(Span<byte> text, long ticks, bool micro)
+    {
+        // Format 'O' of a UTC DateTime is yyyy-MM-ddTHH:mm:ss.fffffffZ: its first 19 or 26 bytes are what the API wants.
+        Utf8Formatter.TryFormat(new DateTime(ticks, DateTimeKind.Utc), text, out _, new StandardFormat('O'));
+        int length = micro ? 26 : 19;
+        text[length] = (byte)'Z';
+        return text[..(length + 1)];
+    }
+}
