@@ -48,15 +48,16 @@ public static class BursarCa
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
         request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(issuer, includeKeyIdentifier: true, includeIssuerAndSerial: false));
-        var notAfter = now + LeafLife;
-        if (notAfter > issuer.NotAfter)
-            notAfter = issuer.NotAfter;
+        // A leaf does not outlive its root.
+        var notBefore = Later(now - Backdate, issuer.NotBefore);
+        var notAfter = Later(notBefore, Earlier(now + LeafLife, issuer.NotAfter));
         byte[] serial = RandomNumberGenerator.GetBytes(16);
         serial[0] &= 0x7f;
-        var notBefore = now - Backdate;
-        if (notBefore < issuer.NotBefore)
-            notBefore = issuer.NotBefore;
         using var certificate = request.Create(issuer, notBefore, notAfter, serial);
         return new PemPair(certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
     }
+
+    private static DateTimeOffset Earlier(DateTimeOffset one, DateTimeOffset other) => one < other ? one : other;
+
+    private static DateTimeOffset Later(DateTimeOffset one, DateTimeOffset other) => one > other ? one : other;
 }

@@ -235,8 +235,7 @@ public sealed partial class UsageJournal : IDisposable
         {
             var last = segments[^1];
             bool retryDisk = last.Path is null && options.Directory is not null && now >= nextDiskAttempt;
-            bool usable = last.Count < options.SegmentEntries && last.End == seq && !last.Beyond && !retryDisk
-                && (last.Path is null || file is not null || last.Count == 0);
+            bool usable = last.Count < options.SegmentEntries && last.End == seq && !retryDisk && (!last.Beyond || last.Path is null);
             if (usable && last.Path is not null && file is null)
                 usable = OpenFile_NeedsLock(last);
             if (usable)

@@ -107,7 +107,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     [InlineData(new byte[] { 1, 0, 0, 0, 0 }, "*compressed*")]
     [InlineData(new byte[] { 0, 255, 255, 255, 255 }, "*more than*")]
     [InlineData(new byte[] { 0, 0, 0 }, "*broke off*")]
-    [InlineData(new byte[] { 0, 0, 0, 0, 2, 0xff, 0xff }, "*cannot list*")]
+    [InlineData(new byte[] { 0, 0, 0, 0, 2, 0xff, 0xff }, "*without a status*")]
     [InlineData(new byte[] { 0, 0, 0, 0, 9, 1 }, "*cannot list*")]
     [InlineData(new byte[0], "*without a status*")]
     public async Task What_is_no_answer_is_an_error_and_no_crash(byte[] body, string words)
@@ -119,6 +119,19 @@ public sealed class PodResourcesTests : IAsyncLifetime
         };
 
         await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage(words);
+    }
+
+    [Fact]
+    public async Task A_message_that_cannot_be_read_is_an_error_and_no_crash()
+    {
+        answer = async context =>
+        {
+            context.Response.ContentType = "application/grpc";
+            await context.Response.Body.WriteAsync(new byte[] { 0, 0, 0, 0, 2, 0x0a, 0x7f });
+            context.Response.AppendTrailer("grpc-status", "0");
+        };
+
+        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*cannot list*");
     }
 
     [Fact]

@@ -136,6 +136,13 @@ public sealed class UsageJournalTests : IDisposable
             var report = journal.Read("n", new JournalCursor(epoch, 3));
             Steps(report).Should().Equal(4, 5);
             seen = report.Next - 1;
+
+            time.Advance(TimeSpan.FromSeconds(30));
+            Append(journal, 1);
+            journal.Fault.Should().BeNull("the disk is asked again after a while");
+            Steps(journal.Read("n", new JournalCursor(epoch, 3))).Should().Equal(4, 5, 6);
+            foreach (string later in Directory.GetFiles(folder.Path, "*.journal"))
+                File.Delete(later);
         }
         string marked = Directory.GetFiles(folder.Path).Single();
         marked.Should().EndWith(".beyond");
