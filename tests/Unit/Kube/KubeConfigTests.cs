@@ -5,6 +5,13 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
 using Bursar.Tests.TestKit;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace Bursar.Tests.Unit.Kube;
 
@@ -163,6 +170,47 @@ public sealed class KubeConfigTests : IDisposable
         trust.Accepts(null, null, System.Net.Security.SslPolicyErrors.RemoteCertificateNotAvailable).Should().BeFalse();
     }
 
+    [Fact]
+    public async Task Over_tls_the_server_name_is_checked_and_the_clients_certificate_shown()
+    {
+        using X509Certificate2 authority = Authority("ours"), foreign = Authority("theirs");
+        using ECDsa serverKey = ECDsa.Create(ECCurve.NamedCurves.nistP256), clientKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using X509Certificate2 bare = Issue(authority, "1.3.6.1.5.5.7.3.1", serverKey, "api.internal");
+        using X509Certificate2 shown = bare.CopyWithPrivateKey(serverKey);
+        using X509Certificate2 ours = Issue(authority, "1.3.6.1.5.5.7.3.2", clientKey);
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.UseHttps(https =>
+        {
+            https.ServerCertificate = shown;
+            https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
+            https.AllowAnyClientCertificate();
+        })));
+        await using WebApplication app = builder.Build();
+        app.Run(context => context.JsonAsync(Answers.Map(context.Connection.ClientCertificate!.Subject, context.Request.Host.Host)));
+        await app.StartAsync();
+        KubeConfig config = new()
+        {
+            Server = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()),
+            TlsServerName = "api.internal",
+            CertificateAuthorityPem = authority.ExportCertificatePem(),
+            ClientCertificatePem = ours.ExportCertificatePem(),
+            ClientKeyPem = clientKey.ExportPkcs8PrivateKeyPem(),
+        };
+        async Task<V1ObjectMeta> AskAsync(KubeConfig how)
+        {
+            using KubeClient client = new(how, new KubeClientOptions { MaxReadRetries = 0 });
+            return (await client.GetAsync<V1ConfigMap>("m", "a", default)).Metadata;
+        }
+
+        V1ObjectMeta answer = await AskAsync(config);
+        (answer.Name, answer.ResourceVersion).Should().Be(("CN=server", "api.internal"));
+        await FluentActions.Awaiting(() => AskAsync(config with { TlsServerName = null })).Should().ThrowAsync<HttpRequestException>("the address is not in the certificate");
+        await FluentActions.Awaiting(() => AskAsync(config with { CertificateAuthorityPem = foreign.ExportCertificatePem() })).Should().ThrowAsync<HttpRequestException>();
+        await FluentActions.Awaiting(() => AskAsync(config with { CertificateAuthorityPem = null })).Should().ThrowAsync<HttpRequestException>("the system does not know this authority");
+        (await AskAsync(config with { InsecureSkipTlsVerify = true, TlsServerName = null })).Name.Should().Be("CN=server");
+    }
+
     private static X509Certificate2 Authority(string name)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -174,8 +222,16 @@ public sealed class KubeConfigTests : IDisposable
     private static X509Certificate2 Issue(X509Certificate2 authority, string usage)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return Issue(authority, usage, key);
+    }
+
+    private static X509Certificate2 Issue(X509Certificate2 authority, string usage, ECDsa key, string? dnsName = null)
+    {
         CertificateRequest request = new("CN=server", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(usage)], false));
+        SubjectAlternativeNameBuilder names = new();
+        if (dnsName is not null) names.AddDnsName(dnsName);
+        if (dnsName is not null) request.CertificateExtensions.Add(names.Build());
         return request.Create(authority, TimeProvider.System.GetUtcNow().AddHours(-1), TimeProvider.System.GetUtcNow().AddDays(1), Encoding.ASCII.GetBytes("12345678"));
     }
 
