@@ -34,9 +34,9 @@ public static class Estimator
     /// </summary>
     public static bool IsStalled(JobFacts job, DateTimeOffset now)
     {
-        if (job.Progress.Last is not { } last) return false;
+        if (job.Progress.Last is not { } last || job.RunningSince is not { } since) return false;
         var patience = StepTime(job.Progress) is { } step ? TimeSpan.FromTicks(Math.Max((long)(step.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
-        return now - last.At > patience;
+        return now - (last.At > since ? last.At : since) > patience;
     }
 
     private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
@@ -44,9 +44,11 @@ public static class Estimator
         if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now)) return null;
         if (StepTime(job.Progress) is not { } step) return null;
 
-        var estimate = Scale(step, Math.Max(0, total - last.Step), EstimateSource.Progress);
-        // Time already worked since the last report is part of the steps left.
-        var since = now - last.At;
+        // What was reported before the present run began is of an earlier one: this one started at its checkpoint, else at zero.
+        var begun = job.RunningSince is { } run && run <= last.At ? last.Step : Math.Clamp(job.CheckpointStep ?? 0, 0, total);
+        var estimate = Scale(step, Math.Max(0, total - begun), EstimateSource.Progress);
+        // Time already worked since then is part of the steps left.
+        var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
         return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
     }
 

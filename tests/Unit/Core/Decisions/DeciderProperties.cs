@@ -76,7 +76,7 @@ public sealed class DeciderProperties
         ForAllSeeds(seed =>
         {
             var budget = Any(new Random(seed));
-            budget = budget with { Spent = BudgetDecider.LimitOf(budget) + BudgetDecider.LimitOf(budget) };
+            budget = budget with { Spent = BudgetDecider.LimitOf(budget) + BudgetDecider.LimitOf(budget), Terms = budget.Terms with { Mode = EnforcementMode.Enforce } };
             var decision = BudgetDecider.Decide(budget);
             var left = budget.Workloads.Where(w => Charge.IsParkable(w, budget))
                 .Where(w => w.State is WorkloadState.Running or WorkloadState.Pending)

@@ -138,6 +138,19 @@ public sealed class EstimatorTests
         Estimator.AfterResume(new()).IsKnown.Should().BeFalse();
     }
 
+    [Fact]
+    public void A_job_that_was_resumed_is_not_stalled_by_what_its_earlier_run_reported_last()
+    {
+        var resumed = Start.AddDays(3);
+        var job = Job(Steady(0.09, 100, 11), 30_000) with { RunningSince = resumed };
+
+        var estimate = Estimator.Remaining(job, resumed.AddSeconds(60));
+        estimate.Stale.Should().BeFalse();
+        estimate.Mid.TotalSeconds.Should().BeApproximately(2_640, 0.01, "it began again at zero a minute ago");
+        Estimator.Remaining(job with { RunningSince = null }, resumed).Mid.TotalSeconds.Should().BeApproximately(2_700, 0.01);
+        Estimator.Remaining(job, resumed.AddSeconds(301)).Stale.Should().BeTrue();
+    }
+
     private static ProgressSeries Steady(double secondsPerStep, int stepsEach, int points)
     {
         var series = ProgressSeries.Empty;
@@ -145,5 +158,5 @@ public sealed class EstimatorTests
         return series;
     }
 
-    private static JobFacts Job(ProgressSeries progress, long? total = null) => new() { Progress = progress, DeclaredSteps = total };
+    private static JobFacts Job(ProgressSeries progress, long? total = null) => new() { Progress = progress, DeclaredSteps = total, RunningSince = Start };
 }
