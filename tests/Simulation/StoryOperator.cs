@@ -34,6 +34,8 @@ public sealed class StoryOperator
     private DateTimeOffset? _next;
     private DateTimeOffset _flushed;
     private string _state = "";
+    private readonly SortedDictionary<string, bool> _conditions = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _announced = new(StringComparer.Ordinal);
 
     public StoryOperator(StoryWorld world)
     {
@@ -183,7 +185,19 @@ public sealed class StoryOperator
 
     private void Announce(BudgetDecision decision)
     {
-        foreach (var one in decision.Announcements) _world.Log.Tell(_world.Now, "budget", $"{one.Reason}: {one.Sentence}");
+        foreach (var one in decision.Announcements)
+            if (_announced.Add(one.Reason + one.Key)) _world.Log.Tell(_world.Now, "budget", $"{one.Reason}: {one.Sentence}");
+        foreach (var condition in decision.Conditions.Where(c => c.Type is "MeteringFresh" or "FloorExceedsLimit" or "BrakeApplied" or "Contested"))
+            if (_conditions.GetValueOrDefault(condition.Type, condition.Type == "MeteringFresh") != condition.Status)
+            {
+                _conditions[condition.Type] = condition.Status == true;
+                _world.Log.Tell(_world.Now, "budget", $"{condition.Type}={condition.Status}: {condition.Message}");
+            }
+        foreach (var gone in _conditions.Keys.Where(type => _conditions[type] && decision.Conditions.All(c => c.Type != type)).ToArray())
+        {
+            _conditions[gone] = false;
+            _world.Log.Tell(_world.Now, "budget", $"{gone} no longer holds");
+        }
         if (_state == decision.State) return;
         _state = decision.State;
         _world.Log.Tell(_world.Now, "budget", $"is {decision.State}: spent {decision.Spent}, projected {decision.Projected}, limit {decision.Limit}, bound {decision.OverspendBound}");

@@ -14,7 +14,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     [Fact]
     public void Overspend_of_parkable_work_stays_within_the_bound_that_was_published_when_it_was_stopped()
     {
-        const int runs = 1_500;
+        var runs = Stories(1_000);
         var (worst, worstSeed, stopped, evaluations) = (0.0, 0, 0, 0L);
         for (var seed = 0; seed < runs; seed++)
         {
@@ -24,29 +24,37 @@ public sealed class StoryProperties(ITestOutputHelper output)
             {
                 var window = Window.At(world.Terms.Window, world.Now);
                 world.RunFor(window.End - world.Now - TimeSpan.FromMilliseconds(1));
-                var stops = world.Operator.Stops.Where(s => s.At >= window.Start && s.At < window.End).ToArray();
-                var over = world.Operator.SpentIn(window) - world.Terms.Limit;
-                var bound = stops.Length == 0 ? Amount.Zero : stops.Select(s => s.Bound).Aggregate(Amount.Max);
-                if (over > Amount.Zero)
+                var stops = world.Operator.Stops.Where(s => s.AtLimit && s.At >= window.Start && s.At < window.End).GroupBy(s => s.At).Select(g => g.First()).ToArray();
+                // Each stop at the limit is measured against its own bound, from the limit or from what was over already:
+                // work that is created in an exhausted budget is stopped by a stop of its own.
+                var before = world.Terms.Limit;
+                foreach (var stop in stops)
                 {
-                    over.Should().BeLessThanOrEqualTo(bound + world.Operator.BurntWhileDown, "seed {0}, {1}", seed, window.Key);
-                    var ratio = over.ToDouble() / bound.ToDouble();
-                    if (world.Operator.Kills == 0 && ratio > worst) (worst, worstSeed) = (ratio, seed);
+                    var reached = CostOfPods(world, window, stop.At - world.Faults.WatchDelay);
+                    var over = reached - before;
+                    if (over > Amount.Zero)
+                    {
+                        (over - stop.Bound - world.Operator.BurntWhileDown).Units.Should().BeLessThanOrEqualTo(0, "seed {0}, {1}: {2} over, bound {3}", seed, stop.At, over, stop.Bound);
+                        var ratio = over.ToDouble() / stop.Bound.ToDouble();
+                        if (world.Operator.Kills == 0 && ratio > worst) (worst, worstSeed) = (ratio, seed);
+                    }
+                    before = Amount.Max(before, reached);
                 }
+                (world.Operator.SpentIn(window) - before).Units.Should().BeLessThanOrEqualTo(0, "seed {0}, {1}: nothing goes over without a stop", seed, window.Key);
                 stopped += stops.Length;
                 world.RunFor(TimeSpan.FromMilliseconds(1));
             }
             evaluations += world.Operator.Evaluations;
         }
         output.WriteLine($"{runs} stories of two days, {evaluations} evaluations, {stopped} parkings; worst overspend {worst:0.000} of the bound (seed {worstSeed})");
-        stopped.Should().BeGreaterThan(runs / 2, "stories in which nothing is stopped prove nothing");
+        stopped.Should().BeGreaterThan(runs / 4, "stories in which nothing is stopped prove nothing");
     }
 
     [Fact]
     public void The_ledger_holds_what_the_pods_cost_to_the_last_digit_however_often_the_operator_is_killed()
     {
         var kills = 0;
-        for (var seed = 0; seed < 400; seed++)
+        for (var seed = 0; seed < Stories(100); seed++)
         {
             var world = Any(seed, lies: false);
             var random = new Random(seed);
@@ -55,14 +63,14 @@ public sealed class StoryProperties(ITestOutputHelper output)
             world.Operator.SpentIn(new(Start, world.Now, "all")).Should().Be(CostOfPods(world), "seed {0}", seed);
             kills += world.Operator.Kills;
         }
-        output.WriteLine($"400 stories, {kills} kills");
-        kills.Should().BeGreaterThan(2_000);
+        output.WriteLine($"{Stories(100)} stories, {kills} kills");
+        kills.Should().BeGreaterThan(Stories(100) * 5);
     }
 
     [Fact]
     public void Kills_change_no_total_while_nothing_is_parked()
     {
-        for (var seed = 0; seed < 100; seed++)
+        for (var seed = 0; seed < Stories(25); seed++)
         {
             Amount Total(bool killed)
             {
@@ -83,7 +91,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     [Fact]
     public void The_same_seed_tells_the_same_story()
     {
-        for (var seed = 0; seed < 100; seed++)
+        for (var seed = 0; seed < Stories(50); seed++)
         {
             string Tell()
             {
@@ -99,17 +107,17 @@ public sealed class StoryProperties(ITestOutputHelper output)
     public void No_story_flaps()
     {
         var resumes = 0;
-        for (var seed = 0; seed < 500; seed++)
+        for (var seed = 0; seed < Stories(100); seed++)
         {
             var world = Any(seed, lies: true);
             world.RunFor(TimeSpan.FromDays(3));
-            // Causes in three days: two new windows, and each end of a job. The limit does not change here.
-            var causes = 2 + world.Work.Count(w => w.Ended);
+            // Causes in three days: three new windows, and each end of a job. The limit does not change here.
+            var causes = 3 + world.Work.Count(w => w.Ended);
             foreach (var group in world.Operator.Resumes.GroupBy(r => r.Uid))
                 group.Count().Should().BeLessThanOrEqualTo(causes + world.Operator.Kills, "seed {0}, {1}", seed, group.Key);
             resumes += world.Operator.Resumes.Count;
         }
-        resumes.Should().BeGreaterThan(100);
+        resumes.Should().BeGreaterThan(20);
     }
 
     [Fact]
@@ -131,9 +139,21 @@ public sealed class StoryProperties(ITestOutputHelper output)
         watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(60));
     }
 
+    /// <summary>What the pods that were scheduled by a moment cost in a window.</summary>
+    private static Amount CostOfPods(StoryWorld world, Window window, DateTimeOffset scheduledBy) =>
+        world.Work.SelectMany(w => w.Pods).Where(p => p.ScheduledAt <= scheduledBy).Aggregate(Amount.Zero, (sum, pod) =>
+        {
+            var from = pod.ScheduledAt > window.Start ? pod.ScheduledAt : window.Start;
+            var to = pod.FinishedAt ?? world.Now;
+            return to > from ? sum + Rate(pod.Node.Product).For(to - from, pod.Work.Plan.Gpus) : sum;
+        });
+
     private static Amount CostOfPods(StoryWorld world) =>
         world.Work.SelectMany(w => w.Pods).Aggregate(Amount.Zero, (sum, pod) =>
             sum + Rate(pod.Node.Product).For((pod.FinishedAt ?? world.Now) - pod.ScheduledAt, pod.Work.Plan.Gpus));
+
+    /// <summary><c>BURSAR_STORIES=10</c> tells ten times as many.</summary>
+    private static int Stories(int count) => count * (int.TryParse(Environment.GetEnvironmentVariable("BURSAR_STORIES"), out var times) ? times : 1);
 
     private static Rate Rate(string product) => Bursar.Core.Money.Rate.FromDecimal(product == "H100" ? 7.5m : 3.06m);
 

@@ -1,6 +1,7 @@
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
+using Bursar.Core.Text;
 
 namespace Bursar.Tests.Simulation;
 
@@ -83,7 +84,7 @@ public sealed class StoryWorld
     {
         var work = new StoryWork(plan, Now);
         _work.Add(work);
-        Log.Tell(Now, "owner", $"creates {plan}: {plan.Gpus} x {plan.Product}" + (plan.Declared is { } declared ? $", expected-duration {declared:hh\\:mm\\:ss}" : ""));
+        Log.Tell(Now, "owner", $"creates {plan}: {plan.Gpus} x {plan.Product}" + (plan.Declared is { } declared ? $", expected-duration {GoDuration.Format(declared)}" : ""));
         Tell(work);
         Schedule();
     }
