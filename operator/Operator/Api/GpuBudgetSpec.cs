@@ -29,7 +29,8 @@ public sealed class GpuBudgetSpec
     [Description("Additions to the limit, each for one window only.")]
     public IReadOnlyList<GpuBudgetTopUp>? TopUps { get; set; }
 
-    [DefaultJson("{}")]
+    // In full: the API server judges the default by the rules before it fills in the inner defaults.
+    [DefaultJson("""{"period": "Month", "timeZone": "UTC"}""")]
     [Description("The time a limit is for. Spending starts again at zero with each window.")]
     public GpuBudgetWindow? Window { get; set; } = new();
 
