@@ -32,7 +32,8 @@ public sealed record BudgetMemory
     public long Freed { get; init; }
 }
 
-/// <param name="Reserved">The cost to finish that was reserved when the job was admitted or resumed.</param>
+/// <param name="Reserved">What was reserved for the job when it was admitted or resumed.</param>
 /// <param name="SpentBefore">What the job had spent by then: growth is measured from there.</param>
 /// <param name="At">When it was admitted.</param>
-public sealed record Admission(Amount Reserved, Amount SpentBefore, DateTimeOffset At);
+/// <param name="Firm">Its estimate was settled by then. Before that the reservation is taken anew while there is room.</param>
+public sealed record Admission(Amount Reserved, Amount SpentBefore, DateTimeOffset At, bool Firm = false);

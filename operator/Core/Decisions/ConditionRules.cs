@@ -9,7 +9,7 @@ public static class ConditionRules
     public static IReadOnlyList<ConditionValue> Judge(BudgetSnapshot budget, Balance balance, Plan plan, bool enforcing)
     {
         var currency = budget.Currency;
-        var projected = balance.Spent + balance.Reserved;
+        var projected = balance.Projected;
         var parks = plan.Actions.Count(a => a.Kind == ActionKind.Park);
         var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
         var over = projected > balance.Limit || parks > 0;
@@ -37,7 +37,7 @@ public static class ConditionRules
         };
         if (balance.FloorExceedsLimit)
             conditions.Add(new("FloorExceedsLimit", true, Reasons.FloorExceedsLimit,
-                $"Inference that stays costs {Money(balance.Floor)} {currency} to the window's end, {Money(balance.Spent + balance.Floor - balance.Limit)} more than the limit leaves; new jobs are parked by the limit alone."));
+                $"Inference that stays costs {Money(balance.Floor)} {currency} to the window's end, {Money(balance.Spent + balance.Floor - balance.Limit)} more than the limit leaves: new jobs are held, running ones are parked by the limit alone."));
         if (plan.BrakeApplied)
             conditions.Add(new("BrakeApplied", true, Reasons.BrakeApplied, "Too much of the cluster's work was parked by forecast within minutes. Run 'bursar continue' to go on."));
         if (plan.Contested.Count > 0)
@@ -50,7 +50,7 @@ public static class ConditionRules
     {
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
             return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");
-        if (budget.Now < budget.Window.Start)
+        if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
             return new("Ready", true, Reasons.NotStarted, $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}.");
         if (!enforcing) return new("Ready", true, Reasons.Observing, budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched.");
         if (exhausted) return new("Ready", true, Reasons.Exhausted, "The money of this window is spent; parkable work is parked.");
