@@ -59,7 +59,7 @@ public sealed class GpuLedgerSpec
 
     [Required]
     [PreserveUnknownFields]
-    [Description("The entries: hourly sums per workload, open intervals per pod, cursors of the agents' journals, what is parked with "
+    [Description("The entries: when a pod held how many GPUs, prices and their changes, cursors of the agents' journals, what is parked with "
         + "its original value, and decisions with their inputs. Its form belongs to the operator and changes with it.")]
     public JsonElement Data { get; set; }
 }
