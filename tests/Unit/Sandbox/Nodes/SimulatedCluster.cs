@@ -31,6 +31,8 @@ internal sealed class SimulatedCluster : IAsyncDisposable
 
     public KubeClient Client { get; }
 
+    public required LogList Logs { get; init; }
+
     public BuiltInControllers? Controllers { get; private set; }
 
     public NodeSimulator? Nodes { get; private set; }
@@ -39,14 +41,15 @@ internal sealed class SimulatedCluster : IAsyncDisposable
 
     public static async Task<SimulatedCluster> StartAsync(NodeSimulatorOptions options)
     {
+        var logs = new LogList();
         var tracker = new ActivityTracker();
         var time = new VirtualTimeProvider(Start, tracker);
         var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, Activity = tracker }, CancellationToken.None);
         var file = Path.Combine(Path.GetTempPath(), $"bursar-unit-{Guid.NewGuid():N}.kubeconfig");
         await sandbox.WriteKubeconfigAsync(file, CancellationToken.None);
-        var client = new KubeClient(KubeConfig.FromFile(file), new KubeClientOptions { TimeProvider = time, ActivityTracker = tracker });
+        var client = new KubeClient(KubeConfig.FromFile(file), new KubeClientOptions { TimeProvider = time, ActivityTracker = tracker, LoggerFactory = logs });
         File.Delete(file);
-        var cluster = new SimulatedCluster(time, tracker, sandbox, client);
+        var cluster = new SimulatedCluster(time, tracker, sandbox, client) { Logs = logs };
         cluster.Controllers = await BuiltInControllers.StartAsync(client, 1, CancellationToken.None);
         if (options.Fleet.Count > 0)
             cluster.Nodes = await NodeSimulator.StartAsync(client, options, CancellationToken.None);
@@ -55,6 +58,11 @@ internal sealed class SimulatedCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // Seen with the output of a test that failed.
+        foreach (var line in Logs.Lines)
+            File.AppendAllText("/tmp/nodes/log.txt", line + "\n");
+        foreach (var p in new[] { "/apis/batch/v1/jobs", "/api/v1/pods", "/api/v1/nodes" })
+            File.AppendAllText("/tmp/nodes/log.txt", (await GetAsync(p)).ToJsonString() + "\n");
         if (Nodes is not null)
             await Nodes.DisposeAsync();
         if (Controllers is not null)
