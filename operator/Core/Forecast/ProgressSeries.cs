@@ -22,6 +22,15 @@ public sealed record ProgressSeries
 
     public ProgressPoint? Last => Points.Count == 0 ? null : Points[^1];
 
+    /// <summary>At most <paramref name="count"/> points, first and last among them: enough to know the step time again.</summary>
+    public ProgressSeries Thinned(int count)
+    {
+        if (Points.Count <= count) return this;
+        var kept = new ProgressPoint[count];
+        for (var i = 0; i < count; i++) kept[i] = Points[i * (Points.Count - 1) / (count - 1)];
+        return new() { Points = kept };
+    }
+
     /// <summary>The series with one more report; returns itself when the report says nothing new.</summary>
     public ProgressSeries With(ProgressPoint point)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
@@ -174,7 +175,7 @@ public sealed partial class GpuLedger
     /// <summary>The node's device time that its agent could give to no pod, by reason, since ever.</summary>
     public IReadOnlyDictionary<string, long> UnattributedMs(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) ? new Dictionary<string, long>(account.UnattributedMs) : [];
+        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Journal.UnattributedMs : ImmutableSortedDictionary<string, long>.Empty;
     }
 
     /// <summary>The pods that are still charged.</summary>

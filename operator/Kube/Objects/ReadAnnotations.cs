@@ -5,6 +5,8 @@ internal static class ReadAnnotations
 {
     public static bool Contains(string key)
     {
+        // Ends the initial set of a streaming list; stands on bookmarks only.
+        if (key == "k8s.io/initial-events-end") return true;
         int slash = key.IndexOf('/', StringComparison.Ordinal);
         if (slash <= 0) return false;
         ReadOnlySpan<char> domain = key.AsSpan(0, slash);

@@ -6,6 +6,9 @@ public sealed record ColumnInfo(string Name, string Type, string JsonPath, strin
 /// <summary>The JSON paths of a scale subresource (<c>.spec.replicas</c>, <c>.status.replicas</c>, <c>.status.selector</c>).</summary>
 public sealed record ScalePaths(string SpecReplicas, string StatusReplicas, string? LabelSelector);
 
+/// <summary>A subresource that takes objects of another kind (<c>pods/eviction</c> takes a <c>policy/v1</c> Eviction).</summary>
+public sealed record SubresourceInfo(string Name, string ApiVersion, string Kind);
+
 /// <summary>One served version of a kind: what discovery, the request router and OpenAPI need to know of it.</summary>
 public sealed class KindInfo
 {
@@ -34,6 +37,12 @@ public sealed class KindInfo
     public ScalePaths? Scale { get; init; }
 
     public bool IsCustom { get; init; }
+
+    /// <summary>Reviews are created and answered, but not stored.</summary>
+    public bool CreateOnly { get; init; }
+
+    /// <summary>Subresources besides status and scale, all of them only created.</summary>
+    public IReadOnlyList<SubresourceInfo> Subresources { get; init; } = [];
 
     /// <summary>Whether a CRD stores this version; built-in kinds store one version only.</summary>
     public bool IsStorage { get; init; } = true;

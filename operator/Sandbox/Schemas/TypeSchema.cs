@@ -98,4 +98,14 @@ public sealed class TypeSchema
 }
 
 /// <summary>A field of an object; <see cref="ProtobufNumber"/> is 0 for custom resources, which have no protobuf form.</summary>
-public sealed record FieldSchema(string Name, TypeSchema Type, int ProtobufNumber = 0, string Description = "");
+public sealed record FieldSchema(string Name, TypeSchema Type, int ProtobufNumber = 0, string Description = "")
+{
+    /// <summary>The number of the message that holds this field where JSON inlines that message (a volume's source); else 0.</summary>
+    public int ProtobufInlineNumber { get; init; }
+
+    /// <summary>Whether protobuf tells a zero or empty value of this field from an absent one; elsewhere a zero says nothing and is dropped.</summary>
+    public bool HasPresence { get; init; }
+
+    /// <summary>Strategic merge clears the keys of this object, or of each of this list's objects, that the patch's <c>$retainKeys</c> does not name.</summary>
+    public bool PatchRetainsKeys { get; init; }
+}

@@ -1,0 +1,157 @@
+using System.Text.Json;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Kube.Http;
+
+/// <summary>What a page of a list says beside its items.</summary>
+internal sealed record ListPage(string ResourceVersion, string? Continue, string? Kind);
+
+/// <summary>Decodes envelopes of any kind with the kind's own JSON, item by item as the bytes come in.</summary>
+internal static class EntityJson
+{
+    public static T Read<T>(ReadOnlySpan<byte> json)
+        where T : class, IKubernetesEntity<T> =>
+        JsonSerializer.Deserialize(json, T.JsonTypeInfo) ?? throw new JsonException($"The server sent null for a {T.EntityKind.Kind}.");
+
+    /// <summary>Reads one page into <paramref name="items"/>. An item that does not decode is reported and left out; the rest of the list stands.</summary>
+    public static async ValueTask<ListPage> ReadListAsync<T>(JsonStream json, List<T> items, Action<JsonException> onOddItem, CancellationToken cancellationToken)
+        where T : class, IKubernetesEntity<T>
+    {
+        string version = "";
+        string? next = null, kind = null;
+        await json.ExpectAsync((byte)'{', cancellationToken).ConfigureAwait(false);
+        bool first = true;
+        while (true)
+        {
+            if (await json.PeekAsync(cancellationToken).ConfigureAwait(false) == '}')
+            {
+                json.Advance(1);
+                return new ListPage(version, next, kind);
+            }
+
+            if (!first)
+            {
+                await json.ExpectAsync((byte)',', cancellationToken).ConfigureAwait(false);
+                await json.PeekAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            first = false;
+            int length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
+            Part part = json.Span(length) switch
+            {
+                [.. var name] when name.SequenceEqual("\"items\""u8) => Part.Items,
+                [.. var name] when name.SequenceEqual("\"metadata\""u8) => Part.Metadata,
+                [.. var name] when name.SequenceEqual("\"kind\""u8) => Part.Kind,
+                _ => Part.Other,
+            };
+            json.Advance(length);
+            await json.ExpectAsync((byte)':', cancellationToken).ConfigureAwait(false);
+            int start = await json.PeekAsync(cancellationToken).ConfigureAwait(false);
+            if (part == Part.Items && start == '[')
+            {
+                json.Advance(1);
+                await ReadItemsAsync(json, items, onOddItem, cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
+            if (part == Part.Metadata) (version, next) = ReadMetadata(json.Span(length));
+            else if (part == Part.Kind) kind = ReadText(json.Span(length));
+            json.Advance(length);
+        }
+    }
+
+    /// <summary>Takes a watch event apart; the object stays bytes until its type is known.</summary>
+    public static (string Type, Range Object) ReadEvent(ReadOnlySpan<byte> json)
+    {
+        Utf8JsonReader reader = new(json);
+        string type = "";
+        Range found = default;
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("type"u8))
+            {
+                reader.Read();
+                type = StringPool.Get(ref reader);
+            }
+            else if (reader.ValueTextEquals("object"u8))
+            {
+                reader.Read();
+                int from = (int)reader.TokenStartIndex;
+                reader.Skip();
+                found = from..(int)reader.BytesConsumed;
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+
+        return (type, found);
+    }
+
+    private static async ValueTask ReadItemsAsync<T>(JsonStream json, List<T> items, Action<JsonException> onOddItem, CancellationToken cancellationToken)
+        where T : class, IKubernetesEntity<T>
+    {
+        while (true)
+        {
+            int next = await json.PeekAsync(cancellationToken).ConfigureAwait(false);
+            if (next == ']')
+            {
+                json.Advance(1);
+                return;
+            }
+
+            if (next == ',')
+            {
+                json.Advance(1);
+                next = await json.PeekAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            if (next < 0) throw new JsonException("The response ends in the middle of a list.");
+            int length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                items.Add(Read<T>(json.Span(length)));
+            }
+            catch (JsonException odd)
+            {
+                onOddItem(odd);
+            }
+
+            json.Advance(length);
+        }
+    }
+
+    private static (string Version, string? Continue) ReadMetadata(ReadOnlySpan<byte> json)
+    {
+        Utf8JsonReader reader = new(json);
+        string version = "";
+        string? next = null;
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("resourceVersion"u8)) version = Wire.Text(ref reader) ?? "";
+            else if (reader.ValueTextEquals("continue"u8)) next = Wire.Text(ref reader);
+            else Wire.Pass(ref reader);
+        }
+
+        return (version, string.IsNullOrEmpty(next) ? null : next);
+    }
+
+    private static string? ReadText(ReadOnlySpan<byte> json)
+    {
+        Utf8JsonReader reader = new(json);
+        reader.Read();
+        return reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
+    }
+
+    private enum Part
+    {
+        Other,
+        Items,
+        Metadata,
+        Kind,
+    }
+}

@@ -1,0 +1,269 @@
+using Bursar.Kube.Http;
+
+namespace Bursar.Kube.Queue;
+
+/// <summary>Depth and history of a queue.</summary>
+public sealed record WorkQueueStats(int Waiting, int Processing, int Delayed, long Added, long Retried);
+
+/// <summary>Back-off of a key that failed: doubling from the first to the longest, for ever.</summary>
+public sealed record BackoffOptions
+{
+    public TimeSpan First { get; init; } = TimeSpan.FromMilliseconds(5);
+
+    public TimeSpan Longest { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Waiting time after so many failures before this one.</summary>
+    public TimeSpan After(int failures)
+    {
+        // 2^40 × 5 ms is beyond every cap; higher powers would overflow.
+        double ticks = First.Ticks * Math.Pow(2, Math.Clamp(failures, 0, 40));
+        return ticks >= Longest.Ticks ? Longest : TimeSpan.FromTicks((long)ticks);
+    }
+}
+
+/// <summary>
+/// A queue of keys. A key that waits already is not added twice; a key added while it is processed is processed once more after
+/// <see cref="Done"/>, never by two workers at once. Failed keys come back after a back-off and are never dropped.
+/// </summary>
+public sealed class WorkQueue<TKey> : IDisposable
+    where TKey : notnull
+{
+    private readonly TimeProvider _time;
+    private readonly ActivityTracker? _tracker;
+    private readonly BackoffOptions _backoff;
+    private readonly Lock _lock = new();
+    private readonly Queue<TKey> _ready = new();
+    private readonly HashSet<TKey> _dirty;
+    private readonly HashSet<TKey> _processing;
+    private readonly Dictionary<TKey, int> _failures;
+    private readonly Dictionary<TKey, Delayed> _delayed;
+    private readonly Queue<TaskCompletionSource<bool>> _takers = new();
+    private bool _shutDown;
+    private bool _worked = true;
+    private int _units;
+    private long _added;
+    private long _retried;
+
+    public WorkQueue(TimeProvider time, ActivityTracker? tracker = null, BackoffOptions? backoff = null, IEqualityComparer<TKey>? comparer = null)
+    {
+        _time = time;
+        _tracker = tracker;
+        _backoff = backoff ?? new BackoffOptions();
+        _dirty = new HashSet<TKey>(comparer);
+        _processing = new HashSet<TKey>(comparer);
+        _failures = new Dictionary<TKey, int>(comparer);
+        _delayed = new Dictionary<TKey, Delayed>(comparer);
+    }
+
+    public WorkQueueStats Stats
+    {
+        get
+        {
+            lock (_lock) return new WorkQueueStats(_ready.Count, _processing.Count, _delayed.Count, _added, _retried);
+        }
+    }
+
+    /// <summary>
+    /// Whether workers take keys. Keys that wait where nobody works (a replica that does not lead) are no activity: virtual time would
+    /// stand still for them.
+    /// </summary>
+    public bool Worked
+    {
+        get
+        {
+            lock (_lock) return _worked;
+        }
+
+        set
+        {
+            lock (_lock)
+            {
+                _worked = value;
+                Settle_NeedsLock();
+            }
+        }
+    }
+
+    /// <summary>Asks for the key to be processed as soon as a worker is free.</summary>
+    public void Add(TKey key)
+    {
+        lock (_lock) Add_NeedsLock(key);
+    }
+
+    /// <summary>Asks for the key to be processed after a delay. Of several delays the earliest holds.</summary>
+    public void AddAfter(TKey key, TimeSpan delay)
+    {
+        if (delay <= TimeSpan.Zero)
+        {
+            Add(key);
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (_shutDown) return;
+            DateTimeOffset due = _time.GetUtcNow() + delay;
+            if (_delayed.TryGetValue(key, out Delayed? former))
+            {
+                if (former.Due <= due) return;
+                former.Timer?.Dispose();
+            }
+
+            Delayed entry = new(due);
+            _delayed[key] = entry;
+            entry.Timer = _time.CreateTimer(_ => Fire(key, entry), null, delay, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Asks for a key that failed, after its back-off.</summary>
+    public void AddRateLimited(TKey key)
+    {
+        TimeSpan delay;
+        lock (_lock)
+        {
+            _retried++;
+            int failures = _failures.GetValueOrDefault(key);
+            _failures[key] = failures + 1;
+            delay = _backoff.After(failures);
+        }
+
+        AddAfter(key, delay);
+    }
+
+    /// <summary>The key went well: its next failure starts with the first back-off.</summary>
+    public void Forget(TKey key)
+    {
+        lock (_lock) _failures.Remove(key);
+    }
+
+    /// <summary>How often the key has failed in a row.</summary>
+    public int Failures(TKey key)
+    {
+        lock (_lock) return _failures.GetValueOrDefault(key);
+    }
+
+    /// <summary>Takes the next key, waiting for one. Not taken when the queue was shut down and is empty. Each key taken must be given to <see cref="Done"/>.</summary>
+    public async ValueTask<(bool Taken, TKey Key)> TakeAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            TaskCompletionSource<bool> waiter;
+            lock (_lock)
+            {
+                if (_ready.TryDequeue(out TKey? key))
+                {
+                    _dirty.Remove(key);
+                    _processing.Add(key);
+                    Settle_NeedsLock();
+                    return (true, key);
+                }
+
+                if (_shutDown) return (false, default!);
+                waiter = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+                _takers.Enqueue(waiter);
+            }
+
+            await using (cancellationToken.UnsafeRegister(static state => ((TaskCompletionSource<bool>)state!).TrySetCanceled(), waiter))
+            {
+                try
+                {
+                    await waiter.Task.ConfigureAwait(false);
+                }
+                catch (OperationCanceledException)
+                {
+                    throw new OperationCanceledException(cancellationToken);
+                }
+            }
+        }
+    }
+
+    /// <summary>The key has been processed. If it was added meanwhile, it waits again.</summary>
+    public void Done(TKey key)
+    {
+        lock (_lock)
+        {
+            if (!_processing.Remove(key)) throw new InvalidOperationException("A key was done that nobody took.");
+            if (_dirty.Contains(key))
+            {
+                _ready.Enqueue(key);
+                WakeTaker_NeedsLock();
+            }
+
+            Settle_NeedsLock();
+        }
+    }
+
+    /// <summary>No more keys are accepted; waiting ones are still handed out, delayed ones are not.</summary>
+    public void ShutDown()
+    {
+        List<TaskCompletionSource<bool>> waiting = [];
+        lock (_lock)
+        {
+            _shutDown = true;
+            foreach (Delayed entry in _delayed.Values) entry.Timer?.Dispose();
+            _delayed.Clear();
+            while (_takers.TryDequeue(out TaskCompletionSource<bool>? taker)) waiting.Add(taker);
+        }
+
+        foreach (TaskCompletionSource<bool> taker in waiting) taker.TrySetResult(true);
+    }
+
+    public void Dispose()
+    {
+        ShutDown();
+        lock (_lock)
+        {
+            // Keys that nobody will take any more must not hold the clock for ever.
+            _dirty.Clear();
+            _ready.Clear();
+            Settle_NeedsLock();
+        }
+    }
+
+    private void Fire(TKey key, Delayed entry)
+    {
+        lock (_lock)
+        {
+            // An earlier delay may have replaced this one after its timer had started to fire.
+            if (!_delayed.TryGetValue(key, out Delayed? current) || !ReferenceEquals(current, entry)) return;
+            _delayed.Remove(key);
+            Add_NeedsLock(key);
+        }
+
+        entry.Timer?.Dispose();
+    }
+
+    private void Add_NeedsLock(TKey key)
+    {
+        if (_shutDown || !_dirty.Add(key)) return;
+        _added++;
+        Settle_NeedsLock();
+        if (_processing.Contains(key)) return;
+        _ready.Enqueue(key);
+        WakeTaker_NeedsLock();
+    }
+
+    /// <summary>Makes the units of activity as many as keys wait (while somebody works) and are processed.</summary>
+    private void Settle_NeedsLock()
+    {
+        if (_tracker is null) return;
+        int due = (_worked ? _dirty.Count : 0) + _processing.Count;
+        for (; _units < due; _units++) _tracker.Begin();
+        for (; _units > due; _units--) _tracker.End();
+    }
+
+    /// <summary>Wakes a taker that still waits. One that was cancelled meanwhile does not take the wake-up with it; takers run on elsewhere, so the lock is no matter.</summary>
+    private void WakeTaker_NeedsLock()
+    {
+        while (_takers.TryDequeue(out TaskCompletionSource<bool>? taker))
+            if (taker.TrySetResult(true))
+                return;
+    }
+
+    private sealed class Delayed(DateTimeOffset due)
+    {
+        public DateTimeOffset Due { get; } = due;
+
+        public ITimer? Timer { get; set; }
+    }
+}

@@ -1,0 +1,194 @@
+using Bursar.Kube.Client;
+using Bursar.Kube.Http;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Queue;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Kube.Reconcile;
+
+public sealed record ControllerRunnerOptions<T>
+    where T : class, IKubernetesEntity<T>
+{
+    /// <summary>Objects reconciled at the same time; one object never by two workers.</summary>
+    public int Workers { get; init; } = 1;
+
+    /// <summary>Look at every object again after so long, changed or not. Null: only when something says so.</summary>
+    public TimeSpan? Resync { get; init; }
+
+    /// <summary>False for changes that need no reconciliation, such as the echo of our own status.</summary>
+    public Func<T, T, bool>? Concerns { get; init; }
+
+    public BackoffOptions Backoff { get; init; } = new();
+
+    /// <summary>Waited for beside the informer's own sync: no decision before everything it reads is there.</summary>
+    public Func<CancellationToken, Task>? Ready { get; init; }
+}
+
+/// <summary>Joins an informer, a queue and workers: informer → queue → worker → controller.</summary>
+public sealed partial class ControllerRunner<T> : IDisposable
+    where T : class, IKubernetesEntity<T>
+{
+    private readonly Informer<T> _informer;
+    private readonly IEntityController<T> _controller;
+    private readonly ControllerRunnerOptions<T> _options;
+    private readonly TimeProvider _time;
+    private readonly ActivityTracker? _tracker;
+    private readonly ILogger _log;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<ObjectKey, List<T>> _deleted = [];
+
+    public ControllerRunner(KubeClient client, Informer<T> informer, IEntityController<T> controller, ControllerRunnerOptions<T>? options = null)
+    {
+        _informer = informer;
+        _controller = controller;
+        _options = options ?? new ControllerRunnerOptions<T>();
+        _time = client.TimeProvider;
+        _tracker = client.ActivityTracker;
+        _log = client.LoggerFactory.CreateLogger<ControllerRunner<T>>();
+        Queue = new WorkQueue<ObjectKey>(_time, _tracker, _options.Backoff) { Worked = false };
+        informer.AddHandler(new InformerHandler<T>
+        {
+            Added = obj => Queue.Add(ObjectKey.Of(obj)),
+            Updated = (former, obj) =>
+            {
+                if (_options.Concerns is null || _options.Concerns(former, obj)) Queue.Add(ObjectKey.Of(obj));
+            },
+            Deleted = obj =>
+            {
+                ObjectKey key = ObjectKey.Of(obj);
+                lock (_lock)
+                {
+                    if (!_deleted.TryGetValue(key, out List<T>? gone)) _deleted[key] = gone = [];
+                    gone.Add(obj);
+                }
+
+                Queue.Add(key);
+            },
+        });
+    }
+
+    /// <summary>For other sources of reasons to look, and for metrics.</summary>
+    public WorkQueue<ObjectKey> Queue { get; }
+
+    public void Enqueue(ObjectKey key) => Queue.Add(key);
+
+    /// <summary>Runs until cancelled. Keys gathered before are kept: a new leader starts with every object.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _informer.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
+            if (_options.Ready is { } ready) await ready(cancellationToken).ConfigureAwait(false);
+            Queue.Worked = true;
+            List<Task> running = [.. Enumerable.Range(0, _options.Workers).Select(_ => WorkAsync(cancellationToken))];
+            if (_options.Resync is { } period) running.Add(ResyncAsync(period, cancellationToken));
+            await Task.WhenAll(running).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The way it ends.
+        }
+        finally
+        {
+            Queue.Worked = false;
+        }
+    }
+
+    public void Dispose() => Queue.Dispose();
+
+    private async Task WorkAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            (bool taken, ObjectKey key) = await Queue.TakeAsync(cancellationToken).ConfigureAwait(false);
+            if (!taken) return;
+            try
+            {
+                await ProcessAsync(key, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                Queue.Done(key);
+            }
+        }
+    }
+
+    private async Task ProcessAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        T? gone = NextDeleted(key);
+        T? entity = gone is null ? _informer.Store.Get(key) : null;
+        if (gone is null && entity is null)
+        {
+            Queue.Forget(key);
+            return;
+        }
+
+        try
+        {
+            ReconciliationResult<T> result = gone is not null
+                ? await _controller.DeletedAsync(gone, cancellationToken).ConfigureAwait(false)
+                : await _controller.ReconcileAsync(entity!, cancellationToken).ConfigureAwait(false);
+            if (result.IsSuccess)
+            {
+                Queue.Forget(key);
+                if (gone is not null) Forget(key);
+                if (gone is null && result.RequeueAfter is { } after) Queue.AddAfter(key, after);
+                return;
+            }
+
+            LogFailed(result.Error, T.EntityKind.Kind, key.Namespace, key.Name, Queue.Failures(key) + 1, result.Message ?? "");
+            if (result.RequeueAfter is { } delay) Queue.AddAfter(key, delay);
+            else Queue.AddRateLimited(key);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Not processed: the next run of this runner finds the key waiting.
+            Queue.Add(key);
+            throw;
+        }
+        catch (Exception failure)
+        {
+            LogFailed(failure, T.EntityKind.Kind, key.Namespace, key.Name, Queue.Failures(key) + 1, failure.Message);
+            Queue.AddRateLimited(key);
+        }
+    }
+
+    private T? NextDeleted(ObjectKey key)
+    {
+        lock (_lock) return _deleted.TryGetValue(key, out List<T>? gone) ? gone[0] : null;
+    }
+
+    /// <summary>The deletion has been dealt with; whatever else waits under the key (a namesake made since) is next.</summary>
+    private void Forget(ObjectKey key)
+    {
+        lock (_lock)
+        {
+            if (!_deleted.TryGetValue(key, out List<T>? all)) return;
+            all.RemoveAt(0);
+            if (all.Count == 0) _deleted.Remove(key);
+        }
+
+        Queue.Add(key);
+    }
+
+    private async Task ResyncAsync(TimeSpan period, CancellationToken cancellationToken)
+    {
+        _tracker?.Begin();
+        try
+        {
+            while (true)
+            {
+                await ActivityTracker.DelayAsync(_tracker, _time, period, cancellationToken).ConfigureAwait(false);
+                foreach (T obj in _informer.Store.List()) Queue.Add(ObjectKey.Of(obj));
+            }
+        }
+        finally
+        {
+            _tracker?.End();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Reconciling {Kind} {Namespace}/{Name} failed {Failures} times in a row: {Reason}")]
+    private partial void LogFailed(Exception? error, string kind, string @namespace, string name, int failures, string reason);
+}

@@ -1,0 +1,78 @@
+using System.Text.Json.Nodes;
+using Bursar.Sandbox.Tables;
+using Microsoft.AspNetCore.Http;
+
+namespace Bursar.Sandbox.ApiServer;
+
+internal enum Form
+{
+    Object,
+    Table,
+    Metadata,
+}
+
+/// <summary>The form a client accepts: the objects, a table of them, or their metadata only.</summary>
+internal sealed record Representation(Form Form, string IncludeObject)
+{
+    private const string Offered = "application/json";
+
+    public static Representation Of(HttpRequest request)
+    {
+        var include = request.Query["includeObject"].FirstOrDefault() ?? "";
+        var accept = request.Headers.Accept.ToString();
+        if (accept.Length == 0)
+        {
+            return new Representation(Form.Object, "Metadata");
+        }
+
+        foreach (var range in accept.Split(','))
+        {
+            var parts = range.Split(';', StringSplitOptions.TrimEntries);
+            if (parts[0] is not ("application/json" or "*/*" or "application/*"))
+            {
+                continue;
+            }
+
+            var parameters = parts.Skip(1).Select(p => p.Split('=', 2)).Where(p => p.Length == 2).ToDictionary(p => p[0].Trim(), p => p[1].Trim(), StringComparer.Ordinal);
+            if (!parameters.TryGetValue("as", out var form))
+            {
+                return new Representation(Form.Object, "Metadata");
+            }
+
+            if (parameters.GetValueOrDefault("g") != "meta.k8s.io" || parameters.GetValueOrDefault("v") is not ("v1" or "v1beta1"))
+            {
+                continue;
+            }
+
+            switch (form)
+            {
+                case "Table":
+                    return include is "" or "Metadata" or "None" or "Object"
+                        ? new Representation(Form.Table, include.Length == 0 ? "Metadata" : include)
+                        : throw ApiError.BadRequest($"unrecognized includeObject value: {include}");
+                case "PartialObjectMetadata" or "PartialObjectMetadataList":
+                    return new Representation(Form.Metadata, "Metadata");
+            }
+        }
+
+        throw ApiError.NotAcceptable(Offered);
+    }
+
+    /// <summary>One object in this form.</summary>
+    public JsonObject Show(ResourceType type, JsonObject obj, DateTimeOffset now, bool withColumns = true) => Form switch
+    {
+        Form.Table => Table(type, obj, now, withColumns),
+        Form.Metadata => MetadataOnly(obj),
+        _ => obj,
+    };
+
+    public static JsonObject MetadataOnly(JsonObject obj) => new()
+    {
+        ["kind"] = "PartialObjectMetadata",
+        ["apiVersion"] = "meta.k8s.io/v1",
+        ["metadata"] = obj.At("metadata")?.DeepClone(),
+    };
+
+    private JsonObject Table(ResourceType type, JsonObject obj, DateTimeOffset now, bool withColumns) =>
+        TablePrinter.Print(type.Kind, [obj], now, IncludeObject, withColumns, new JsonObject { ["resourceVersion"] = obj.Text("metadata", "resourceVersion") });
+}

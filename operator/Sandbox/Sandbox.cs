@@ -1,0 +1,158 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using Bursar.Kube.Http;
+using Bursar.Sandbox.ApiServer;
+using Bursar.Sandbox.ApiServer.Garbage;
+using Bursar.Sandbox.Faults;
+using Bursar.Sandbox.Schemas;
+using Bursar.Sandbox.Storage;
+
+namespace Bursar.Sandbox;
+
+/// <summary>How a Sandbox runs.</summary>
+public sealed record SandboxOptions
+{
+    /// <summary>The cluster's clock: creation times, watch timeouts, token lives.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Told of requests and watch lines, so that virtual time waits for them.</summary>
+    public ActivityTracker? Activity { get; init; }
+
+    public FaultPlan Faults { get; init; } = new();
+
+    /// <summary>Seeds UIDs and generated names.</summary>
+    public int Seed { get; init; } = 1;
+
+    /// <summary>The port on 127.0.0.1; 0 takes any free one.</summary>
+    public int Port { get; init; }
+
+    /// <summary>How many changes each resource remembers for watches; older versions answer 410.</summary>
+    public int HistoryLength { get; init; } = 10_000;
+}
+
+/// <summary>
+/// An API server in memory on loopback: the kinds Kubernetes has and those that CRDs add, with storage, watches, patches,
+/// field ownership and garbage collection. Controllers and nodes are clients of it, as on a real cluster.
+/// </summary>
+public sealed class Sandbox : IAsyncDisposable
+{
+    private const int TokenBytes = 24;
+    private readonly ServerCertificate _certificate;
+    private readonly GarbageCollector _garbage;
+    private readonly ApiServerHost _host;
+    private readonly ObjectStore _store;
+    private readonly ListEndpoint _lists;
+
+    private Sandbox(ServerCertificate certificate, GarbageCollector garbage, ApiServerHost host, ObjectStore store, ListEndpoint lists, KindRegistry kinds, FaultPlan faults, string token)
+    {
+        _certificate = certificate;
+        _garbage = garbage;
+        _host = host;
+        _store = store;
+        _lists = lists;
+        Kinds = kinds;
+        Faults = faults;
+        Token = token;
+    }
+
+    public Uri Address => _host.Address;
+
+    public string Token { get; }
+
+    /// <summary>The certificate authority clients must trust, in PEM.</summary>
+    public string CertificateAuthority => _certificate.AuthorityPem;
+
+    public KindRegistry Kinds { get; }
+
+    public FaultPlan Faults { get; }
+
+    /// <summary>A kubeconfig for this server, token and authority inside.</summary>
+    public string Kubeconfig =>
+        $"""
+        apiVersion: v1
+        kind: Config
+        current-context: sandbox
+        clusters:
+        - name: sandbox
+          cluster:
+            server: {Address.GetLeftPart(UriPartial.Authority)}
+            certificate-authority-data: {Convert.ToBase64String(Encoding.ASCII.GetBytes(CertificateAuthority))}
+        contexts:
+        - name: sandbox
+          context:
+            cluster: sandbox
+            user: sandbox
+            namespace: default
+        users:
+        - name: sandbox
+          user:
+            token: {Token}
+
+        """;
+
+    public static async Task<Sandbox> StartAsync(SandboxOptions options, CancellationToken ct)
+    {
+        var kinds = new KindRegistry([.. BuiltInKinds.All, .. BuiltInKinds.Reviews]);
+        var store = new ObjectStore(options.HistoryLength);
+        var writer = new ObjectWriter(store, kinds, options.Time, new Random(options.Seed));
+        var customResources = new CustomResources(kinds, writer, options.Time);
+        writer.CrdWritten = customResources.Written;
+        var garbage = new GarbageCollector(store, writer, kinds, customResources, options.Activity);
+        Found(kinds, writer);
+        var lists = new ListEndpoint(store, options.Time);
+        var watches = new WatchEndpoint(store, kinds, options.Faults, options.Time, options.Activity);
+        var resources = new ResourceEndpoint(kinds, store, writer, lists, watches, new SubresourceEndpoint(store, writer, options.Time), options.Time);
+        var certificate = ServerCertificate.Create();
+        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(TokenBytes));
+        var host = await ApiServerHost.StartAsync(certificate, options.Port, token, kinds, resources, options.Faults, options.Time, options.Activity, ct).ConfigureAwait(false);
+        return new Sandbox(certificate, garbage, host, store, lists, kinds, options.Faults, token);
+    }
+
+    /// <summary>Writes the kubeconfig so that only its owner can read it.</summary>
+    public async Task WriteKubeconfigAsync(string path, CancellationToken ct)
+    {
+        File.Delete(path);
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        var file = new FileStream(path, options);
+        await using (file.ConfigureAwait(false))
+        {
+            await file.WriteAsync(Encoding.UTF8.GetBytes(Kubeconfig), ct).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Forgets the past, as a compaction does: older watches and continue tokens answer 410.</summary>
+    public void Compact()
+    {
+        _store.ForgetHistory();
+        _lists.ForgetPages();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.DisposeAsync().ConfigureAwait(false);
+        await _garbage.DisposeAsync().ConfigureAwait(false);
+        _certificate.Dispose();
+    }
+
+    /// <summary>What every cluster has from its first moment on.</summary>
+    private static void Found(KindRegistry kinds, ObjectWriter writer)
+    {
+        var namespaces = ResourceType.Of(kinds.Find("", "v1", "namespaces")!);
+        foreach (var name in (string[])["default", "kube-system", "kube-public", "kube-node-lease"])
+        {
+            writer.Create(namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } }, [], WriteOptions.Internal);
+        }
+
+        var priorities = ResourceType.Of(kinds.Find("scheduling.k8s.io", "v1", "priorityclasses")!);
+        foreach (var (name, value) in ((string, int)[])[("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)])
+        {
+            writer.Create(priorities, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name }, ["value"] = value }, [], WriteOptions.Internal);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+namespace Bursar.Sandbox.Schemas;
+
+/// <summary>The shapes that names of the API have.</summary>
+internal static class Names
+{
+    /// <summary>A label of DNS that begins with a letter (RFC 1035), at most 63 characters.</summary>
+    public static bool IsLabel(string text) =>
+        text.Length is > 0 and <= 63
+        && char.IsAsciiLetterLower(text[0])
+        && text[^1] != '-'
+        && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
+}

@@ -1,0 +1,61 @@
+using System.Text.Json.Nodes;
+using Bursar.Sandbox.ApiServer;
+
+namespace Bursar.Sandbox.Storage;
+
+/// <summary>Which fields besides <c>metadata.name</c> and <c>metadata.namespace</c> a field selector may name, by resource.</summary>
+public static class SelectableFields
+{
+    private static readonly Dictionary<ResourceKey, string[]> s_paths = new()
+    {
+        [new("", "pods")] = ["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"],
+        [new("", "nodes")] = ["spec.unschedulable"],
+        [new("", "namespaces")] = ["status.phase"],
+        [new("", "secrets")] = ["type"],
+        [new("", "services")] = ["spec.clusterIP", "spec.type"],
+        [new("", "replicationcontrollers")] = ["status.replicas"],
+        [new("apps", "replicasets")] = ["status.replicas"],
+        [new("batch", "jobs")] = ["status.successful"],
+        [new("", "events")] = ["involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"],
+    };
+
+    private static readonly HashSet<string> s_numbers = ["status.replicas", "status.successful"];
+    private static readonly HashSet<string> s_flags = ["spec.unschedulable", "spec.hostNetwork"];
+
+    public static bool IsSelectable(ResourceKey resource, string path) =>
+        path is "metadata.name" or "metadata.namespace" || (s_paths.TryGetValue(resource, out var paths) && paths.Contains(path));
+
+    public static KeyValuePair<string, string>[] Of(ResourceKey resource, JsonObject obj)
+    {
+        if (!s_paths.TryGetValue(resource, out var paths))
+        {
+            return [];
+        }
+
+        var fields = new KeyValuePair<string, string>[paths.Length];
+        for (var i = 0; i < paths.Length; i++)
+        {
+            fields[i] = KeyValuePair.Create(paths[i], Value(obj, paths[i]));
+        }
+
+        return fields;
+    }
+
+    private static string Value(JsonObject obj, string path)
+    {
+        // The stored path of two selectors differs from their name.
+        if (path == "source")
+        {
+            return obj.Text("source", "component") ?? obj.Text("reportingComponent") ?? "";
+        }
+
+        var node = obj.At((path == "status.successful" ? "status.succeeded" : path).Split('.'));
+        return node switch
+        {
+            JsonValue v when v.TryGetValue<string>(out var text) => text,
+            JsonValue v when v.TryGetValue<bool>(out var flag) => flag ? "true" : "false",
+            JsonValue v when Json.AsInteger(v) is { } number => number.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            _ => s_numbers.Contains(path) ? "0" : s_flags.Contains(path) ? "false" : "",
+        };
+    }
+}

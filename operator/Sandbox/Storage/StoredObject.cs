@@ -1,0 +1,69 @@
+using System.Text.Json.Nodes;
+using Bursar.Sandbox.ApiServer;
+
+namespace Bursar.Sandbox.Storage;
+
+/// <summary>The key of a resource's table: all served versions of a kind share it.</summary>
+public readonly record struct ResourceKey(string Group, string Plural)
+{
+    public override string ToString() => Group.Length == 0 ? Plural : $"{Plural}.{Group}";
+}
+
+/// <summary>An owner as the garbage collector sees it.</summary>
+public sealed record OwnerLink(string Uid, string ApiVersion, string Kind, string Name, bool BlockOwnerDeletion);
+
+/// <summary>
+/// One version of one object: its JSON as it goes over the wire, and the few fields that selectors and the garbage
+/// collector read. Immutable, so lists, watches and snapshots share it.
+/// </summary>
+public sealed class StoredObject
+{
+    private StoredObject(byte[] json, string @namespace, string name)
+    {
+        Json = json;
+        Namespace = @namespace;
+        Name = name;
+    }
+
+    public byte[] Json { get; }
+
+    public string Namespace { get; }
+
+    public string Name { get; }
+
+    public long ResourceVersion { get; private init; }
+
+    public string Uid { get; private init; } = "";
+
+    public bool IsTerminating { get; private init; }
+
+    public KeyValuePair<string, string>[] Labels { get; private init; } = [];
+
+    public OwnerLink[] Owners { get; private init; } = [];
+
+    public string[] Finalizers { get; private init; } = [];
+
+    /// <summary>The values of the fields a field selector may name for this resource.</summary>
+    public KeyValuePair<string, string>[] Fields { get; private init; } = [];
+
+    public JsonObject Parse() => ApiServer.Json.ParseObject(Json);
+
+    public static StoredObject From(ResourceKey resource, JsonObject obj, long resourceVersion)
+    {
+        var metadata = obj.Child("metadata");
+        metadata["resourceVersion"] = resourceVersion.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        return new StoredObject(ApiServer.Json.ToBytes(obj), metadata.Text("namespace") ?? "", metadata.Text("name") ?? "")
+        {
+            ResourceVersion = resourceVersion,
+            Uid = metadata.Text("uid") ?? "",
+            IsTerminating = metadata.Text("deletionTimestamp") is not null,
+            Labels = metadata.At("labels") is JsonObject { Count: > 0 } labels
+                ? [.. labels.Select(l => KeyValuePair.Create(string.Intern(l.Key), l.Value.Text() ?? ""))]
+                : [],
+            Owners = [.. metadata.Objects("ownerReferences").Select(o => new OwnerLink(
+                o.Text("uid") ?? "", o.Text("apiVersion") ?? "", o.Text("kind") ?? "", o.Text("name") ?? "", o.Flag("blockOwnerDeletion") ?? false))],
+            Finalizers = metadata.At("finalizers") is JsonArray { Count: > 0 } finalizers ? [.. finalizers.Select(f => f.Text() ?? "")] : [],
+            Fields = SelectableFields.Of(resource, obj),
+        };
+    }
+}
