@@ -11,12 +11,6 @@ namespace Bursar.Operator.Certificates;
 /// </summary>
 internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<string> Previous)
 {
-    /// <summary>A root is succeeded when this much of its life is left.</summary>
-    public static readonly TimeSpan RenewBefore = TimeSpan.FromDays(365);
-
-    /// <summary>A new root is trusted this long before it signs: longer than a mounted Secret takes to reach every agent.</summary>
-    public static readonly TimeSpan Overlap = TimeSpan.FromDays(1);
-
     private const string CertificateKey = "tls.crt";
     private const string PrivateKey = "tls.key";
     private const string NextCertificateKey = "next.crt";
@@ -58,12 +52,12 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
         var ends = Pem.NotAfter(Current.Certificate);
         if (Next is { } next)
         {
-            var due = spread && now - Pem.NotBefore(next.Certificate) >= Overlap || ends <= now;
+            var due = spread && now - Pem.NotBefore(next.Certificate) >= CertificateKeeper.RootOverlap || ends <= now;
             if (!due) return kept;
             return new(next, null, ends > now ? [Current.Certificate, .. previous] : previous);
         }
         if (ends <= now) return new(BursarCa.Create(now), null, previous);
-        return ends - now < RenewBefore ? kept with { Next = BursarCa.Create(now) } : kept;
+        return ends - now < CertificateKeeper.RenewRootBefore ? kept with { Next = BursarCa.Create(now) } : kept;
     }
 
     private static PemPair? Pair(IReadOnlyDictionary<string, byte[]> data, string certificate, string key)

@@ -24,6 +24,12 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
     /// <summary>After a failure, or a conflict with another writer.</summary>
     public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(15);
 
+    /// <summary>A root is succeeded when this much of its life is left.</summary>
+    public static readonly TimeSpan RenewRootBefore = TimeSpan.FromDays(365);
+
+    /// <summary>A new root is trusted this long before it signs: longer than a mounted Secret takes to reach every agent.</summary>
+    public static readonly TimeSpan RootOverlap = TimeSpan.FromDays(1);
+
     private const string CertificateKey = "tls.crt";
     private const string PrivateKey = "tls.key";
     private const string RootsKey = "ca.crt";
