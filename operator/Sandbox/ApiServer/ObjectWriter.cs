@@ -309,7 +309,18 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             return store.Get(type.Key, @namespace, name) is null ? obj : null;
         }
 
-        return store.Create(type.Key, @namespace, name, type.ToStorage(obj)) is { } created ? AfterCommit(type, created) : null;
+        if (store.Create(type.Key, @namespace, name, type.ToStorage(obj)) is not { } created)
+        {
+            return null;
+        }
+
+        if (type.Kind is { Group: "", Kind: "Namespace" } && kinds.Find("", "v1", "serviceaccounts") is { } accounts)
+        {
+            // A controller's work on a real cluster; every namespace has it a moment later.
+            Create(ResourceType.Of(accounts), name, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default" } }, [], WriteOptions.Internal);
+        }
+
+        return AfterCommit(type, created);
     }
 
     private JsonObject AfterCommit(ResourceType type, StoredObject stored)

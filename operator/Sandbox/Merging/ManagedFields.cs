@@ -20,8 +20,8 @@ public static class ManagedFields
     {
         var entries = Read(before ?? after);
         var (changed, removed) = TypedValue.Compare(before is null ? null : Tracked(before), Tracked(after), schema);
-        changed.IsMember = false;
-        removed.IsMember = false;
+        Unrooted(changed);
+        Unrooted(removed);
         var id = new EntryId(manager.Name, "Update", manager.ApiVersion, manager.Subresource);
         TakeFromOthers(entries, id, changed, removed, now);
         var own = entries.FirstOrDefault(e => e.Id == id);
@@ -73,8 +73,8 @@ public static class ManagedFields
 
         merged = complete(merged);
         var (changed, removed) = TypedValue.Compare(live is null ? null : Tracked(live), Tracked(merged), schema);
-        changed.IsMember = false;
-        removed.IsMember = false;
+        Unrooted(changed);
+        Unrooted(removed);
         if (!force)
         {
             Refuse(entries, changed);
@@ -111,6 +111,16 @@ public static class ManagedFields
         }
 
         return result;
+    }
+
+    /// <summary>Every object has a root and metadata: nobody owns these themselves.</summary>
+    private static void Unrooted(FieldSet set)
+    {
+        set.IsMember = false;
+        if (set.Find("f:metadata") is { } metadata)
+        {
+            metadata.IsMember = false;
+        }
     }
 
     private static JsonObject WithoutUntracked(JsonObject config)
