@@ -160,6 +160,12 @@ public static class JsonPatch
             return null;
         }
 
+        // As Kubernetes: what is not there need not be removed.
+        if (operation == "remove" && !TryGet(root, path, out _))
+        {
+            return root;
+        }
+
         var (parent, last) = Parent(root, tokens, path, operation);
         if (parent is JsonObject obj ? obj.Remove(last) : RemoveAt((JsonArray)parent, last))
         {
