@@ -127,7 +127,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
         reply.Body!["spec"]!["template"]!["spec"]!["containers"]!.AsArray().Should().HaveCount(2);
         var entry = reply.Body["metadata"]!["managedFields"]!.AsArray().Single(e => (string?)e!["manager"] == "injector")!;
         entry["fieldsV1"]!.ToJsonString().Should().Be("""{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"side\"}":{".":{},"f:image":{},"f:name":{}}}}}}}""".Replace("\\\"", "\\u0022"));
-        var gone = await api.PatchAsync($"{Deployments(ns)}/web?fieldManager=injector", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: {x: y}}\n", "apply");
+        var gone = await api.PatchAsync($"{Deployments(ns)}/web?fieldManager=injector", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: {x: z}}\n", "apply");
         gone.Code.Should().Be(200, gone.Text);
         gone.Body!["spec"]!["template"]!["spec"]!["containers"]!.AsArray().Select(c => (string?)c!["name"]).Should().Equal("main");
     }

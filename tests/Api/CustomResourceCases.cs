@@ -7,6 +7,7 @@ namespace Bursar.Tests.Api;
 public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(servers)
 {
     private const string Crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    private static readonly Dictionary<string, string> s_defined = [];
     private static int s_last;
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -160,7 +161,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     [SkippableTheory, MemberData(nameof(Servers))]
     public async Task A_definition_takes_its_objects_along(string server)
     {
-        var (api, ns, group) = await DefineAsync(server);
+        var (api, ns, group) = await DefineAsync(server, own: true);
         await api.PostAsync(Widgets(group, ns), Widget(group, "w", "\"size\":3"));
         (await api.DeleteAsync($"{Crds}/widgets.{group}")).Code.Should().Be(200);
         await api.UntilAsync($"{Crds}/widgets.{group}", r => r.Code == 404, seconds: 40);
@@ -177,15 +178,35 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
         ((long?)other.Body["spec"]!["size"]).Should().Be(3);
     }
 
+    [SkippableTheory, MemberData(nameof(Servers))]
+    public async Task A_watch_from_a_forgotten_version_is_expired(string server)
+    {
+        var (api, ns, group) = await DefineAsync(server);
+        await api.PostAsync(Widgets(group, ns), Widget(group, "w", "\"size\":3"));
+        using var watch = await api.WatchAsync($"{Widgets(group, ns)}?resourceVersion=1");
+        watch.Code.Should().Be(200, "the refusal comes as a line");
+        var line = await watch.NextAsync();
+        line!.Value.Type.Should().Be("ERROR");
+        ((long?)line.Value.Object["code"]).Should().Be(410);
+        ((string?)line.Value.Object["reason"]).Should().Be("Expired");
+        ((string?)line.Value.Object["message"]).Should().StartWith("too old resource version: 1 (");
+    }
+
     private static string Widgets(string group, string ns) => $"/apis/{group}/v1/namespaces/{ns}/widgets";
 
     private static string Widget(string group, string name, string spec) => """
         {"apiVersion":"GROUP/v1","kind":"Widget","metadata":{"name":"NAME"},"spec":{SPEC}}
         """.Replace("GROUP", group).Replace("NAME", name).Replace("SPEC", spec);
 
-    private async Task<(ApiServerUnderTest Api, string Namespace, string Group)> DefineAsync(string server)
+    /// <summary>The definition the cases share, or one of a case's own where it is to be deleted.</summary>
+    private async Task<(ApiServerUnderTest Api, string Namespace, string Group)> DefineAsync(string server, bool own = false)
     {
         var api = await On(server);
+        if (!own && s_defined.TryGetValue(server, out var defined))
+        {
+            return (api, await api.NamespaceAsync(), defined);
+        }
+
         var group = $"case{Interlocked.Increment(ref s_last)}-{Environment.ProcessId}.example.dev";
         var schema = """
             {"type":"object","properties":{"spec":{"type":"object","required":["size"],
@@ -212,6 +233,11 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
         await api.UntilAsync($"{Crds}/widgets.{group}", r => r.Body!["status"]?["conditions"] is JsonArray c && c.Any(x => (string?)x!["type"] == "Established" && (string?)x["status"] == "True"));
         var ns = await api.NamespaceAsync();
         await api.UntilAsync($"/apis/{group}/v1/namespaces/{ns}/widgets", r => r.Code == 200);
+        if (!own)
+        {
+            s_defined[server] = group;
+        }
+
         return (api, ns, group);
     }
 }

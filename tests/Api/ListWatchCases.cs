@@ -133,24 +133,6 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_watch_from_a_forgotten_version_is_expired(string server)
-    {
-        var api = await On(server);
-        var ns = await api.NamespaceAsync();
-        await api.PostAsync(ConfigMaps(ns), ConfigMap("x"));
-        using var watch = await api.WatchAsync($"{ConfigMaps(ns)}?resourceVersion=1");
-        if (watch.Code == 410)
-        {
-            return;
-        }
-
-        var line = await watch.NextAsync();
-        line!.Value.Type.Should().Be("ERROR");
-        ((long?)line.Value.Object["code"]).Should().Be(410);
-        ((string?)line.Value.Object["reason"]).Should().BeOneOf("Expired", "Gone");
-    }
-
-    [SkippableTheory, MemberData(nameof(Servers))]
     public async Task A_streaming_list_ends_with_a_bookmark(string server)
     {
         var api = await On(server);

@@ -238,7 +238,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        var reply = await api.PostAsync(ConfigMaps(ns), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y\ndata:\n  a: |\n    two\n    lines\n  b: \"true\"\n", "application/yaml");
+        var reply = await api.PostAsync(ConfigMaps(ns), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yam\ndata:\n  a: |\n    two\n    lines\n  b: \"true\"\n", "application/yaml");
         reply.Code.Should().Be(201, reply.Text);
         ((string?)reply.Body!["data"]!["a"]).Should().Be("two\nlines\n");
         ((string?)reply.Body["data"]!["b"]).Should().Be("true");
