@@ -14,7 +14,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     [Fact]
     public void Overspend_of_parkable_work_stays_within_the_bound_that_was_published_when_it_was_stopped()
     {
-        var runs = Stories(1_000);
+        var runs = Stories(500);
         var (worst, worstSeed, stopped, evaluations) = (0.0, 0, 0, 0L);
         for (var seed = 0; seed < runs; seed++)
         {

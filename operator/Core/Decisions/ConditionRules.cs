@@ -12,7 +12,7 @@ public static class ConditionRules
         var projected = balance.Projected;
         var parks = plan.Actions.Count(a => a.Kind == ActionKind.Park);
         var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
-        var over = projected > balance.Limit || parks > 0 || parked > 0;
+        var over = projected > balance.Limit || parks > 0 || budget.Workloads.Any(w => w is { State: WorkloadState.Parked, Parked: { } held } && held.WindowKey == budget.Window.Key);
         // What was parked at the limit keeps the state: stopping early left a few cents, not a budget on its way.
         var exhausted = LimitRule.IsReached(balance)
             || budget.Workloads.Any(w => w is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } held } && held.WindowKey == budget.Window.Key && held.Limit >= balance.Limit);
