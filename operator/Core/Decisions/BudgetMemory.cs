@@ -1,3 +1,4 @@
+using Bursar.Core.Forecast;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
@@ -27,6 +28,9 @@ public sealed record BudgetMemory
 
     /// <summary>What each running job was admitted with, by workload UID; survives windows.</summary>
     public IReadOnlyDictionary<string, Admission> Admitted { get; init; } = new SortedDictionary<string, Admission>(StringComparer.Ordinal);
+
+    /// <summary>The last reports of each job's progress, thinned: a restart of the operator must not unlearn how fast a job runs.</summary>
+    public IReadOnlyDictionary<string, ProgressSeries> Progress { get; init; } = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal);
 
     /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
     public long Freed { get; init; }

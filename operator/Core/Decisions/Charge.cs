@@ -35,8 +35,9 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
 
         if (work.Estimate is { IsKnown: true } estimate)
         {
-            var low = rate.For(Min(estimate.Low, horizon));
             var mid = rate.For(Min(estimate.Mid, horizon));
+            // Whatever an early guess says, the stop of work that is not done soon costs that much.
+            var low = Amount.Max(rate.For(Min(estimate.Low, horizon)), Amount.Min(mid, StopCostAt(rate, work, budget)));
             var high = rate.For(Min(estimate.High, horizon));
             var trusted = estimate.Settled ? mid : low;
             var beyond = work.State == WorkloadState.Parked ? Amount.Zero : rate.For(estimate.Mid) - mid;

@@ -22,7 +22,8 @@ public static class Victims
             .OrderBy(w => TurnOf(w, budget, memory))
             .ThenBy(w => w.Work.Priority).ThenBy(w => w.Work.PriorityWithin)
             .ThenByDescending(w => w.Work.CreatedAt)
-            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal))
+            // The order of resumes, read from its end.
+            .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal).ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal))
         {
             var left = excess(chosen);
             if (left <= Amount.Zero) break;

@@ -15,7 +15,7 @@ public static class Estimator
 
     /// <summary>The time until a running job is done.</summary>
     public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
-        CapByDeadline(FromProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
+        CapByDeadline(BestProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
 
     /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
@@ -34,19 +34,25 @@ public static class Estimator
     /// </summary>
     public static bool IsStalled(JobFacts job, DateTimeOffset now)
     {
-        if (job.Progress.Last is not { } last) return false;
+        if (job.Progress.Last is not { } last || job.RunningSince is not { } since) return false;
         var patience = StepTime(job.Progress) is { } step ? TimeSpan.FromTicks(Math.Max((long)(step.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
-        return now - last.At > patience;
+        return now - (last.At > since ? last.At : since) > patience;
     }
+
+    /// <summary>Progress that has not settled yields to the owner's word while that holds: a first guess is worth less.</summary>
+    private static Estimate? BestProgress(JobFacts job, DateTimeOffset now) =>
+        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromDeclaration(job, now) ?? progress : null;
 
     private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
     {
         if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now)) return null;
         if (StepTime(job.Progress) is not { } step) return null;
 
-        var estimate = Scale(step, Math.Max(0, total - last.Step), EstimateSource.Progress);
-        // Time already worked since the last report is part of the steps left.
-        var since = now - last.At;
+        // What was reported before the present run began is of an earlier one: this one started at its checkpoint, else at zero.
+        var begun = job.RunningSince is { } run && run <= last.At ? last.Step : Math.Clamp(job.CheckpointStep ?? 0, 0, total);
+        var estimate = Scale(step, Math.Max(0, total - begun), EstimateSource.Progress);
+        // Time already worked since then is part of the steps left.
+        var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
         return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
     }
 
@@ -90,7 +96,8 @@ public static class Estimator
     /// </summary>
     private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(ProgressSeries series)
     {
-        var points = series.Points;
+        // Right after a restart the run before tells more than one stretch of this one.
+        var points = series.Points.Count < 3 && series.Earlier.Count >= 3 ? series.Earlier : series.Points;
         if (points.Count < 2) return null;
 
         // A full series has been thinned behind its first point: that stretch is history, not one of the last samples.

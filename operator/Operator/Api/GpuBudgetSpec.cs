@@ -5,8 +5,8 @@ using Bursar.Kube.Attributes;
 namespace Bursar.Operator.Api;
 
 /// <summary>
-/// A budget as its owner writes it. Values stay text here, as they came: <see cref="GpuBudgetReader"/> makes Core's
-/// types of them and names the path of a field that cannot be read, so that one impossible budget never stops the
+/// A budget as its owner writes it. Values stay text here, as they came: the operator makes Core's types of
+/// them and names the path of a field that cannot be read, so that one impossible budget never stops the
 /// reading of the others.
 /// </summary>
 [ValidationRule("!has(self.topUps) || self.topUps.all(t, "
@@ -29,7 +29,8 @@ public sealed class GpuBudgetSpec
     [Description("Additions to the limit, each for one window only.")]
     public IReadOnlyList<GpuBudgetTopUp>? TopUps { get; set; }
 
-    [DefaultJson("{}")]
+    // In full: the API server judges the default by the rules before it fills in the inner defaults.
+    [DefaultJson("""{"period": "Month", "timeZone": "UTC"}""")]
     [Description("The time a limit is for. Spending starts again at zero with each window.")]
     public GpuBudgetWindow? Window { get; set; } = new();
 

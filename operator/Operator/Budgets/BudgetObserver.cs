@@ -49,6 +49,7 @@ public sealed class BudgetObserver(
             OutsideSelector = Outside(budget, window.Start, to, now),
             BurnRate = spends.Values.Aggregate(Rate.Zero, (sum, s) => sum + s.RatePerHour),
             Workloads = work,
+            RollingSpend = budget.Terms.Window.Period == WindowPeriod.Rolling ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now) : [],
             Memory = memory,
             MeteringStale = Stale(spends),
             UnpricedProducts = Unpriced(spends.Values, budget, now),
@@ -106,9 +107,11 @@ public sealed class BudgetObserver(
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = suspended ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
+            EstimateAfterResume = suspended ? null : Estimator.AfterResume(facts),
             TerminationGrace = TimeSpan.FromSeconds(template.Spec.TerminationGracePeriodSeconds ?? 30),
             NoPodSince = state == WorkloadState.Pending ? NoPodSince(job, pods) : null,
-            Parked = held ? ParkedCause.Read(record!) : null,
+            // Seen suspended is done, whether or not the answer to the write ever came.
+            Parked = held ? suspended ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
             ResumeApproved = BursarAnnotations.Read(job.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }

@@ -16,6 +16,11 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     /// <summary>A shard is written at most this often, unless a decision depends on it.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromMinutes(1);
 
+    /// <summary>What only agents measured (busy time, tokens, cursors) is written this often: their journals keep it meanwhile.</summary>
+    public static readonly TimeSpan UsagePace = TimeSpan.FromMinutes(5);
+
+    private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
+
     private readonly SemaphoreSlim _writing = new(1, 1);
     private readonly Dictionary<string, (string Version, DateTimeOffset WrittenAt)> _versions = new(StringComparer.Ordinal);
 
@@ -60,7 +65,9 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         {
             // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
             var behind = false;
-            foreach (var shard in ledger.DirtyShards())
+            var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= UsagePace;
+            if (withUsage) _usageWrittenAt = time.GetUtcNow();
+            foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
             {
                 var due = all || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
                 if (!due)

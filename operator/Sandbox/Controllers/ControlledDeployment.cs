@@ -13,15 +13,15 @@ public sealed record ControlledDeployment : IKubernetesEntity<ControlledDeployme
 
     public static JsonTypeInfo<ControlledDeployment> JsonTypeInfo => ControllersJson.Default.ControlledDeployment;
 
-    public string ApiVersion { get; init; } = "apps/v1";
+    public string ApiVersion { get; init => field = value ?? "apps/v1"; } = "apps/v1";
 
-    public string Kind { get; init; } = "Deployment";
+    public string Kind { get; init => field = value ?? "Deployment"; } = "Deployment";
 
-    public V1ObjectMeta Metadata { get; init; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
 
-    public ControlledDeploymentSpec Spec { get; init; } = new();
+    public ControlledDeploymentSpec Spec { get; init => field = value ?? new(); } = new();
 
-    public ControlledDeploymentStatus Status { get; init; } = new();
+    public ControlledDeploymentStatus Status { get; init => field = value ?? new(); } = new();
 }
 
 public sealed record ControlledDeploymentSpec

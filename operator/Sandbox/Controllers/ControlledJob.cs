@@ -14,15 +14,15 @@ public sealed record ControlledJob : IKubernetesEntity<ControlledJob>
 
     public static JsonTypeInfo<ControlledJob> JsonTypeInfo => ControllersJson.Default.ControlledJob;
 
-    public string ApiVersion { get; init; } = "batch/v1";
+    public string ApiVersion { get; init => field = value ?? "batch/v1"; } = "batch/v1";
 
-    public string Kind { get; init; } = "Job";
+    public string Kind { get; init => field = value ?? "Job"; } = "Job";
 
-    public V1ObjectMeta Metadata { get; init; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
 
-    public ControlledJobSpec Spec { get; init; } = new();
+    public ControlledJobSpec Spec { get; init => field = value ?? new(); } = new();
 
-    public ControlledJobStatus Status { get; init; } = new();
+    public ControlledJobStatus Status { get; init => field = value ?? new(); } = new();
 
     internal bool IsIndexed => Spec.CompletionMode == "Indexed";
 
@@ -62,7 +62,7 @@ public sealed record PodFailurePolicy
 public sealed record PodFailureRule
 {
     /// <summary><c>FailJob</c>, <c>Ignore</c> or <c>Count</c>.</summary>
-    public string Action { get; init; } = "";
+    public string Action { get; init => field = value ?? ""; } = "";
 
     public ExitCodeRequirement? OnExitCodes { get; init; }
 
@@ -74,16 +74,16 @@ public sealed record ExitCodeRequirement
     public string? ContainerName { get; init; }
 
     /// <summary><c>In</c> or <c>NotIn</c>.</summary>
-    public string Operator { get; init; } = "";
+    public string Operator { get; init => field = value ?? ""; } = "";
 
     public IReadOnlyList<int> Values { get; init => field = value ?? []; } = [];
 }
 
 public sealed record PodConditionPattern
 {
-    public string Type { get; init; } = "";
+    public string Type { get; init => field = value ?? ""; } = "";
 
-    public string Status { get; init; } = "True";
+    public string Status { get; init => field = value ?? "True"; } = "True";
 }
 
 public sealed record ControlledJobStatus
@@ -127,9 +127,9 @@ public sealed record UncountedPods
 
 public sealed record ControllerCondition
 {
-    public string Type { get; init; } = "";
+    public string Type { get; init => field = value ?? ""; } = "";
 
-    public string Status { get; init; } = "";
+    public string Status { get; init => field = value ?? ""; } = "";
 
     public DateTimeOffset? LastProbeTime { get; init; }
 

@@ -26,10 +26,11 @@ internal sealed class ControllerWriter(KubeClient client)
         var at = pod.Metadata.Finalizers.ToList().IndexOf(finalizer);
         if (at < 0)
             return;
+        var list = "/metadata/finalizers";
         var patch = KubePatch.Json(
             PatchOperation.Test("/metadata/uid", pod.Metadata.Uid),
-            PatchOperation.Test($"/metadata/finalizers/{at}", finalizer),
-            PatchOperation.Remove($"/metadata/finalizers/{at}"));
+            pod.Metadata.Finalizers.Count == 1 ? PatchOperation.Test(list, new JsonArray(finalizer)) : PatchOperation.Test($"{list}/{at}", finalizer),
+            PatchOperation.Remove(pod.Metadata.Finalizers.Count == 1 ? list : $"{list}/{at}"));
         await IgnoreGoneAsync(client.PatchAsync<ControlledPod>(pod.Metadata.Name, pod.Metadata.Namespace, patch, cancellationToken)).ConfigureAwait(false);
     }
 

@@ -15,15 +15,15 @@ public sealed record NodePod : IKubernetesEntity<NodePod>
 
     public static JsonTypeInfo<NodePod> JsonTypeInfo => NodesJson.Default.NodePod;
 
-    public string ApiVersion { get; init; } = "v1";
+    public string ApiVersion { get; init => field = value ?? "v1"; } = "v1";
 
-    public string Kind { get; init; } = "Pod";
+    public string Kind { get; init => field = value ?? "Pod"; } = "Pod";
 
-    public V1ObjectMeta Metadata { get; init; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
 
-    public NodePodSpec Spec { get; init; } = new();
+    public NodePodSpec Spec { get; init => field = value ?? new(); } = new();
 
-    public NodePodStatus Status { get; init; } = new();
+    public NodePodStatus Status { get; init => field = value ?? new(); } = new();
 
     internal bool IsFinished => Status.Phase is "Succeeded" or "Failed";
 
@@ -83,9 +83,9 @@ public sealed record NodeContainer
 {
     public const string GpuResource = "nvidia.com/gpu";
 
-    public string Name { get; init; } = "";
+    public string Name { get; init => field = value ?? ""; } = "";
 
-    public string Image { get; init; } = "";
+    public string Image { get; init => field = value ?? ""; } = "";
 
     public string? RestartPolicy { get; init; }
 
@@ -118,9 +118,9 @@ public sealed record NodePodStatus
 
 public sealed record NodePodCondition
 {
-    public string Type { get; init; } = "";
+    public string Type { get; init => field = value ?? ""; } = "";
 
-    public string Status { get; init; } = "";
+    public string Status { get; init => field = value ?? ""; } = "";
 
     public string? Reason { get; init; }
 

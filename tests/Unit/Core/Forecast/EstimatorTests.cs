@@ -138,6 +138,37 @@ public sealed class EstimatorTests
         Estimator.AfterResume(new()).IsKnown.Should().BeFalse();
     }
 
+    [Fact]
+    public void A_job_that_was_resumed_is_not_stalled_by_what_its_earlier_run_reported_last()
+    {
+        var resumed = Start.AddDays(3);
+        var job = Job(Steady(0.09, 100, 11), 30_000) with { RunningSince = resumed };
+
+        var estimate = Estimator.Remaining(job, resumed.AddSeconds(60));
+        estimate.Stale.Should().BeFalse();
+        estimate.Mid.TotalSeconds.Should().BeApproximately(2_640, 0.01, "it began again at zero a minute ago");
+        Estimator.Remaining(job with { RunningSince = null }, resumed).Mid.TotalSeconds.Should().BeApproximately(2_700, 0.01);
+        Estimator.Remaining(job, resumed.AddSeconds(301)).Stale.Should().BeTrue();
+    }
+
+    [Fact]
+    public void A_restarted_run_is_estimated_from_its_first_report_on_by_the_run_before()
+    {
+        var again = Start.AddHours(1);
+        var job = Job(Steady(0.09, 100, 11).With(new(again.AddSeconds(5), 0, null)), 30_000) with { RunningSince = again };
+
+        Estimator.Remaining(job, again.AddSeconds(5)).Mid.TotalSeconds.Should().BeApproximately(2_700, 0.01);
+    }
+
+    [Fact]
+    public void An_owners_word_holds_until_progress_has_settled()
+    {
+        var job = Job(Steady(0.09, 10, 4), 30_000) with { DeclaredDuration = TimeSpan.FromMinutes(20) };
+
+        Estimator.Remaining(job, Start.AddSeconds(3)).Source.Should().Be(EstimateSource.Declared);
+        Estimator.Remaining(job with { Progress = Steady(0.09, 10, 11) }, Start.AddSeconds(9)).Source.Should().Be(EstimateSource.Progress);
+    }
+
     private static ProgressSeries Steady(double secondsPerStep, int stepsEach, int points)
     {
         var series = ProgressSeries.Empty;
@@ -145,5 +176,5 @@ public sealed class EstimatorTests
         return series;
     }
 
-    private static JobFacts Job(ProgressSeries progress, long? total = null) => new() { Progress = progress, DeclaredSteps = total };
+    private static JobFacts Job(ProgressSeries progress, long? total = null) => new() { Progress = progress, DeclaredSteps = total, RunningSince = Start };
 }

@@ -20,6 +20,15 @@ public sealed class ProgressSeriesTests
         ProgressSeries.Empty.With(At(0, 10)).With(At(5, 20)).With(At(9, 4)).Points.Should().Equal(At(9, 4));
 
     [Fact]
+    public void The_run_before_is_kept_while_the_new_one_cannot_tell_its_step_time()
+    {
+        var series = ProgressSeries.Empty.With(At(0, 0)).With(At(5, 50)).With(At(10, 100)).With(At(99, 0));
+
+        series.Earlier.Should().HaveCount(3);
+        series.With(At(100, 3)).With(At(101, 1)).Earlier.Should().HaveCount(3, "a run that told nothing does not displace it");
+    }
+
+    [Fact]
     public void A_total_that_comes_later_is_taken_in() =>
         ProgressSeries.Empty.With(new(Start, 10, null)).With(new(Start.AddSeconds(1), 10, 500)).Points.Should().Equal(new ProgressPoint(Start, 10, 500));
 

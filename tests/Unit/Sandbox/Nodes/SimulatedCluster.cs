@@ -31,6 +31,8 @@ internal sealed class SimulatedCluster : IAsyncDisposable
 
     public KubeClient Client { get; }
 
+    public required LogList Logs { get; init; }
+
     public BuiltInControllers? Controllers { get; private set; }
 
     public NodeSimulator? Nodes { get; private set; }
@@ -39,14 +41,15 @@ internal sealed class SimulatedCluster : IAsyncDisposable
 
     public static async Task<SimulatedCluster> StartAsync(NodeSimulatorOptions options)
     {
+        var logs = new LogList();
         var tracker = new ActivityTracker();
         var time = new VirtualTimeProvider(Start, tracker);
         var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, Activity = tracker }, CancellationToken.None);
         var file = Path.Combine(Path.GetTempPath(), $"bursar-unit-{Guid.NewGuid():N}.kubeconfig");
         await sandbox.WriteKubeconfigAsync(file, CancellationToken.None);
-        var client = new KubeClient(KubeConfig.FromFile(file), new KubeClientOptions { TimeProvider = time, ActivityTracker = tracker });
+        var client = new KubeClient(KubeConfig.FromFile(file), new KubeClientOptions { TimeProvider = time, ActivityTracker = tracker, LoggerFactory = logs });
         File.Delete(file);
-        var cluster = new SimulatedCluster(time, tracker, sandbox, client);
+        var cluster = new SimulatedCluster(time, tracker, sandbox, client) { Logs = logs };
         cluster.Controllers = await BuiltInControllers.StartAsync(client, 1, CancellationToken.None);
         if (options.Fleet.Count > 0)
             cluster.Nodes = await NodeSimulator.StartAsync(client, options, CancellationToken.None);
@@ -61,6 +64,8 @@ internal sealed class SimulatedCluster : IAsyncDisposable
             await Controllers.DisposeAsync();
         Client.Dispose();
         await Sandbox.DisposeAsync();
+        // A controller that broke is tried again for ever and would show elsewhere as a world that stands still.
+        Logs.Lines.Where(static line => line.StartsWith("Error", StringComparison.Ordinal)).Should().BeEmpty();
     }
 
     public Task CreateAsync(string path, JsonObject obj) => RequestAsync(HttpMethod.Post, path, obj, "application/json");

@@ -2,7 +2,7 @@ using Bursar.Core.Money;
 using FsCheck;
 using FsCheck.Fluent;
 
-namespace Bursar.Tests.Unit.Core.Money;
+namespace Bursar.Tests.Unit.Core.Amounts;
 
 public sealed class MoneyTests
 {
