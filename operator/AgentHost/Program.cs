@@ -1,1 +1,3 @@
-return 0;
+using Bursar.AgentHost;
+
+return await AgentCommand.Create(Environment.GetEnvironmentVariable).Parse(args).InvokeAsync();

@@ -1,1 +1,4 @@
-return 0;
+using System.CommandLine;
+using Bursar.Operator.Commands;
+
+return new RootCommand("Bursar keeps GPU work inside its money.") { GenerateCommand.Create() }.Parse(args).Invoke();

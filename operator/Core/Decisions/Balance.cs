@@ -12,8 +12,10 @@ public sealed record Balance
 
     public required Amount Spent { get; init; }
 
-    /// <summary>What running and admitted work still costs in this window, at its likely end.</summary>
+    /// <summary>What running and admitted work still costs in this window, as far as its estimates are trusted.</summary>
     public required Amount Reserved { get; init; }
+
+    public Amount Projected => Spent + Reserved;
 
     public required Amount OverspendBound { get; init; }
 
@@ -24,40 +26,56 @@ public sealed record Balance
     /// <summary>What inference that stays come what may costs to the window's end.</summary>
     public required Amount Floor { get; init; }
 
-    /// <summary>The floor alone overruns the limit: it is not reserved, and only the limit test parks.</summary>
-    public bool FloorExceedsLimit => Spent + Floor > Limit && Floor > Amount.Zero;
+    /// <summary>The floor alone overruns the limit: it is not reserved, and running work is parked by the limit test alone.</summary>
+    public required bool FloorExceedsLimit { get; init; }
+
+    /// <summary>The floor's claims, where they are reserved.</summary>
+    public required IReadOnlyList<Claim> FloorClaims { get; init; }
+
+    /// <summary>What work that is being stopped may still cost: a resume must not spend it a second time.</summary>
+    public required Amount Ending { get; init; }
 
     public DateTimeOffset? ExhaustedAt { get; init; }
 
     public static Balance Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<ChargedWork> work)
     {
-        var horizon = Charge.Horizon(budget.Window, budget.Now);
-        Amount floor = Amount.Zero, claims = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero;
+        Amount floor = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero, ending = Amount.Zero;
+        List<Claim> floorClaims = [], jobClaims = [];
         var unstoppable = new List<(string Name, Rate Rate)>();
         foreach (var item in work)
         {
-            if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended && item.Work.BurnRate == Rate.Zero) continue;
-            if (item.Work.Class == WorkClass.Inference) floor += item.Charge.Mid;
-            else if (!Lends(item.Work, budget) && item.Work.State is not (WorkloadState.Parked or WorkloadState.Suspended))
+            var burns = item.Work.BurnRate > Rate.Zero;
+            if (item.Parkable) bound += item.Charge.StopCost;
+            else if (burns) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", item.Work.BurnRate));
+
+            if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended) ending += item.Charge.StopCost;
+            else if (item.Work.Class == WorkClass.Inference)
             {
-                claims += item.Charge.Mid;
+                floor += item.Charge.Mid;
+                floorClaims.Add(new(item.Work.Rate ?? Rate.Zero, item.Charge.Mid));
+            }
+            else if (!Lends(item.Work, budget))
+            {
+                jobClaims.Add(new(item.Work.Rate ?? Rate.Zero, item.Charge.Trusted));
                 carried += item.Charge.Beyond;
             }
-            if (item.Parkable) bound += item.Charge.StopCost;
-            else if (item.Work.BurnRate > Rate.Zero) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", item.Work.BurnRate));
         }
+        var floorExceedsLimit = floor > Amount.Zero && Projection.Of(budget, floorClaims) > limit;
         var rate = unstoppable.Aggregate(Rate.Zero, (sum, u) => sum + u.Rate);
-        var reserved = budget.Spent + floor > limit ? claims : claims + floor;
+        IReadOnlyList<Claim> reservedFloor = floorExceedsLimit ? [] : floorClaims;
         return new()
         {
             Limit = limit,
             Allowed = limit + limit.Percent(budget.Terms.TolerancePercent),
             Spent = budget.Spent,
-            Reserved = reserved,
+            Reserved = Projection.Of(budget, [.. reservedFloor, .. jobClaims]) - budget.Spent,
             OverspendBound = bound,
             CarriedOver = carried,
             Floor = floor,
-            Unstoppable = new(rate, rate.For(horizon), unstoppable.Select(u => u.Name).ToArray()),
+            FloorExceedsLimit = floorExceedsLimit,
+            FloorClaims = reservedFloor,
+            Ending = ending,
+            Unstoppable = new(rate, rate.For(Charge.Horizon(budget)), unstoppable.Select(u => u.Name).ToArray()),
             ExhaustedAt = Exhaustion(budget, limit),
         };
     }
@@ -70,10 +88,9 @@ public sealed record Balance
     {
         if (budget.BurnRate.NanoPerGpuHour <= 0) return null;
         var left = limit - budget.Spent;
-        if (left.IsNegative || left == Amount.Zero) return budget.Now;
+        if (left <= Amount.Zero) return budget.Now;
         var milliseconds = left.Units / budget.BurnRate.NanoPerGpuHour;
-        var horizon = Charge.Horizon(budget.Window, budget.Now);
         // Money that outlasts the window does not end in it.
-        return milliseconds > (Int128)horizon.TotalMilliseconds ? null : budget.Now.AddMilliseconds((double)milliseconds);
+        return milliseconds > (Int128)Charge.Horizon(budget).TotalMilliseconds ? null : budget.Now.AddMilliseconds((double)milliseconds);
     }
 }

@@ -20,11 +20,13 @@ public static class BudgetDecider
             .Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget)))
             .ToArray();
         var balance = Balance.Of(budget, limit, work);
-        var plan = new Plan(budget, balance);
+        var plan = new Plan(budget, balance, memory.Freed);
+        var enforcing = budget.Terms.Mode == EnforcementMode.Enforce && !budget.SwitchedToObserve;
 
         if (WindowIsOpen(budget))
         {
-            LimitRule.Apply(plan, work, memory);            // the limit itself: leans on no estimate
+            UnfinishedRule.Apply(plan, work);               // what was decided and cut off is carried out
+            LimitRule.Apply(plan, work);                    // the limit itself: leans on no estimate
             HoldRule.Apply(plan, work, memory);             // work of unknown length, where the budget holds such work
             ForecastRule.Apply(plan, work, ref memory);     // what would overrun; admits what fits
             ResumeRule.Apply(plan, work, ref memory);       // what was parked and fits again, one at a time
@@ -34,8 +36,8 @@ public static class BudgetDecider
             plan.KeepAll(work, budget.Now < budget.Window.Start ? Reasons.NotStarted : Reasons.Expired);
         }
 
+        if (enforcing) memory = Remembering.End(memory, plan.Actions);
         var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(plan.Warnings).ToArray();
-        var enforcing = budget.Terms.Mode == EnforcementMode.Enforce && !budget.SwitchedToObserve;
         return new()
         {
             At = budget.Now,
@@ -54,6 +56,7 @@ public static class BudgetDecider
             Unstoppable = balance.Unstoppable,
             Workloads = plan.Verdicts(work),
             Actions = enforcing ? plan.Actions : [],
+            LetGo = enforcing ? plan.LetGo(work) : [],
             Announcements = announcements,
             Conditions = ConditionRules.Judge(budget, balance, plan, enforcing),
             Memory = memory,

@@ -49,6 +49,12 @@ public sealed record BudgetDecision
     /// <summary>What is to be done now. Empty in Observe mode: the verdicts then say what would have been done.</summary>
     public IReadOnlyList<BudgetAction> Actions { get; init; } = [];
 
+    /// <summary>
+    /// Work that the ledger calls parked, that runs, and that may run: its record is to be dropped. Others resumed it, or
+    /// Bursar did and was stopped before it could say so.
+    /// </summary>
+    public IReadOnlyList<WorkloadKey> LetGo { get; init; } = [];
+
     public IReadOnlyList<Announcement> Announcements { get; init; } = [];
 
     public IReadOnlyList<ConditionValue> Conditions { get; init; } = [];

@@ -1,3 +1,4 @@
+using Bursar.Core.Forecast;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
@@ -28,11 +29,15 @@ public sealed record BudgetMemory
     /// <summary>What each running job was admitted with, by workload UID; survives windows.</summary>
     public IReadOnlyDictionary<string, Admission> Admitted { get; init; } = new SortedDictionary<string, Admission>(StringComparer.Ordinal);
 
+    /// <summary>The last reports of each job's progress, thinned: a restart of the operator must not unlearn how fast a job runs.</summary>
+    public IReadOnlyDictionary<string, ProgressSeries> Progress { get; init; } = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal);
+
     /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
     public long Freed { get; init; }
 }
 
-/// <param name="Reserved">The cost to finish that was reserved when the job was admitted or resumed.</param>
+/// <param name="Reserved">What was reserved for the job when it was admitted or resumed.</param>
 /// <param name="SpentBefore">What the job had spent by then: growth is measured from there.</param>
 /// <param name="At">When it was admitted.</param>
-public sealed record Admission(Amount Reserved, Amount SpentBefore, DateTimeOffset At);
+/// <param name="Firm">Its estimate was settled by then. Before that the reservation is taken anew while there is room.</param>
+public sealed record Admission(Amount Reserved, Amount SpentBefore, DateTimeOffset At, bool Firm = false);

@@ -28,6 +28,12 @@ public sealed record BudgetSnapshot
     /// <summary>What the ledger holds for this budget's work in this window, ended work included.</summary>
     public required Amount Spent { get; init; }
 
+    /// <summary>
+    /// Rolling windows only: this budget's spending inside the window as constant stretches; what is open ends at
+    /// <see cref="Now"/>. The forecast needs to know when each of them leaves the window.
+    /// </summary>
+    public IReadOnlyList<SpendSegment> RollingSpend { get; init; } = [];
+
     /// <summary>GPU work in the namespace, in this window, that no budget selects.</summary>
     public Amount OutsideSelector { get; init; }
 
@@ -105,6 +111,12 @@ public sealed record WorkloadSnapshot
     /// <summary>For training: remaining time of the present run, or of the next run where it is parked.</summary>
     public Estimate Estimate { get; init; } = Estimate.Unknown("");
 
+    /// <summary>
+    /// For running training: what it would need if it were parked now and came back, from its last checkpoint or from
+    /// zero (<see cref="Estimator.AfterResume"/>). Null: the same as <see cref="Estimate"/>.
+    /// </summary>
+    public Estimate? EstimateAfterResume { get; init; }
+
     public TimeSpan TerminationGrace { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Since when it has had no bound pod although it may run.</summary>
@@ -133,6 +145,12 @@ public sealed record ParkedSnapshot
     /// <summary>The suspension was seen or acknowledged by the API; before that, running means not yet done.</summary>
     public bool Confirmed { get; init; }
 
-    /// <summary>When others undid it, within the last ten minutes.</summary>
+    /// <summary>The owner's approval already stood there when it was parked, so it is no cause to bring it back.</summary>
+    public bool Approved { get; init; }
+
+    /// <summary>When others undid it, oldest first.</summary>
     public IReadOnlyList<DateTimeOffset> Undone { get; init; } = [];
+
+    /// <summary>The field manager that undid it last, where the object tells.</summary>
+    public string? UndoneBy { get; init; }
 }

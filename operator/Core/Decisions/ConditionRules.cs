@@ -9,19 +9,23 @@ public static class ConditionRules
     public static IReadOnlyList<ConditionValue> Judge(BudgetSnapshot budget, Balance balance, Plan plan, bool enforcing)
     {
         var currency = budget.Currency;
-        var projected = balance.Spent + balance.Reserved;
+        var projected = balance.Projected;
         var parks = plan.Actions.Count(a => a.Kind == ActionKind.Park);
         var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
-        var over = projected > balance.Limit || parks > 0;
-        var exhausted = LimitRule.IsReached(balance);
+        var over = projected > balance.Limit || parks > 0 || budget.Workloads.Any(w => w is { State: WorkloadState.Parked, Parked: { } held } && held.WindowKey == budget.Window.Key);
+        // What was parked at the limit keeps the state: stopping early left a few cents, not a budget on its way.
+        var exhausted = LimitRule.IsReached(balance)
+            || budget.Workloads.Any(w => w is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } held } && held.WindowKey == budget.Window.Key && held.Limit >= balance.Limit);
 
         var conditions = new List<ConditionValue>
         {
-            Ready(budget, over, exhausted, enforcing),
+            Ready(budget, balance, over, exhausted, enforcing),
             balance.Spent < balance.Limit
                 ? new("WithinBudget", true, Reasons.OnTrack, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {budget.Window.Key}.")
                 : new("WithinBudget", false, Reasons.Exhausted, $"{Money(balance.Spent)} {currency} is spent in {budget.Window.Key}, the limit is {Money(balance.Limit)}."),
-            projected <= balance.Limit
+            balance.FloorExceedsLimit
+                ? new("ProjectedWithinBudget", false, Reasons.FloorExceedsLimit, $"{Money(balance.Spent + balance.Floor)} {currency} is projected for inference that stays alone, {Money(balance.Limit)} is the limit.")
+            : projected <= balance.Limit
                 ? new("ProjectedWithinBudget", true, Reasons.OnTrack, $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {parked} parked.")
                 : new("ProjectedWithinBudget", false, Reasons.ProjectedOver, $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."),
             balance.Unstoppable.Workloads.Count == 0
@@ -37,7 +41,7 @@ public static class ConditionRules
         };
         if (balance.FloorExceedsLimit)
             conditions.Add(new("FloorExceedsLimit", true, Reasons.FloorExceedsLimit,
-                $"Inference that stays costs {Money(balance.Floor)} {currency} to the window's end, {Money(balance.Spent + balance.Floor - balance.Limit)} more than the limit leaves; new jobs are parked by the limit alone."));
+                $"Inference that stays costs {Money(balance.Floor)} {currency} to the window's end, {Money(balance.Spent + balance.Floor - balance.Limit)} more than the limit leaves: new jobs are held, running ones are parked by the limit alone."));
         if (plan.BrakeApplied)
             conditions.Add(new("BrakeApplied", true, Reasons.BrakeApplied, "Too much of the cluster's work was parked by forecast within minutes. Run 'bursar continue' to go on."));
         if (plan.Contested.Count > 0)
@@ -46,14 +50,15 @@ public static class ConditionRules
     }
 
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
-    private static ConditionValue Ready(BudgetSnapshot budget, bool over, bool exhausted, bool enforcing)
+    private static ConditionValue Ready(BudgetSnapshot budget, Balance balance, bool over, bool exhausted, bool enforcing)
     {
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
             return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");
-        if (budget.Now < budget.Window.Start)
+        if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
             return new("Ready", true, Reasons.NotStarted, $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}.");
         if (!enforcing) return new("Ready", true, Reasons.Observing, budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched.");
         if (exhausted) return new("Ready", true, Reasons.Exhausted, "The money of this window is spent; parkable work is parked.");
+        if (balance.FloorExceedsLimit) return new("Ready", true, Reasons.FloorExceedsLimit, "Inference that stays costs more than is left: new jobs are held.");
         return over
             ? new("Ready", true, Reasons.ProjectedOver, "Work that would overrun the limit is parked or about to be.")
             : new("Ready", true, Reasons.OnTrack, "Spent and projected cost are within the limit.");

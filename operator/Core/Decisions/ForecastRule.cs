@@ -3,9 +3,8 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// The forecast: spent + what all work still costs ≤ limit. A shortfall is charged first to new jobs that were never
-/// admitted, then to what grew (work of unknown length, then jobs above the reservation they were admitted with), and
-/// only then by priority and age; victims that turn out not to be needed are struck from the list.
+/// The forecast: spent + what all work still costs ≤ limit. What overruns it is parked (<see cref="Victims"/>), what
+/// fits is admitted. It pauses while metering is stale, and for a job while its progress is.
 /// </summary>
 public static class ForecastRule
 {
@@ -13,95 +12,66 @@ public static class ForecastRule
     {
         var budget = plan.Budget;
         var balance = plan.Balance;
-        // The parking of others by the limit test has already freed everything; there is nothing left to forecast.
+        // The parking of all work by the limit test has freed everything; there is nothing left to forecast.
         if (LimitRule.IsReached(balance)) return;
 
-        var jobs = work.Where(w => w.Work.Class == WorkClass.Training && w.Work.State is (WorkloadState.Running or WorkloadState.Pending) && !plan.IsParking(w)).ToArray();
-        var pause = PauseReason(budget, balance);
-        if (pause is not null)
+        var jobs = work.Where(w => w.IsActiveJob && !plan.IsParking(w)).ToArray();
+        if (budget.MeteringStale is not null)
         {
-            foreach (var item in jobs) plan.Keep(item, Reasons.ForecastPaused, pause);
+            foreach (var item in jobs) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+            return;
+        }
+        foreach (var item in jobs)
+            if (item.Work.Estimate.Stale) plan.Keep(item, Reasons.ForecastPaused, Sentences.ProgressStale(item));
+        if (balance.FloorExceedsLimit)
+        {
+            HoldNew(plan, jobs, memory);
             return;
         }
 
         var claims = jobs.Where(w => !Balance.Lends(w.Work, budget)).ToArray();
-        var needed = balance.Spent + balance.Floor + Sum(claims);
-        var shortfall = needed - balance.Allowed;
-        if (shortfall > Amount.Zero)
+        Amount Excess(IReadOnlyCollection<ChargedWork> parked) => Needed(plan, claims, parked) - balance.Allowed;
+
+        if (Excess([]) > Amount.Zero)
         {
             var remembered = memory;
-            var candidates = claims.Where(w => w.Parkable && !IsAlmostDone(w, budget)).ToArray();
+            var candidates = claims.Where(w => w is { Parkable: true, Work.Estimate.Stale: false } && !IsAlmostDone(w, budget)).ToArray();
             var settling = candidates.Where(w => Remembering.IsSettling(w.Work, remembered, budget.Now)).ToArray();
-            var victims = Choose(candidates.Except(settling), shortfall, remembered);
+            var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, remembered);
+            var needed = Needed(plan, claims, []);
             foreach (var victim in victims)
-                plan.Park(victim, Why(victim, remembered), Sentences.Overrun(victim, budget, balance, needed), byForecast: true, remembered);
-            if (Sum(victims) < shortfall && settling.Length > 0)
+                plan.Park(victim, Why(victim, remembered), Sentences.Overrun(victim, plan, needed, ResumeRule.LimitToResume(victim, plan, work)), byForecast: true);
+            if (settling.Length > 0 && Excess(victims) > Amount.Zero)
             {
                 foreach (var item in settling) plan.Keep(item, Reasons.Settling, Sentences.Settling(item, budget, remembered));
-                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(settling, budget, balance, needed, remembered));
+                var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, remembered);
+                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(first.Count > 0 ? first : settling, budget, balance, needed, remembered));
             }
         }
-
-        memory = Admit(plan, jobs, memory);
+        var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
+        if (Needed(plan, kept, []) <= balance.Allowed) memory = Admissions.Take(kept, budget, memory);
     }
 
-    /// <summary>Why forecasts do not park right now; the limit itself still holds.</summary>
-    public static string? PauseReason(BudgetSnapshot budget, Balance balance) =>
-        budget.MeteringStale is { } stale ? $"Forecasts pause: {stale}."
-        : balance.FloorExceedsLimit ? "Forecasts pause: the inference floor alone exceeds the limit, so only the limit itself parks."
-        : null;
+    /// <summary>The floor alone overruns the limit: parking cannot mend that, so only what is new is held.</summary>
+    private static void HoldNew(Plan plan, IReadOnlyList<ChargedWork> jobs, BudgetMemory memory)
+    {
+        foreach (var item in jobs)
+            if (item.Parkable && !item.Work.Estimate.Stale && !memory.Admitted.ContainsKey(item.Work.Key.Uid) && item.Work.CreatedAt >= memory.FirstSeen)
+                plan.Park(item, Reasons.DoesNotFit, Sentences.FloorHolds(plan.Budget, plan.Balance), byForecast: true);
+            else
+                plan.Keep(item, Reasons.FloorExceedsLimit, Sentences.FloorLeaves(plan.Budget, plan.Balance));
+    }
+
+    private static Amount Needed(Plan plan, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked) =>
+        Projection.Of(plan.Budget, plan.Balance.FloorClaims.Concat(claims.Select(w =>
+            new Claim(w.Work.Rate ?? Rate.Zero, parked.Contains(w) ? Victims.StillSpends(w) : w.Charge.Tested))));
 
     private static string Why(ChargedWork victim, BudgetMemory memory) =>
-        victim.Work.Parked is not null ? Reasons.ParkedAgain
-        : memory.Admitted.ContainsKey(victim.Work.Key.Uid) ? Reasons.ProjectedOverBudget
-        : victim.Work.BurnRate > Rate.Zero ? Reasons.ProjectedOverBudget
+        Plan.WasUndone(victim) ? Reasons.ParkedAgain
+        : memory.Admitted.ContainsKey(victim.Work.Key.Uid) || victim.Work.BurnRate > Rate.Zero ? Reasons.ProjectedOverBudget
         : Reasons.DoesNotFit;
-
-    private static List<ChargedWork> Choose(IEnumerable<ChargedWork> candidates, Amount shortfall, BudgetMemory memory)
-    {
-        var chosen = new List<ChargedWork>();
-        var freed = Amount.Zero;
-        foreach (var item in candidates
-            .OrderBy(w => Turn(w, memory))
-            .ThenBy(w => w.Work.Priority).ThenBy(w => w.Work.PriorityWithin)
-            .ThenByDescending(w => w.Work.CreatedAt)
-            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal))
-        {
-            if (freed >= shortfall) break;
-            chosen.Add(item);
-            freed += item.Charge.Tested;
-        }
-        for (var i = 0; i < chosen.Count;)
-        {
-            var without = freed - chosen[i].Charge.Tested;
-            if (without >= shortfall)
-            {
-                freed = without;
-                chosen.RemoveAt(i);
-            }
-            else i++;
-        }
-        return chosen;
-    }
-
-    /// <summary>0: never admitted, 1: of unknown length, 2: grown above its reservation, 3: inside it.</summary>
-    private static int Turn(ChargedWork item, BudgetMemory memory) =>
-        !memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) ? 0
-        : !item.Charge.KnownLength ? 1
-        : item.Work.Spent - admission.SpentBefore + item.Charge.Tested > admission.Reserved ? 2
-        : 3;
 
     /// <summary>Stopping a job that is done before its stop would be saves nothing and loses its work.</summary>
     private static bool IsAlmostDone(ChargedWork item, BudgetSnapshot budget) =>
-        item.Charge.KnownLength && item.Work.State == WorkloadState.Running && item.Work.Estimate.High < Charge.StopTime(item.Work, budget);
-
-    private static BudgetMemory Admit(Plan plan, IReadOnlyList<ChargedWork> jobs, BudgetMemory memory)
-    {
-        var fresh = jobs.Where(w => !plan.IsParking(w) && !memory.Admitted.ContainsKey(w.Work.Key.Uid)).ToArray();
-        if (fresh.Length == 0) return memory;
-        var admitted = memory.Admitted.Concat(fresh.Select(w => KeyValuePair.Create(w.Work.Key.Uid, new Admission(w.Charge.Mid, w.Work.Spent, plan.Budget.Now))));
-        return memory with { Admitted = admitted.ToSorted() };
-    }
-
-    private static Amount Sum(IEnumerable<ChargedWork> work) => work.Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.Tested);
+        item.Charge.KnownLength && item.Work.State == WorkloadState.Running && item.Work.Estimate.Mid < Charge.StopTime(item.Work, budget);
 }

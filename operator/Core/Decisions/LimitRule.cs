@@ -8,13 +8,15 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 public static class LimitRule
 {
-    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
+    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work)
     {
         if (!IsReached(plan.Balance)) return;
         foreach (var item in work)
+            // What waits for a node is parked with the rest: it would begin to spend money that is gone.
             if (item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending))
-                plan.Park(item, item.Work.Parked is null ? Reasons.BudgetExhausted : Reasons.ParkedAgain, Sentences.Exhausted(item, plan.Budget, plan.Balance), byForecast: false, memory);
+                plan.Park(item, Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted, Sentences.Exhausted(item, plan.Budget, plan.Balance), byForecast: false);
     }
 
+    /// <summary>A budget with nothing left is exhausted also while nothing runs.</summary>
     public static bool IsReached(Balance balance) => balance.Spent + balance.OverspendBound >= balance.Allowed;
 }

@@ -1,12 +1,17 @@
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
 /// <summary>The decision while it is being made: what the rules have said so far, at most one word a workload.</summary>
-public sealed class Plan(BudgetSnapshot budget, Balance balance)
+public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
 {
+    private static readonly TimeSpan ContestWindow = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan ContestRetry = TimeSpan.FromMinutes(5);
+
     private readonly Dictionary<string, (string Reason, string Sentence)> _found = new(StringComparer.Ordinal);
     private readonly List<BudgetAction> _actions = [];
+    private readonly HashSet<string> _contested = new(StringComparer.Ordinal);
     private readonly List<Announcement> _warnings = [];
 
     public BudgetSnapshot Budget => budget;
@@ -32,22 +37,28 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance)
         foreach (var item in work) Keep(item, reason, Sentences.Kept(item, reason, budget));
     }
 
-    public void Park(ChargedWork item, string reason, string sentence, bool byForecast, BudgetMemory memory)
+    /// <summary>Someone else resumed what this budget had parked.</summary>
+    public static bool WasUndone(ChargedWork item) =>
+        item.Work is { Parked.Confirmed: true, State: WorkloadState.Running or WorkloadState.Pending };
+
+    public void Park(ChargedWork item, string reason, string sentence, bool byForecast)
     {
         if (IsDecided(item)) return;
-        if (item.Work.Parked is { Undone.Count: >= 2 } fought)
+        var before = item.Work.Parked;
+        if (before is not null && before.Undone.Count(at => budget.Now - at <= ContestWindow) >= 2)
         {
-            Contested.Add($"{item.Work.Key.Kind}/{item.Work.Key.Name}");
-            if (budget.Now - fought.Undone[^1] < TimeSpan.FromMinutes(5))
+            _contested.Add(item.Work.Key.Uid);
+            Contested.Add($"{item.Work.Key.Kind}/{item.Work.Key.Name}" + (before.UndoneBy is { } by ? $" (by {by})" : ""));
+            if (budget.Now - before.Undone[^1] < ContestRetry)
             {
-                Keep(item, Reasons.Contested, "Someone else keeps resuming it; Bursar tries again every 5 minutes.");
+                Keep(item, Reasons.Contested, Sentences.Contested(before));
                 return;
             }
         }
         if (byForecast && _actions.Count(a => a is { Kind: ActionKind.Park, ByForecast: true }) >= budget.BrakeAllowance)
         {
             BrakeApplied = true;
-            Keep(item, Reasons.BrakeApplied, "It would be parked by forecast, but too much of the cluster's work was parked within minutes: run 'bursar continue' to go on.");
+            Keep(item, Reasons.BrakeApplied, Sentences.Braked);
             return;
         }
         _found[item.Work.Key.Uid] = (reason, sentence);
@@ -60,15 +71,18 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance)
             Sentence = sentence,
             CostToFinish = item.Charge.Mid,
             ByForecast = byForecast,
-            Parked = new()
+            // What was decided and not yet done stays as it was decided.
+            Parked = before is { Confirmed: false } ? before : new()
             {
-                // Since stays the first parking's: the age order of a resume must not be lost to whoever undoes it.
-                Since = item.Work.Parked?.Since ?? budget.Now,
-                Reason = reason,
+                // Since and the reason stay the first parking's: the order of resumes must not be lost to whoever undoes it.
+                Since = before?.Since ?? budget.Now,
+                Reason = before?.Reason ?? reason,
                 WindowKey = budget.Window.Key,
                 Limit = balance.Limit,
-                Freed = memory.Freed,
-                Undone = item.Work.Parked?.Undone ?? [],
+                Freed = freed,
+                Approved = item.Work.ResumeApproved,
+                Undone = before?.Undone ?? [],
+                UndoneBy = before?.UndoneBy,
             },
         });
     }
@@ -87,12 +101,16 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance)
         });
     }
 
+    /// <summary>Running work whose record of a parking is out of date.</summary>
+    public IReadOnlyList<WorkloadKey> LetGo(IEnumerable<ChargedWork> work) =>
+        [.. work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid)).Select(w => w.Work.Key)];
+
     public void Warn(string reason, string key, string sentence) => _warnings.Add(new(reason, key, sentence, Warning: true));
 
     public IReadOnlyList<WorkloadVerdict> Verdicts(IEnumerable<ChargedWork> work) =>
         work.Select(item =>
         {
-            var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : (Reasons.Fits, Sentences.Kept(item, Reasons.Fits, budget));
+            var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
             var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
             return new WorkloadVerdict
             {
@@ -109,4 +127,20 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance)
                 Sentence = sentence,
             };
         }).ToArray();
+
+    private (string Reason, string Sentence) Unasked(ChargedWork item)
+    {
+        var reason = item.Work switch
+        {
+            { State: WorkloadState.Suspended } => Reasons.SuspendedByOther,
+            { Rate: null } => Reasons.Unpriced,
+            { Exempt: true } => Reasons.Exempt,
+            { NotParkable: not null } => Reasons.NotParkable,
+            { Class: WorkClass.Interactive } => Reasons.NotParkable,
+            { Class: WorkClass.Inference } when !item.Parkable => Reasons.InferenceFloor,
+            _ when Balance.Lends(item.Work, budget) => Reasons.LendsReservation,
+            _ => Reasons.Fits,
+        };
+        return (reason, Sentences.Kept(item, reason, budget));
+    }
 }

@@ -24,7 +24,12 @@ public static class Reasons
     public const string NewWindow = "NewWindow";
     public const string MoneyFreed = "MoneyFreed";
     public const string Approved = "Approved";
+
+    /// <summary>It is no longer this budget's to hold: exempt now, or inference whose floor stays.</summary>
     public const string Released = "Released";
+
+    /// <summary>It was held because nothing told its length, and now something does.</summary>
+    public const string LengthKnown = "LengthKnown";
     public const string MoneyRolledOff = "MoneyRolledOff";
 
     // Why a workload stays as it is.

@@ -8,27 +8,29 @@ public static class Remembering
     public static BudgetMemory Begin(BudgetSnapshot budget, Amount limit)
     {
         var memory = budget.Memory;
-        if (memory.WindowKey != budget.Window.Key) memory = memory with { WindowKey = budget.Window.Key, Announced = [] };
-
         var appeared = memory.FirstSeen is null;
-        var fell = memory.LastLimit is { } last && limit < last;
-        if (appeared || fell)
-            memory = memory with { SettleFrom = budget.Now, SettleUntil = budget.Now + budget.Terms.Settle };
+        // A limit that is lower because a top-up's window is over did not fall: nobody changed anything.
+        var fell = memory.WindowKey == budget.Window.Key && memory.LastLimit is { } last && limit < last;
+        if (memory.WindowKey != budget.Window.Key) memory = memory with { WindowKey = budget.Window.Key, Announced = [] };
+        if (appeared || fell) memory = memory with { SettleFrom = budget.Now, SettleUntil = budget.Now + budget.Terms.Settle };
 
-        // An admitted job that is no longer there has ended, and freed whatever was still reserved for it. One that was
+        // An admitted job that is no longer there has ended, and freed whatever was still reserved for it. One that is
         // parked has not ended: its money is what made it be parked.
-        var present = budget.Workloads.Where(w => w.State is WorkloadState.Running or WorkloadState.Pending).Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        var parked = budget.Workloads.Where(w => w.State is WorkloadState.Parked or WorkloadState.Suspended).Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        var ended = memory.Admitted.Keys.Count(uid => !present.Contains(uid) && !parked.Contains(uid));
-        if (memory.Admitted.Keys.Any(uid => !present.Contains(uid)))
-            memory = memory with { Admitted = memory.Admitted.Where(a => present.Contains(a.Key)).ToSorted() };
-
-        return memory with
+        var present = budget.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        var ended = memory.Admitted.Keys.Count(uid => !present.Contains(uid));
+        return (ended == 0 ? memory : Without(memory, uid => !present.Contains(uid))) with
         {
             FirstSeen = memory.FirstSeen ?? budget.Now,
             LastLimit = limit,
             Freed = memory.Freed + ended,
         };
+    }
+
+    /// <summary>What is being parked gives its reservation back; it is admitted anew when it resumes.</summary>
+    public static BudgetMemory End(BudgetMemory memory, IReadOnlyList<BudgetAction> actions)
+    {
+        var parked = actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
+        return memory.Admitted.Keys.Any(parked.Contains) ? Without(memory, parked.Contains) : memory;
     }
 
     /// <summary>Work that was running before the budget appeared or its limit fell is spared by forecasts for a while.</summary>
@@ -41,4 +43,7 @@ public static class Remembering
         foreach (var (key, value) in pairs) sorted[key] = value;
         return sorted;
     }
+
+    private static BudgetMemory Without(BudgetMemory memory, Func<string, bool> gone) =>
+        memory with { Admitted = memory.Admitted.Where(a => !gone(a.Key)).ToSorted() };
 }

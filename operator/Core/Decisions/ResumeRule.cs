@@ -5,8 +5,8 @@ namespace Bursar.Core.Decisions;
 
 /// <summary>
 /// Brings parked work back when there is money for it: only after a cause that came since it was parked (the limit
-/// rose, work that ended freed money, a new window), by priority, then the longest parked; work that does not fit is
-/// passed over; one at a time, so that each reservation is seen before the next is made.
+/// rose, work that ended freed money, a new window), by priority, then the oldest; work that does not fit is passed
+/// over; one at a time, so that each reservation is seen before the next is made.
 /// </summary>
 /// <remarks>
 /// No flapping by construction: a resume spends its cause, for the next parking records the window, the limit and the
@@ -19,62 +19,74 @@ public static class ResumeRule
     {
         var budget = plan.Budget;
         var balance = plan.Balance;
-        var parked = work.Where(w => w.Work is { State: WorkloadState.Parked, Parked: not null } && w.Work.Class != WorkClass.Interactive)
+        var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.Actions.Any(a => a.Kind == ActionKind.Park);
+        foreach (var item in work.Where(w => w.Work is { State: WorkloadState.Parked, Parked: not null })
             .OrderByDescending(w => w.Work.Priority).ThenByDescending(w => w.Work.PriorityWithin)
-            .ThenBy(w => w.Work.Parked!.Since).ThenBy(w => w.Work.CreatedAt)
-            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal);
-        var pause = ForecastRule.PauseReason(budget, balance);
-        var resuming = false;
-        foreach (var item in parked)
+            .ThenBy(w => w.Work.CreatedAt).ThenBy(w => w.Work.Parked!.Since)
+            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal))
         {
-            if (item.Work.Exempt)
+            if (IsNoLongerHeld(item.Work, budget))
             {
-                // Made exempt while it was parked: it is no longer this budget's to hold.
-                plan.Resume(item, Reasons.Released, "Resumed: the budget now exempts it.");
+                plan.Resume(item, Reasons.Released, Sentences.Released(item));
                 continue;
             }
-            var needed = Needed(item, budget);
             var cause = Cause(item.Work, budget, balance, memory);
-            if (item.Charge.High > balance.Limit) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, budget, balance));
-            else if (budget.Terms.Resume == ResumePolicy.Manual && !item.Work.ResumeApproved) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(item, budget));
-            else if (pause is not null) plan.Keep(item, Reasons.ForecastPaused, pause);
-            else if (resuming || plan.Actions.Any(a => a.Kind == ActionKind.Park)
-                || cause is null || balance.Spent + balance.Floor + Held(work, budget) + needed > balance.Limit || LimitRule.IsReached(balance))
-                plan.Keep(item, Reasons.WaitsForMoney, Sentences.Waits(item, budget, balance, needed, Held(work, budget)));
-            else
+            if (item.Work.Rate is null) plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
+            else if (NeededInEmptyWindow(item, budget) > balance.Limit) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, budget, balance, NeededInEmptyWindow(item, budget)));
+            else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(budget));
+            else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget)) plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
+            else if (budget.MeteringStale is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+            else if (free && cause is not null && LimitToResume(item, plan, work) <= balance.Limit)
             {
-                resuming = true;
-                plan.Resume(item, cause, Sentences.Resumed(item, budget, balance, needed, cause));
-                memory = memory with { Admitted = memory.Admitted.Append(KeyValuePair.Create(item.Work.Key.Uid, new Admission(item.Charge.Mid, item.Work.Spent, budget.Now))).ToSorted() };
+                free = false;
+                plan.Resume(item, cause, Sentences.Resumed(item, budget, balance, Needed(item, budget), cause));
+                memory = Admissions.Resumed(item, item.Charge.Mid, budget, memory);
             }
+            else plan.Keep(item, Reasons.WaitsForMoney, Sentences.Waits(item, plan, Needed(item, budget), LimitToResume(item, plan, work), cause is not null));
         }
     }
 
-    /// <summary>The high estimate plus headroom; for work of unknown length, an hour of it.</summary>
-    public static Amount Needed(ChargedWork item, BudgetSnapshot budget)
+    /// <summary>
+    /// The limit at which the work would come back as things stand: all that is spent, being stopped and reserved (at the
+    /// likely end, whatever the forecast tests: a resume must not lean on hope), and what it needs itself.
+    /// </summary>
+    public static Amount LimitToResume(ChargedWork item, Plan plan, IEnumerable<ChargedWork> work)
     {
-        var asked = item.Work.Class == WorkClass.Inference
-            ? (item.Work.Rate ?? Rate.Zero).For(Charge.LeastRun < Charge.Horizon(budget.Window, budget.Now) ? Charge.LeastRun : Charge.Horizon(budget.Window, budget.Now))
-            : item.Charge.High;
-        return asked + asked.Percent(budget.Terms.HeadroomPercent) + item.Charge.StopCost;
+        var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !plan.IsParking(w) && !Balance.Lends(w.Work, plan.Budget))
+            .Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid));
+        var own = new Claim(item.Work.Rate ?? Rate.Zero, Needed(item, plan.Budget));
+        return Projection.Of(plan.Budget, [.. plan.Balance.FloorClaims, .. others, own, new(Rate.Zero, plan.Balance.Ending)]);
     }
+
+    /// <summary>The high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.</summary>
+    public static Amount Needed(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, Charge.Horizon(budget));
+
+    /// <summary>What it would need were the window new and all its own; more than the limit never fits.</summary>
+    private static Amount NeededInEmptyWindow(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, budget.Window.Length);
+
+    private static Amount Needed(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
+    {
+        var rate = item.Work.Rate ?? Rate.Zero;
+        var estimate = item.Work.State == WorkloadState.Parked ? item.Work.Estimate : item.Work.EstimateAfterResume ?? item.Work.Estimate;
+        var length = item.Work.Class == WorkClass.Training && estimate.IsKnown ? estimate.High : Charge.LeastRun;
+        var asked = rate.For(length < horizon ? length : horizon);
+        return asked + asked.Percent(budget.Terms.HeadroomPercent) + rate.For(Charge.StopTime(item.Work, budget));
+    }
+
+    /// <summary>Made exempt while it was parked, or inference whose budget keeps floors now.</summary>
+    private static bool IsNoLongerHeld(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        work.Exempt || work.Class == WorkClass.Inference && budget.Terms.WhenExhausted == WhenExhausted.Floor;
 
     /// <summary>What came since the work was parked that may bring it back; null when nothing did.</summary>
     private static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, Balance balance, BudgetMemory memory)
     {
         var parked = work.Parked!;
-        return work.ResumeApproved ? Reasons.Approved
+        return work.ResumeApproved && !parked.Approved ? Reasons.Approved
             : parked.WindowKey != budget.Window.Key ? Reasons.NewWindow
             : balance.Limit > parked.Limit ? Reasons.BudgetRaised
             : memory.Freed > parked.Freed ? Reasons.MoneyFreed
             : budget.Terms.Window.Period == WindowPeriod.Rolling ? Reasons.MoneyRolledOff
-            // Held only because nothing told its length: being told is a cause of its own.
-            : parked.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.Fits
+            : parked.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.LengthKnown
             : null;
     }
-
-    /// <summary>What running work still holds, at the likely end whatever the test end is: a resume must not lean on hope.</summary>
-    private static Amount Held(IEnumerable<ChargedWork> work, BudgetSnapshot budget) =>
-        work.Where(w => w.Work.Class == WorkClass.Training && w.Work.State is (WorkloadState.Running or WorkloadState.Pending) && !Balance.Lends(w.Work, budget))
-            .Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.Mid);
 }

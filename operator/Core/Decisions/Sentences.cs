@@ -1,4 +1,5 @@
 using System.Globalization;
+using Bursar.Core.Budgets;
 using Bursar.Core.Forecast;
 using Bursar.Core.Money;
 
@@ -10,19 +11,45 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 public static class Sentences
 {
-    public static string Overrun(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed)
+    /// <param name="item">The work that is parked.</param>
+    /// <param name="plan">The evaluation.</param>
+    /// <param name="needed">What all work together comes to.</param>
+    /// <param name="toResume">The limit at which it would come back.</param>
+    public static string Overrun(ChargedWork item, Plan plan, Amount needed, Amount toResume)
     {
+        var (budget, balance) = (plan.Budget, plan.Balance);
         var whole = item.Work.Spent + item.Charge.Tested;
-        var raise = item.Charge.Tested > Amount.Zero ? Amount.Max(needed, balance.Spent + balance.Floor + ResumeRule.Needed(item, budget)) : needed;
         return $"Its run is projected at {Money(whole)} {budget.Currency} ({Length(item)}), of which {Money(item.Work.Spent)} is spent; "
             + $"budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left in {budget.Window.Key}"
-            + (needed - whole > balance.Spent - item.Work.Spent ? $", and all its work together needs {Money(needed)}" : "")
-            + $". It resumes when the limit is {Ceiling(raise)} or more, when other work frees the money, or in the next window ({Day(budget.Window.End)}).";
+            + (needed > balance.Spent + item.Charge.Tested ? $", and all its work together comes to {Money(needed)}" : "")
+            + $". It resumes when the limit is {Ceiling(toResume)} or more, when work that ends frees the money, or {Later(budget)}.";
     }
+
+    public static string Unfinished(ChargedWork item, BudgetSnapshot budget) =>
+        $"Decided at {Time(item.Work.Parked!.Since)} ({item.Work.Parked.Reason}) and not carried out then: Bursar was interrupted. Budget {budget.Name} holds it until there is money for it.";
+
+    public static string Released(ChargedWork item) =>
+        item.Work.Exempt ? "Resumed: the budget now exempts it." : "Resumed: the budget now keeps inference at its floor.";
+
+    public static string Contested(ParkedSnapshot parked) =>
+        $"{parked.UndoneBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
+
+    public const string Braked =
+        "It would be parked by forecast, but too much of the cluster's work was parked within minutes: run 'bursar continue' to go on.";
+
+    public static string Paused(BudgetSnapshot budget) => $"Forecasts pause: {budget.MeteringStale}.";
+
+    public static string ProgressStale(ChargedWork item) => $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
+
+    public static string FloorHolds(BudgetSnapshot budget, Balance balance) =>
+        $"New jobs are held: inference that stays costs {Money(balance.Floor)} {budget.Currency} to the end of {budget.Window.Key}, and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left.";
+
+    public static string FloorLeaves(BudgetSnapshot budget, Balance balance) =>
+        $"Inference that stays costs {Money(balance.Floor)} {budget.Currency} to the end of {budget.Window.Key}, more than is left: this work runs on until the limit of {Money(balance.Limit)} is reached.";
 
     public static string Exhausted(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
         $"Budget {budget.Name} is exhausted: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key} and stopping costs up to {Money(balance.OverspendBound)}. "
-        + $"This work spent {Money(item.Work.Spent)} and burns {item.Work.Rate}/h. It comes back when the limit is raised or in the next window ({Day(budget.Window.End)}).";
+        + $"This work spent {Money(item.Work.Spent)} and burns {item.Work.Rate}/h. It comes back when the limit is raised or {Later(budget)}.";
 
     public static string HeldUnknown(ChargedWork item, BudgetSnapshot budget) =>
         $"Nothing tells how long it runs, and budget {budget.Name} holds such work (unknownDuration: Hold). It costs {item.Work.Rate}/h {budget.Currency}. "
@@ -35,15 +62,19 @@ public static class Sentences
         $"{Money(needed)} {budget.Currency} is projected and {Money(balance.Limit)} is the limit: "
         + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
-    public static string NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
-        $"It needs {Money(item.Charge.High)} {budget.Currency} ({Length(item)}), more than a whole window of budget {budget.Name} ({Money(balance.Limit)}): raise the limit or make it shorter.";
+    public static string NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed) =>
+        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)}): raise the limit to {Ceiling(needed)} or more, or make it shorter.";
 
-    public static string WaitsForApproval(ChargedWork item, BudgetSnapshot budget) =>
+    public static string WaitsForApproval(BudgetSnapshot budget) =>
         $"Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it.";
 
-    public static string Waits(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, Amount held) =>
-        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}); {Money(balance.Limit - balance.Spent - balance.Floor - held)} is free in budget {budget.Name}. "
-        + $"It resumes at a limit of {Ceiling(balance.Spent + balance.Floor + held + needed)} or in the next window ({Day(budget.Window.End)}).";
+    public static string Waits(ChargedWork item, Plan plan, Amount needed, Amount toResume, bool hasCause)
+    {
+        var (budget, balance) = (plan.Budget, plan.Balance);
+        var what = $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}); with what is spent and reserved that comes to {Money(toResume)}, budget {budget.Name} has {Money(balance.Limit)}. ";
+        if (toResume > balance.Limit) return what + $"It resumes at a limit of {Ceiling(toResume)}, when work that ends frees the money, or {Later(budget)}.";
+        return what + (hasCause ? "It is the turn of others first." : $"Nothing has changed since it was parked: it resumes when the limit is raised, when other work ends, or {Later(budget)}.");
+    }
 
     public static string Resumed(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, string cause) =>
         $"Resumed ({Cause(cause)}): it needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left in {budget.Window.Key}.";
@@ -59,6 +90,7 @@ public static class Sentences
         { Rate: null } => "No price matches its GPUs: it is not counted.",
         { NotParkable: { } why } => $"Counted, and cannot be parked: {why}.",
         { Exempt: true } => $"Exempt: counted, never parked; {Length(item)}.",
+        { Class: WorkClass.Interactive } => $"Interactive work: counted at {item.Work.Rate}/h, never parked.",
         { Class: WorkClass.Inference } when !item.Parkable => $"Inference floor: {item.Work.Rate}/h stays to the window's end.",
         { Class: WorkClass.Inference } => $"Runs at {item.Work.Rate}/h until the money ends.",
         _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and parks nothing.",
@@ -73,6 +105,14 @@ public static class Sentences
             ? $"{Span(item.Work.Estimate.Mid)} left at {item.Work.Rate}/h, {(item.Work.Estimate.Source == EstimateSource.Progress ? "by progress, " : "")}{item.Work.Estimate.Detail}"
             : $"length unknown: {item.Work.Estimate.Detail}; {item.Work.Rate}/h";
 
+    /// <summary>When time alone may bring it back.</summary>
+    private static string Later(BudgetSnapshot budget) => budget.Terms.Window.Period switch
+    {
+        WindowPeriod.Rolling => "when older spending leaves the rolling window",
+        WindowPeriod.Once => "not by itself: there is no next window",
+        _ => $"in the next window ({Day(budget.Window.End)})",
+    };
+
     private static string Cause(string reason) => reason switch
     {
         Reasons.NewWindow => "a new window began",
@@ -80,6 +120,7 @@ public static class Sentences
         Reasons.MoneyFreed => "work that ended freed money",
         Reasons.MoneyRolledOff => "older spending left the rolling window",
         Reasons.Approved => "approved",
+        Reasons.LengthKnown => "its length is known now",
         _ => "it fits now",
     };
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
@@ -14,10 +15,10 @@ public static class Thresholds
     {
         var announced = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
         var result = new List<Announcement>();
-        foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", balance.Spent + balance.Reserved) })
+        foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", balance.Projected) })
         {
             var percent = amount.PercentOf(balance.Limit);
-            announced.RemoveWhere(a => a.StartsWith(basis + ":", StringComparison.Ordinal) && percent <= int.Parse(a.AsSpan(basis.Length + 1)) - Rearm);
+            announced.RemoveWhere(a => a.StartsWith(basis + ":", StringComparison.Ordinal) && percent <= int.Parse(a.AsSpan(basis.Length + 1), CultureInfo.InvariantCulture) - Rearm);
             var reached = budget.Terms.Thresholds.Where(t => percent >= t && !announced.Contains($"{basis}:{t}")).Order().ToArray();
             if (reached.Length == 0) continue;
             foreach (var threshold in reached) announced.Add($"{basis}:{threshold}");

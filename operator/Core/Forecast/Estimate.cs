@@ -22,6 +22,9 @@ public enum EstimateSource
 /// </summary>
 public sealed record Estimate(TimeSpan Low, TimeSpan Mid, TimeSpan High, EstimateSource Source, bool Settled, string Detail = "")
 {
+    /// <summary>Unknown because its progress stands still: forecasts leave the job alone until it moves or says more.</summary>
+    public bool Stale { get; init; }
+
     public static Estimate Unknown(string detail) => new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, EstimateSource.Unknown, false, detail);
 
     public bool IsKnown => Source != EstimateSource.Unknown;

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Bursar.Core.Forecast;
 
 /// <summary>
@@ -7,20 +9,23 @@ namespace Bursar.Core.Forecast;
 public static class Estimator
 {
     private const long SettledSteps = 100;
+    private const int EnoughStretches = 5;
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
 
     /// <summary>The time until a running job is done.</summary>
     public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
-        CapByDeadline(FromProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)), job, now);
+        CapByDeadline(BestProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
 
     /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
     {
-        if (StepTime(job.Progress) is { } step && TotalSteps(job) is { } total)
-            return Scale(step, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total), EstimateSource.Progress);
-        if (job.DeclaredDuration is { } declared) return Declared(declared);
-        return Estimate.Unknown("nothing tells how long it runs");
+        var estimate = StepTime(job.Progress) is { } step && TotalSteps(job) is { } total
+            ? Scale(step, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total), EstimateSource.Progress)
+            : job.DeclaredDuration is { } declared ? Declared(declared)
+            : Estimate.Unknown("nothing tells how long it runs");
+        // Kubernetes begins the deadline anew with each run.
+        return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
     }
 
     /// <summary>
@@ -29,19 +34,25 @@ public static class Estimator
     /// </summary>
     public static bool IsStalled(JobFacts job, DateTimeOffset now)
     {
-        if (job.Progress.Last is not { } last) return false;
+        if (job.Progress.Last is not { } last || job.RunningSince is not { } since) return false;
         var patience = StepTime(job.Progress) is { } step ? TimeSpan.FromTicks(Math.Max((long)(step.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
-        return now - last.At > patience;
+        return now - (last.At > since ? last.At : since) > patience;
     }
+
+    /// <summary>Progress that has not settled yields to the owner's word while that holds: a first guess is worth less.</summary>
+    private static Estimate? BestProgress(JobFacts job, DateTimeOffset now) =>
+        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromDeclaration(job, now) ?? progress : null;
 
     private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
     {
         if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now)) return null;
         if (StepTime(job.Progress) is not { } step) return null;
 
-        var estimate = Scale(step, Math.Max(0, total - last.Step), EstimateSource.Progress);
-        // Time already worked since the last report is part of the steps left.
-        var since = now - last.At;
+        // What was reported before the present run began is of an earlier one: this one started at its checkpoint, else at zero.
+        var begun = job.RunningSince is { } run && run <= last.At ? last.Step : Math.Clamp(job.CheckpointStep ?? 0, 0, total);
+        var estimate = Scale(step, Math.Max(0, total - begun), EstimateSource.Progress);
+        // Time already worked since then is part of the steps left.
+        var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
         return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
     }
 
@@ -78,35 +89,42 @@ public static class Estimator
         new(Seconds(step.Low * steps), Seconds(step.Mid * steps), Seconds(step.High * steps), source, step.Settled, step.Detail);
 
     /// <summary>
-    /// Seconds per step: the median over the stretches between reports, weighted by their steps, so that one pause for a
-    /// checkpoint or one slow report does not move it (weighted median; the ends are the weighted 10th and 90th
-    /// percentiles, widened by 1/√n while few stretches were seen). Pauses that come back are in the mean of the whole
-    /// series, which the high end never goes below.
+    /// Seconds per step: the median over the last stretches between reports, weighted by their steps, so that one pause
+    /// for a checkpoint, a warm-up or one late report does not move it; the ends are the weighted 10th and 90th
+    /// percentiles, widened by 10 %/√n. Pauses that come back show in the mean of the whole run, which the high end never
+    /// goes below. One stretch alone tells nothing certain: it may hold the compilation before the first step.
     /// </summary>
     private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(ProgressSeries series)
     {
-        var points = series.Points;
+        // Right after a restart the run before tells more than one stretch of this one.
+        var points = series.Points.Count < 3 && series.Earlier.Count >= 3 ? series.Earlier : series.Points;
         if (points.Count < 2) return null;
 
-        var stretches = new (double SecondsPerStep, long Steps)[points.Count - 1];
-        for (var i = 1; i < points.Count; i++)
-            stretches[i - 1] = ((points[i].At - points[i - 1].At).TotalSeconds / (points[i].Step - points[i - 1].Step), points[i].Step - points[i - 1].Step);
+        // A full series has been thinned behind its first point: that stretch is history, not one of the last samples.
+        var first = points.Count < ProgressSeries.MaxPoints ? 0 : 1;
+        var stretches = new (double SecondsPerStep, long Steps)[points.Count - 1 - first];
+        for (var i = 0; i < stretches.Length; i++) stretches[i] = Stretch(points[first + i], points[first + i + 1]);
         Array.Sort(stretches);
 
-        var steps = points[^1].Step - points[0].Step;
-        var time = points[^1].At - points[0].At;
-        var mean = time.TotalSeconds / steps;
+        var recent = Stretch(points[first], points[^1]);
         // With few stretches a median is one stretch's luck: the mean is the better middle.
-        var mid = stretches.Length < 5 ? mean : WeightedQuantile(stretches, steps, 0.5);
+        var mid = stretches.Length < EnoughStretches ? recent.SecondsPerStep : WeightedQuantile(stretches, recent.Steps, 0.5);
         var widening = 0.1 / Math.Sqrt(stretches.Length);
-        var low = Math.Min(mid, Math.Min(mean, WeightedQuantile(stretches, steps, 0.1))) * (1 - widening);
-        var high = Math.Max(mid, Math.Max(mean, WeightedQuantile(stretches, steps, 0.9))) * (1 + widening);
-        if (stretches.Length >= 5) low = Math.Max(low, mid * 0.5);
+        var low = Math.Min(mid, WeightedQuantile(stretches, recent.Steps, 0.1)) * (1 - widening);
+        var high = Math.Max(mid, WeightedQuantile(stretches, recent.Steps, 0.9)) * (1 + widening);
+        if (stretches.Length == 1) low = 0;
 
-        var seen = Math.Max(steps, points[^1].Step);
-        var settled = (seen >= SettledSteps || time >= SettledTime) && high - low <= 0.25 * mid;
-        return (low, mid, high, settled, $"{mid:0.####} s per step over {steps} steps");
+        var whole = Stretch(points[0], points[^1]);
+        // A run's first report often comes after some steps: half of a hundred measured are enough where the whole hundred was made.
+        var seen = whole.Steps >= SettledSteps || points[^1].Step >= SettledSteps && whole.Steps >= SettledSteps / 2 || points[^1].At - points[0].At >= SettledTime;
+        var settled = seen && high - low <= 0.25 * mid;
+        return (low, mid, Math.Max(high, whole.SecondsPerStep), settled, $"{Text(mid)} s per step over {whole.Steps} steps");
     }
+
+    private static (double SecondsPerStep, long Steps) Stretch(ProgressPoint from, ProgressPoint to) =>
+        ((to.At - from.At).TotalSeconds / (to.Step - from.Step), to.Step - from.Step);
+
+    private static string Text(double seconds) => seconds.ToString("0.####", CultureInfo.InvariantCulture);
 
     private static double WeightedQuantile((double SecondsPerStep, long Steps)[] sorted, long total, double quantile)
     {
@@ -120,12 +138,11 @@ public static class Estimator
         return sorted[^1].SecondsPerStep;
     }
 
-    private static Estimate CapByDeadline(Estimate estimate, JobFacts job, DateTimeOffset now)
-    {
-        if (!estimate.IsKnown || job.ActiveDeadline is not { } deadline) return estimate;
-        var left = job.RunningSince is { } since ? Less(deadline, now - since) : deadline;
-        return estimate.High <= left ? estimate : estimate with { High = left, Mid = Min(estimate.Mid, left), Low = Min(estimate.Low, left) };
-    }
+    private static Estimate CapByDeadline(Estimate estimate, JobFacts job, DateTimeOffset now) =>
+        job.ActiveDeadline is { } deadline ? Cap(estimate, job.RunningSince is { } since ? Less(deadline, now - since) : deadline) : estimate;
+
+    private static Estimate Cap(Estimate estimate, TimeSpan left) =>
+        !estimate.IsKnown || estimate.High <= left ? estimate : estimate with { High = left, Mid = Min(estimate.Mid, left), Low = Min(estimate.Low, left) };
 
     private static TimeSpan Seconds(double seconds) => TimeSpan.FromMilliseconds(Math.Clamp(Math.Round(seconds * 1000), 0, TimeSpan.FromDays(3650).TotalMilliseconds));
 

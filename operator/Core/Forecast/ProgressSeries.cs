@@ -5,7 +5,7 @@ public readonly record struct ProgressPoint(DateTimeOffset At, long Step, long? 
 
 /// <summary>
 /// The last reports of one job's progress, oldest first. A step that goes back (a restart from a checkpoint) starts the
-/// series anew: what was measured before says nothing about the run that follows. Reports that repeat the last step are
+/// series anew; the run before is kept until the new one can tell its own step time. Reports that repeat the last step are
 /// not points: only movement measures a step's time.
 /// </summary>
 public sealed record ProgressSeries
@@ -17,19 +17,31 @@ public sealed record ProgressSeries
 
     public IReadOnlyList<ProgressPoint> Points { get; init; } = [];
 
+    /// <summary>The points of the run before, where they told a step time.</summary>
+    public IReadOnlyList<ProgressPoint> Earlier { get; init; } = [];
+
     public ProgressPoint? Last => Points.Count == 0 ? null : Points[^1];
+
+    /// <summary>At most <paramref name="count"/> points, first and last among them: enough to know the step time again.</summary>
+    public ProgressSeries Thinned(int count)
+    {
+        if (Points.Count <= count) return this;
+        var kept = new ProgressPoint[count];
+        for (var i = 0; i < count; i++) kept[i] = Points[i * (Points.Count - 1) / (count - 1)];
+        return new() { Points = kept };
+    }
 
     /// <summary>The series with one more report; returns itself when the report says nothing new.</summary>
     public ProgressSeries With(ProgressPoint point)
     {
         if (point.Step < 0 || Last is { } last && point.At <= last.At) return this;
-        if (Last is not { } latest || point.Step < latest.Step) return new() { Points = [point] };
+        if (Last is not { } latest || point.Step < latest.Step) return new() { Points = [point], Earlier = Points.Count >= 3 ? Points : Earlier };
         if (point.Step == latest.Step)
-            return point.Total == latest.Total || point.Total is null ? this : new() { Points = [.. Points.Take(Points.Count - 1), latest with { Total = point.Total }] };
+            return point.Total == latest.Total || point.Total is null ? this : this with { Points = [.. Points.Take(Points.Count - 1), latest with { Total = point.Total }] };
 
         var points = new List<ProgressPoint>(Points) { point };
         // Thin the middle instead of dropping the front: the first point anchors the long-run mean.
         if (points.Count > MaxPoints) points.RemoveAt(1);
-        return new() { Points = points };
+        return this with { Points = points };
     }
 }

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 
@@ -173,7 +175,7 @@ public sealed partial class GpuLedger
     /// <summary>The node's device time that its agent could give to no pod, by reason, since ever.</summary>
     public IReadOnlyDictionary<string, long> UnattributedMs(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) ? new Dictionary<string, long>(account.UnattributedMs) : [];
+        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Journal.UnattributedMs : ImmutableSortedDictionary<string, long>.Empty;
     }
 
     /// <summary>The pods that are still charged.</summary>
@@ -321,7 +323,7 @@ public sealed partial class GpuLedger
 
     private static DateTimeOffset Moment(long at) => DateTimeOffset.FromUnixTimeMilliseconds(at);
 
-    private sealed class Sum(WorkloadClass workloadClass)
+    private sealed class Sum(WorkClass workClass)
     {
         private Int128 units;
         private Int128 reserved;
@@ -363,7 +365,7 @@ public sealed partial class GpuLedger
         public WorkloadSpend ToSpend(WorkloadKey key) => new()
         {
             Workload = key,
-            Class = workloadClass,
+            Class = workClass,
             Spent = new(units),
             ReservedGpuMs = reserved,
             UnpricedGpuMs = unpriced,

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Bursar.Core.Decisions;
 
 namespace Bursar.Core.Ledger;
 
@@ -39,18 +40,23 @@ public sealed partial class GpuLedger
     /// pods, budgets, and last the nodes, whose journal cursors must not be ahead of the pods' sums. Stop at the first
     /// write that fails; the next call gives what is left.
     /// </summary>
-    public IReadOnlyList<LedgerShard> DirtyShards()
+    /// <param name="factsOnly">
+    /// Leave out shards that changed only in what agents measured: every running pod does so all the time, it decides
+    /// nothing, and the agents' journals keep it until it is written. Journal cursors then stay where they are stored.
+    /// </param>
+    public IReadOnlyList<LedgerShard> DirtyShards(bool factsOnly = false)
     {
         lock (gate)
         {
-            return [.. shards.Values.Where(shard => shard.IsDirty).OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal).Select(ToShard)];
+            return [.. shards.Values.Where(shard => factsOnly ? shard.HasUnwrittenFacts : shard.IsDirty)
+                .OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal).Select(shard => ToShard(shard, factsOnly))];
         }
     }
 
     /// <summary>The shard that holds what was parked for a budget, to be written before the act; null when there is nothing to write.</summary>
     public LedgerShard? DirtyBudgetShard(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid) is { IsDirty: true } shard ? ToShard(shard) : null;
+        lock (gate) return FindBudget(budgetUid) is { IsDirty: true } shard ? ToShard(shard, factsOnly: true) : null;
     }
 
     /// <summary>The shard's object holds this revision now. An empty budget's, once deleted, is forgotten.</summary>
@@ -60,8 +66,13 @@ public sealed partial class GpuLedger
         {
             if (!shards.TryGetValue(shard, out var state)) return;
             state.MarkWritten(revision);
+            var withheld = false;
             foreach (var node in state.Nodes)
-                if (node.Offered.Revision == revision) node.Durable = node.Offered.Cursor;
+            {
+                if (node.Offered.Revision == revision) node.Durable = node.Offered.Journal;
+                withheld |= node.Durable != node.Journal;
+            }
+            if (withheld && !state.IsDirty) state.TouchMeasured();
             if (state.Budget is { IsEmpty: true } budget && !state.IsDirty)
             {
                 shards.Remove(shard);
@@ -140,13 +151,13 @@ public sealed partial class GpuLedger
         var workload = pod.Workload;
         var bytes = 620 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
             + workload.Namespace.Length + workload.Kind.Length + workload.Name.Length + workload.Uid.Length;
-        if (pod.Class == WorkloadClass.Inference) bytes += 450;
+        if (pod.Class == WorkClass.Inference) bytes += 450;
         if (pod.Labels is not null)
             foreach (var (name, value) in pod.Labels) bytes += name.Length + value.Length + 6;
         return bytes;
     }
 
-    private void Touch(NodeAccount node)
+    private ShardState ShardOf(NodeAccount node)
     {
         if (node.Shard is null)
         {
@@ -163,10 +174,10 @@ public sealed partial class GpuLedger
             shard.Nodes.Add(node);
             shard.EstimatedBytes += bytes;
         }
-        node.Shard.Touch();
+        return node.Shard;
     }
 
-    private LedgerShard ToShard(ShardState state)
+    private LedgerShard ToShard(ShardState state, bool factsOnly)
     {
         var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision };
         switch (state.Kind)
@@ -196,7 +207,7 @@ public sealed partial class GpuLedger
                     Decisions = [.. budget.Decisions],
                 };
             default:
-                foreach (var node in state.Nodes) node.Offered = (state.Revision, node.Cursor);
+                foreach (var node in state.Nodes) node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
                 return shard with { Nodes = [.. state.Nodes.Select(ToShard)] };
         }
     }
@@ -244,10 +255,10 @@ public sealed partial class GpuLedger
         Name = node.Name,
         Capacity = [.. node.Capacity.Select(statement => new ShardCapacity(statement.At, statement.Gpus, statement.Product))],
         Lost = node.Lost.Count == 0 ? null : [.. node.Lost.Select(loss => new ShardLoss(loss.From, loss.To))],
-        Epoch = node.Cursor?.Epoch,
-        Seq = node.Cursor?.Seq,
-        PastEpochs = node.PastEpochs.Count == 0 ? null : [.. node.PastEpochs],
-        Unattributed = node.UnattributedMs.Count == 0 ? null : new Dictionary<string, long>(node.UnattributedMs),
+        Epoch = node.Offered.Journal.Cursor?.Epoch,
+        Seq = node.Offered.Journal.Cursor?.Seq,
+        PastEpochs = node.Offered.Journal.PastEpochs.IsEmpty ? null : node.Offered.Journal.PastEpochs,
+        Unattributed = node.Offered.Journal.UnattributedMs.IsEmpty ? null : node.Offered.Journal.UnattributedMs,
     };
 
     private void Restore(LedgerShard shard)
@@ -354,8 +365,9 @@ public sealed partial class GpuLedger
         shard.EstimatedBytes += 400 + node.Name.Length;
         foreach (var statement in stored.Capacity) node.Capacity.Add((statement.At, statement.Gpus, statement.Product));
         foreach (var loss in stored.Lost ?? []) node.Lost.Add((loss.From, loss.To));
-        if (stored.Epoch is not null) node.Cursor = node.Durable = new(stored.Epoch, stored.Seq ?? 0);
-        node.PastEpochs.AddRange(stored.PastEpochs ?? []);
-        foreach (var (reason, time) in stored.Unattributed ?? new Dictionary<string, long>()) node.UnattributedMs[reason] = time;
+        node.Journal = node.Durable = new(
+            stored.Epoch is null ? null : new(stored.Epoch, stored.Seq ?? 0),
+            [.. stored.PastEpochs ?? []],
+            JournalState.Unread.UnattributedMs.AddRange(stored.Unattributed ?? new Dictionary<string, long>()));
     }
 }

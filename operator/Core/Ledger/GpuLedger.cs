@@ -1,3 +1,4 @@
+using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Usage;
 
@@ -71,10 +72,10 @@ public sealed partial class GpuLedger
             if (before != pod.Node)
             {
                 before.Pods.Remove(pod);
-                before.ReadProduct();
-                pod.Node.Pods.Add(pod);
+                before.ReadProducts();
+                pod.Node.Add(pod);
             }
-            pod.Node.ReadProduct();
+            pod.Node.ReadProducts();
             pod.Shard!.Touch();
             return true;
         }
@@ -87,7 +88,7 @@ public sealed partial class GpuLedger
         {
             var account = NodeNamed(node);
             if (gpus == 0 && account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), gpus, product)) return false;
-            Touch(account);
+            ShardOf(account).Touch();
             return true;
         }
     }
@@ -98,7 +99,7 @@ public sealed partial class GpuLedger
         lock (gate)
         {
             if (!nodes.TryGetValue(node, out var account) || account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), 0, "")) return false;
-            Touch(account);
+            ShardOf(account).Touch();
             return true;
         }
     }
@@ -113,7 +114,7 @@ public sealed partial class GpuLedger
         {
             var account = NodeNamed(node);
             if (!account.Lose(lastProofOfLife.ToUnixTimeMilliseconds())) return false;
-            Touch(account);
+            ShardOf(account).Touch();
             return true;
         }
     }
@@ -123,7 +124,7 @@ public sealed partial class GpuLedger
         lock (gate)
         {
             if (!nodes.TryGetValue(node, out var account) || !account.Return(at.ToUnixTimeMilliseconds())) return false;
-            Touch(account);
+            ShardOf(account).Touch();
             return true;
         }
     }
@@ -139,17 +140,17 @@ public sealed partial class GpuLedger
         lock (gate)
         {
             var node = NodeNamed(report.Node);
-            var known = node.Cursor;
+            var known = node.Journal.Cursor;
             var sameEpoch = known is not null && known.Epoch == report.Epoch;
             if (after is not null && after.Epoch == report.Epoch && after.Seq > (sameEpoch ? known!.Seq : 0)) return new() { Refused = true };
             var entries = report.Intervals.Count + report.Tokens.Count;
-            if (!sameEpoch && node.PastEpochs.Contains(report.Epoch)) return new() { Repeated = entries };
+            if (!sameEpoch && node.Journal.PastEpochs.Contains(report.Epoch)) return new() { Repeated = entries };
 
             string? gap = null;
             if (known is not null && !sameEpoch) gap = "the journal began anew";
             else if (known is not null && report.First > known.Seq + 1) gap = $"the journal no longer holds entries {known.Seq + 1} to {report.First - 1}";
-            if (!sameEpoch) node.EnterEpoch(report.Epoch);
-            var read = node.Cursor!.Seq;
+            var journal = node.Journal;
+            var read = sameEpoch ? known!.Seq : 0;
 
             int applied = 0, repeated = 0, unattributed = 0;
             // Both lists carry one sequence, and a pod's cursor moves over both: they are taken in by that order.
@@ -173,7 +174,7 @@ public sealed partial class GpuLedger
                     unattributed++;
                     if (interval is null) continue;
                     var reason = pod is not null ? "foreign-pod" : Known(interval.Reason);
-                    node.UnattributedMs[reason] = node.UnattributedMs.GetValueOrDefault(reason) + Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond);
+                    journal = journal.Unattributed(reason, Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond));
                     continue;
                 }
                 if (pod.Knows(report.Epoch, seq))
@@ -184,14 +185,14 @@ public sealed partial class GpuLedger
                 if (interval is not null) pod.Add(interval);
                 else pod.Add(sample!);
                 pod.Cursor = new(report.Epoch, seq);
-                pod.Shard!.Touch();
+                pod.Shard!.TouchMeasured();
                 applied++;
             }
-            var next = Math.Max(node.Cursor.Seq, report.Next - 1);
-            if (next != node.Cursor.Seq || gap is not null || !sameEpoch || unattributed > 0)
+            journal = journal.At(new(report.Epoch, Math.Max(read, report.Next - 1)));
+            if (journal != node.Journal)
             {
-                node.Cursor = new(report.Epoch, next);
-                Touch(node);
+                node.Journal = journal;
+                ShardOf(node).TouchMeasured();
             }
             return new() { Applied = applied, Repeated = repeated, Unattributed = unattributed, Gap = gap };
         }
@@ -200,13 +201,13 @@ public sealed partial class GpuLedger
     /// <summary>How far the node's journal is in the ledger.</summary>
     public JournalCursor? Cursor(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Cursor : null;
+        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Journal.Cursor : null;
     }
 
     /// <summary>How far it is in what has been written: the agent may forget up to here, and is asked from here.</summary>
     public JournalCursor? DurableCursor(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Durable : null;
+        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Durable.Cursor : null;
     }
 
     private static string Known(string? reason) => reason is { Length: > 0 and <= 63 } ? reason : "unknown-pod";
@@ -217,7 +218,7 @@ public sealed partial class GpuLedger
         {
             Pod = interval.Pod,
             Workload = new(interval.Namespace, "Pod", interval.Pod, uid),
-            Class = WorkloadClass.Interactive,
+            Class = WorkClass.Interactive,
             Node = node,
             From = interval.From.ToUnixTimeMilliseconds(),
         };
@@ -231,8 +232,7 @@ public sealed partial class GpuLedger
         var ns = pod.Workload.Namespace;
         if (!podsByNamespace.TryGetValue(ns, out var list)) podsByNamespace.Add(ns, list = []);
         list.Add(pod);
-        pod.Node.Pods.Add(pod);
-        pod.Node.ReadProduct();
+        pod.Node.Add(pod);
         if (pod.Shard is not null) return;
         PlacePod(pod);
         pod.Shard!.Touch();

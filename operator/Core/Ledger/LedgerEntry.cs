@@ -1,3 +1,4 @@
+using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Ledger;
@@ -11,7 +12,7 @@ public sealed record LedgerEntry(
     string PodUid,
     string Pod,
     WorkloadKey Workload,
-    WorkloadClass Class,
+    WorkClass Class,
     string Node,
     string Product,
     int Gpus,
@@ -24,7 +25,7 @@ public sealed record WorkloadSpend
 {
     public required WorkloadKey Workload { get; init; }
 
-    public required WorkloadClass Class { get; init; }
+    public required WorkClass Class { get; init; }
 
     /// <summary>Exactly the sum of the entries inside the interval.</summary>
     public required Amount Spent { get; init; }

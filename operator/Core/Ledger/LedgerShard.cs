@@ -1,5 +1,5 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
+using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Ledger;
@@ -61,7 +61,7 @@ public sealed record ShardPrice(string Product, IReadOnlyList<ShardPriceChange> 
 public sealed record ShardPriceChange(long At, long Nano);
 
 /// <summary>A workload with the labels its pods had when first seen; pods name it by its place in the list.</summary>
-public sealed record ShardWorkload(string Namespace, string Kind, string Name, string Uid, WorkloadClass Class, IReadOnlyDictionary<string, string>? Labels);
+public sealed record ShardWorkload(string Namespace, string Kind, string Name, string Uid, WorkClass Class, IReadOnlyDictionary<string, string>? Labels);
 
 public sealed record ShardPod
 {
@@ -135,22 +135,10 @@ public sealed record ShardCapacity(long At, int Gpus, string Product);
 
 public sealed record ShardLoss(long From, long? To);
 
-/// <summary>Amounts as their exact units in a string: JSON's numbers end at 2⁵³.</summary>
-public sealed class AmountConverter : JsonConverter<Amount>
-{
-    public override Amount Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        Int128.TryParse(reader.GetString(), System.Globalization.NumberStyles.AllowLeadingSign, System.Globalization.CultureInfo.InvariantCulture, out var units)
-            ? new(units)
-            : throw new JsonException("an amount is a whole number of units in a string");
-
-    public override void Write(Utf8JsonWriter writer, Amount value, JsonSerializerOptions options) =>
-        writer.WriteStringValue(value.Units.ToString(System.Globalization.CultureInfo.InvariantCulture));
-}
-
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     UseStringEnumConverter = true,
-    Converters = [typeof(AmountConverter)])]
+    Converters = [typeof(AmountJsonConverter)])]
 [JsonSerializable(typeof(LedgerShard))]
 public sealed partial class LedgerJson : JsonSerializerContext;

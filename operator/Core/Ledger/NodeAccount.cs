@@ -1,11 +1,10 @@
+using System.Collections.Immutable;
+
 namespace Bursar.Core.Ledger;
 
 /// <summary>What is known of one node: its devices over time, when it was lost, how far its agent's journal is read.</summary>
 internal sealed class NodeAccount(string name)
 {
-    /// <summary>Epochs a journal has left behind, so that a late answer from one cannot be taken for news.</summary>
-    private const int RememberedEpochs = 4;
-
     public string Name { get; } = name;
 
     public ShardState? Shard { get; set; }
@@ -15,12 +14,7 @@ internal sealed class NodeAccount(string name)
     /// <summary>Sorted, disjoint; only the last may be open.</summary>
     public List<(long From, long? To)> Lost { get; } = [];
 
-    public JournalCursor? Cursor { get; set; }
-
-    public List<string> PastEpochs { get; } = [];
-
-    /// <summary>Device time that the agent could give to no pod, by reason.</summary>
-    public SortedDictionary<string, long> UnattributedMs { get; } = new(StringComparer.Ordinal);
+    public JournalState Journal { get; set; } = JournalState.Unread;
 
     public List<PodAccount> Pods { get; } = [];
 
@@ -28,16 +22,27 @@ internal sealed class NodeAccount(string name)
     public string PodsProduct { get; private set; } = "";
 
     /// <summary>What was offered for writing last, and what of it is known to be written.</summary>
-    public (long Revision, JournalCursor? Cursor) Offered { get; set; }
+    public (long Revision, JournalState Journal) Offered { get; set; } = (0, JournalState.Unread);
 
-    public JournalCursor? Durable { get; set; }
+    public JournalState Durable { get; set; } = JournalState.Unread;
 
-    public void ReadProduct()
+    public void Add(PodAccount pod)
+    {
+        Pods.Add(pod);
+        ReadProduct(pod);
+    }
+
+    /// <summary>Reads again what its pods say, after one has changed its mind or left.</summary>
+    public void ReadProducts()
+    {
+        PodsProduct = "";
+        foreach (var pod in Pods) ReadProduct(pod);
+    }
+
+    private void ReadProduct(PodAccount pod)
     {
         // The least of several, so that the order in which pods were seen does not matter.
-        PodsProduct = "";
-        foreach (var pod in Pods)
-            if (pod.Product.Length > 0 && (PodsProduct.Length == 0 || string.CompareOrdinal(pod.Product, PodsProduct) < 0)) PodsProduct = pod.Product;
+        if (pod.Product.Length > 0 && (PodsProduct.Length == 0 || string.CompareOrdinal(pod.Product, PodsProduct) < 0)) PodsProduct = pod.Product;
     }
 
     public bool State(long at, int gpus, string product)
@@ -76,18 +81,28 @@ internal sealed class NodeAccount(string name)
     {
         if (Lost.Count == 0 || Lost[^1].To is not null) return false;
         var from = Lost[^1].From;
-        if (at <= from) Lost.RemoveAt(Lost.Count - 1);
+        if (at < from) return false; // an old return, told again
+        if (at == from) Lost.RemoveAt(Lost.Count - 1);
         else Lost[^1] = (from, at);
         return true;
     }
+}
 
-    public void EnterEpoch(string epoch)
+/// <summary>How far a node's journal is read, and what was counted on the way that belongs to no pod: one value, for it must be stored as one.</summary>
+internal sealed record JournalState(JournalCursor? Cursor, ImmutableArray<string> PastEpochs, ImmutableSortedDictionary<string, long> UnattributedMs)
+{
+    public static readonly JournalState Unread = new(null, [], ImmutableSortedDictionary.Create<string, long>(StringComparer.Ordinal));
+
+    /// <summary>Epochs a journal has left behind, so that a late answer from one cannot be taken for news.</summary>
+    private const int RememberedEpochs = 4;
+
+    public JournalState At(JournalCursor cursor)
     {
-        if (Cursor is { } cursor && cursor.Epoch != epoch)
-        {
-            PastEpochs.Add(cursor.Epoch);
-            if (PastEpochs.Count > RememberedEpochs) PastEpochs.RemoveAt(0);
-        }
-        Cursor = new(epoch, 0);
+        if (Cursor is null || Cursor.Epoch == cursor.Epoch) return this with { Cursor = cursor };
+        var past = PastEpochs.Length < RememberedEpochs ? PastEpochs : PastEpochs.RemoveAt(0);
+        return this with { Cursor = cursor, PastEpochs = past.Add(Cursor.Epoch) };
     }
+
+    public JournalState Unattributed(string reason, long milliseconds) =>
+        this with { UnattributedMs = UnattributedMs.SetItem(reason, UnattributedMs.GetValueOrDefault(reason) + milliseconds) };
 }

@@ -1,3 +1,4 @@
+using Bursar.Core.Decisions;
 using Bursar.Core.Usage;
 
 namespace Bursar.Core.Ledger;
@@ -18,7 +19,7 @@ internal sealed class PodAccount(string uid)
 
     public required WorkloadKey Workload { get; set; }
 
-    public WorkloadClass Class { get; set; }
+    public WorkClass Class { get; set; }
 
     /// <summary>Null while only an agent's journal tells of the pod.</summary>
     public IReadOnlyDictionary<string, string>? Labels { get; set; }

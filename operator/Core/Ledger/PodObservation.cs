@@ -1,3 +1,5 @@
+using Bursar.Core.Decisions;
+
 namespace Bursar.Core.Ledger;
 
 /// <summary>
@@ -13,7 +15,7 @@ public sealed record PodObservation
 
     public required WorkloadKey Workload { get; init; }
 
-    public required WorkloadClass Class { get; init; }
+    public required WorkClass Class { get; init; }
 
     /// <summary>The labels a budget's selector is matched against: of the top workload's pod template, of a bare pod its own.</summary>
     public required IReadOnlyDictionary<string, string> Labels { get; init; }

@@ -3,6 +3,8 @@ namespace Bursar.Core.Ledger;
 /// <summary>What belongs into one stored object, and whether it has changed since it was written.</summary>
 internal sealed class ShardState(string name, string kind)
 {
+    private long facts;
+
     public string Name { get; } = name;
 
     public string Kind { get; } = kind;
@@ -19,6 +21,9 @@ internal sealed class ShardState(string name, string kind)
 
     public bool IsDirty => Revision > Written;
 
+    /// <summary>Something changed that is not merely measured: what agents measured stands in their journals until it is written.</summary>
+    public bool HasUnwrittenFacts => facts > Written;
+
     /// <summary>An upper estimate of the JSON; decides when a new shard is begun.</summary>
     public int EstimatedBytes { get; set; }
 
@@ -28,7 +33,9 @@ internal sealed class ShardState(string name, string kind)
 
     public BudgetAccount? Budget { get; init; }
 
-    public void Touch() => Revision++;
+    public void Touch() => facts = ++Revision;
+
+    public void TouchMeasured() => Revision++;
 
     public void MarkWritten(long revision) => Written = Math.Max(Written, revision);
 

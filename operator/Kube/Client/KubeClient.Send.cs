@@ -133,7 +133,7 @@ public sealed partial class KubeClient
     private TimeSpan Backoff(int failed)
     {
         double spread;
-        lock (_randomLock) spread = 0.5 + _options.Random.NextDouble();
+        lock (_options.Random) spread = 0.5 + _options.Random.NextDouble();
         return TimeSpan.FromSeconds(Math.Min(0.1 * Math.Pow(4, failed) * spread, 10));
     }
 

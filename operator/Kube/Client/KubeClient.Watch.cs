@@ -29,7 +29,7 @@ public sealed partial class KubeClient
     {
         int timeout;
         if (options.TimeoutSeconds is { } given) timeout = given;
-        else lock (_randomLock) timeout = _options.Random.Next(300, 601);
+        else lock (_options.Random) timeout = _options.Random.Next(300, 601);
         StringBuilder query = new(T.EntityKind.Path(options.Namespace));
         query.Append("?watch=true&allowWatchBookmarks=true&timeoutSeconds=").Append(timeout);
         void Add(string name, string? value)

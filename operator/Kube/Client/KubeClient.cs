@@ -19,7 +19,6 @@ public sealed partial class KubeClient : IDisposable
     private readonly KubeClientOptions _options;
     private readonly Connections _connections;
     private readonly ILogger _log;
-    private readonly Lock _randomLock = new();
     private int _streamingListRefused;
 
     public KubeClient(KubeConfig config, KubeClientOptions? options = null)

@@ -15,7 +15,7 @@ public sealed record KubeClientOptions
 
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 
-    /// <summary>Spreads watch lifetimes and back-offs.</summary>
+    /// <summary>Spreads watch lifetimes and back-offs. The wiring gives each process a seed of its own; locked while used, so it may be shared.</summary>
     public Random Random { get; init; } = new(20261121);
 
     /// <summary>Asked before each write; false holds it back with <see cref="LeadershipLostException"/>. Leases are exempt, else leadership could never be regained.</summary>

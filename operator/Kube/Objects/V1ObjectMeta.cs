@@ -115,7 +115,7 @@ public sealed record V1ObjectMeta
     }
 }
 
-internal sealed class V1ObjectMetaConverter : JsonConverter<V1ObjectMeta>
+public sealed class V1ObjectMetaConverter : JsonConverter<V1ObjectMeta>
 {
     public override V1ObjectMeta Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         V1ObjectMeta.Read(ref reader, slim: false);

@@ -33,7 +33,7 @@ internal static class MessageReader
             var wire = WireFormat.GetTagWireType(tag);
             if (Find(schema, inline, number) is { } field)
             {
-                ReadField(target, input, wire, field, depth);
+                ReadField(target, input, wire, field, schema.Required.Contains(field.Name), depth);
             }
             else if (inline == 0 && wire == WireType.LengthDelimited && HoldsInlined(schema, number))
             {
@@ -72,7 +72,7 @@ internal static class MessageReader
         return false;
     }
 
-    private static void ReadField(JsonObject target, CodedInputStream input, WireType wire, FieldSchema field, int depth)
+    private static void ReadField(JsonObject target, CodedInputStream input, WireType wire, FieldSchema field, bool required, int depth)
     {
         var type = field.Type;
         switch (type.Type)
@@ -96,7 +96,7 @@ internal static class MessageReader
                 break;
             default:
                 var value = ReadValue(input, wire, field.Name, type, depth);
-                if (value is not null && (field.HasPresence || !SaysNothing(value, type)))
+                if (value is not null && (field.HasPresence || required || !SaysNothing(value, type)))
                 {
                     target[field.Name] = value;
                 }

@@ -24,6 +24,23 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
+    public void A_deployment_as_kubectl_sends_it()
+    {
+        // What kubectl 1.35 sent for: create deployment d --image=nginx --replicas=0 --port=80.
+        const string Captured =
+            "azhzAAoVCgdhcHBzL3YxEgpEZXBsb3ltZW50ErABChsKAWQSABoAIgAqADIAOABCAFoICgNhcHASAWQSggEIABIKCggKA2FwcBIBZBpqChoKABIAGgAi"
+            + "ACoAMgA4AEIAWggKA2FwcBIBZBJMEi4KBW5naW54EgVuZ2lueCoAMgoKABAAGFAiACoAQgBqAHIAgAEAiAEAkAEAogEAGgAyAEIASgBSAFgAYABoAIIB"
+            + "AIoBAJoBAMIBACICCgAoADgAGgwIABAAGAAgACgAOAAaACIA";
+        Decode(Convert.FromBase64String(Captured)).ToJsonString().Should().Be(
+            """{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d","labels":{"app":"d"}},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"d"}},"template":{"metadata":{"labels":{"app":"d"}},"spec":{"containers":[{"name":"nginx","image":"nginx","ports":[{"containerPort":80}]}]}}}}""");
+    }
+
+    [Fact]
+    public void A_required_scalar_stays_even_when_zero() =>
+        Decode(Body("v1", "Pod", m => m.Message(3, s => s.Message(8, c => c.Text(1, "c").Number(4, 0).Number(5, 0).Text(6, "").Text(7, "")))))["status"]!
+            .ToJsonString().Should().Be("""{"containerStatuses":[{"name":"c","ready":false,"restartCount":0,"image":"","imageID":""}]}""");
+
+    [Fact]
     public void A_value_that_was_meant_to_be_zero_stays_and_one_that_says_nothing_goes()
     {
         // replicas is a pointer in the clients' memory, minReadySeconds and paused are not.

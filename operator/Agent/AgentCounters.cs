@@ -1,0 +1,33 @@
+using System.Collections.Concurrent;
+
+namespace Bursar.Agent;
+
+/// <summary>What has happened since the agent started, by a closed set of outcomes.</summary>
+public sealed class AgentCounters
+{
+    private readonly ConcurrentDictionary<string, long> scrapes = new();
+    private readonly ConcurrentDictionary<string, long> posts = new();
+    private long samples;
+    private long listFailures;
+    private long refusedConnections;
+
+    public IReadOnlyDictionary<string, long> Scrapes => scrapes;
+
+    public IReadOnlyDictionary<string, long> Posts => posts;
+
+    public long Samples => Interlocked.Read(ref samples);
+
+    public long ListFailures => Interlocked.Read(ref listFailures);
+
+    public long RefusedConnections => Interlocked.Read(ref refusedConnections);
+
+    public void Scraped(string outcome) => scrapes.AddOrUpdate(outcome, 1, (_, n) => n + 1);
+
+    public void Posted(string outcome) => posts.AddOrUpdate(outcome, 1, (_, n) => n + 1);
+
+    public void Sampled() => Interlocked.Increment(ref samples);
+
+    public void ListFailed() => Interlocked.Increment(ref listFailures);
+
+    public void ConnectionRefused() => Interlocked.Increment(ref refusedConnections);
+}

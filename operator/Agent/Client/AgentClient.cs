@@ -1,0 +1,186 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Bursar.Agent.Certificates;
+using Bursar.Agent.Doors;
+using Bursar.Agent.Journal;
+using Bursar.Core.Usage;
+
+namespace Bursar.Agent.Client;
+
+/// <summary>Which agent to ask and as whom.</summary>
+public sealed record AgentClientOptions
+{
+    public required string NodeName { get; init; }
+
+    /// <summary>The agent's pod; where the connection really goes.</summary>
+    public required IPEndPoint Address { get; init; }
+
+    /// <summary>Bursar's roots, PEM; several during a renewal.</summary>
+    public required string RootsPem { get; init; }
+
+    /// <summary>The operator's certificate.</summary>
+    public required PemPair Certificate { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>How long a request may take on top of the time it waits by agreement.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Told with each poll to an agent in the same process (<see cref="IAgentActivity"/>).</summary>
+    public Guid? ActivityStream { get; init; }
+}
+
+/// <summary>An agent did not answer, or not as agreed; the message says what.</summary>
+public sealed class AgentException(string message, Exception? inner = null, HttpStatusCode? status = null) : Exception(message, inner)
+{
+    public HttpStatusCode? Status { get; } = status;
+}
+
+/// <summary>
+/// The operator's side of an agent's door 9465: asks for the agent's own name, dials the pod's address, and believes only a
+/// certificate of Bursar's CA that is valid for that name and for servers.
+/// </summary>
+public sealed class AgentClient : IDisposable
+{
+    /// <summary>The largest answer that is read; a full report of 5,000 entries has some 2 MiB.</summary>
+    private const int MaxAnswerBytes = 32 * 1024 * 1024;
+
+    private readonly AgentClientOptions options;
+    private readonly HttpClient client;
+    private readonly X509Certificate2 certificate;
+    private readonly string host;
+    private volatile string? refusal;
+
+    public AgentClient(AgentClientOptions options)
+    {
+        this.options = options;
+        host = BursarNames.Agent(options.NodeName);
+        certificate = X509Certificate2.CreateFromPem(options.Certificate.Certificate, options.Certificate.PrivateKey);
+        var roots = new X509Certificate2Collection();
+        roots.ImportFromPem(options.RootsPem);
+        client = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            ActivityHeadersPropagator = null,
+            ConnectCallback = ConnectAsync,
+            SslOptions = new SslClientAuthenticationOptions
+            {
+                ClientCertificates = [certificate],
+                // Else a server's list of accepted issuers decides, and a root of the same name hides ours.
+                LocalCertificateSelectionCallback = (_, _, _, _, _) => certificate,
+                EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                AllowTlsResume = false,
+                RemoteCertificateValidationCallback = (_, peer, _, _) =>
+                {
+                    refusal = PeerCheck.Refusal(peer as X509Certificate2, roots, PeerPurpose.Server, host, options.Time.GetUtcNow());
+                    return refusal is null;
+                },
+            },
+        })
+        {
+            BaseAddress = new Uri($"https://{host}:{options.Address.Port.ToString(CultureInfo.InvariantCulture)}"),
+            Timeout = System.Threading.Timeout.InfiniteTimeSpan,
+            MaxResponseContentBufferSize = MaxAnswerBytes,
+        };
+    }
+
+    /// <summary>Long-polls for what comes after the cursor, and thereby acknowledges it; null asks from the beginning.</summary>
+    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        string seconds = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        string path = after is null ? $"/v1/usage?wait={seconds}" : $"/v1/usage?after={Uri.EscapeDataString(after.ToString())}&wait={seconds}";
+        return GetAsync(path, UsageJson.Default.UsageReport, wait, cancellationToken);
+    }
+
+    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) =>
+        GetAsync("/v1/signals", DoorJson.Default.SignalReport, TimeSpan.Zero, cancellationToken);
+
+    public async Task PutTargetsAsync(TargetList targets, CancellationToken cancellationToken)
+    {
+        using var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(targets, UsageJson.Default.TargetList));
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        using var request = new HttpRequestMessage(HttpMethod.Put, "/v1/targets") { Content = content };
+        await SendAsync(request, TimeSpan.Zero, cancellationToken);
+    }
+
+    public void Dispose()
+    {
+        client.Dispose();
+        certificate.Dispose();
+    }
+
+    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        byte[] body = await SendAsync(request, wait, cancellationToken);
+        try
+        {
+            return JsonSerializer.Deserialize(body, type) ?? throw new AgentException($"{host} answered null to {path}");
+        }
+        catch (JsonException exception)
+        {
+            throw new AgentException($"{host} answered {path} with something else than agreed: {exception.Message}", exception);
+        }
+    }
+
+    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        if (options.ActivityStream is { } stream)
+            request.Headers.TryAddWithoutValidation(IAgentActivity.Header, stream.ToString());
+        using var deadline = new CancellationTokenSource(wait + options.Timeout, options.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
+            byte[] body = await response.Content.ReadAsByteArrayAsync(either.Token);
+            if (response.IsSuccessStatusCode)
+                return body;
+            throw new AgentException($"{host} answered {(int)response.StatusCode} to {request.RequestUri}: {Sentence(body)}", status: response.StatusCode);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new AgentException($"{host} at {options.Address} did not answer in time", exception);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw new AgentException($"{host} at {options.Address}: {refusal ?? exception.GetBaseException().Message}", exception);
+        }
+    }
+
+    private static string Sentence(byte[] body)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(body, DoorJson.Default.Refusal)?.Error ?? "no reason given";
+        }
+        catch (JsonException)
+        {
+            // Something else than an agent may listen there; its words are of no use.
+            return "no reason given";
+        }
+    }
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(options.Address, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+using System.Text.Json.Serialization;
+
+namespace Bursar.Agent.Doors;
+
+/// <summary>What <c>GET /v1/signals</c> answers: the newest gauges, for scaling. Nothing in it is billed.</summary>
+public sealed record SignalReport
+{
+    public string Node { get; init; } = "";
+
+    public DateTimeOffset Now { get; init; }
+
+    public IReadOnlyList<DeviceSignal> Devices { get; init; } = [];
+
+    public IReadOnlyList<PodSignal> Pods { get; init; } = [];
+}
+
+public sealed record DeviceSignal
+{
+    public string Device { get; init; } = "";
+
+    public string Name { get; init; } = "";
+
+    /// <summary>When the device was read.</summary>
+    public DateTimeOffset At { get; init; }
+
+    public bool Lost { get; init; }
+
+    public int? UtilizationPercent { get; init; }
+
+    public long? MemoryUsedBytes { get; init; }
+
+    public long? MemoryTotalBytes { get; init; }
+
+    public int? TemperatureCelsius { get; init; }
+
+    public long? PowerMilliwatts { get; init; }
+
+    /// <summary>The pods that hold it, as far as their UIDs are known.</summary>
+    public IReadOnlyList<string> PodUids { get; init; } = [];
+}
+
+public sealed record PodSignal
+{
+    public string PodUid { get; init; } = "";
+
+    /// <summary>When the pod was scraped.</summary>
+    public DateTimeOffset At { get; init; }
+
+    public long? RequestsRunning { get; init; }
+
+    public long? RequestsWaiting { get; init; }
+
+    /// <summary>Use of the KV cache, 0 to 1.</summary>
+    public double? CacheUse { get; init; }
+
+    /// <summary>Cumulative tokens, over all models of the pod.</summary>
+    public long? PromptTokens { get; init; }
+
+    public long? GeneratedTokens { get; init; }
+}
+
+/// <summary>What a door answers when it refuses.</summary>
+public sealed record Refusal(string Error);
+
+/// <summary>What <c>/healthz</c> answers: one clear word or sentence a part.</summary>
+public sealed record AgentHealth
+{
+    public string Status { get; init; } = "ok";
+
+    public string Node { get; init; } = "";
+
+    public string Gpu { get; init; } = "";
+
+    public string PodResources { get; init; } = "";
+
+    public string Journal { get; init; } = "";
+
+    public string Certificates { get; init; } = "";
+}
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(SignalReport))]
+[JsonSerializable(typeof(Refusal))]
+[JsonSerializable(typeof(AgentHealth))]
+[JsonSerializable(typeof(AgentAddresses))]
+public sealed partial class DoorJson : JsonSerializerContext;

@@ -1,0 +1,36 @@
+using System.Text.Json.Serialization;
+using Bursar.Core.Usage;
+
+namespace Bursar.Agent.Journal;
+
+/// <summary>One entry: a sequence number and exactly one of the three kinds. The kinds' own numbers are set from it.</summary>
+public sealed record JournalEntry
+{
+    public long Seq { get; init; }
+
+    public UsageInterval? Interval { get; init; }
+
+    public ProgressSample? Progress { get; init; }
+
+    public TokenSample? Tokens { get; init; }
+
+    public static JournalEntry Of(UsageInterval interval) => new() { Interval = interval };
+
+    public static JournalEntry Of(ProgressSample progress) => new() { Progress = progress };
+
+    public static JournalEntry Of(TokenSample tokens) => new() { Tokens = tokens };
+
+    internal JournalEntry WithSeq(long seq) => new()
+    {
+        Seq = seq,
+        Interval = Interval is null ? null : Interval with { Seq = seq },
+        Progress = Progress is null ? null : Progress with { Seq = seq },
+        Tokens = Tokens is null ? null : Tokens with { Seq = seq },
+    };
+}
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(JournalEntry))]
+internal sealed partial class JournalJson : JsonSerializerContext;

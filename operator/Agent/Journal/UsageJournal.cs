@@ -1,0 +1,592 @@
+using System.Globalization;
+using Bursar.Core.Usage;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Agent.Journal;
+
+/// <summary>
+/// What the agent has measured and the operator has not yet taken, in order, on disk.
+/// <para>
+/// Guarantees. An entry is served only after it was flushed to the disk (one fsync per call of
+/// <see cref="Append"/>), so a sequence number that the operator has seen is never given to another entry, also after a
+/// power cut. Acknowledged entries are dropped a whole segment at a time. A torn last line was never served and is cut
+/// off. A damaged line is a hole in the sequence; so is what was lost when the oldest segments had to go. An answer never
+/// reaches across a hole: it ends before it, and the next one begins with a <c>first</c> beyond <c>after + 1</c>, which the
+/// operator books as a gap.
+/// </para>
+/// <para>
+/// When the disk takes no more, entries are kept and served from memory and <see cref="Fault"/> says so. Numbers served
+/// that way must not come again after a restart, so the segment is renamed (which needs no space) to carry the mark
+/// <c>.beyond</c>; the next start then leaves a hole of 2^32 numbers.
+/// </para>
+/// Segments are named <c>&lt;epoch&gt;-&lt;first sequence number&gt;.journal</c>; the name alone carries the epoch and the next
+/// number through a restart with nothing left to keep.
+/// </summary>
+public sealed partial class UsageJournal : IDisposable
+{
+    private const string Extension = ".journal";
+    private const string BeyondMark = ".beyond";
+
+    /// <summary>More numbers than a life in memory can use.</summary>
+    private const long BeyondHole = 1L << 32;
+
+    private readonly Lock gate = new();
+    private readonly JournalOptions options;
+    private readonly TimeProvider time;
+    private readonly ILogger logger;
+    private readonly List<JournalSegment> segments = [];
+    private FileStream? file;
+    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private DateTimeOffset nextDiskAttempt = DateTimeOffset.MinValue;
+    private long acknowledged;
+
+    private UsageJournal(JournalOptions options, string epoch, TimeProvider time, ILogger logger)
+    {
+        this.options = options;
+        this.time = time;
+        this.logger = logger;
+        Epoch = epoch;
+        if (options.ReportEntries < 1 || options.SegmentEntries < 1)
+            throw new ArgumentOutOfRangeException(nameof(options), "a segment and an answer hold at least one entry");
+    }
+
+    /// <summary>Names this journal; it stays over restarts as long as the directory does.</summary>
+    public string Epoch { get; }
+
+    /// <summary>The number the next entry will have.</summary>
+    public long Next { get; private set; } = 1;
+
+    /// <summary>What is wrong with the disk, or null.</summary>
+    public string? Fault { get; private set; }
+
+    /// <summary>Lines refused because their checksum or shape was wrong.</summary>
+    public long CorruptLines { get; private set; }
+
+    /// <summary>Entries dropped although nobody had acknowledged them.</summary>
+    public long DroppedEntries { get; private set; }
+
+    /// <summary>Entries kept at this moment.</summary>
+    public long KeptEntries
+    {
+        get
+        {
+            lock (gate)
+                return segments.Sum(s => s.Count);
+        }
+    }
+
+    /// <summary>Opens the directory's journal, or begins one. A directory that cannot be used is a fault, not an exception.</summary>
+    public static UsageJournal Open(JournalOptions options, Random random, TimeProvider time, ILogger logger)
+    {
+        string? fault = null;
+        List<string> files = [];
+        if (options.Directory is { } directory)
+        {
+            try
+            {
+                Directory.CreateDirectory(directory);
+                files = [.. Directory.EnumerateFiles(directory)];
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                fault = $"the journal's directory {directory} cannot be used, entries are kept in memory: {exception.Message}";
+            }
+        }
+        var found = files.Select(JournalSegment.FromPath).OfType<JournalSegment>().ToList();
+        // One directory holds one epoch. Where somebody copied another in, the one written last is ours.
+        string? known = found.OrderByDescending(s => File.GetLastWriteTimeUtc(s.Path!)).FirstOrDefault()?.Epoch;
+        var journal = new UsageJournal(options, known ?? NewEpoch(random), time, logger);
+        journal.Load([.. found.Where(s => s.Epoch == known).OrderBy(s => s.First)]);
+        if (fault is not null)
+            journal.Fail_NeedsLock(fault);
+        else if (journal.segments.Count == 0)
+            journal.WritableSegment_NeedsLock(journal.Next);
+        return journal;
+    }
+
+    /// <summary>Numbers the entries, writes and flushes them, then lets them be served. Returns the last number.</summary>
+    public long Append(IReadOnlyList<JournalEntry> entries)
+    {
+        lock (gate)
+        {
+            if (entries.Count == 0)
+                return Next - 1;
+            var numbered = new JournalEntry[entries.Count];
+            for (int i = 0; i < numbered.Length; i++)
+                numbered[i] = entries[i].WithSeq(Next + i);
+
+            for (int start = 0; start < numbered.Length;)
+            {
+                var segment = WritableSegment_NeedsLock(numbered[start].Seq);
+                int count = Math.Min(numbered.Length - start, Math.Max(1, options.SegmentEntries - segment.Count));
+                var part = numbered.AsSpan(start, count);
+                if (!Write_NeedsLock(segment, part))
+                    continue;
+                segment.Add(part);
+                start += count;
+            }
+            Next += numbered.Length;
+            Trim_NeedsLock();
+            Wake_NeedsLock();
+            return Next - 1;
+        }
+    }
+
+    /// <summary>
+    /// What comes after <paramref name="after"/>, up to the next hole; a cursor of another epoch starts from the oldest entry.
+    /// Taking a cursor of this epoch acknowledges everything up to it.
+    /// </summary>
+    public UsageReport Read(string node, JournalCursor? after)
+    {
+        lock (gate)
+        {
+            long from = 0;
+            if (after is { } cursor && cursor.Epoch == Epoch)
+            {
+                Acknowledge_NeedsLock(cursor.Seq);
+                from = cursor.Seq;
+            }
+            var entries = Collect_NeedsLock(from, out long first);
+            return new UsageReport
+            {
+                Node = node,
+                Epoch = Epoch,
+                First = first,
+                Next = entries.Count > 0 ? entries[^1].Seq + 1 : first,
+                Now = WireTime.Truncate(time.GetUtcNow()),
+                Intervals = [.. entries.Select(e => e.Interval).OfType<UsageInterval>()],
+                Progress = [.. entries.Select(e => e.Progress).OfType<ProgressSample>()],
+                Tokens = [.. entries.Select(e => e.Tokens).OfType<TokenSample>()],
+            };
+        }
+    }
+
+    /// <summary>Ends when there is something that <see cref="Read"/> would answer for this cursor, at the latest after <paramref name="wait"/>.</summary>
+    public async Task WaitAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(wait, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        while (true)
+        {
+            Task next;
+            lock (gate)
+            {
+                if (after is null || after.Epoch != Epoch || Next > after.Seq + 1)
+                    return;
+                next = changed.Task;
+            }
+            try
+            {
+                await next.WaitAsync(either.Token);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            file?.Dispose();
+            file = null;
+        }
+    }
+
+    private static string NewEpoch(Random random)
+    {
+        byte[] bytes = new byte[8];
+        random.NextBytes(bytes);
+        return Convert.ToHexStringLower(bytes);
+    }
+
+    private void Load(List<JournalSegment> found)
+    {
+        foreach (var segment in found)
+        {
+            try
+            {
+                CorruptLines += segment.Load();
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // Nobody knows how many numbers it used, so it counts as continued elsewhere.
+                Fault = $"a segment of the journal cannot be read: {exception.Message}";
+                LogFault(Fault);
+                segment.GiveUpReading();
+            }
+            segments.Add(segment);
+        }
+        // Segments after a marked one were begun with numbers that no life before had used.
+        if (segments.Count > 0)
+            Next = segments[^1].End + (segments[^1].Beyond ? BeyondHole : 0);
+        if (CorruptLines > 0)
+            LogCorrupt(CorruptLines, options.Directory ?? "");
+        Evict_NeedsLock();
+    }
+
+    /// <summary>The segment that takes the next entry: the last one, or a new one when that is full, marked or before a hole.</summary>
+    private JournalSegment WritableSegment_NeedsLock(long seq)
+    {
+        var now = time.GetUtcNow();
+        if (segments.Count > 0)
+        {
+            var last = segments[^1];
+            bool retryDisk = last.Path is null && options.Directory is not null && now >= nextDiskAttempt;
+            bool usable = last.Count < options.SegmentEntries && last.End == seq && !retryDisk && (!last.Beyond || last.Path is null);
+            if (usable && last.Path is not null && file is null)
+                usable = OpenFile_NeedsLock(last);
+            if (usable)
+                return last;
+        }
+        file?.Dispose();
+        file = null;
+        var segment = new JournalSegment(Epoch, seq, null);
+        if (options.Directory is not null && now >= nextDiskAttempt)
+        {
+            segment.Path = Path.Combine(options.Directory, segment.FileName);
+            if (!OpenFile_NeedsLock(segment))
+                segment.Path = null;
+        }
+        segments.Add(segment);
+        Evict_NeedsLock();
+        return segment;
+    }
+
+    private bool OpenFile_NeedsLock(JournalSegment segment)
+    {
+        try
+        {
+            file = new FileStream(segment.Path!, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
+            file.Flush(flushToDisk: true);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            Fail_NeedsLock($"the journal cannot be written, entries are kept in memory: {exception.Message}");
+            return false;
+        }
+    }
+
+    /// <summary>False when a new file took nothing: it is gone again, and the entries belong into memory.</summary>
+    private bool Write_NeedsLock(JournalSegment segment, ReadOnlySpan<JournalEntry> part)
+    {
+        if (segment.Path is null || file is null)
+        {
+            MarkBeyond_NeedsLock();
+            return true;
+        }
+        long length = file.Length;
+        try
+        {
+            using var buffer = new MemoryStream();
+            foreach (var entry in part)
+                buffer.Write(JournalLine.Write(entry));
+            file.Write(buffer.GetBuffer().AsSpan(0, (int)buffer.Length));
+            file.Flush(flushToDisk: true);
+            if (Fault is not null)
+                LogRecovered();
+            Fault = null;
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            Fail_NeedsLock($"the journal cannot be written, entries are kept in memory: {exception.Message}");
+            CutBack_NeedsLock(length);
+            if (segment.Count == 0 && segments.Exists(s => s != segment && s.DiskPath is not null))
+            {
+                Remove_NeedsLock(segment);
+                return false;
+            }
+            segment.Detach();
+            MarkBeyond_NeedsLock();
+            return true;
+        }
+    }
+
+    /// <summary>Takes half a write off again; where even that fails, the checksum will find it at the next start.</summary>
+    private void CutBack_NeedsLock(long length)
+    {
+        try
+        {
+            file!.SetLength(length);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            LogCutBackFailed(exception.Message);
+        }
+        file!.Dispose();
+        file = null;
+    }
+
+    /// <summary>From now on numbers are served that the disk does not know; the newest file on disk must say so.</summary>
+    private void MarkBeyond_NeedsLock()
+    {
+        var newest = segments.LastOrDefault(s => s.DiskPath is not null);
+        if (newest is null || newest.Beyond)
+            return;
+        string marked = newest.DiskPath! + BeyondMark;
+        try
+        {
+            File.Move(newest.DiskPath!, marked);
+            newest.MovedTo(marked);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            LogMarkFailed(exception.Message);
+        }
+    }
+
+    private void Fail_NeedsLock(string fault)
+    {
+        if (Fault != fault)
+            LogFault(fault);
+        Fault = fault;
+        nextDiskAttempt = time.GetUtcNow() + TimeSpan.FromSeconds(30);
+    }
+
+    private List<JournalEntry> Collect_NeedsLock(long after, out long first)
+    {
+        var entries = new List<JournalEntry>();
+        first = Math.Max(Next, after + 1);
+        foreach (var segment in segments)
+        {
+            if (segment.End <= after + 1 || segment.Count == 0)
+                continue;
+            foreach (var entry in segment.Entries(OnCorrupt))
+            {
+                if (entry.Seq <= after)
+                    continue;
+                if (entries.Count == 0)
+                    first = entry.Seq;
+                else if (entry.Seq != entries[^1].Seq + 1)
+                    return entries;
+                entries.Add(entry);
+                if (entries.Count >= options.ReportEntries)
+                    return entries;
+            }
+        }
+        return entries;
+
+        void OnCorrupt(int lines)
+        {
+            CorruptLines += lines;
+            LogCorrupt(lines, options.Directory ?? "");
+        }
+    }
+
+    private void Acknowledge_NeedsLock(long seq)
+    {
+        // A cursor beyond our own end belongs to a journal that has since lost its tail: those numbers are used.
+        if (seq >= Next && seq < long.MaxValue / 2)
+            Next = seq + 1;
+        acknowledged = Math.Max(acknowledged, seq);
+        Trim_NeedsLock();
+    }
+
+    private void Trim_NeedsLock()
+    {
+        // The newest stays even when it is acknowledged: its name carries the next number. A long one is closed first.
+        if (segments.Count > 0 && segments[^1] is { } newest && newest.Count >= options.SegmentEntries && newest.End - 1 <= acknowledged)
+            WritableSegment_NeedsLock(Next);
+        while (segments.Count > 1 && segments[0].End - 1 <= acknowledged && MayRemove_NeedsLock(segments[0]))
+            Remove_NeedsLock(segments[0]);
+        while (segments.Count > options.MaxSegments)
+            Drop_NeedsLock(segments[0]);
+        while (segments.Count(s => s.DiskPath is null) > options.MaxUnwrittenSegments)
+            Drop_NeedsLock(segments.First(s => s.DiskPath is null));
+    }
+
+    /// <summary>While the newest segments live in memory only, the newest file has to stay: it carries epoch and mark.</summary>
+    private bool MayRemove_NeedsLock(JournalSegment segment) =>
+        segment.DiskPath is null || segments.Exists(s => s.DiskPath is not null && s.First > segment.First);
+
+    private void Drop_NeedsLock(JournalSegment segment)
+    {
+        long lost = Math.Max(0, segment.Count - Math.Max(0, acknowledged - segment.First + 1));
+        DroppedEntries += lost;
+        if (lost > 0)
+            LogDropped(lost);
+        Remove_NeedsLock(segment);
+    }
+
+    private void Remove_NeedsLock(JournalSegment segment)
+    {
+        segments.Remove(segment);
+        if (segment.DiskPath is null)
+            return;
+        try
+        {
+            File.Delete(segment.DiskPath);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Served once more after a restart at worst, to an operator whose cursor is past it.
+            LogDeleteFailed(segment.DiskPath, exception.Message);
+        }
+    }
+
+    private void Evict_NeedsLock()
+    {
+        for (int i = 0; i < segments.Count - 1 - options.SegmentsInMemory; i++)
+            segments[i].Evict();
+    }
+
+    private void Wake_NeedsLock()
+    {
+        var waiting = changed;
+        changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        waiting.SetResult();
+    }
+
+    /// <summary>Entries <c>[First, End)</c>, with holes where lines were damaged.</summary>
+    private sealed class JournalSegment(string epoch, long first, string? path)
+    {
+        private List<JournalEntry>? entries = [];
+        private string? detachedPath;
+
+        public string Epoch { get; } = epoch;
+
+        public long First { get; } = first;
+
+        /// <summary>The number after the last entry, or after the last damaged line.</summary>
+        public long End { get; private set; } = first;
+
+        public int Count { get; private set; }
+
+        /// <summary>Where entries are written; null once the disk refused one.</summary>
+        public string? Path { get; set; } = path;
+
+        /// <summary>Where the part lies that reached the disk, also after the disk refused the rest.</summary>
+        public string? DiskPath => Path ?? detachedPath;
+
+        public bool Beyond { get; private set; }
+
+        public string FileName => string.Create(CultureInfo.InvariantCulture, $"{Epoch}-{First:D19}{Extension}");
+
+        public static JournalSegment? FromPath(string path)
+        {
+            string name = System.IO.Path.GetFileName(path);
+            bool beyond = name.EndsWith(BeyondMark, StringComparison.Ordinal);
+            if (beyond)
+                name = name[..^BeyondMark.Length];
+            if (!name.EndsWith(Extension, StringComparison.Ordinal))
+                return null;
+            string[] parts = name[..^Extension.Length].Split('-');
+            return parts.Length == 2 && parts[0].Length > 0 && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out long first)
+                ? new JournalSegment(parts[0], first, path) { Beyond = beyond }
+                : null;
+        }
+
+        public void Add(ReadOnlySpan<JournalEntry> part)
+        {
+            entries!.AddRange(part);
+            Count += part.Length;
+            End = part[^1].Seq + 1;
+        }
+
+        public void Detach()
+        {
+            // A file without a whole entry is still kept: its name carries the epoch.
+            detachedPath = Path;
+            Path = null;
+        }
+
+        public void GiveUpReading() => Beyond = true;
+
+        public void MovedTo(string marked)
+        {
+            Beyond = true;
+            if (Path is not null)
+                Path = marked;
+            else
+                detachedPath = marked;
+        }
+
+        public void Evict()
+        {
+            // What the disk refused stays in memory.
+            if (Path is not null)
+                entries = null;
+        }
+
+        /// <summary>Reads the file at the start, cuts a torn last line off, and returns the number of damaged lines.</summary>
+        public int Load()
+        {
+            int corrupt = 0;
+            var (read, whole, damaged, end) = ReadFile();
+            corrupt += damaged;
+            entries = read;
+            Count = read.Count;
+            End = end;
+            if (new FileInfo(Path!).Length > whole)
+            {
+                using var stream = new FileStream(Path!, FileMode.Open, FileAccess.Write);
+                stream.SetLength(whole);
+                stream.Flush(flushToDisk: true);
+            }
+            return corrupt;
+        }
+
+        public IReadOnlyList<JournalEntry> Entries(Action<int> onCorrupt)
+        {
+            if (entries is not null)
+                return entries;
+            var (read, _, _, _) = ReadFile();
+            if (read.Count < Count)
+                onCorrupt(Count - read.Count);
+            Count = read.Count;
+            return read;
+        }
+
+        private (List<JournalEntry> Read, long Whole, int Damaged, long End) ReadFile()
+        {
+            var read = new List<JournalEntry>();
+            byte[] bytes = File.ReadAllBytes(Path!);
+            var rest = bytes.AsSpan();
+            long whole = 0, end = First;
+            int damaged = 0;
+            while (rest.IndexOf((byte)'\n') is >= 0 and var at)
+            {
+                var entry = JournalLine.TryRead(rest[..at]);
+                if (entry is not null && entry.Seq >= (read.Count == 0 ? First : read[^1].Seq + 1))
+                {
+                    read.Add(entry);
+                    end = entry.Seq + 1;
+                }
+                else
+                {
+                    // The number of a damaged last line is spent all the same: it may have been served.
+                    damaged++;
+                    end++;
+                }
+                whole += at + 1;
+                rest = rest[(at + 1)..];
+            }
+            return (read, whole, damaged, end);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Journal: {Fault}")]
+    private partial void LogFault(string fault);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Journal: the disk takes entries again")]
+    private partial void LogRecovered();
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: {Lines} damaged lines in {Directory} refused, the rest kept")]
+    private partial void LogCorrupt(long lines, string directory);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Journal: {Entries} entries dropped that nobody had acknowledged, the operator will see a gap")]
+    private partial void LogDropped(long entries);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: a broken write could not be cut off: {Error}")]
+    private partial void LogCutBackFailed(string error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: the segment could not be marked as continued in memory: {Error}")]
+    private partial void LogMarkFailed(string error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: {Path} could not be deleted: {Error}")]
+    private partial void LogDeleteFailed(string path, string error);
+}

@@ -1,0 +1,70 @@
+namespace Bursar.Agent.Nvml;
+
+/// <summary>Reads the node's GPUs. The real one speaks NVML; a simulated node gives its own.</summary>
+public interface IGpuReader : IDisposable
+{
+    /// <summary>
+    /// Everything there is to know about the devices at this moment. Never throws for a missing library, driver or device:
+    /// those are states of the answer. Called by one thread at a time.
+    /// </summary>
+    GpuSnapshot Read();
+}
+
+/// <summary>Whether the GPUs can be read at all.</summary>
+public enum NvmlState
+{
+    /// <summary>The management library is not installed: no driver in this container, or no GPU on this node.</summary>
+    NoLibrary,
+
+    /// <summary>The library is there, but the driver does not answer (not loaded, or of another version).</summary>
+    NoDriver,
+
+    Ready,
+}
+
+/// <param name="State">Whether the GPUs can be read.</param>
+/// <param name="Word">One clear sentence for people: why not, or what answers.</param>
+/// <param name="Devices">The devices; empty unless <paramref name="State"/> is <see cref="NvmlState.Ready"/>.</param>
+public sealed record GpuSnapshot(NvmlState State, string Word, IReadOnlyList<GpuReading> Devices);
+
+/// <summary>One device. A figure the device does not give is null, never zero.</summary>
+public sealed record GpuReading
+{
+    public string Uuid { get; init; } = "";
+
+    public string Name { get; init; } = "";
+
+    /// <summary>The device fell off the bus; its figures are absent.</summary>
+    public bool Lost { get; init; }
+
+    /// <summary>The device is cut into MIG instances; utilisation is not to be had from NVML then.</summary>
+    public bool Mig { get; init; }
+
+    public long? MemoryTotalBytes { get; init; }
+
+    public long? MemoryUsedBytes { get; init; }
+
+    /// <summary>Percent of the last sample period in which a kernel ran, 0 to 100.</summary>
+    public int? UtilizationPercent { get; init; }
+
+    public int? TemperatureCelsius { get; init; }
+
+    public long? PowerMilliwatts { get; init; }
+
+    /// <summary>Since the driver was loaded; a decrease is a reset.</summary>
+    public long? EnergyMillijoules { get; init; }
+
+    public IReadOnlyList<GpuProcess> Processes { get; init; } = [];
+
+    /// <summary>Processes that used the device since the last reading; empty when idle.</summary>
+    public IReadOnlyList<GpuProcessUse> ProcessUse { get; init; } = [];
+}
+
+/// <param name="Pid">The process in the host's pid namespace.</param>
+/// <param name="MemoryBytes">Null when the driver does not tell.</param>
+public readonly record struct GpuProcess(int Pid, long? MemoryBytes);
+
+/// <param name="Pid">The process in the host's pid namespace.</param>
+/// <param name="SmPercent">Percent of the streaming multiprocessors' time.</param>
+/// <param name="At">When the driver took the sample.</param>
+public readonly record struct GpuProcessUse(int Pid, int SmPercent, DateTimeOffset At);

@@ -1,0 +1,269 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Bursar.Agent.Nvml;
+
+/// <summary>
+/// The management library, loaded at run time and called through function pointers, so that a missing library or
+/// symbol is an answer (<see cref="NvmlReturn.LibraryNotFound"/>, <see cref="NvmlReturn.FunctionNotFound"/>) and not an
+/// exception.
+/// </summary>
+internal sealed unsafe class NvmlLibrary : IDisposable
+{
+    private const int TextSize = 96;
+
+    private readonly nint handle;
+    private readonly delegate* unmanaged[Cdecl]<int> init;
+    private readonly delegate* unmanaged[Cdecl]<int> shutdown;
+    private readonly delegate* unmanaged[Cdecl]<int, byte*> errorString;
+    private readonly delegate* unmanaged[Cdecl]<byte*, uint, int> driverVersion;
+    private readonly delegate* unmanaged[Cdecl]<uint*, int> count;
+    private readonly delegate* unmanaged[Cdecl]<uint, nint*, int> handleByIndex;
+    private readonly delegate* unmanaged[Cdecl]<nint, byte*, uint, int> uuid;
+    private readonly delegate* unmanaged[Cdecl]<nint, byte*, uint, int> name;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlUtilization*, int> utilization;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlMemory*, int> memory;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlMemoryV2*, int> memoryV2;
+    private readonly delegate* unmanaged[Cdecl]<nint, int, uint*, int> temperature;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> power;
+    private readonly delegate* unmanaged[Cdecl]<nint, ulong*, int> energy;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> processes;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int> processUse;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, uint*, int> migMode;
+
+    private NvmlLibrary(nint handle, string path)
+    {
+        this.handle = handle;
+        Path = path;
+        init = (delegate* unmanaged[Cdecl]<int>)Export("nvmlInit_v2");
+        shutdown = (delegate* unmanaged[Cdecl]<int>)Export("nvmlShutdown");
+        errorString = (delegate* unmanaged[Cdecl]<int, byte*>)Export("nvmlErrorString");
+        driverVersion = (delegate* unmanaged[Cdecl]<byte*, uint, int>)Export("nvmlSystemGetDriverVersion");
+        count = (delegate* unmanaged[Cdecl]<uint*, int>)Export("nvmlDeviceGetCount_v2");
+        handleByIndex = (delegate* unmanaged[Cdecl]<uint, nint*, int>)Export("nvmlDeviceGetHandleByIndex_v2");
+        uuid = (delegate* unmanaged[Cdecl]<nint, byte*, uint, int>)Export("nvmlDeviceGetUUID");
+        name = (delegate* unmanaged[Cdecl]<nint, byte*, uint, int>)Export("nvmlDeviceGetName");
+        utilization = (delegate* unmanaged[Cdecl]<nint, NvmlUtilization*, int>)Export("nvmlDeviceGetUtilizationRates");
+        memory = (delegate* unmanaged[Cdecl]<nint, NvmlMemory*, int>)Export("nvmlDeviceGetMemoryInfo");
+        memoryV2 = (delegate* unmanaged[Cdecl]<nint, NvmlMemoryV2*, int>)Export("nvmlDeviceGetMemoryInfo_v2");
+        temperature = (delegate* unmanaged[Cdecl]<nint, int, uint*, int>)Export("nvmlDeviceGetTemperature");
+        power = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetPowerUsage");
+        energy = (delegate* unmanaged[Cdecl]<nint, ulong*, int>)Export("nvmlDeviceGetTotalEnergyConsumption");
+        processes = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)Export("nvmlDeviceGetComputeRunningProcesses_v3");
+        processUse = (delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int>)Export("nvmlDeviceGetProcessUtilization");
+        migMode = (delegate* unmanaged[Cdecl]<nint, uint*, uint*, int>)Export("nvmlDeviceGetMigMode");
+
+        // Some early 535 drivers write 32-byte records into the 24-byte list of _v3. They export the confidential
+        // computing query but not yet the detail list; no other driver does that.
+        ProcessStride = Export("nvmlDeviceGetConfComputeMemSizeInfo") != 0 && Export("nvmlDeviceGetRunningProcessDetailList") == 0
+            ? sizeof(NvmlProcessDetail)
+            : sizeof(NvmlProcessInfo);
+    }
+
+    public string Path { get; }
+
+    /// <summary>Bytes between two records of the process list.</summary>
+    public int ProcessStride { get; }
+
+    /// <summary>Null when none of the paths holds a library with at least an entry point.</summary>
+    public static NvmlLibrary? TryLoad(IEnumerable<string> paths)
+    {
+        foreach (string path in paths)
+        {
+            if (!NativeLibrary.TryLoad(path, out nint handle))
+                continue;
+            if (NativeLibrary.TryGetExport(handle, "nvmlInit_v2", out _))
+                return new NvmlLibrary(handle, path);
+            NativeLibrary.Free(handle);
+        }
+        return null;
+    }
+
+    public NvmlReturn Init() => init == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)init();
+
+    public void Shutdown()
+    {
+        if (shutdown != null)
+            _ = shutdown();
+    }
+
+    /// <summary>The library's own words; static storage, so nothing is freed.</summary>
+    public string ErrorText(NvmlReturn code)
+    {
+        byte* text = errorString == null ? null : errorString((int)code);
+        return Marshal.PtrToStringUTF8((nint)text) ?? $"NVML error {(int)code}";
+    }
+
+    public NvmlReturn DriverVersion(out string version)
+    {
+        byte* buffer = stackalloc byte[TextSize];
+        var code = driverVersion == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)driverVersion(buffer, TextSize);
+        version = code == NvmlReturn.Success ? Text(buffer) : "";
+        return code;
+    }
+
+    public NvmlReturn Count(out uint devices)
+    {
+        uint value = 0;
+        var code = count == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)count(&value);
+        devices = value;
+        return code;
+    }
+
+    public NvmlReturn HandleByIndex(uint index, out nint device)
+    {
+        nint value = 0;
+        var code = handleByIndex == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)handleByIndex(index, &value);
+        device = value;
+        return code;
+    }
+
+    public NvmlReturn Uuid(nint device, out string value)
+    {
+        byte* buffer = stackalloc byte[TextSize];
+        var code = uuid == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)uuid(device, buffer, TextSize);
+        value = code == NvmlReturn.Success ? Text(buffer) : "";
+        return code;
+    }
+
+    public NvmlReturn Name(nint device, out string value)
+    {
+        byte* buffer = stackalloc byte[TextSize];
+        var code = name == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)name(device, buffer, TextSize);
+        value = code == NvmlReturn.Success ? Text(buffer) : "";
+        return code;
+    }
+
+    public NvmlReturn Utilization(nint device, out NvmlUtilization value)
+    {
+        NvmlUtilization result = default;
+        var code = utilization == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)utilization(device, &result);
+        value = result;
+        return code;
+    }
+
+    /// <summary>Version 2 where the driver has it (used without what the driver reserves), else version 1.</summary>
+    public NvmlReturn Memory(nint device, out ulong total, out ulong used)
+    {
+        if (memoryV2 != null)
+        {
+            NvmlMemoryV2 second = new() { Version = NvmlMemoryV2.PackedVersion };
+            var code = (NvmlReturn)memoryV2(device, &second);
+            if (code is not (NvmlReturn.NotSupported or NvmlReturn.ArgumentVersionMismatch or NvmlReturn.FunctionNotFound))
+            {
+                (total, used) = (second.Total, second.Used);
+                return code;
+            }
+        }
+        NvmlMemory first = default;
+        var fallback = memory == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)memory(device, &first);
+        (total, used) = (first.Total, first.Used);
+        return fallback;
+    }
+
+    public NvmlReturn Temperature(nint device, out uint celsius)
+    {
+        const int gpuSensor = 0;
+        uint value = 0;
+        var code = temperature == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)temperature(device, gpuSensor, &value);
+        celsius = value;
+        return code;
+    }
+
+    public NvmlReturn Power(nint device, out uint milliwatts)
+    {
+        uint value = 0;
+        var code = power == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)power(device, &value);
+        milliwatts = value;
+        return code;
+    }
+
+    public NvmlReturn Energy(nint device, out ulong millijoules)
+    {
+        ulong value = 0;
+        var code = energy == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)energy(device, &value);
+        millijoules = value;
+        return code;
+    }
+
+    public NvmlReturn MigMode(nint device, out bool on)
+    {
+        uint current = 0, pending = 0;
+        var code = migMode == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)migMode(device, &current, &pending);
+        on = code == NvmlReturn.Success && current == 1;
+        return code;
+    }
+
+    /// <summary>Asks with count 0 for the number, then with room to spare, doubled while processes keep starting.</summary>
+    public NvmlReturn Processes(nint device, out NvmlProcessInfo[] list)
+    {
+        list = [];
+        if (processes == null)
+            return NvmlReturn.FunctionNotFound;
+        uint found = 0;
+        var code = (NvmlReturn)processes(device, &found, null);
+        if (code != NvmlReturn.InsufficientSize)
+            return code;
+        uint room = Math.Max(found, 1) + 8;
+        for (int attempt = 0; attempt < 6; attempt++, room *= 2)
+        {
+            // The buffer is sized for the larger record whatever the stride: a driver that writes more than it should
+            // must not write into our heap.
+            byte[] buffer = new byte[checked((int)room * sizeof(NvmlProcessDetail))];
+            found = room;
+            fixed (byte* start = buffer)
+                code = (NvmlReturn)processes(device, &found, start);
+            if (code == NvmlReturn.InsufficientSize)
+                continue;
+            if (code != NvmlReturn.Success)
+                return code;
+            list = new NvmlProcessInfo[Math.Min(found, room)];
+            for (int i = 0; i < list.Length; i++)
+                list[i] = MemoryMarshal.Read<NvmlProcessInfo>(buffer.AsSpan(i * ProcessStride));
+            return code;
+        }
+        return code;
+    }
+
+    /// <summary>Use by process since <paramref name="lastSeenMicroseconds"/>; NOT_FOUND means that there was none.</summary>
+    public NvmlReturn ProcessUse(nint device, ulong lastSeenMicroseconds, out NvmlProcessUtilizationSample[] samples)
+    {
+        samples = [];
+        if (processUse == null)
+            return NvmlReturn.FunctionNotFound;
+        uint found = 0;
+        var code = (NvmlReturn)processUse(device, null, &found, lastSeenMicroseconds);
+        if (code == NvmlReturn.NotFound)
+            return NvmlReturn.Success;
+        if (code != NvmlReturn.InsufficientSize)
+            return code;
+        uint room = Math.Max(found, 1) + 8;
+        for (int attempt = 0; attempt < 6; attempt++, room *= 2)
+        {
+            var buffer = new NvmlProcessUtilizationSample[room];
+            found = room;
+            fixed (NvmlProcessUtilizationSample* start = buffer)
+                code = (NvmlReturn)processUse(device, start, &found, lastSeenMicroseconds);
+            if (code == NvmlReturn.InsufficientSize)
+                continue;
+            if (code == NvmlReturn.NotFound)
+                return NvmlReturn.Success;
+            if (code != NvmlReturn.Success)
+                return code;
+            samples = buffer[..(int)Math.Min(found, room)];
+            return code;
+        }
+        return code;
+    }
+
+    public void Dispose() => NativeLibrary.Free(handle);
+
+    private static string Text(byte* buffer)
+    {
+        var span = new ReadOnlySpan<byte>(buffer, TextSize);
+        int end = span.IndexOf((byte)0);
+        return Encoding.ASCII.GetString(end < 0 ? span : span[..end]);
+    }
+
+    private nint Export(string symbol) => NativeLibrary.TryGetExport(handle, symbol, out nint address) ? address : 0;
+}

@@ -1,0 +1,94 @@
+using System.Net.Sockets;
+using Bursar.Agent.PodResources.Wire;
+using Google.Protobuf;
+
+namespace Bursar.Agent.PodResources;
+
+/// <summary>Asks the kubelet over its Unix socket (<c>v1.PodResourcesLister/List</c>).</summary>
+public sealed class KubeletPodResources : IPodResources, IDisposable
+{
+    public const string DefaultSocket = "/var/lib/kubelet/pod-resources/kubelet.sock";
+
+    /// <summary>A node of 500 pods answers with some 100 KiB.</summary>
+    private const int MaxAnswerBytes = 16 * 1024 * 1024;
+
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+
+    private readonly string socketPath;
+    private readonly TimeProvider time;
+    private readonly HttpClient client;
+
+    public KubeletPodResources(string socketPath, TimeProvider time)
+    {
+        this.socketPath = socketPath;
+        this.time = time;
+        client = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            ActivityHeadersPropagator = null,
+            ConnectCallback = ConnectAsync,
+        })
+        { Timeout = System.Threading.Timeout.InfiniteTimeSpan };
+    }
+
+    public async Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)
+    {
+        // A missing socket is what a kubelet-less node and a forgotten mount look like; the system's own word for it misleads.
+        if (!File.Exists(socketPath))
+            throw new PodResourcesException($"there is no PodResources socket at {socketPath}");
+        using var deadline = new CancellationTokenSource(Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            var answer = await GrpcUnaryCall.CallAsync(
+                client, "v1.PodResourcesLister/List", new ListPodResourcesRequest(), ListPodResourcesResponse.Parser, MaxAnswerBytes, either.Token);
+            return Flatten(answer);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new PodResourcesException($"the kubelet did not answer on {socketPath} within {Timeout.TotalSeconds} s", exception);
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException or SocketException or InvalidProtocolBufferException)
+        {
+            throw new PodResourcesException($"cannot list the kubelet's pod resources on {socketPath}: {exception.GetBaseException().Message}", exception);
+        }
+    }
+
+    public void Dispose() => client.Dispose();
+
+    private static List<PodDevice> Flatten(ListPodResourcesResponse answer)
+    {
+        var list = new List<PodDevice>();
+        foreach (var pod in answer.PodResources)
+        {
+            foreach (var container in pod.Containers)
+            {
+                foreach (var devices in container.Devices)
+                {
+                    if (!GpuResourceNames.IsGpu(devices.ResourceName))
+                        continue;
+                    foreach (string id in devices.DeviceIds)
+                        list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, devices.ResourceName, id));
+                }
+            }
+        }
+        return list;
+    }
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using Bursar.Agent.Journal;
+using Bursar.Core.Usage;
+
+namespace Bursar.Agent.Sampling;
+
+/// <summary>
+/// Takes progress from posts and scrapes and journals what changed, at most once a second a pod; the newest of a second
+/// wins and is written when the second is over. A total or checkpoint once told stands until another is told.
+/// </summary>
+public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : IDisposable
+{
+    public static readonly TimeSpan Spacing = TimeSpan.FromSeconds(1);
+
+    private readonly Lock gate = new();
+    private readonly Dictionary<string, Known> known = new(StringComparer.Ordinal);
+    private ITimer? timer;
+    private bool disposed;
+
+    public void Take(ProgressSample sample)
+    {
+        lock (gate)
+        {
+            if (!known.TryGetValue(sample.PodUid, out var pod))
+                known[sample.PodUid] = pod = new Known();
+            var before = pod.Pending ?? pod.Written;
+            sample = sample with { Total = sample.Total ?? before?.Total, CheckpointAt = sample.CheckpointAt ?? before?.CheckpointAt };
+            if (before is not null && before.Step == sample.Step && before.Total == sample.Total && before.CheckpointAt == sample.CheckpointAt)
+                return;
+            if (pod.Written is null || time.GetUtcNow() - pod.WrittenAt >= Spacing)
+            {
+                Write_NeedsLock(pod, sample);
+                return;
+            }
+            pod.Pending = sample;
+            if (disposed)
+                return;
+            timer ??= time.CreateTimer(_ => Flush(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            timer.Change(Spacing, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Writes what waits for its second.</summary>
+    public void Flush()
+    {
+        lock (gate)
+        {
+            foreach (var pod in known.Values)
+            {
+                if (pod.Pending is { } sample)
+                    Write_NeedsLock(pod, sample);
+            }
+        }
+    }
+
+    /// <summary>Forgets pods that are gone, after writing what they said last.</summary>
+    public void Keep(IReadOnlySet<string> podUids)
+    {
+        Flush();
+        lock (gate)
+        {
+            foreach (string uid in known.Keys.Where(u => !podUids.Contains(u)).ToList())
+                known.Remove(uid);
+        }
+    }
+
+    public void Dispose()
+    {
+        Flush();
+        lock (gate)
+        {
+            disposed = true;
+            timer?.Dispose();
+        }
+    }
+
+    private void Write_NeedsLock(Known pod, ProgressSample sample)
+    {
+        pod.Pending = null;
+        pod.Written = sample;
+        pod.WrittenAt = time.GetUtcNow();
+        journal.Append([JournalEntry.Of(sample)]);
+    }
+
+    private sealed class Known
+    {
+        public ProgressSample? Written;
+        public ProgressSample? Pending;
+        public DateTimeOffset WrittenAt;
+    }
+}

@@ -1,0 +1,138 @@
+using Bursar.Agent.Journal;
+using Bursar.Agent.Nvml;
+using Bursar.Agent.PodResources;
+using Bursar.Agent.Pods;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Agent.Sampling;
+
+/// <summary>What the sampler saw last.</summary>
+/// <param name="At">When.</param>
+/// <param name="Gpus">The devices.</param>
+/// <param name="Holdings">Who held them.</param>
+public sealed record SamplerView(DateTimeOffset At, GpuSnapshot Gpus, IReadOnlyList<DeviceHolding> Holdings);
+
+/// <summary>
+/// Reads the devices once a second, and less often, up to every ten seconds, while nothing changes; asks the kubelet every five.
+/// What it makes of that goes into the journal.
+/// </summary>
+public sealed partial class Sampler(
+    IGpuReader gpus, IPodResources podResources, PodUidResolver uids, UsageJournal journal, AgentCounters counters,
+    TimeProvider time, ILogger<Sampler> logger, IAgentActivity? activity)
+{
+    public static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often the kubelet is asked for its list.</summary>
+    public static readonly TimeSpan ListEvery = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a list is believed when the kubelet stops answering: a restart of it takes less.</summary>
+    public static readonly TimeSpan ListLife = TimeSpan.FromSeconds(60);
+
+    private readonly UsageAccumulator accumulator = new();
+    private IReadOnlyList<PodDevice> devices = [];
+    private DateTimeOffset? listedAt;
+    private DateTimeOffset nextList = DateTimeOffset.MinValue;
+    private volatile SamplerView? view;
+    private volatile string? listFault = "the kubelet was not asked yet";
+
+    /// <summary>Null before the first sample.</summary>
+    public SamplerView? View => view;
+
+    /// <summary>Why the kubelet's list is not to be had, or null.</summary>
+    public string? ListFault => listFault;
+
+    /// <summary>Samples until cancelled; then closes and journals what is open.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var delay = Shortest;
+        try
+        {
+            while (true)
+            {
+                var before = view;
+                activity?.Begin();
+                try
+                {
+                    await SampleAsync(cancellationToken);
+                }
+                finally
+                {
+                    activity?.End();
+                }
+                delay = before is not null && Same(before, view!) ? Min(delay * 2, Longest) : Shortest;
+                await Task.Delay(delay, time, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            journal.Append([.. accumulator.CloseAll().Select(JournalEntry.Of)]);
+        }
+    }
+
+    /// <summary>One sample: read, attribute, journal.</summary>
+    public async Task SampleAsync(CancellationToken cancellationToken)
+    {
+        await ListAsync(cancellationToken);
+        var snapshot = gpus.Read();
+        var now = time.GetUtcNow();
+        if (view?.Gpus.State != snapshot.State)
+            LogState(snapshot.State, snapshot.Word);
+        var holdings = DeviceHoldings.Of(devices, snapshot, uids.Resolve);
+        journal.Append([.. accumulator.Take(now, holdings, snapshot).Select(JournalEntry.Of)]);
+        view = new SamplerView(now, snapshot, holdings);
+        counters.Sampled();
+    }
+
+    private async Task ListAsync(CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        if (now < nextList && now >= nextList - ListEvery)
+            return;
+        nextList = now + ListEvery;
+        try
+        {
+            devices = await podResources.ListAsync(cancellationToken);
+            listedAt = now;
+            if (listFault is not null)
+                LogListed(devices.Count);
+            listFault = null;
+        }
+        catch (PodResourcesException exception)
+        {
+            counters.ListFailed();
+            if (listFault != exception.Message)
+                LogListFailed(exception.Message);
+            listFault = exception.Message;
+            if (listedAt is not { } last || now - last > ListLife)
+                devices = [];
+        }
+    }
+
+    private static bool Same(SamplerView one, SamplerView other)
+    {
+        if (one.Gpus.State != other.Gpus.State || one.Gpus.Devices.Count != other.Gpus.Devices.Count || !one.Holdings.SequenceEqual(other.Holdings))
+            return false;
+        for (int i = 0; i < one.Gpus.Devices.Count; i++)
+        {
+            var (a, b) = (one.Gpus.Devices[i], other.Gpus.Devices[i]);
+            if (a.Uuid != b.Uuid || a.Lost != b.Lost || a.Mig != b.Mig || a.UtilizationPercent != b.UtilizationPercent
+                || a.Processes.Count != b.Processes.Count)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "GPUs: {State}, {Word}")]
+    private partial void LogState(NvmlState state, string word);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "PodResources: the kubelet lists {Devices} GPU device ids")]
+    private partial void LogListed(int devices);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "PodResources: {Fault}")]
+    private partial void LogListFailed(string fault);
+}

@@ -1,0 +1,66 @@
+using Bursar.Agent.Journal;
+using Bursar.Core.Usage;
+
+namespace Bursar.Agent.Sampling;
+
+/// <summary>
+/// Journals the pods' token counters when they changed, at most every 15 s for a model of a pod. Counters are passed on as
+/// the pod shows them: a decrease is the pod's restart, and the operator, who knows what it has booked, treats it as one.
+/// </summary>
+public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
+{
+    public static readonly TimeSpan Spacing = TimeSpan.FromSeconds(15);
+
+    private readonly Lock gate = new();
+    private readonly Dictionary<(string PodUid, string Model), Known> known = [];
+
+    public void Take(TokenSample sample)
+    {
+        lock (gate)
+        {
+            var key = (sample.PodUid, sample.Model);
+            if (!known.TryGetValue(key, out var model))
+                known[key] = model = new Known();
+            // Before a counter that went back, its last height is written: the difference would be lost otherwise.
+            bool restarted = model.Latest is { } latest && Less(sample, latest);
+            if (restarted)
+                Write_NeedsLock(model);
+            model.Latest = sample;
+            if (restarted || model.Written is null || time.GetUtcNow() - model.WrittenAt >= Spacing)
+                Write_NeedsLock(model);
+        }
+    }
+
+    /// <summary>Forgets pods that are gone, after writing what they showed last. Null forgets all.</summary>
+    public void Keep(IReadOnlySet<string>? podUids)
+    {
+        lock (gate)
+        {
+            foreach (var (key, model) in known.Where(k => podUids is null || !podUids.Contains(k.Key.PodUid)).ToList())
+            {
+                Write_NeedsLock(model);
+                known.Remove(key);
+            }
+        }
+    }
+
+    private static bool Less(TokenSample one, TokenSample other) => one.Prompt < other.Prompt || one.Generated < other.Generated;
+
+    private void Write_NeedsLock(Known model)
+    {
+        if (model.Latest is not { } latest)
+            return;
+        if (model.Written is { } written && written.Prompt == latest.Prompt && written.Cached == latest.Cached && written.Generated == latest.Generated)
+            return;
+        model.Written = latest;
+        model.WrittenAt = time.GetUtcNow();
+        journal.Append([JournalEntry.Of(latest)]);
+    }
+
+    private sealed class Known
+    {
+        public TokenSample? Latest;
+        public TokenSample? Written;
+        public DateTimeOffset WrittenAt;
+    }
+}

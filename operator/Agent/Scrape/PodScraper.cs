@@ -1,0 +1,88 @@
+using System.Net;
+using System.Net.Sockets;
+using Bursar.Core.Usage;
+
+namespace Bursar.Agent.Scrape;
+
+/// <summary>
+/// Reads one page of one pod: plain HTTP to the pod's address and nowhere else, no redirects, no proxy, no cookies, no
+/// compression, within the time and size of <see cref="ScrapeOptions"/>.
+/// </summary>
+public sealed class PodScraper : IDisposable
+{
+    private readonly ScrapeOptions options;
+    private readonly TimeProvider time;
+    private readonly HttpClient client;
+
+    public PodScraper(ScrapeOptions options, TimeProvider time)
+    {
+        this.options = options;
+        this.time = time;
+        client = new HttpClient(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseProxy = false,
+            UseCookies = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            MaxResponseHeadersLength = 32,
+            ActivityHeadersPropagator = null,
+            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
+        })
+        { Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    public async Task<ScrapeResult> ScrapeAsync(TargetPod pod, ScrapeTarget target, CancellationToken cancellationToken)
+    {
+        if (target.Kind is not ("vllm" or "progress"))
+            return new ScrapeResult(ScrapeOutcome.UnknownKind, $"kind '{target.Kind}' is none of vllm, progress");
+        IPAddress? address = null;
+        if (pod.Ips.FirstOrDefault(ip => IPAddress.TryParse(ip, out address)) is null || address is null
+            || target.Port is < 1 or > 65535 || !target.Path.StartsWith('/'))
+        {
+            return new ScrapeResult(ScrapeOutcome.NoAddress, "the target has no address, port and path that could be asked");
+        }
+        string host = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]" : address.ToString();
+        if (!Uri.TryCreate($"http://{host}:{target.Port}{target.Path}", UriKind.Absolute, out var uri) || uri.Host.Trim('[', ']') != address.ToString())
+            return new ScrapeResult(ScrapeOutcome.NoAddress, $"the path '{target.Path}' makes no address");
+
+        using var deadline = new CancellationTokenSource(options.Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, uri);
+            request.Headers.TryAddWithoutValidation("Accept", "text/plain;version=0.0.4");
+            request.Headers.TryAddWithoutValidation("User-Agent", "bursar-agent");
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            int status = (int)response.StatusCode;
+            if (status is >= 300 and < 400)
+                return new ScrapeResult(ScrapeOutcome.Redirect, $"{uri} answers a redirect, which is not followed");
+            if (status != 200)
+                return new ScrapeResult(ScrapeOutcome.Status, $"{uri} answers {status}");
+            if (response.Content.Headers.ContentLength > options.MaxBytes)
+                return TooLarge(uri);
+            await using var body = await response.Content.ReadAsStreamAsync(either.Token);
+            using var page = new MemoryStream();
+            byte[] buffer = new byte[16 * 1024];
+            while (await body.ReadAsync(buffer, either.Token) is > 0 and var read)
+            {
+                if (page.Length + read > options.MaxBytes)
+                    return TooLarge(uri);
+                page.Write(buffer, 0, read);
+            }
+            var text = page.GetBuffer().AsSpan(0, (int)page.Length);
+            return target.Kind == "vllm" ? ExpositionReader.ReadVllm(text) : ExpositionReader.ReadProgress(text, options);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new ScrapeResult(ScrapeOutcome.TimedOut, $"{uri} did not answer within {options.Timeout.TotalSeconds} s");
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        {
+            return new ScrapeResult(ScrapeOutcome.Unreachable, $"{uri}: {exception.GetBaseException().Message}");
+        }
+    }
+
+    public void Dispose() => client.Dispose();
+
+    private ScrapeResult TooLarge(Uri uri) => new(ScrapeOutcome.TooLarge, $"{uri} answers more than {options.MaxBytes} bytes");
+}

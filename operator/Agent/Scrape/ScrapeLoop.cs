@@ -1,0 +1,96 @@
+using System.Collections.Concurrent;
+using Bursar.Agent.Pods;
+using Bursar.Agent.Sampling;
+using Bursar.Core.Usage;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Agent.Scrape;
+
+/// <summary>The load a serving pod showed last.</summary>
+public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges Gauges, IReadOnlyList<ModelTokens> Tokens);
+
+/// <summary>Scrapes the operator's targets, a few at a time; a target that fails is counted and harms no other.</summary>
+public sealed partial class ScrapeLoop(
+    PodScraper scraper, ScrapeOptions options, TargetStore targets, ProgressIntake progress, TokenIntake tokens,
+    AgentCounters counters, TimeProvider time, ILogger<ScrapeLoop> logger, IAgentActivity? activity)
+{
+    private readonly ConcurrentDictionary<string, PodGauges> gauges = new();
+    private readonly ConcurrentDictionary<(string, int, string), ScrapeOutcome> last = new();
+
+    /// <summary>The newest gauges of every serving pod among the targets.</summary>
+    public IReadOnlyList<PodGauges> Gauges => [.. gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                activity?.Begin();
+                try
+                {
+                    await ScrapeAllAsync(cancellationToken);
+                }
+                finally
+                {
+                    activity?.End();
+                }
+                await Task.Delay(options.Interval, time, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            tokens.Keep(null);
+        }
+    }
+
+    public async Task ScrapeAllAsync(CancellationToken cancellationToken)
+    {
+        var pods = targets.Current.Pods;
+        Forget(pods);
+        var work = pods.SelectMany(p => p.Scrape.Select(s => (Pod: p, Target: s)));
+        var bound = new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(work, bound, async (item, token) => Take(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token)));
+    }
+
+    private void Take(TargetPod pod, ScrapeTarget target, ScrapeResult result)
+    {
+        counters.Scraped(result.Outcome.ToString());
+        var key = (pod.Uid, target.Port, target.Path);
+        if (result.Outcome != ScrapeOutcome.Ok && (!last.TryGetValue(key, out var before) || before != result.Outcome))
+            LogFailed(pod.Namespace, pod.Name, result.Outcome, result.Detail ?? "");
+        last[key] = result.Outcome;
+
+        var at = WireTime.Truncate(time.GetUtcNow());
+        foreach (var model in result.Tokens)
+        {
+            tokens.Take(new TokenSample
+            {
+                PodUid = pod.Uid,
+                Model = model.Model,
+                Prompt = model.Prompt,
+                Cached = model.Cached,
+                Generated = model.Generated,
+                At = at,
+            });
+        }
+        if (result.Gauges is { } load)
+            gauges[pod.Uid] = new PodGauges(pod.Uid, at, load, result.Tokens);
+        if (result.Progress is { } training)
+            progress.Take(new ProgressSample { PodUid = pod.Uid, Step = training.Step, Total = training.Total, CheckpointAt = training.CheckpointAt, At = at });
+    }
+
+    private void Forget(IReadOnlyList<TargetPod> pods)
+    {
+        var uids = pods.Select(p => p.Uid).ToHashSet(StringComparer.Ordinal);
+        progress.Keep(uids);
+        tokens.Keep(uids);
+        foreach (string uid in gauges.Keys.Where(u => !uids.Contains(u)))
+            gauges.TryRemove(uid, out _);
+        foreach (var key in last.Keys.Where(k => !uids.Contains(k.Item1)))
+            last.TryRemove(key, out _);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Scrape of {Namespace}/{Name}: {Outcome}, {Detail}")]
+    private partial void LogFailed(string @namespace, string name, ScrapeOutcome outcome, string detail);
+}

@@ -1,0 +1,38 @@
+namespace Bursar.Agent.Scrape;
+
+/// <summary>How a scrape ended; each is a label value of <c>bursar_agent_scrapes_total</c>.</summary>
+public enum ScrapeOutcome
+{
+    Ok,
+    Unreachable,
+    TimedOut,
+    Status,
+    Redirect,
+    TooLarge,
+    Malformed,
+
+    /// <summary>The page was read, but none of the metrics looked for is on it.</summary>
+    Nothing,
+    UnknownKind,
+    NoAddress,
+}
+
+/// <summary>What was on a page.</summary>
+/// <param name="Outcome">How it went.</param>
+/// <param name="Detail">A sentence for the log when it went wrong.</param>
+public sealed record ScrapeResult(ScrapeOutcome Outcome, string? Detail = null)
+{
+    public IReadOnlyList<ModelTokens> Tokens { get; init; } = [];
+
+    public ServingGauges? Gauges { get; init; }
+
+    public TrainingProgress? Progress { get; init; }
+}
+
+/// <summary>Cumulative tokens of one model, over all its engines.</summary>
+public sealed record ModelTokens(string Model, long Prompt, long? Cached, long Generated);
+
+/// <summary>Load of a serving pod: requests summed and cache use at its highest over models and engines.</summary>
+public sealed record ServingGauges(long? Running, long? Waiting, double? CacheUse);
+
+public sealed record TrainingProgress(long Step, long? Total, DateTimeOffset? CheckpointAt);

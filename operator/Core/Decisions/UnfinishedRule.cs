@@ -1,0 +1,15 @@
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// A parking that the ledger holds and nobody has seen come true: the operator was stopped between the two. It is
+/// carried out, as it was decided; otherwise a crash would be a way around the budget.
+/// </summary>
+public static class UnfinishedRule
+{
+    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work)
+    {
+        foreach (var item in work)
+            if (item.Parkable && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Parked: { Confirmed: false } parked })
+                plan.Park(item, parked.Reason, Sentences.Unfinished(item, plan.Budget), byForecast: false);
+    }
+}

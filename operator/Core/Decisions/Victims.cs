@@ -1,0 +1,60 @@
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// Who pays for a shortfall: new jobs that were never admitted, then what grew (work of unknown length, then jobs above
+/// the reservation they were admitted with), then by priority and age. Work inside its reservation does not pay for the
+/// growth of equal or lower priority. Those that turn out not to be needed are struck from the list.
+/// </summary>
+public static class Victims
+{
+    private enum Turn { New, UnknownLength, Grown, InsideReservation }
+
+    /// <param name="candidates">What may be parked.</param>
+    /// <param name="claims">All that is counted, the candidates among them.</param>
+    /// <param name="excess">What is over the allowed amount when these are parked.</param>
+    public static IReadOnlyList<ChargedWork> Choose(
+        IEnumerable<ChargedWork> candidates, IReadOnlyList<ChargedWork> claims, Func<IReadOnlyCollection<ChargedWork>, Amount> excess, BudgetSnapshot budget, BudgetMemory memory)
+    {
+        var chosen = new List<ChargedWork>();
+        foreach (var item in candidates.Where(w => Saves(w) > Amount.Zero)
+            .OrderBy(w => TurnOf(w, budget, memory))
+            .ThenBy(w => w.Work.Priority).ThenBy(w => w.Work.PriorityWithin)
+            .ThenByDescending(w => w.Work.CreatedAt)
+            // The order of resumes, read from its end.
+            .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal).ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal))
+        {
+            var left = excess(chosen);
+            if (left <= Amount.Zero) break;
+            if (TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item, claims.Except(chosen), budget, memory)) continue;
+            chosen.Add(item);
+        }
+        // From the last: what is more worth keeping is spared first.
+        for (var i = chosen.Count - 1; i >= 0; i--)
+            if (excess([.. chosen.Take(i), .. chosen.Skip(i + 1)]) <= Amount.Zero) chosen.RemoveAt(i);
+        return chosen;
+    }
+
+    /// <summary>What parking it keeps from being spent: its claim, less what the stop itself costs.</summary>
+    public static Amount Saves(ChargedWork item) => item.Charge.Tested - StillSpends(item);
+
+    /// <summary>What is left of its claim when it is parked.</summary>
+    public static Amount StillSpends(ChargedWork item) => Amount.Min(item.Charge.StopCost, item.Charge.Tested);
+
+    private static Turn TurnOf(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
+        !memory.Admitted.ContainsKey(item.Work.Key.Uid) ? Turn.New
+        : !item.Charge.KnownLength ? Turn.UnknownLength
+        : Growth(item, budget, memory) > Amount.Zero ? Turn.Grown
+        : Turn.InsideReservation;
+
+    private static Amount GrowthNotAbove(ChargedWork item, IEnumerable<ChargedWork> others, BudgetSnapshot budget, BudgetMemory memory) =>
+        others.Where(o => o != item && (o.Work.Priority, o.Work.PriorityWithin).CompareTo((item.Work.Priority, item.Work.PriorityWithin)) <= 0)
+            .Aggregate(Amount.Zero, (sum, o) => sum + Growth(o, budget, memory));
+
+    /// <summary>How far it is above its reservation; one that was carried over from the window before is the first claim on this one.</summary>
+    private static Amount Growth(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
+        memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) && admission.At >= budget.Window.Start
+            ? Amount.Max(Amount.Zero, item.Work.Spent - admission.SpentBefore + item.Charge.Tested - admission.Reserved)
+            : Amount.Zero;
+}

@@ -1,0 +1,22 @@
+using System.Reflection;
+
+namespace Bursar.Operator.Api;
+
+/// <summary>The generated CRDs as this program carries them: what the demo installs on its embedded cluster.</summary>
+public static class CrdFiles
+{
+    private const string Prefix = "crds/";
+
+    /// <summary>File name and YAML text, by name.</summary>
+    public static IReadOnlyList<(string Name, string Yaml)> ReadAll()
+    {
+        var assembly = Assembly.GetExecutingAssembly();
+        var files = new List<(string, string)>();
+        foreach (var name in assembly.GetManifestResourceNames().Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        {
+            using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
+            files.Add((name[Prefix.Length..], reader.ReadToEnd()));
+        }
+        return files;
+    }
+}

@@ -1,0 +1,127 @@
+using System.Text.Json;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Operator.Control;
+using Bursar.Operator.Metering;
+using Bursar.Operator.Workloads;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>
+/// Does what a decision says, in an order that survives a death between any two steps: the ledger holds what is about to
+/// happen before it happens, and lets go of it only after it was undone.
+/// </summary>
+public sealed partial class BudgetActor(
+    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ILogger<BudgetActor> logger)
+{
+    public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
+    {
+        if (decision.Actions.Count == 0) return;
+        var inputs = JsonSerializer.Serialize(snapshot, DecisionJson.Default.BudgetSnapshot);
+        foreach (var action in decision.Actions)
+        {
+            if (action.Kind == ActionKind.Park) await ParkAsync(budget, decision, action, inputs, cancellationToken);
+            else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+        }
+    }
+
+    /// <summary>Gives back what is parked for a budget that no longer selects it, or no longer exists. True when the record is gone.</summary>
+    public async Task<bool> ReleaseAsync(ParkedRecord record, CancellationToken cancellationToken)
+    {
+        LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
+        var outcome = await workloads.RestoreAsync(record, cancellationToken);
+        ledger.Unpark(record.Uid, record.Field);
+        echoes.Expect(record, parked: false);
+        await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
+        return outcome is ActOutcome.Done;
+    }
+
+    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    {
+        var snapshot = action.Parked!;
+        if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
+        var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
+        if (record is null) return;
+        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == record.Uid && p.Field == record.Field);
+        // What stood there before the first parking is what must come back.
+        if (earlier is not null) record = record with { Original = earlier.Original };
+
+        Replace(record);
+        Note(budget, decision, action, "Park", inputs);
+        await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+
+        LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
+        var outcome = await workloads.ParkAsync(record, cancellationToken);
+        switch (outcome)
+        {
+            case ActOutcome.Done or ActOutcome.AlreadySo:
+                Replace(record with { Cause = ParkedCause.Write(snapshot with { Confirmed = true }) });
+                echoes.Expect(record, parked: true);
+                if (action.ByForecast) brake.Parked(decision.At);
+                events.Acted(budget.Object, action with { Parked = snapshot }, decision.WindowKey);
+                break;
+            case ActOutcome.Gone:
+                ledger.Unpark(record.Uid, record.Field);
+                break;
+            default:
+                // Changed in between: nothing was written, and the next evaluation sees what it is now.
+                ledger.Unpark(record.Uid, record.Field);
+                LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
+                break;
+        }
+    }
+
+    private async Task ResumeAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    {
+        var record = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
+        if (record is null) return;
+        // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
+        // record that is left is known to be out of date by it.
+        Note(budget, decision, action, "Resume", inputs);
+        await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+
+        LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
+        var outcome = await workloads.RestoreAsync(record, cancellationToken);
+        ledger.Unpark(record.Uid, record.Field);
+        await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+        if (outcome is ActOutcome.Done or ActOutcome.AlreadySo)
+        {
+            echoes.Expect(record, parked: false);
+            events.Acted(budget.Object, action, decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds());
+        }
+        else
+        {
+            LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
+        }
+    }
+
+    private void Replace(ParkedRecord record)
+    {
+        ledger.Unpark(record.Uid, record.Field);
+        ledger.Park(record);
+    }
+
+    private void Note(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
+        ledger.AddDecision(budget.Namespace, budget.Name, budget.Uid, new()
+        {
+            Time = decision.At,
+            Action = verb,
+            Object = $"{action.Workload.Kind}/{action.Workload.Name}",
+            Reason = action.Reason,
+            Text = action.Sentence,
+            Inputs = inputs,
+        });
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Parking: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
+    private partial void LogParking(string @namespace, string name, string kind, string budget, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
+    private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}")]
+    private partial void LogReleasing(string @namespace, string name, string kind, string budget);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}")]
+    private partial void LogOvertaken(string @namespace, string name, string kind);
+}

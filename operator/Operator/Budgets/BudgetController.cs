@@ -1,0 +1,157 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Reconcile;
+using Bursar.Operator.Api;
+using Bursar.Operator.Control;
+using Bursar.Operator.Metering;
+using Bursar.Operator.Workloads;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>
+/// The one loop: observe, decide, act, and the status last. Everything people see of a budget follows from the one
+/// decision value of this evaluation.
+/// </summary>
+public sealed partial class BudgetController(
+    KubeClient client, ClusterStores stores, GpuLedger ledger, BudgetObserver observer, BudgetActor actor, BudgetEvents events, EchoGuard echoes,
+    ProgressBoard progress, ClusterBrake brake, WritePacer pacer, TimeProvider time, ILogger<BudgetController> logger) : IEntityController<V1Alpha1GpuBudget>
+{
+    /// <summary>How long an evaluation of running work may be put off; part of the published overspend bound.</summary>
+    public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan IdleEvaluation = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan EchoRetry = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan ProgressPace = TimeSpan.FromMinutes(5);
+    private const int StoredProgressPoints = 6;
+
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, (GpuBudgetStatus Status, DateTimeOffset At)> _written = new(StringComparer.Ordinal);
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, DateTimeOffset> _progressStored = new(StringComparer.Ordinal);
+
+    /// <summary>Each decision, for metrics and for whoever shows progress.</summary>
+    public event Action<V1Alpha1GpuBudget, BudgetDecision>? Decided;
+
+    /// <summary>A budget that is gone, for metrics.</summary>
+    public event Action<V1Alpha1GpuBudget>? Forgotten;
+
+    public async Task<ReconciliationResult<V1Alpha1GpuBudget>> ReconcileAsync(V1Alpha1GpuBudget entity, CancellationToken cancellationToken)
+    {
+        var ns = entity.Metadata.Namespace ?? "";
+        if (GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt) is { Count: > 0 } errors)
+        {
+            await RefuseAsync(entity, errors, cancellationToken);
+            return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity);
+        }
+        if (echoes.IsWaiting(ns)) return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, EchoRetry);
+
+        var budget = new ReadBudget(entity, terms!, selector, exempt);
+        RestoreProgress(budget);
+        var snapshot = observer.Observe(budget);
+        var decision = BudgetDecider.Decide(snapshot);
+        var memory = WithProgress(budget, snapshot, decision);
+        ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
+        foreach (var key in decision.LetGo)
+            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) ledger.Unpark(record.Uid, record.Field);
+        if (decision.Conditions.Any(c => c is { Type: "BrakeApplied", Status: true })) brake.Apply();
+
+        foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
+        Decided?.Invoke(entity, decision);
+        await actor.ActAsync(budget, snapshot, decision, cancellationToken);
+        await ReleaseStraysAsync(budget, snapshot, cancellationToken);
+        var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
+        return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));
+    }
+
+    public Task<ReconciliationResult<V1Alpha1GpuBudget>> DeletedAsync(V1Alpha1GpuBudget entity, CancellationToken cancellationToken)
+    {
+        _written.TryRemove(entity.Metadata.Uid, out _);
+        _progressStored.TryRemove(entity.Metadata.Uid, out _);
+        Forgotten?.Invoke(entity);
+        return Task.FromResult(ReconciliationResult<V1Alpha1GpuBudget>.Success(entity));
+    }
+
+    /// <summary>Exactly at the window's edge; else soon while something burns or waits for its stop.</summary>
+    private static TimeSpan Next(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, TimeSpan? statusWait)
+    {
+        var moves = snapshot.BurnRate.NanoPerGpuHour > 0 || snapshot.Workloads.Count > 0 || decision.Actions.Count > 0;
+        var next = moves ? Evaluation : IdleEvaluation;
+        if (Window.NextEdge(budget.Terms.Window, snapshot.Now) is { } edge && edge - snapshot.Now < next) next = edge - snapshot.Now;
+        if (statusWait is { } wait && wait < next) next = wait;
+        return next < TimeSpan.FromMilliseconds(1) ? TimeSpan.FromMilliseconds(1) : next;
+    }
+
+    private async Task RefuseAsync(V1Alpha1GpuBudget budget, IReadOnlyList<Core.Text.FieldError> errors, CancellationToken cancellationToken)
+    {
+        var message = BudgetStatus.Message(errors);
+        LogInvalid(budget.Metadata.Namespace ?? "", budget.Metadata.Name, message);
+        events.Refused(budget, message);
+        if (budget.Status is { State: Reasons.InvalidSpec } status && status.ObservedGeneration == budget.Metadata.Generation) return;
+        await PatchStatusAsync(budget, BudgetStatus.Invalid(budget, errors, time.GetUtcNow()), cancellationToken);
+    }
+
+    /// <summary>Parked work that the budget no longer selects is given back, and records of what is gone are dropped.</summary>
+    private async Task ReleaseStraysAsync(ReadBudget budget, BudgetSnapshot snapshot, CancellationToken cancellationToken)
+    {
+        var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => !selected.Contains(p.Uid)))
+        {
+            if (IsOver(record)) ledger.Unpark(record.Uid, record.Field);
+            else if (budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve) await actor.ReleaseAsync(record, cancellationToken);
+        }
+    }
+
+    private bool IsOver(ParkedRecord record) => record.Kind switch
+    {
+        "Job" => stores.Jobs.Store.Get(record.Namespace, record.Name) is not { } job || job.Metadata.Uid != record.Uid || BudgetObserver.IsFinished(job),
+        "Deployment" => stores.Deployments.Store.Get(record.Namespace, record.Name) is not { } deployment || deployment.Metadata.Uid != record.Uid,
+        _ => true,
+    };
+
+    private void RestoreProgress(ReadBudget budget)
+    {
+        if (_progressStored.ContainsKey(budget.Uid)) return;
+        _progressStored[budget.Uid] = time.GetUtcNow();
+        foreach (var (uid, series) in BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Uid)).Progress) progress.Restore(uid, series);
+    }
+
+    private BudgetMemory WithProgress(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
+    {
+        var now = time.GetUtcNow();
+        if (decision.Actions.Count == 0 && now - _progressStored[budget.Uid] < ProgressPace) return decision.Memory with { Progress = snapshot.Memory.Progress };
+        _progressStored[budget.Uid] = now;
+        var series = new SortedDictionary<string, Core.Forecast.ProgressSeries>(StringComparer.Ordinal);
+        foreach (var work in snapshot.Workloads)
+            if (progress.Series(work.Key.Uid) is { Points.Count: > 0 } known) series[work.Key.Uid] = known.Thinned(StoredProgressPoints);
+        return decision.Memory with { Progress = series };
+    }
+
+    /// <summary>How long until a write that is due may be made; null when nothing is due.</summary>
+    private async Task<TimeSpan?> WriteStatusAsync(V1Alpha1GpuBudget budget, GpuBudgetStatus status, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var known = _written.TryGetValue(budget.Metadata.Uid, out var written);
+        if (!BudgetStatus.IsWorthWriting(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue)) return null;
+        if (!pacer.TryTake(out var wait)) return wait;
+        await PatchStatusAsync(budget, status, cancellationToken);
+        _written[budget.Metadata.Uid] = (status, now);
+        return null;
+    }
+
+    private async Task PatchStatusAsync(V1Alpha1GpuBudget budget, GpuBudgetStatus status, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.PatchAsync<V1Alpha1GpuBudget>(budget.Metadata.Name, budget.Metadata.Namespace, KubePatch.Merge(BudgetStatus.Patch(budget, status)) with { Subresource = "status" }, cancellationToken);
+        }
+        catch (ApiException error) when (error.IsNotFound || error.IsConflict)
+        {
+            // Deleted, or deleted and made anew: its successor is reconciled by itself.
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A budget's spec cannot be read, it enforces nothing: namespace={namespace} name={name} message={message}")]
+    private partial void LogInvalid(string @namespace, string name, string message);
+}

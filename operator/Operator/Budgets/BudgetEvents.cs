@@ -1,0 +1,55 @@
+using Bursar.Core.Decisions;
+using Bursar.Kube.Events;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>The Events of a decision, on the budget and on the workload, with the money in the note.</summary>
+public sealed class BudgetEvents(EventRecorder recorder)
+{
+    public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
+    {
+        var (verb, type) = action.Kind == ActionKind.Park
+            ? (action.Class == WorkClass.Inference ? "ScaledToZero" : "Suspended", KubeEvent.Warning)
+            : ("Resumed", KubeEvent.Normal);
+        // The moment of the parking is part of the key: a second parking in a window is another event, not a repeat.
+        var key = $"{windowKey}/{action.Reason}/{action.Parked?.Undone.Count ?? 0}/{action.Parked?.Since.ToUnixTimeSeconds()}";
+        var work = new V1ObjectReference
+        {
+            ApiVersion = action.Workload.Kind == "Deployment" ? "apps/v1" : "batch/v1",
+            Kind = action.Workload.Kind,
+            Namespace = action.Workload.Namespace,
+            Name = action.Workload.Name,
+            Uid = action.Workload.Uid,
+        };
+        var self = V1ObjectReference.To(budget);
+        recorder.Publish(new() { Regarding = work, Related = self, Type = type, Reason = verb, Action = action.Kind.ToString(), Note = action.Sentence, Key = key });
+        recorder.Publish(new()
+        {
+            Regarding = self,
+            Related = work,
+            Type = type,
+            Reason = verb,
+            Action = action.Kind.ToString(),
+            Note = $"{action.Workload.Kind}/{action.Workload.Name}: {action.Sentence}",
+            Key = $"{action.Workload.Uid}/{key}",
+        });
+    }
+
+    public void Announced(V1Alpha1GpuBudget budget, Announcement announcement) =>
+        Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
+
+    public void Refused(V1Alpha1GpuBudget budget, string message) =>
+        Publish(budget, Reasons.InvalidSpec, "Validate", message, budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture), warning: true);
+
+    private void Publish(V1Alpha1GpuBudget budget, string reason, string action, string note, string key, bool warning) => recorder.Publish(new()
+    {
+        Regarding = V1ObjectReference.To(budget),
+        Type = warning ? KubeEvent.Warning : KubeEvent.Normal,
+        Reason = reason,
+        Action = action,
+        Note = note,
+        Key = key,
+    });
+}

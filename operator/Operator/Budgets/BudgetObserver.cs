@@ -1,0 +1,233 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.Text;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+using Bursar.Operator.Control;
+using Bursar.Operator.Metering;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>
+/// Reads everything a decision may look at into one snapshot: from synced caches, the ledger and the progress board.
+/// It writes nothing.
+/// </summary>
+public sealed class BudgetObserver(
+    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, ControlSwitch control, ClusterBrake brake, TimeProvider time)
+{
+    public BudgetSnapshot Observe(ReadBudget budget)
+    {
+        var now = time.GetUtcNow();
+        var window = Window.At(budget.Terms.Window, now);
+        var to = window.End < now ? window.End : now;
+        var spends = ledger.SpentByWorkload(budget.Namespace, budget.Selector, window.Start, to, now).ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal);
+        var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Uid));
+        var parked = ledger.ParkedBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal);
+
+        var work = new List<WorkloadSnapshot>();
+        foreach (var job in stores.Jobs.Store.ByIndex(Indexes.Namespace, budget.Namespace))
+            if (OfJob(job, budget, spends, parked, memory, now) is { } snapshot) work.Add(snapshot);
+        foreach (var deployment in stores.Deployments.Store.ByIndex(Indexes.Namespace, budget.Namespace))
+            if (OfDeployment(deployment, budget, spends, parked, now) is { } snapshot) work.Add(snapshot);
+        work.AddRange(spends.Values.Where(s => s.Gpus > 0 && s.Workload.Kind is not ("Job" or "Deployment")).Select(OfOther));
+
+        return new()
+        {
+            Namespace = budget.Namespace,
+            Name = budget.Name,
+            Uid = budget.Uid,
+            Now = now,
+            Terms = budget.Terms,
+            Window = window,
+            Currency = prices.Currency,
+            Spent = spends.Values.Aggregate(Amount.Zero, (sum, s) => sum + s.Spent),
+            OutsideSelector = Outside(budget, window.Start, to, now),
+            BurnRate = spends.Values.Aggregate(Rate.Zero, (sum, s) => sum + s.RatePerHour),
+            Workloads = work,
+            RollingSpend = budget.Terms.Window.Period == WindowPeriod.Rolling ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now) : [],
+            Memory = memory,
+            MeteringStale = Stale(spends),
+            UnpricedProducts = Unpriced(spends.Values, budget, now),
+            BrakeAllowance = brake.Allowance(now),
+            SwitchedToObserve = control.ObserveOnly,
+        };
+    }
+
+    public static bool IsFinished(V1Job job) => job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" };
+
+    private WorkloadSnapshot? OfJob(V1Job job, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, BudgetMemory memory, DateTimeOffset now)
+    {
+        var template = job.Spec.Template;
+        var request = GpuRequest.Of(template.Spec);
+        var uid = job.Metadata.Uid;
+        if (!request.IsAny || !budget.Selector.Matches(template.Metadata.Labels) || IsFinished(job)) return null;
+
+        var spend = spends.GetValueOrDefault(uid);
+        var record = parked.GetValueOrDefault(uid);
+        var pods = stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid);
+        var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
+        var suspended = job.Spec.Suspend == true;
+        var left = (job.Spec.Completions ?? job.Spec.Parallelism ?? 1) - (job.Status.Succeeded ?? 0);
+        var count = Math.Max(1, Math.Min(job.Spec.Parallelism ?? 1, left));
+        // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
+        var held = record is not null && (suspended || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
+        var series = progress.Series(uid);
+        var facts = new JobFacts
+        {
+            Progress = series,
+            DeclaredSteps = BursarAnnotations.ReadTotalSteps(job.Metadata, template),
+            DeclaredDuration = BursarAnnotations.ReadDuration(job.Metadata, template),
+            RunningSince = live.Length == 0 ? null : live.Min(p => PodTimes.ScheduledAt(p)),
+            Succeeded = job.Status.Succeeded ?? 0,
+            Completions = job.Spec.Completions,
+            Parallelism = job.Spec.Parallelism ?? 1,
+            ActiveDeadline = job.Spec.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            CheckpointStep = CheckpointStep(job, series),
+        };
+        var state = suspended ? record is not null ? WorkloadState.Parked : WorkloadState.Suspended
+            : live.Length > 0 ? WorkloadState.Running
+            : WorkloadState.Pending;
+        return new()
+        {
+            Key = TopWorkload.Of(job).Key,
+            Class = TopWorkload.ClassOf("Job", job.Metadata, template),
+            State = state,
+            Exempt = budget.Exempt?.Matches(template.Metadata.Labels) == true,
+            NotParkable = Parkability.WhyNot(job, stores),
+            Priority = PriorityOf(template.Spec, live),
+            PriorityWithin = BursarAnnotations.ReadPriority(job.Metadata, template),
+            CreatedAt = job.Metadata.CreationTimestamp ?? now,
+            Gpus = request.Whole * count,
+            Rate = RateOf(request, count, template.Spec, live, spend, budget.Namespace, uid, now),
+            BurnRate = spend?.RatePerHour ?? Rate.Zero,
+            Spent = spend?.Spent ?? Amount.Zero,
+            Estimate = suspended ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
+            EstimateAfterResume = suspended ? null : Estimator.AfterResume(facts),
+            TerminationGrace = TimeSpan.FromSeconds(template.Spec.TerminationGracePeriodSeconds ?? 30),
+            NoPodSince = state == WorkloadState.Pending ? NoPodSince(job, pods) : null,
+            // Seen suspended is done, whether or not the answer to the write ever came.
+            Parked = held ? suspended ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
+            ResumeApproved = BursarAnnotations.Read(job.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
+        };
+    }
+
+    private WorkloadSnapshot? OfDeployment(V1Deployment deployment, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, DateTimeOffset now)
+    {
+        var template = deployment.Spec.Template;
+        var request = GpuRequest.Of(template.Spec);
+        var uid = deployment.Metadata.Uid;
+        if (!request.IsAny || !budget.Selector.Matches(template.Metadata.Labels)) return null;
+        var spend = spends.GetValueOrDefault(uid);
+        var record = parked.GetValueOrDefault(uid);
+        var replicas = deployment.Spec.Replicas ?? 1;
+        var runs = spend is { Gpus: > 0 };
+        if (replicas == 0 && record is null && !runs) return null;
+
+        var isParked = record is not null && replicas == 0;
+        // What it comes back with is what it had, not the zero it was given.
+        var count = isParked && int.TryParse(record!.Original, out var original) ? original : replicas;
+        return new()
+        {
+            Key = TopWorkload.Of(deployment).Key,
+            Class = TopWorkload.ClassOf("Deployment", deployment.Metadata, template),
+            State = isParked ? WorkloadState.Parked : runs ? WorkloadState.Running : WorkloadState.Pending,
+            Exempt = budget.Exempt?.Matches(template.Metadata.Labels) == true,
+            NotParkable = Parkability.WhyNot(deployment, stores),
+            Priority = PriorityOf(template.Spec, []),
+            PriorityWithin = BursarAnnotations.ReadPriority(deployment.Metadata, template),
+            CreatedAt = deployment.Metadata.CreationTimestamp ?? now,
+            Gpus = request.Whole * count,
+            Rate = RateOf(request, count, template.Spec, [], spend, budget.Namespace, uid, now),
+            BurnRate = spend?.RatePerHour ?? Rate.Zero,
+            Spent = spend?.Spent ?? Amount.Zero,
+            Estimate = Estimate.Unknown("it serves until it is stopped"),
+            TerminationGrace = TimeSpan.FromSeconds(template.Spec.TerminationGracePeriodSeconds ?? 30),
+            Parked = record is not null ? ParkedCause.Read(record) : null,
+            ResumeApproved = BursarAnnotations.Read(deployment.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
+        };
+    }
+
+    private static WorkloadSnapshot OfOther(WorkloadSpend spend) => new()
+    {
+        Key = spend.Workload,
+        Class = spend.Class,
+        State = WorkloadState.Running,
+        NotParkable = Parkability.WhyNot(spend.Workload.Kind),
+        CreatedAt = spend.Since,
+        Gpus = spend.Gpus,
+        Rate = spend.RatePerHour == Rate.Zero ? null : spend.RatePerHour,
+        BurnRate = spend.RatePerHour,
+        Spent = spend.Spent,
+        Estimate = Estimate.Unknown("Bursar has no adapter for its kind"),
+    };
+
+    /// <summary>
+    /// The rate of the spec's GPUs: at what its pods burn now, else at the product they last ran on, else at the dearest
+    /// that its node selector allows, so that a job without a pod is not let in on a price it may not get.
+    /// </summary>
+    private Rate? RateOf(GpuRequest request, int count, V1PodSpec template, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
+    {
+        if (request.Whole == 0) return null;
+        var gpus = request.Whole * count;
+        if (spend is { Gpus: > 0 } && spend.RatePerHour != Rate.Zero) return new Rate(spend.RatePerHour.NanoPerGpuHour / spend.Gpus) * gpus;
+        var product = live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node ? GpuProduct.Of(node)
+            : spend is not null ? ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid)?.Product
+            : null;
+        if (product is { Length: > 0 }) return prices.RateOf(product) is { } known ? known * gpus : null;
+        Rate? dearest = null;
+        foreach (var possible in nodes.ProductsFor(template.NodeSelector))
+            if (prices.RateOf(possible) is { } rate && (dearest is null || rate > dearest.Value)) dearest = rate;
+        return dearest is { } found ? found * gpus : null;
+    }
+
+    private int PriorityOf(V1PodSpec template, IReadOnlyList<V1Pod> live) =>
+        live.Count > 0 ? live[0].Spec.Priority
+        : template.PriorityClassName is { Length: > 0 } name ? stores.PriorityClasses.Store.Get(null, name)?.Value ?? 0
+        : stores.PriorityClasses.Store.List().FirstOrDefault(c => c.GlobalDefault)?.Value ?? 0;
+
+    private static DateTimeOffset? NoPodSince(V1Job job, IEnumerable<V1Pod> pods)
+    {
+        var since = job.Status.StartTime ?? job.Metadata.CreationTimestamp;
+        foreach (var pod in pods)
+            if (PodTimes.FinishedAt(pod) is { } finished && (since is null || finished > since)) since = finished;
+        return since;
+    }
+
+    /// <summary>The step the last checkpoint holds: the annotation tells its time, the progress seen by then its step.</summary>
+    private static long? CheckpointStep(V1Job job, ProgressSeries series)
+    {
+        if (BursarAnnotations.Read(job.Metadata, job.Spec.Template, BursarAnnotations.LastCheckpoint) is not { } text || !Rfc3339.TryParse(text, out var at)) return null;
+        long? step = null;
+        foreach (var point in series.Points)
+            if (point.At <= at) step = point.Step;
+        return step;
+    }
+
+    private string? Stale(Dictionary<string, WorkloadSpend> spends)
+    {
+        if (nodes.Lost.Count == 0) return null;
+        foreach (var open in ledger.OpenPods())
+            if (spends.ContainsKey(open.Workload.Uid) && nodes.IsLost(open.Node)) return $"node {open.Node} gives no sign";
+        return null;
+    }
+
+    private string[] Unpriced(IEnumerable<WorkloadSpend> spends, ReadBudget budget, DateTimeOffset now)
+    {
+        if (spends.All(s => s.UnpricedGpuMs == 0)) return [];
+        return [.. ledger.Entries(budget.Namespace, now - TimeSpan.FromMinutes(1), now, now)
+            .Where(e => e.Rate is null).Select(e => e.Product.Length > 0 ? e.Product : "an unlabelled product").Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+    }
+
+    private Amount Outside(ReadBudget budget, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        var selectors = new List<LabelSelector>();
+        foreach (var other in stores.Budgets.Store.ByIndex(Indexes.Namespace, budget.Namespace))
+            if (GpuBudgetReader.TryReadSelector(other, out var selector)) selectors.Add(selector);
+        return ledger.OutsideSelectors(budget.Namespace, selectors, from, to, now);
+    }
+}

@@ -1,0 +1,153 @@
+using System.Text.Json.Nodes;
+using System.Text.Json;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.Text;
+using Bursar.Kube.Conditions;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>A budget's status, from one decision and what the ledger remembers of it.</summary>
+public static class BudgetStatus
+{
+    public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger)
+    {
+        var parked = ledger.ParkedBy(budget.Metadata.Uid).OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal).ToArray();
+        var installed = ledger.Installed;
+        return new()
+        {
+            ObservedGeneration = budget.Metadata.Generation,
+            State = decision.State,
+            Currency = decision.Currency,
+            Window = new() { Start = Rfc3339.Format(decision.WindowStart), End = Rfc3339.Format(decision.WindowEnd) },
+            CountingSince = Rfc3339.Format(installed is { } at && at > decision.WindowStart ? at : decision.WindowStart),
+            Limit = decision.Limit.ToString(),
+            Spent = decision.Spent.ToString(),
+            Reserved = decision.Reserved.ToString(),
+            Projected = decision.Projected.ToString(),
+            Remaining = decision.Remaining.ToString(),
+            Percent = decision.Spent.PercentOf(decision.Limit),
+            ProjectedPercent = decision.Projected.PercentOf(decision.Limit),
+            BurnRatePerHour = decision.BurnRate.ToString(),
+            ExhaustedAt = decision.ExhaustedAt is { } exhausted ? Rfc3339.Format(Seconds(exhausted)) : null,
+            OverspendBound = decision.OverspendBound.ToString(),
+            CarriedOver = decision.CarriedOver.ToString(),
+            Unstoppable = new()
+            {
+                RatePerHour = decision.Unstoppable.RatePerHour.ToString(),
+                UntilWindowEnd = decision.Unstoppable.UntilWindowEnd.ToString(),
+                Workloads = [.. decision.Unstoppable.Workloads.Take(20)],
+            },
+            OutsideSelector = decision.OutsideSelector.ToString(),
+            Workloads = [.. decision.Workloads.OrderByDescending(w => w.Projected).ThenBy(w => w.Key.Name, StringComparer.Ordinal).Take(20).Select(w => Workload(w, decision.At))],
+            Suspended = [.. parked.Take(50).Select(p => new GpuBudgetSuspended { Kind = p.Kind, Name = p.Name, Since = Rfc3339.Format(p.Since), Reason = p.Reason, CostToFinish = p.CostToFinish.ToString() })],
+            SuspendedCount = parked.Length,
+            Decisions = [.. ledger.Decisions(budget.Metadata.Uid).Reverse().Take(10).Select(Decision)],
+            Conditions = Conditions(budget, decision),
+        };
+    }
+
+    /// <summary>The status of a budget whose spec cannot be read: it enforces nothing and says which field is wrong.</summary>
+    public static GpuBudgetStatus Invalid(V1Alpha1GpuBudget budget, IReadOnlyList<FieldError> errors, DateTimeOffset now) => new()
+    {
+        ObservedGeneration = budget.Metadata.Generation,
+        State = Reasons.InvalidSpec,
+        Conditions = Bursar.Kube.Conditions.Conditions.Set(budget.Status?.Conditions ?? [], new()
+        {
+            Type = "Ready",
+            Status = "False",
+            Reason = Reasons.InvalidSpec,
+            Message = Message(errors),
+            ObservedGeneration = budget.Metadata.Generation,
+        }, now),
+    };
+
+    public static string Message(IReadOnlyList<FieldError> errors) =>
+        string.Join("; ", errors.Take(5).Select(e => $"{e.Path}: {e.Message}")) + (errors.Count > 5 ? $"; and {errors.Count - 5} more" : "");
+
+    /// <summary>
+    /// Whether a new status is worth a write: a state, condition, parked work or decision changed, a figure moved by 1 %
+    /// of the limit, or a minute has passed while something moved.
+    /// </summary>
+    public static bool IsWorthWriting(GpuBudgetStatus? written, GpuBudgetStatus next, TimeSpan sinceWrite)
+    {
+        if (written is null || written.State != next.State || written.ObservedGeneration != next.ObservedGeneration || written.SuspendedCount != next.SuspendedCount
+            || written.Window?.Start != next.Window?.Start && next.Window?.End != written.Window?.End && sinceWrite >= TimeSpan.FromSeconds(5)
+            || written.Limit != next.Limit || written.Decisions?.FirstOrDefault()?.Time != next.Decisions?.FirstOrDefault()?.Time
+            || !(written.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)).SequenceEqual((next.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)))
+            || !(written.Workloads ?? []).Select(w => (w.Name, w.State)).Order().SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())) return true;
+        if (Moved(written.Spent, next.Spent, next.Limit) || Moved(written.Projected, next.Projected, next.Limit)) return true;
+        return sinceWrite >= TimeSpan.FromSeconds(60) && (written.Spent != next.Spent || written.Projected != next.Projected || written.BurnRatePerHour != next.BurnRatePerHour);
+    }
+
+    /// <summary>A merge patch that also takes away what the new status no longer has.</summary>
+    public static JsonObject Patch(V1Alpha1GpuBudget budget, GpuBudgetStatus status)
+    {
+        var json = JsonSerializer.SerializeToNode(new V1Alpha1GpuBudget { Status = status }, ApiJson.GpuBudget)!["status"]!.DeepClone().AsObject();
+        foreach (var optional in (ReadOnlySpan<string>)["exhaustedAt", "workloads", "suspended", "decisions", "window", "limit", "spent", "reserved", "projected", "remaining",
+            "percent", "projectedPercent", "burnRatePerHour", "overspendBound", "carriedOver", "unstoppable", "outsideSelector", "countingSince", "currency"])
+            if (!json.ContainsKey(optional)) json[optional] = null;
+        if (json["unstoppable"] is JsonObject unstoppable && !unstoppable.ContainsKey("workloads")) unstoppable["workloads"] = null;
+        return new() { ["metadata"] = new JsonObject { ["uid"] = budget.Metadata.Uid }, ["status"] = json };
+    }
+
+    private static bool Moved(string? before, string? after, string? limit) =>
+        decimal.TryParse(before, System.Globalization.CultureInfo.InvariantCulture, out var old) && decimal.TryParse(after, System.Globalization.CultureInfo.InvariantCulture, out var now)
+        && decimal.TryParse(limit, System.Globalization.CultureInfo.InvariantCulture, out var whole) && Math.Abs(now - old) >= whole / 100 && now != old;
+
+    private static IReadOnlyList<V1Condition> Conditions(V1Alpha1GpuBudget budget, BudgetDecision decision)
+    {
+        var conditions = (budget.Status?.Conditions ?? []).Where(c => decision.Conditions.Any(d => d.Type == c.Type)).ToArray() as IReadOnlyList<V1Condition>;
+        foreach (var value in decision.Conditions)
+            conditions = Bursar.Kube.Conditions.Conditions.Set(conditions, new()
+            {
+                Type = value.Type,
+                Status = value.Status switch { true => "True", false => "False", null => "Unknown" },
+                Reason = value.Reason,
+                Message = value.Message,
+                ObservedGeneration = budget.Metadata.Generation,
+            }, decision.At);
+        return [.. conditions.OrderBy(c => c.Type == "Ready" ? 0 : 1).ThenBy(c => c.Type, StringComparer.Ordinal)];
+    }
+
+    private static GpuBudgetWorkload Workload(WorkloadVerdict verdict, DateTimeOffset now) => new()
+    {
+        Kind = verdict.Key.Kind,
+        Name = verdict.Key.Name,
+        Class = verdict.Class.ToString().ToLowerInvariant(),
+        State = verdict.State.ToString(),
+        Gpus = verdict.Gpus,
+        RatePerHour = verdict.Rate?.ToString(),
+        Spent = verdict.Spent.ToString(),
+        Projected = verdict.Projected.ToString(),
+        Eta = verdict.State is WorkloadState.Running && verdict.Estimate.IsKnown
+            ? new()
+            {
+                Low = Rfc3339.Format(Seconds(now + verdict.Estimate.Low)),
+                Mid = Rfc3339.Format(Seconds(now + verdict.Estimate.Mid)),
+                High = Rfc3339.Format(Seconds(now + verdict.Estimate.High)),
+                Source = verdict.Estimate.Source.ToString().ToLowerInvariant(),
+            }
+            : new() { Source = verdict.Estimate.Source.ToString().ToLowerInvariant() },
+        Reason = $"{verdict.Reason}: {verdict.Sentence}",
+    };
+
+    private static GpuBudgetDecision Decision(DecisionRecord record)
+    {
+        var inputs = record.Inputs.Length > 0 ? JsonSerializer.Deserialize(record.Inputs, DecisionJson.Default.BudgetSnapshot) : null;
+        return new()
+        {
+            Time = Rfc3339.Format(record.Time),
+            Action = record.Action,
+            Object = record.Object,
+            Reason = record.Reason,
+            Message = record.Text,
+            Amounts = inputs is null ? null : new() { Limit = BudgetDecider.LimitOf(inputs).ToString(), Spent = inputs.Spent.ToString() },
+        };
+    }
+
+    private static DateTimeOffset Seconds(DateTimeOffset at) => new(at.Ticks - at.Ticks % TimeSpan.TicksPerSecond, TimeSpan.Zero);
+}

@@ -1,0 +1,58 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Http;
+using Bursar.Operator.Control;
+using Bursar.Operator.Workloads;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>
+/// A budget that no longer exists holds nothing: what was parked for it is given back, one at a time, so that a deleted
+/// budget does not start a stampede. Nothing stands in the way of the deletion itself.
+/// </summary>
+public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledger, BudgetActor actor, ControlSwitch control, KubeClient client, ILogger<OrphanReleaser> logger)
+{
+    public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        client.ActivityTracker?.Begin();
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
+                }
+                catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+                {
+                    LogFailed(error);
+                }
+                await ActivityTracker.DelayAsync(client.ActivityTracker, client.TimeProvider, Pace, cancellationToken);
+            }
+        }
+        finally
+        {
+            client.ActivityTracker?.End();
+        }
+    }
+
+    private async Task ReleaseOneAsync(CancellationToken cancellationToken)
+    {
+        foreach (var (_, _, uid) in ledger.RememberedBudgets())
+        {
+            if (stores.Budgets.Store.GetByUid(uid) is not null) continue;
+            if (ledger.ParkedBy(uid) is [var record, ..])
+            {
+                await actor.ReleaseAsync(record, cancellationToken);
+                return;
+            }
+            ledger.ForgetBudget(uid);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not give back what a deleted budget had parked; trying again")]
+    private partial void LogFailed(Exception error);
+}

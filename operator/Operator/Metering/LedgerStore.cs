@@ -1,0 +1,150 @@
+using System.Text.Json;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Metering;
+
+/// <summary>
+/// Keeps the ledger in <c>GpuLedger</c> objects of Bursar's own namespace. Every write is conditional on the version it
+/// replaces: a second writer means that this operator is not the leader any more, and it stops rather than overwrite.
+/// </summary>
+public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvider time, ILogger<LedgerStore> logger)
+{
+    /// <summary>A shard is written at most this often, unless a decision depends on it.</summary>
+    public static readonly TimeSpan Pace = TimeSpan.FromMinutes(1);
+
+    /// <summary>What only agents measured (busy time, tokens, cursors) is written this often: their journals keep it meanwhile.</summary>
+    public static readonly TimeSpan UsagePace = TimeSpan.FromMinutes(5);
+
+    private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
+
+    private readonly SemaphoreSlim _writing = new(1, 1);
+    private readonly Dictionary<string, (string Version, DateTimeOffset WrittenAt)> _versions = new(StringComparer.Ordinal);
+
+    public async Task<GpuLedger> LoadAsync(CancellationToken cancellationToken)
+    {
+        var list = await client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ns, Limit = 50 }, cancellationToken);
+        var shards = new List<LedgerShard>();
+        _versions.Clear();
+        foreach (var item in list.Items)
+        {
+            _versions[item.Metadata.Name] = (item.Metadata.ResourceVersion, DateTimeOffset.MinValue);
+            if (item.Spec is { Data.ValueKind: JsonValueKind.Object } spec && spec.Data.Deserialize(LedgerJson.Default.LedgerShard) is { } shard) shards.Add(shard);
+            else LogUnreadable(item.Metadata.Name);
+        }
+        return GpuLedger.Load(shards);
+    }
+
+    /// <summary>Writes what is due: new shards at once, others at their pace.</summary>
+    public Task FlushDueAsync(GpuLedger ledger, CancellationToken cancellationToken) => WriteAsync(ledger, all: false, cancellationToken);
+
+    /// <summary>Writes everything that changed: before a leader steps down.</summary>
+    public Task FlushAllAsync(GpuLedger ledger, CancellationToken cancellationToken) => WriteAsync(ledger, all: true, cancellationToken);
+
+    /// <summary>What was parked for a budget, and why, stands in the ledger before the act.</summary>
+    public async Task FlushBudgetAsync(GpuLedger ledger, string budgetUid, CancellationToken cancellationToken)
+    {
+        await _writing.WaitAsync(cancellationToken);
+        try
+        {
+            if (ledger.DirtyBudgetShard(budgetUid) is { } shard) await WriteAsync(ledger, shard, cancellationToken);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    private async Task WriteAsync(GpuLedger ledger, bool all, CancellationToken cancellationToken)
+    {
+        await _writing.WaitAsync(cancellationToken);
+        try
+        {
+            // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
+            var behind = false;
+            var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= UsagePace;
+            if (withUsage) _usageWrittenAt = time.GetUtcNow();
+            foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
+            {
+                var due = all || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
+                if (!due)
+                {
+                    behind |= shard.Kind == LedgerShard.PodsKind;
+                    continue;
+                }
+                if (shard.Kind == LedgerShard.NodesKind && behind) continue;
+                await WriteAsync(ledger, shard, cancellationToken);
+            }
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    private async Task WriteAsync(GpuLedger ledger, LedgerShard shard, CancellationToken cancellationToken)
+    {
+        if (shard.IsEmpty)
+        {
+            if (_versions.Remove(shard.Name)) await client.DeleteAsync<V1Alpha1GpuLedger>(shard.Name, ns, null, cancellationToken);
+            ledger.MarkWritten(shard.Name, shard.Revision);
+            return;
+        }
+        var body = new V1Alpha1GpuLedger
+        {
+            Metadata = new() { Name = shard.Name, Namespace = ns },
+            Spec = new()
+            {
+                Kind = shard.Kind,
+                Namespace = shard.Namespace,
+                Day = shard.Day,
+                Shard = shard.Index,
+                Data = JsonSerializer.SerializeToElement(shard, LedgerJson.Default.LedgerShard),
+            },
+        };
+        try
+        {
+            V1Alpha1GpuLedger written;
+            if (_versions.TryGetValue(shard.Name, out var known))
+            {
+                written = await client.PatchAsync<V1Alpha1GpuLedger>(shard.Name, ns, KubePatch.Json(
+                    PatchOperation.Test("/metadata/resourceVersion", known.Version),
+                    PatchOperation.Replace("/spec", JsonSerializer.SerializeToNode(body, ApiJson.GpuLedger)!["spec"]!.DeepClone())), cancellationToken);
+            }
+            else
+            {
+                written = await client.CreateAsync(body, cancellationToken);
+            }
+            _versions[shard.Name] = (written.Metadata.ResourceVersion, time.GetUtcNow());
+            ledger.MarkWritten(shard.Name, shard.Revision);
+        }
+        catch (ApiException error) when (error.IsConflict || error.IsInvalid && error.Message.Contains("test", StringComparison.OrdinalIgnoreCase))
+        {
+            // Either an earlier write of ours went through though its answer was lost, or someone else writes: look.
+            var current = await client.GetOrNullAsync<V1Alpha1GpuLedger>(shard.Name, ns, cancellationToken);
+            if (current is null)
+            {
+                _versions.Remove(shard.Name);
+            }
+            else if (current.Spec is { Data.ValueKind: JsonValueKind.Object } now && now.Data.Deserialize(LedgerJson.Default.LedgerShard) is { } stored && stored.Revision <= shard.Revision)
+            {
+                _versions[shard.Name] = (current.Metadata.ResourceVersion, DateTimeOffset.MinValue);
+            }
+            else
+            {
+                throw new LeadershipLostException($"GpuLedger {shard.Name} holds a later revision than this operator wrote: another one leads.");
+            }
+            LogConflict(shard.Name);
+            throw;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "GpuLedger cannot be read and is left alone: name={name}")]
+    private partial void LogUnreadable(string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "GpuLedger was written in between, trying again: name={name}")]
+    private partial void LogConflict(string name);
+}

@@ -1,0 +1,51 @@
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Queue;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Metering;
+
+/// <summary>Brings node changes to the meter one at a time: proof of life may need a read of the node's lease.</summary>
+public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient client) : IDisposable
+{
+    private readonly WorkQueue<string> _queue = new(client.TimeProvider, client.ActivityTracker);
+
+    public void Start() => stores.Nodes.AddHandler(new()
+    {
+        Added = node => _queue.Add(node.Metadata.Name),
+        // Heartbeats change the node every few minutes and say nothing new while it is well.
+        Updated = (before, node) =>
+        {
+            if (!Same(before, node)) _queue.Add(node.Metadata.Name);
+        },
+        Deleted = meter.ObserveGone,
+    });
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var (taken, name) = await _queue.TakeAsync(cancellationToken);
+            if (!taken) return;
+            try
+            {
+                if (stores.Nodes.Store.Get(null, name) is { } node) await meter.ObserveAsync(node, cancellationToken);
+                _queue.Forget(name);
+            }
+            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+            {
+                _queue.AddRateLimited(name);
+            }
+            finally
+            {
+                _queue.Done(name);
+            }
+        }
+    }
+
+    public void Dispose() => _queue.Dispose();
+
+    private static bool Same(V1Node before, V1Node after) =>
+        GpuProduct.Of(before) == GpuProduct.Of(after) && GpuProduct.Count(before) == GpuProduct.Count(after)
+        && before.Status.Condition("Ready")?.Status == after.Status.Condition("Ready")?.Status;
+}

@@ -1,0 +1,98 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Metering;
+
+/// <summary>
+/// Books every pod that holds GPUs, from the API's own times. Level-triggered: it may be told of a pod any number of
+/// times, and after a restart of all of them again.
+/// </summary>
+public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoard progress, TimeProvider time)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, V1Pod> _ownerMissing = new(StringComparer.Ordinal);
+
+    /// <summary>Called with each workload whose booked work changed.</summary>
+    public event Action<WorkloadKey>? Changed;
+
+    public void Observe(V1Pod pod) => Book(pod, gone: false);
+
+    public void ObserveGone(V1Pod pod)
+    {
+        lock (_gate) _ownerMissing.Remove(pod.Metadata.Uid);
+        Book(pod, gone: true);
+    }
+
+    /// <summary>A ReplicaSet came: pods that waited for their chain of owners are booked.</summary>
+    public void ObserveOwner(string ns)
+    {
+        V1Pod[] waiting;
+        lock (_gate)
+        {
+            waiting = _ownerMissing.Values.Where(p => p.Metadata.Namespace == ns).ToArray();
+            foreach (var pod in waiting) _ownerMissing.Remove(pod.Metadata.Uid);
+        }
+        foreach (var pod in waiting) Book(pod, gone: false);
+    }
+
+    /// <summary>
+    /// Closes what the ledger still bills and the API no longer shows: it went while nobody watched. Its end is the
+    /// moment this is noticed, for nothing proves an earlier one.
+    /// </summary>
+    public void CloseVanished()
+    {
+        var now = time.GetUtcNow();
+        var present = stores.Pods.Store.List().Select(p => p.Metadata.Uid).ToHashSet(StringComparer.Ordinal);
+        foreach (var open in ledger.OpenPods())
+        {
+            if (present.Contains(open.Uid)) continue;
+            ledger.Observe(new()
+            {
+                Uid = open.Uid,
+                Pod = open.Pod,
+                Workload = open.Workload,
+                Class = TopWorkload.ClassOf(open.Workload.Kind, V1ObjectMeta.Empty, null),
+                // The labels of the first observation stand.
+                Labels = StringMap.Empty,
+                Node = open.Node,
+                Gpus = open.Gpus,
+                ScheduledAt = open.Since,
+                GoneAt = now,
+                ObservedAt = now,
+            });
+        }
+    }
+
+    private void Book(V1Pod pod, bool gone)
+    {
+        var request = GpuRequest.Of(pod.Spec);
+        if (!request.IsAny || PodTimes.ScheduledAt(pod) is not { } scheduled) return;
+        if (TopWorkload.Of(pod, stores) is not { } top)
+        {
+            if (!gone) lock (_gate) _ownerMissing[pod.Metadata.Uid] = pod;
+            return;
+        }
+        var now = time.GetUtcNow();
+        var finished = PodTimes.FinishedAt(pod);
+        var product = stores.Nodes.Store.Get(null, pod.Spec.NodeName!) is { } node ? GpuProduct.Of(node) : "";
+        var changed = ledger.Observe(new()
+        {
+            Uid = pod.Metadata.Uid,
+            Pod = pod.Metadata.Name,
+            Workload = top.Key,
+            Class = top.Class,
+            Labels = top.Labels,
+            Node = pod.Spec.NodeName!,
+            // A slice has a product of its own, which has no price: a unit of it is not a card.
+            Product = request.Whole > 0 ? product : request.Other!,
+            Gpus = Math.Max(1, request.Whole),
+            ScheduledAt = scheduled,
+            FinishedAt = finished,
+            GoneAt = gone && finished is null ? now : null,
+            ObservedAt = now,
+        });
+        if (gone || finished is not null) progress.Forget(top.Key.Uid, pod.Metadata.Uid);
+        if (changed) Changed?.Invoke(top.Key);
+    }
+}

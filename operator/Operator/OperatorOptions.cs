@@ -1,0 +1,23 @@
+namespace Bursar.Operator;
+
+/// <summary>How an operator runs; every option is also an environment variable <c>BURSAR_&lt;NAME&gt;</c>.</summary>
+public sealed record OperatorOptions
+{
+    /// <summary>Bursar's own namespace: the ledger, the lease, the switch.</summary>
+    public string Namespace { get; init; } = "bursar-system";
+
+    /// <summary>Where the agents run; of their own, because they need privileged pod security.</summary>
+    public string AgentNamespace { get; init; } = "bursar-agents";
+
+    /// <summary>Wait for the lease before acting, as two replicas need it.</summary>
+    public bool LeaderElect { get; init; }
+
+    /// <summary>This process among the replicas.</summary>
+    public string Identity { get; init; } = "bursar";
+
+    /// <summary>host:port of metrics and health; port 0 is any free one.</summary>
+    public string MetricsAddress { get; init; } = "127.0.0.1:8080";
+
+    /// <summary>Spreads back-offs and retries; each replica has its own.</summary>
+    public int Seed { get; init; } = 1;
+}

@@ -1,0 +1,201 @@
+using System.Diagnostics.Metrics;
+using System.Reflection;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Text;
+
+namespace Bursar.Operator.Serving;
+
+/// <summary>
+/// What the operator shows of itself: budgets and their work as last decided, sums pulled from the ledger at each scrape,
+/// and counts of what it does. Budgets' figures come from the decision alone, so they agree with status and Events.
+/// Amounts are floats here, because the format knows nothing else, and only here.
+/// </summary>
+public sealed class OperatorMetrics : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly TimeProvider _time;
+    private readonly Meter _meter = new("bursar");
+    private readonly ApiTraffic? _api;
+    private readonly Counter<long> _decisions;
+    private readonly Histogram<double> _reconcile;
+    private readonly Counter<long> _reconcileFailures;
+    private readonly Counter<long> _agentFailures;
+    private readonly Counter<long> _agentGaps;
+    private readonly Dictionary<(string Namespace, string Name), BudgetDecision> _budgets = [];
+    private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
+    private readonly LedgerFigures _ledger;
+    private readonly PrometheusEndpoint _endpoint;
+    private volatile int _missing;
+    private volatile bool _leads;
+
+    /// <param name="time">The clock of the ages that are shown.</param>
+    /// <param name="apiServer">The API server whose answers are timed; null times none.</param>
+    public OperatorMetrics(TimeProvider time, Uri? apiServer = null)
+    {
+        _time = time;
+        _ledger = new LedgerFigures(time);
+
+        Budget("bursar_budget_limit", "Limit of the current window with its top-ups, in the currency.", d => d.Limit.ToDouble());
+        Budget("bursar_budget_spent", "Spent in the current window, in the currency.", d => d.Spent.ToDouble());
+        Budget("bursar_budget_projected", "Spent and reserved for the current window, in the currency.", d => d.Projected.ToDouble());
+        Budget("bursar_budget_remaining", "Left of the limit, in the currency; negative when overspent.", d => d.Remaining.ToDouble());
+        Budget("bursar_budget_burn_rate", "What the budget's running work costs at this moment, in the currency per hour.", d => (double)d.BurnRate.NanoPerGpuHour / 1e9);
+        _meter.CreateObservableGauge("bursar_budget_spent_ratio", () => OfBudgets(d => Ratio(d.Spent.ToDouble(), d.Limit.ToDouble())), description: "Spent, as a share of the limit.");
+        _meter.CreateObservableGauge("bursar_budget_projected_ratio", () => OfBudgets(d => Ratio(d.Projected.ToDouble(), d.Limit.ToDouble())), description: "Spent and reserved, as a share of the limit.");
+        _meter.CreateObservableGauge("bursar_budget_condition", Conditions, description: "The budget's conditions: 1 is True, 0 is False, -1 is Unknown.");
+        _meter.CreateObservableGauge("bursar_workload_cost", () => OfWorkloads(w => w.Spent.ToDouble()), description: "Spent by the workload in its budget's window, in the currency.");
+        _meter.CreateObservableGauge("bursar_workload_cost_to_finish", () => OfWorkloads(w => w.CostToFinish.ToDouble()), description: "Likely cost of the workload to its end or the window's, in the currency.");
+
+        _ledger.Show(_meter);
+
+        _decisions = _meter.CreateCounter<long>("bursar_decisions_total", description: "Actions that were decided, by action and reason.");
+        _reconcile = _meter.CreateHistogram<double>("bursar_reconcile_duration_seconds", description: "Time of one reconcile, by controller.");
+        _reconcileFailures = _meter.CreateCounter<long>("bursar_reconcile_failures_total", description: "Reconciles that ended in an error, by controller.");
+        _agentFailures = _meter.CreateCounter<long>("bursar_agent_failures_total", description: "Requests to agents that failed, and reports that were not believed, by node and reason.");
+        _agentGaps = _meter.CreateCounter<long>("bursar_agent_gaps_total", description: "Gaps in agents' journals, by node.");
+        _meter.CreateObservableGauge("bursar_agent_lag_seconds", AgentLags, description: "Time since the node's agent last answered.");
+        _meter.CreateObservableGauge("bursar_agents_missing", () => _missing, description: "Nodes with GPU pods and no agent that answers.");
+        _meter.CreateObservableGauge("bursar_leader", () => _leads ? 1 : 0, description: "1 while this operator leads.");
+        _meter.CreateObservableGauge("bursar_build_info", () => new Measurement<int>(1, new("component", "operator"), new("version", Version)), description: "The version that runs.");
+        if (apiServer is not null) _api = new ApiTraffic(apiServer, _meter);
+        _endpoint = new PrometheusEndpoint(_meter);
+    }
+
+    public static string Version { get; } = typeof(OperatorMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
+
+    /// <summary>Whether this operator leads.</summary>
+    public bool Leads
+    {
+        get => _leads;
+        set => _leads = value;
+    }
+
+    /// <summary>Shows the ledger's sums from now on. It is this leader's own; without one nothing is shown of it.</summary>
+    /// <param name="ledger">The ledger as loaded.</param>
+    /// <param name="selectorsOf">The selectors of a namespace's budgets: what none of them selects is unbudgeted.</param>
+    /// <param name="currency">The price book's currency.</param>
+    public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) => _ledger.Attach(ledger, selectorsOf, currency);
+
+    /// <summary>This operator leads no more: what another one now decides and books is the other's to show.</summary>
+    public void Detach()
+    {
+        _ledger.Detach();
+        lock (_gate)
+        {
+            _budgets.Clear();
+            _agents.Clear();
+        }
+        _missing = 0;
+        _leads = false;
+    }
+
+    /// <summary>Takes an evaluation's outcome. An action counts once however often it is decided again before it is done.</summary>
+    public void Record(string ns, string name, BudgetDecision decision)
+    {
+        BudgetDecision? before;
+        lock (_gate)
+        {
+            _budgets.TryGetValue((ns, name), out before);
+            _budgets[(ns, name)] = decision;
+        }
+        foreach (var action in decision.Actions)
+        {
+            if (before is not null && before.Actions.Any(a => a.Kind == action.Kind && a.Reason == action.Reason && a.Workload.Uid == action.Workload.Uid)) continue;
+            _decisions.Add(1, new("action", Word(action.Kind)), new("reason", action.Reason));
+        }
+    }
+
+    /// <summary>The page of <c>/metrics</c>, in <see cref="PrometheusWriter.ContentType"/>.</summary>
+    public byte[] Scrape()
+    {
+        _ledger.Refresh();
+        return _endpoint.Scrape();
+    }
+
+    /// <summary>The budget is no more: a figure of it would stand for ever.</summary>
+    public void Forget(string ns, string name)
+    {
+        lock (_gate) _budgets.Remove((ns, name));
+    }
+
+    public void Reconciled(string controller, TimeSpan took, bool failed)
+    {
+        _reconcile.Record(took.TotalSeconds, new KeyValuePair<string, object?>("controller", controller));
+        if (failed) _reconcileFailures.Add(1, new KeyValuePair<string, object?>("controller", controller));
+    }
+
+    public void AgentAnswered(string node)
+    {
+        lock (_gate) _agents[node] = _time.GetUtcNow();
+    }
+
+    public void AgentFailed(string node, string reason) => _agentFailures.Add(1, new("node", node), new("reason", reason));
+
+    public void AgentGap(string node) => _agentGaps.Add(1, new KeyValuePair<string, object?>("node", node));
+
+    public void AgentGone(string node)
+    {
+        lock (_gate) _agents.Remove(node);
+    }
+
+    public void AgentsMissing(int nodes) => _missing = nodes;
+
+    public void Dispose()
+    {
+        _endpoint.Dispose();
+        _api?.Dispose();
+        _meter.Dispose();
+    }
+
+    private static string Word(ActionKind kind) => kind == ActionKind.Park ? "park" : "resume";
+
+    /// <summary>Of a limit of nothing any spending is all of it, as a person would read it.</summary>
+    private static double Ratio(double part, double whole) => whole > 0 ? part / whole : part > 0 ? 1 : 0;
+
+    private void Budget(string name, string help, Func<BudgetDecision, double> value) =>
+        _meter.CreateObservableGauge(name, () => OfBudgets(value, withCurrency: true), description: help);
+
+    private List<Measurement<double>> OfBudgets(Func<BudgetDecision, double> value, bool withCurrency = false)
+    {
+        var measurements = new List<Measurement<double>>();
+        lock (_gate)
+        {
+            foreach (var ((ns, name), decision) in _budgets)
+                measurements.Add(withCurrency
+                    ? new(value(decision), new("namespace", ns), new("budget", name), new("currency", decision.Currency))
+                    : new(value(decision), new("namespace", ns), new KeyValuePair<string, object?>("budget", name)));
+        }
+        return measurements;
+    }
+
+    private List<Measurement<int>> Conditions()
+    {
+        var measurements = new List<Measurement<int>>();
+        lock (_gate)
+        {
+            foreach (var ((ns, name), decision) in _budgets)
+                foreach (var condition in decision.Conditions)
+                    measurements.Add(new(condition.Status is not { } status ? -1 : status ? 1 : 0, new("namespace", ns), new("budget", name), new("condition", condition.Type)));
+        }
+        return measurements;
+    }
+
+    private List<Measurement<double>> OfWorkloads(Func<WorkloadVerdict, double> value)
+    {
+        var measurements = new List<Measurement<double>>();
+        lock (_gate)
+        {
+            foreach (var ((ns, name), decision) in _budgets)
+                foreach (var work in decision.Workloads)
+                    measurements.Add(new(value(work), new("namespace", ns), new("budget", name), new("kind", work.Key.Kind), new("workload", work.Key.Name), new("currency", decision.Currency)));
+        }
+        return measurements;
+    }
+
+    private List<Measurement<double>> AgentLags()
+    {
+        var now = _time.GetUtcNow();
+        lock (_gate) return [.. _agents.Select(a => new Measurement<double>(Math.Max(0, (now - a.Value).TotalSeconds), new KeyValuePair<string, object?>("node", a.Key)))];
+    }
+}

@@ -1,0 +1,134 @@
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Config;
+using Bursar.Kube.Events;
+using Bursar.Kube.Http;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Leases;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Reconcile;
+using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
+using Bursar.Operator.Control;
+using Bursar.Operator.Metering;
+using Bursar.Operator.Workloads;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator;
+
+/// <summary>The operator on one page: every part, what it is made of, and what wakes what.</summary>
+public static class Wiring
+{
+    /// <summary>Runs until cancelled, or until the lease is lost: then the process is to end and start anew.</summary>
+    public static async Task RunAsync(OperatorOptions options, KubeConfig config, TimeProvider time, ILoggerFactory logs, ActivityTracker? activity, Action<OperatorParts>? leading, CancellationToken cancellationToken)
+    {
+        LeaderElector? elector = null;
+        using var client = new KubeClient(config, new()
+        {
+            TimeProvider = time,
+            LoggerFactory = logs,
+            ActivityTracker = activity,
+            Random = new(options.Seed),
+            // Between losing the lease and noticing it nothing may be written.
+            WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,
+        });
+        var stores = new ClusterStores(client, options.Namespace);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var caches = stores.RunAsync(ending.Token);
+        try
+        {
+            if (options.LeaderElect)
+            {
+                elector = new(client, new() { Namespace = options.Namespace, Name = "bursar", Identity = options.Identity, Random = new(options.Seed) });
+                await elector.RunAsLeaderAsync(token => LeadAsync(options, client, stores, time, logs, leading, token), cancellationToken);
+            }
+            else
+            {
+                await LeadAsync(options, client, stores, time, logs, leading, cancellationToken);
+            }
+        }
+        finally
+        {
+            await ending.CancelAsync();
+            await caches.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static async Task LeadAsync(OperatorOptions options, KubeClient client, ClusterStores stores, TimeProvider time, ILoggerFactory logs, Action<OperatorParts>? leading, CancellationToken cancellationToken)
+    {
+        await stores.HasSyncedAsync(cancellationToken);
+
+        // What is remembered, and what things cost.
+        var store = new LedgerStore(client, options.Namespace, time, logs.CreateLogger<LedgerStore>());
+        var ledger = await store.LoadAsync(cancellationToken);
+        ledger.Install(time.GetUtcNow());
+        var progress = new ProgressBoard();
+        var prices = new PriceList(stores, ledger, time);
+        prices.Refresh();
+
+        // What holds it back.
+        var brake = new ClusterBrake(new ParkableCount(stores, time).Read);
+        var control = new ControlSwitch(brake);
+        var pacer = new WritePacer(time);
+
+        // What it sees.
+        var nodes = new NodeMeter(stores, ledger, client, prices, time);
+        using var nodeWatch = new NodeWatch(stores, nodes, client);
+        var pods = new PodMeter(stores, ledger, progress, time);
+        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, control, brake, time);
+
+        // What it does.
+        var recorder = new EventRecorder(client, new() { ReportingInstance = options.Identity });
+        var events = new BudgetEvents(recorder);
+        var echoes = new EchoGuard(stores, time);
+        var actor = new BudgetActor(stores, ledger, store, new WorkloadActor(client), echoes, events, brake, logs.CreateLogger<BudgetActor>());
+        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
+        var books = new PriceBookController(client, stores, prices, time);
+        var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
+        var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
+
+        using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, budgets, new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
+        using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, books, new() { Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
+
+        // What wakes what.
+        void WakeNamespace(string ns)
+        {
+            foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, ns)) budgetRunner.Enqueue(ObjectKey.Of(budget));
+        }
+        void WakeAll()
+        {
+            foreach (var budget in stores.Budgets.Store.List()) budgetRunner.Enqueue(ObjectKey.Of(budget));
+        }
+        void SeeJob(V1Job job)
+        {
+            if (!GpuRequest.Of(job.Spec.Template.Spec).IsAny) return;
+            if (BursarAnnotations.ReadProgress(job.Metadata, job.Spec.Template) is { } report)
+                progress.Report(job.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
+            WakeNamespace(job.Metadata.Namespace ?? "");
+        }
+        void SeeDeployment(V1Deployment deployment)
+        {
+            if (GpuRequest.Of(deployment.Spec.Template.Spec).IsAny) WakeNamespace(deployment.Metadata.Namespace ?? "");
+        }
+        control.Changed += WakeAll;
+        books.Changed += WakeAll;
+        pods.Changed += workload => WakeNamespace(workload.Namespace);
+        stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
+        nodeWatch.Start();
+        stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
+        stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
+        stores.Jobs.AddHandler(new() { Added = SeeJob, Updated = (_, job) => SeeJob(job), Deleted = job => { progress.Forget(job.Metadata.Uid); SeeJob(job); } });
+        stores.Deployments.AddHandler(new() { Added = SeeDeployment, Updated = (_, deployment) => SeeDeployment(deployment), Deleted = SeeDeployment });
+        pods.CloseVanished();
+        await books.EnsureDefaultAsync(cancellationToken);
+        leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));
+
+        await TaskGroup.RunAsync(cancellationToken,
+            recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, orphans.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
+    }
+}
+
+/// <summary>The parts of a leading operator that others may look at: metrics, agents, the demo.</summary>
+public sealed record OperatorParts(
+    KubeClient Client, ClusterStores Stores, GpuLedger Ledger, ProgressBoard Progress, PriceList Prices, NodeMeter Nodes, BudgetController Budgets, ControlSwitch Control, ClusterBrake Brake, Action<string> WakeNamespace);

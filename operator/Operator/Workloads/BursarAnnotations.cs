@@ -1,0 +1,47 @@
+using System.Globalization;
+using Bursar.Core.Forecast;
+using Bursar.Core.Text;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Operator.Workloads;
+
+/// <summary>The annotations that owners write on a workload or its pod template, and those Bursar mirrors.</summary>
+public static class BursarAnnotations
+{
+    public const string ExpectedDuration = "bursar.dev/expected-duration";
+    public const string TotalSteps = "bursar.dev/total-steps";
+    public const string Progress = "bursar.dev/progress";
+    public const string LastCheckpoint = "bursar.dev/last-checkpoint";
+    public const string Priority = "bursar.dev/priority";
+    public const string Class = "bursar.dev/class";
+    public const string Resume = "bursar.dev/resume";
+    public const string Approved = "approved";
+
+    /// <summary>A mirror of the ledger, for people; never read back as its source.</summary>
+    public const string SuspendedBy = "bursar.dev/suspended-by";
+
+    public const string SuspendedReason = "bursar.dev/suspended-reason";
+
+    /// <summary>The value on the workload, else on its pod template.</summary>
+    public static string? Read(V1ObjectMeta workload, V1PodTemplateSpec? template, string name) =>
+        workload.Annotations.TryGetValue(name, out var value) || template is not null && template.Metadata.Annotations.TryGetValue(name, out value) ? value : null;
+
+    public static TimeSpan? ReadDuration(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
+        Read(workload, template, ExpectedDuration) is { } text && GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration : null;
+
+    public static long? ReadTotalSteps(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
+        Read(workload, template, TotalSteps) is { } text && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var steps) && steps > 0 ? steps : null;
+
+    /// <summary>Reads <c>1200/30000</c>, or <c>1200</c> where the total stands elsewhere.</summary>
+    public static (long Step, long? Total)? ReadProgress(V1ObjectMeta workload, V1PodTemplateSpec? template)
+    {
+        if (Read(workload, template, Progress) is not { } text) return null;
+        var slash = text.IndexOf('/');
+        if (!long.TryParse(slash < 0 ? text : text.AsSpan(0, slash), NumberStyles.None, CultureInfo.InvariantCulture, out var step)) return null;
+        if (slash < 0) return (step, null);
+        return long.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var total) && total > 0 ? (step, total) : null;
+    }
+
+    public static int ReadPriority(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
+        Read(workload, template, Priority) is { } text && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var priority) ? priority : 0;
+}

@@ -1,0 +1,23 @@
+namespace Bursar.Operator.Workloads;
+
+/// <summary>How much parkable work the cluster has, for the brake; counted at most every five seconds.</summary>
+public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
+{
+    private static readonly TimeSpan Age = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _gate = new();
+    private DateTimeOffset _countedAt = DateTimeOffset.MinValue;
+    private int _count;
+
+    public int Read()
+    {
+        lock (_gate)
+        {
+            var now = time.GetUtcNow();
+            if (now - _countedAt < Age) return _count;
+            _countedAt = now;
+            _count = stores.Jobs.Store.List().Count(j => j.Spec.Suspend != true && GpuRequest.Of(j.Spec.Template.Spec).IsAny && !Budgets.BudgetObserver.IsFinished(j));
+            return _count;
+        }
+    }
+}

@@ -1,0 +1,123 @@
+using Bursar.Kube.Client;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Queue;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Sandbox.Controllers;
+
+/// <summary>
+/// The Sandbox's controllers: Deployment, ReplicaSet and Job, as clients of the API. Owner garbage collection and namespaces
+/// are the API server's own part here.
+/// </summary>
+public sealed class BuiltInControllers : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<IDisposable> _queues = [];
+    private Task _running = Task.CompletedTask;
+
+    private BuiltInControllers()
+    {
+    }
+
+    /// <summary>Starts the controllers; returns when their caches are whole.</summary>
+    /// <param name="client">Its clock and activity tracker are used throughout.</param>
+    /// <param name="seed">Where the suffixes of names come from.</param>
+    /// <param name="cancellationToken">Gives up the start.</param>
+    public static async Task<BuiltInControllers> StartAsync(KubeClient client, int seed, CancellationToken cancellationToken)
+    {
+        var controllers = new BuiltInControllers();
+        try
+        {
+            await controllers.RunAsync(client, new Random(seed), cancellationToken).ConfigureAwait(false);
+            return controllers;
+        }
+        catch
+        {
+            await controllers.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+        foreach (var queue in _queues)
+            queue.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync(KubeClient client, Random random, CancellationToken cancellationToken)
+    {
+        var log = client.LoggerFactory.CreateLogger<BuiltInControllers>();
+        var pods = new Informer<ControlledPod>(client);
+        var jobs = new Informer<ControlledJob>(client);
+        var sets = new Informer<ControlledReplicaSet>(client);
+        var deployments = new Informer<ControlledDeployment>(client);
+
+        var jobQueue = Queue(client);
+        var setQueue = Queue(client);
+        var deploymentQueue = Queue(client);
+        var jobEvents = new ControllerEvents(client, "job-controller");
+        var setEvents = new ControllerEvents(client, "replicaset-controller");
+        var deploymentEvents = new ControllerEvents(client, "deployment-controller");
+        var jobController = new JobController(client, jobQueue, jobEvents, random);
+        var setController = new ReplicaSetController(client, setQueue, setEvents, random);
+        var deploymentController = new DeploymentController(client, deploymentEvents);
+
+        jobs.AddHandler(On<ControlledJob>(jobController.Saw, jobController.Gone));
+        pods.AddHandler(On<ControlledPod>(jobController.Saw, jobController.Saw));
+        sets.AddHandler(On<ControlledReplicaSet>(set => setQueue.Add(ObjectKey.Of(set)), set => setQueue.Add(ObjectKey.Of(set))));
+        pods.AddHandler(ForOwner<ControlledPod>("ReplicaSet", setQueue));
+        deployments.AddHandler(On<ControlledDeployment>(d => deploymentQueue.Add(ObjectKey.Of(d)), static _ => { }));
+        sets.AddHandler(ForOwner<ControlledReplicaSet>("Deployment", deploymentQueue));
+
+        var stop = _stop.Token;
+        Task[] tasks =
+        [
+            // A Job's FailJob rules must be known before its pods are seen.
+            Task.Run(() => jobs.RunAsync(stop), CancellationToken.None),
+            Task.Run(() => sets.RunAsync(stop), CancellationToken.None),
+            Task.Run(() => deployments.RunAsync(stop), CancellationToken.None),
+            Task.Run(() => jobEvents.RunAsync(stop), CancellationToken.None),
+            Task.Run(() => setEvents.RunAsync(stop), CancellationToken.None),
+            Task.Run(() => deploymentEvents.RunAsync(stop), CancellationToken.None),
+        ];
+        _running = Task.WhenAll(tasks);
+        await jobs.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
+        await sets.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
+        await deployments.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
+        _running = Task.WhenAll(
+        [
+            .. tasks,
+            Task.Run(() => pods.RunAsync(stop), CancellationToken.None),
+            Task.Run(() => new QueueWorker<ObjectKey>("job-controller", jobQueue, jobController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
+            Task.Run(() => new QueueWorker<ObjectKey>("replicaset-controller", setQueue, setController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
+            Task.Run(() => new QueueWorker<ObjectKey>("deployment-controller", deploymentQueue, deploymentController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
+        ]);
+        await pods.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private WorkQueue<ObjectKey> Queue(KubeClient client)
+    {
+        var queue = new WorkQueue<ObjectKey>(client.TimeProvider, client.ActivityTracker);
+        _queues.Add(queue);
+        return queue;
+    }
+
+    private static InformerHandler<T> On<T>(Action<T> seen, Action<T> gone) =>
+        new() { Added = seen, Updated = (_, now) => seen(now), Deleted = gone };
+
+    private static InformerHandler<T> ForOwner<T>(string kind, WorkQueue<ObjectKey> queue)
+        where T : IKubernetesObject
+    {
+        void Add(T obj)
+        {
+            if (ControllerKeys.OwnerOf(obj, kind) is { } key)
+                queue.Add(key);
+        }
+
+        return On<T>(Add, Add);
+    }
+}

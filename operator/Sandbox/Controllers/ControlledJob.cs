@@ -1,0 +1,143 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Bursar.Kube.Attributes;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Sandbox.Controllers;
+
+/// <summary>A Job as its controller sees it. The template passes through untouched, whatever it holds.</summary>
+[KubernetesEntity(Group = "batch", ApiVersion = "v1", Kind = "Job", PluralName = "jobs")]
+public sealed record ControlledJob : IKubernetesEntity<ControlledJob>
+{
+    public static EntityKind EntityKind { get; } = new("batch", "v1", "Job", "jobs");
+
+    public static JsonTypeInfo<ControlledJob> JsonTypeInfo => ControllersJson.Default.ControlledJob;
+
+    public string ApiVersion { get; init => field = value ?? "batch/v1"; } = "batch/v1";
+
+    public string Kind { get; init => field = value ?? "Job"; } = "Job";
+
+    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+
+    public ControlledJobSpec Spec { get; init => field = value ?? new(); } = new();
+
+    public ControlledJobStatus Status { get; init => field = value ?? new(); } = new();
+
+    internal bool IsIndexed => Spec.CompletionMode == "Indexed";
+
+    internal bool IsFinished => Status.Is("Complete") || Status.Is("Failed");
+}
+
+public sealed record ControlledJobSpec
+{
+    public int? Parallelism { get; init; }
+
+    public int? Completions { get; init; }
+
+    public string? CompletionMode { get; init; }
+
+    public int? BackoffLimit { get; init; }
+
+    public long? ActiveDeadlineSeconds { get; init; }
+
+    public long? TtlSecondsAfterFinished { get; init; }
+
+    public bool? Suspend { get; init; }
+
+    public string? ManagedBy { get; init; }
+
+    public string? PodReplacementPolicy { get; init; }
+
+    public PodFailurePolicy? PodFailurePolicy { get; init; }
+
+    public JsonElement Template { get; init; }
+}
+
+public sealed record PodFailurePolicy
+{
+    public IReadOnlyList<PodFailureRule> Rules { get; init => field = value ?? []; } = [];
+}
+
+public sealed record PodFailureRule
+{
+    /// <summary><c>FailJob</c>, <c>Ignore</c> or <c>Count</c>.</summary>
+    public string Action { get; init => field = value ?? ""; } = "";
+
+    public ExitCodeRequirement? OnExitCodes { get; init; }
+
+    public IReadOnlyList<PodConditionPattern> OnPodConditions { get; init => field = value ?? []; } = [];
+}
+
+public sealed record ExitCodeRequirement
+{
+    public string? ContainerName { get; init; }
+
+    /// <summary><c>In</c> or <c>NotIn</c>.</summary>
+    public string Operator { get; init => field = value ?? ""; } = "";
+
+    public IReadOnlyList<int> Values { get; init => field = value ?? []; } = [];
+}
+
+public sealed record PodConditionPattern
+{
+    public string Type { get; init => field = value ?? ""; } = "";
+
+    public string Status { get; init => field = value ?? "True"; } = "True";
+}
+
+public sealed record ControlledJobStatus
+{
+    public DateTimeOffset? StartTime { get; init; }
+
+    public DateTimeOffset? CompletionTime { get; init; }
+
+    public int Active { get; init; }
+
+    public int Ready { get; init; }
+
+    public int Terminating { get; init; }
+
+    public int Succeeded { get; init; }
+
+    public int Failed { get; init; }
+
+    public string? CompletedIndexes { get; init; }
+
+    public UncountedPods UncountedTerminatedPods { get; init => field = value ?? new(); } = new();
+
+    public IReadOnlyList<ControllerCondition> Conditions { get; init => field = value ?? []; } = [];
+
+    internal bool Is(string condition) => Conditions.Any(c => c.Type == condition && c.Status == "True");
+
+    // Two statuses are the same to the API server when they read the same.
+    internal string Text() => JsonSerializer.Serialize(this, ControllersJson.Default.ControlledJobStatus);
+}
+
+/// <summary>Pods that have ended and keep their finalizer, or have lost it but are not in the counters yet.</summary>
+public sealed record UncountedPods
+{
+    public IReadOnlyList<string> Succeeded { get; init => field = value ?? []; } = [];
+
+    public IReadOnlyList<string> Failed { get; init => field = value ?? []; } = [];
+
+    [JsonIgnore]
+    internal bool IsEmpty => Succeeded.Count == 0 && Failed.Count == 0;
+}
+
+public sealed record ControllerCondition
+{
+    public string Type { get; init => field = value ?? ""; } = "";
+
+    public string Status { get; init => field = value ?? ""; } = "";
+
+    public DateTimeOffset? LastProbeTime { get; init; }
+
+    public DateTimeOffset? LastUpdateTime { get; init; }
+
+    public DateTimeOffset? LastTransitionTime { get; init; }
+
+    public string? Reason { get; init; }
+
+    public string? Message { get; init; }
+}

@@ -1,0 +1,145 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Queue;
+
+namespace Bursar.Sandbox.Controllers;
+
+/// <summary>Carries out what <see cref="JobPlanner"/> says, with the state read anew for every plan.</summary>
+internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queue, ControllerEvents events, Random random)
+{
+    private readonly ControllerWriter _writer = new(client);
+
+    /// <summary>What a FailJob rule said of a pod that may be gone by the time its Job is looked at.</summary>
+    private readonly ConcurrentDictionary<string, string> _failJob = new(StringComparer.Ordinal);
+
+    private readonly ConcurrentDictionary<string, PodFailurePolicy> _policies = new(StringComparer.Ordinal);
+
+    public void Saw(ControlledJob job)
+    {
+        if (job.Spec.PodFailurePolicy is { } policy)
+            _policies[job.Metadata.Uid] = policy;
+        queue.Add(ObjectKey.Of(job));
+    }
+
+    public void Gone(ControlledJob job)
+    {
+        _policies.TryRemove(job.Metadata.Uid, out _);
+        _failJob.TryRemove(job.Metadata.Uid, out _);
+        queue.Add(ObjectKey.Of(job));
+    }
+
+    public void Saw(ControlledPod pod)
+    {
+        if (ControllerKeys.OwnerOf(pod, "Job") is not { } key)
+            return;
+        var uid = pod.Metadata.ControllerReference()!.Uid;
+        if (_policies.TryGetValue(uid, out var policy) && PodFailureRules.Judge(policy, pod) is { Action: PodFailureRules.FailJob } verdict)
+            _failJob.TryAdd(uid, verdict.Message);
+        queue.Add(key);
+    }
+
+    public async Task ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        var job = await client.GetOrNullAsync<ControlledJob>(key.Name, key.Namespace, cancellationToken).ConfigureAwait(false);
+        var pods = await ListPodsAsync(key, cancellationToken).ConfigureAwait(false);
+        foreach (var orphan in pods.Where(pod => pod.Metadata.ControllerReference()?.Uid != job?.Metadata.Uid))
+            await _writer.ReleaseAsync(orphan, JobPlanner.TrackingFinalizer, cancellationToken).ConfigureAwait(false);
+        if (job is null)
+            return;
+
+        var own = pods.Where(pod => pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid).ToList();
+        var plan = JobPlanner.Plan(job, own, _failJob.GetValueOrDefault(job.Metadata.Uid), client.TimeProvider.GetUtcNow());
+        await CarryOutAsync(job, plan, cancellationToken).ConfigureAwait(false);
+        if (plan.Again is { } again)
+            queue.AddAfter(key, again);
+    }
+
+    private async Task CarryOutAsync(ControlledJob job, JobPlan plan, CancellationToken cancellationToken)
+    {
+        if (plan.Uncounted is { } uncounted)
+        {
+            var intermediate = job.Status with { UncountedTerminatedPods = uncounted };
+            await _writer.StatusAsync(job, intermediate, ControllersJson.Default.ControlledJobStatus, cancellationToken).ConfigureAwait(false);
+        }
+
+        foreach (var pod in plan.Release)
+            await _writer.ReleaseAsync(pod, JobPlanner.TrackingFinalizer, cancellationToken).ConfigureAwait(false);
+        foreach (var pod in plan.Delete)
+        {
+            await _writer.ReleaseAsync(pod, JobPlanner.TrackingFinalizer, cancellationToken).ConfigureAwait(false);
+            await _writer.DeleteAsync(pod, cancellationToken).ConfigureAwait(false);
+            events.Publish(job, new ControllerEvent("Normal", "SuccessfulDelete", "Deleting", $"Deleted pod: {pod.Metadata.Name}"));
+        }
+
+        foreach (var index in plan.Create)
+        {
+            var pod = Pod(job, index);
+            var name = (string)pod["metadata"]!["name"]!;
+            if (await _writer.CreateAsync<ControlledPod>(pod, job.Metadata.Namespace!, cancellationToken).ConfigureAwait(false))
+                events.Publish(job, new ControllerEvent("Normal", "SuccessfulCreate", "Creating", $"Created pod: {name}"));
+        }
+
+        if (plan.Status is { } status && (plan.Uncounted is not null || status.Text() != job.Status.Text()))
+            await _writer.StatusAsync(job, status, ControllersJson.Default.ControlledJobStatus, cancellationToken).ConfigureAwait(false);
+        foreach (var happened in plan.Events)
+            events.Publish(job, happened);
+        if (plan.DeleteJob)
+            await _writer.DeleteAsync(job, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<IReadOnlyList<ControlledPod>> ListPodsAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        // A name longer than a label's value marks no pods; names of Jobs with pods never are.
+        var options = new ListOptions { Namespace = key.Namespace, LabelSelector = $"{JobPlanner.JobNameLabel}={key.Name}" };
+        var list = await client.ListAsync<ControlledPod>(options, cancellationToken).ConfigureAwait(false);
+        return [.. list.Items.Where(pod => pod.Metadata.ControllerReference() is { Kind: "Job" } owner && owner.Name == key.Name)];
+    }
+
+    private JsonObject Pod(ControlledJob job, int? index)
+    {
+        var number = index?.ToString(CultureInfo.InvariantCulture);
+        var stem = number is null ? job.Metadata.Name : $"{job.Metadata.Name}-{number}";
+        var pod = PodTemplate.Pod(job.Spec.Template, NameSuffix.Join(stem, NameSuffix.Next(random)), job.Metadata.Namespace!, PodTemplate.Owner(job));
+        var metadata = pod["metadata"]!.AsObject();
+        metadata["finalizers"] = new JsonArray(JobPlanner.TrackingFinalizer);
+        var labels = PodTemplate.Object(metadata, "labels");
+        labels[JobPlanner.JobNameLabel] = job.Metadata.Name;
+        labels["job-name"] = job.Metadata.Name;
+        labels[JobPlanner.ControllerUidLabel] = job.Metadata.Uid;
+        labels["controller-uid"] = job.Metadata.Uid;
+        if (number is null)
+            return pod;
+
+        labels[JobPlanner.IndexKey] = number;
+        PodTemplate.Object(metadata, "annotations")[JobPlanner.IndexKey] = number;
+        var spec = pod["spec"]!.AsObject();
+        spec["hostname"] ??= stem;
+        foreach (var list in new[] { "initContainers", "containers" })
+        {
+            foreach (var container in spec[list] as JsonArray ?? [])
+                AddIndexVariable(container!.AsObject());
+        }
+
+        return pod;
+    }
+
+    private static void AddIndexVariable(JsonObject container)
+    {
+        if (container["env"] is not JsonArray env)
+            container["env"] = env = [];
+        if (env.Any(static variable => (string?)variable?["name"] == "JOB_COMPLETION_INDEX"))
+            return;
+        env.Add((JsonNode)new JsonObject
+        {
+            ["name"] = "JOB_COMPLETION_INDEX",
+            ["valueFrom"] = new JsonObject
+            {
+                ["fieldRef"] = new JsonObject { ["fieldPath"] = $"metadata.labels['{JobPlanner.IndexKey}']" },
+            },
+        });
+    }
+}

@@ -1,0 +1,48 @@
+namespace Bursar.Sandbox.Controllers;
+
+/// <summary>What a Job's podFailurePolicy says about a pod that failed: the first rule that matches decides.</summary>
+internal static class PodFailureRules
+{
+    public const string FailJob = "FailJob";
+    public const string Ignore = "Ignore";
+
+    /// <summary>The action and the sentence Kubernetes puts into the Job's condition; null when no rule matches.</summary>
+    public static (string Action, string Message)? Judge(PodFailurePolicy? policy, ControlledPod pod)
+    {
+        if (policy is null || !pod.HasFailed)
+            return null;
+        for (var i = 0; i < policy.Rules.Count; i++)
+        {
+            var rule = policy.Rules[i];
+            if (rule.OnExitCodes is { } codes && MatchingContainer(codes, pod) is { } container)
+            {
+                return (rule.Action,
+                    $"Container {container.Name} for pod {pod.Metadata.Namespace}/{pod.Metadata.Name} failed with exit code {container.State!.Terminated!.ExitCode} matching {rule.Action} rule at index {i}");
+            }
+
+            foreach (var pattern in rule.OnPodConditions)
+            {
+                if (pod.Condition(pattern.Type)?.Status == pattern.Status)
+                    return (rule.Action, $"Pod {pod.Metadata.Namespace}/{pod.Metadata.Name} has condition {pattern.Type} matching {rule.Action} rule at index {i}");
+            }
+        }
+
+        return null;
+    }
+
+    private static ControlledContainerStatus? MatchingContainer(ExitCodeRequirement codes, ControlledPod pod)
+    {
+        foreach (var container in pod.Status.ContainerStatuses)
+        {
+            // An exit code of 0 is no failure, whatever the operator says.
+            if (container.State?.Terminated is not { ExitCode: not 0 } end)
+                continue;
+            if (codes.ContainerName is { } name && name != container.Name)
+                continue;
+            if (codes.Values.Contains(end.ExitCode) == (codes.Operator == "In"))
+                return container;
+        }
+
+        return null;
+    }
+}

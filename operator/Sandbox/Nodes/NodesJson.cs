@@ -1,0 +1,12 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Sandbox.Nodes;
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters = [typeof(TimeConverter)])]
+[JsonSerializable(typeof(NodePod))]
+internal sealed partial class NodesJson : JsonSerializerContext;

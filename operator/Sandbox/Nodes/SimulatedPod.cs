@@ -1,0 +1,207 @@
+using System.Net;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Sandbox.Nodes;
+
+/// <summary>
+/// The life of one pod on a simulated node: pull, run, perhaps start anew, end. It changes only in <see cref="Advance"/>,
+/// which also says when it will change next; everything between is a formula of time. Callers hold its lock.
+/// </summary>
+internal sealed class SimulatedPod
+{
+    private static readonly TimeSpan LongestCrashWait = TimeSpan.FromMinutes(5);
+
+    private readonly CheckpointStore _checkpoints;
+    private readonly int _seed;
+    private TimeSpan _workedBefore;
+
+    public SimulatedPod(NodePod pod, IPAddress address, Workload workload, DateTimeOffset admitted, TimeSpan pull, CheckpointStore checkpoints, int seed)
+    {
+        Pod = pod;
+        Address = address;
+        Workload = workload;
+        Admitted = admitted;
+        StartAt = admitted + pull;
+        _checkpoints = checkpoints;
+        _seed = seed;
+    }
+
+    public Lock Lock { get; } = new();
+
+    public NodePod Pod { get; set; }
+
+    public string Uid => Pod.Metadata.Uid;
+
+    public string Key => $"{Pod.Metadata.Namespace}/{Pod.Metadata.Name}";
+
+    public IPAddress Address { get; }
+
+    public Workload Workload { get; }
+
+    public IReadOnlyList<SimulatedGpu> Devices { get; set; } = [];
+
+    public DateTimeOffset Admitted { get; }
+
+    /// <summary>When the container starts, or starts anew.</summary>
+    public DateTimeOffset StartAt { get; private set; }
+
+    /// <summary>When the running container started.</summary>
+    public DateTimeOffset? Started { get; private set; }
+
+    /// <summary>How the last container ended.</summary>
+    public ContainerEnd? LastEnd { get; private set; }
+
+    public int Restarts { get; private set; }
+
+    public DateTimeOffset? TermAt { get; private set; }
+
+    public TimeSpan Grace { get; private set; }
+
+    /// <summary>The pod has ended for good.</summary>
+    public bool IsOver { get; private set; }
+
+    public TrainingSchedule? Schedule { get; private set; }
+
+    /// <summary>What the workload's checkpoints are kept under: they belong to the Job, and within it to the rank.</summary>
+    public string WorkloadKey
+    {
+        get
+        {
+            var owner = Pod.Metadata.ControllerReference()?.Uid ?? Key;
+            return Pod.Metadata.Annotations.TryGetValue("batch.kubernetes.io/job-completion-index", out var index) ? $"{owner}/{index}" : owner;
+        }
+    }
+
+    /// <summary>SIGTERM, with the time that remains; a shorter grace replaces a longer one.</summary>
+    public void Terminate(DateTimeOffset at, TimeSpan grace)
+    {
+        if (TermAt is not null && at + grace >= TermAt + Grace)
+            return;
+        TermAt ??= at;
+        Grace = at + grace - TermAt.Value;
+    }
+
+    /// <summary>Does everything that was due by <paramref name="now"/>; returns when the next change is due.</summary>
+    public DateTimeOffset? Advance(DateTimeOffset now)
+    {
+        while (!IsOver)
+        {
+            if (Started is not { } started)
+            {
+                if (TermAt is { } term && term <= StartAt)
+                {
+                    if (term > now)
+                        return term;
+                    // Never ran (again): the kubelet reports such a container as killed.
+                    LastEnd ??= new ContainerEnd(null, term, 137, "ContainerStatusUnknown");
+                    IsOver = true;
+                    break;
+                }
+
+                if (StartAt > now)
+                    return StartAt;
+                Start();
+                continue;
+            }
+
+            var (end, exitCode) = End(started);
+            if (end > now)
+                return Ready(started) is var ready && ready > now && ready < end ? ready : end == DateTimeOffset.MaxValue ? null : end;
+            EndContainer(started, end, exitCode);
+        }
+
+        return null;
+    }
+
+    public bool IsReady(DateTimeOffset now) => Started is { } started && TermAt is null && Ready(started) <= now;
+
+    /// <summary>When the running container became ready.</summary>
+    public DateTimeOffset Ready(DateTimeOffset started) => Workload.ReadyAfterStartup ? started + Workload.Startup : started;
+
+    /// <summary>How long the running container has been past its startup.</summary>
+    public TimeSpan Served(DateTimeOffset now) =>
+        Started is { } started && now > started + Workload.Startup ? now - started - Workload.Startup : TimeSpan.Zero;
+
+    public double BusyShare(DateTimeOffset now) => Served(now) > TimeSpan.Zero ? Workload.Busy : 0;
+
+    /// <summary>Device time worked so far, over all its containers.</summary>
+    public TimeSpan Worked(DateTimeOffset now) =>
+        _workedBefore + (now == DateTimeOffset.MaxValue ? TimeSpan.Zero : Served(now) * Workload.Busy);
+
+    /// <summary>Steps made, the total, and when the last checkpoint was written; null for what does not train.</summary>
+    public TrainingProgress? Progress(DateTimeOffset now)
+    {
+        if (Workload is not TrainingWorkload training || Schedule is not { } schedule || Started is not { } started)
+            return null;
+        var elapsed = now - started;
+        return new TrainingProgress(
+            schedule.StepAt(elapsed),
+            training.Steps,
+            schedule.CheckpointAt(elapsed) is { } checkpoint ? started + checkpoint.At : null);
+    }
+
+    private void Start()
+    {
+        Started = StartAt;
+        if (Workload is TrainingWorkload training)
+            Schedule = training.Schedule(_checkpoints.Step(WorkloadKey), new DeterministicNoise(_seed, Key));
+    }
+
+    private (DateTimeOffset At, int ExitCode) End(DateTimeOffset started)
+    {
+        var end = NaturalLength() is { } length ? started + length : DateTimeOffset.MaxValue;
+        if (TermAt is not { } term)
+            return (end, Workload.ExitCode);
+        var killed = Workload.TermTime > Grace;
+        var stopped = term + (killed ? Grace : Workload.TermTime);
+        return stopped < end ? (stopped, killed ? 137 : Workload.TermExitCode) : (end, Workload.ExitCode);
+    }
+
+    private TimeSpan? NaturalLength() => Workload switch
+    {
+        RunWorkload run => run.RunFor is { } length ? run.Startup + length : null,
+        TrainingWorkload { FailAtStep: { } fail } when fail > Schedule!.ResumeStep && fail <= Schedule.TotalSteps => Schedule.CompletedAt(fail),
+        TrainingWorkload => Schedule!.Length,
+        _ => null,
+    };
+
+    private void EndContainer(DateTimeOffset started, DateTimeOffset at, int exitCode)
+    {
+        _workedBefore += Served(at) * Workload.Busy;
+        if (Workload is TrainingWorkload training && Schedule is { } schedule)
+        {
+            if (schedule.CheckpointAt(at - started) is { } checkpoint)
+                _checkpoints.Save(WorkloadKey, checkpoint.Step);
+            if (training.CheckpointOnTerm && TermAt is { } term && exitCode != 137)
+                _checkpoints.Save(WorkloadKey, schedule.StepAt(term - started));
+        }
+
+        LastEnd = new ContainerEnd(started, at, exitCode, exitCode == 0 ? "Completed" : "Error");
+        Started = null;
+        var again = TermAt is null && Pod.Spec.RestartPolicy switch
+        {
+            "Never" => false,
+            "OnFailure" => exitCode != 0,
+            _ => true,
+        };
+        if (!again)
+        {
+            IsOver = true;
+            return;
+        }
+
+        // The first restart is immediate, then 10 s, 20 s, 40 s, … up to five minutes.
+        var wait = Restarts == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(10 * Math.Pow(2, Math.Min(Restarts - 1, 8)));
+        StartAt = at + (wait < LongestCrashWait ? wait : LongestCrashWait);
+        Restarts++;
+    }
+}
+
+/// <param name="Started">When the container had started; null if it never did.</param>
+/// <param name="Finished">When it ended.</param>
+/// <param name="ExitCode">What it left with.</param>
+/// <param name="Reason">The kubelet's word for it.</param>
+internal sealed record ContainerEnd(DateTimeOffset? Started, DateTimeOffset Finished, int ExitCode, string Reason);
+
+/// <summary>How far a trainer has come.</summary>
+internal sealed record TrainingProgress(long Step, long Total, DateTimeOffset? CheckpointAt);

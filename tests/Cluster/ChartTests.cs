@@ -1,0 +1,78 @@
+using System.Diagnostics;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>The chart as Helm reads it. What a cluster makes of it is tried where an API server runs.</summary>
+public sealed class ChartTests
+{
+    private const string Image = "image.repository=registry.example/bursar";
+
+    [SkippableFact]
+    public async Task Lint_is_clean()
+    {
+        var (code, output) = await Helm("lint", Chart, "--strict", "--set", Image);
+        code.Should().Be(0, "{0}", output);
+    }
+
+    [SkippableFact]
+    public async Task Without_an_image_it_says_which_value_is_missing()
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system");
+        code.Should().NotBe(0);
+        output.Should().Contain("image.repository is required");
+    }
+
+    [SkippableTheory]
+    [InlineData("operator.replicas=many", "replicas")]
+    [InlineData("agent.journal.hostPath=relative", "hostPath")]
+    [InlineData("agnet.enabled=false", "agnet")]
+    [InlineData("operator.logFormat=xml", "logFormat")]
+    [InlineData("agent.namespace=bursar-system", "agent.namespace must not be the release's own")]
+    public async Task Impossible_values_are_refused(string value, string word)
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, "--set", value);
+        code.Should().NotBe(0);
+        output.Should().Contain(word);
+    }
+
+    [SkippableFact]
+    public async Task It_holds_no_custom_resources_and_keeps_its_CRDs()
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image);
+        code.Should().Be(0, "{0}", output);
+        var documents = output.Split("\n---\n");
+        documents.Should().NotContain(d => d.Contains("\napiVersion: bursar.dev/", StringComparison.Ordinal));
+        var definitions = documents.Where(d => d.Contains("\nkind: CustomResourceDefinition\n", StringComparison.Ordinal)).ToList();
+        definitions.Should().HaveCount(3).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
+    }
+
+    [SkippableFact]
+    public async Task The_agent_has_no_token_and_no_rights()
+    {
+        var (_, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image);
+        var documents = output.Split("\n---\n");
+        documents.Single(d => d.Contains("\nkind: DaemonSet\n", StringComparison.Ordinal)).Should().Contain("automountServiceAccountToken: false");
+        documents.Where(d => d.Contains("Binding\n", StringComparison.Ordinal)).Should().NotBeEmpty().And.NotContain(d => d.Contains("name: bursar-agent", StringComparison.Ordinal));
+    }
+
+    private static string Chart => Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator");
+
+    private static async Task<(int Code, string Output)> Helm(params string[] arguments)
+    {
+        var helm = Environment.GetEnvironmentVariable("BURSAR_HELM") ?? Path.Combine(RepositoryRoot(), ".tools", "helm");
+        Skip.IfNot(File.Exists(helm), "no helm: make tools unpacks it");
+        var start = new ProcessStartInfo(helm, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output + await error);
+    }
+
+    private static string RepositoryRoot()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln"))) return folder.FullName;
+        throw new InvalidOperationException("not run from within the repository");
+    }
+}

@@ -1,0 +1,361 @@
+using System.Text.Json;
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.Text;
+
+namespace Bursar.Tests.Simulation;
+
+/// <summary>What was published when work was parked, and what it came to.</summary>
+public sealed record StopRecord(DateTimeOffset At, string WindowKey, Amount Limit, Amount Spent, Amount Bound, bool AtLimit);
+
+/// <summary>
+/// The operator's part: sees with delay, keeps the ledger and its stored shards, decides, and acts. A kill loses all but
+/// the shards; what it sees after that is what the API still shows.
+/// </summary>
+public sealed class StoryOperator
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestSleep = TimeSpan.FromMinutes(10);
+    private const string BudgetUid = "budget-uid";
+    private const string Field = "/spec/suspend";
+
+    private readonly StoryWorld _world;
+    private readonly Dictionary<string, string> _stored = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (bool Suspended, DateTimeOffset ChangedAt, bool Ended)> _seen = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ProgressSeries> _progress = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, DateTimeOffset> _lost = new(StringComparer.Ordinal);
+    private readonly List<DateTimeOffset> _forecastParks = [];
+    private GpuLedger _ledger = new();
+    private bool _up = true;
+    private bool _braked;
+    private DateTimeOffset? _next;
+    private DateTimeOffset _flushed;
+    private string _state = "";
+    private readonly SortedDictionary<string, bool> _conditions = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _announced = new(StringComparer.Ordinal);
+
+    public StoryOperator(StoryWorld world)
+    {
+        _world = world;
+        _ledger.Install(world.Now);
+    }
+
+    public List<StopRecord> Stops { get; } = [];
+
+    public List<(string Uid, string Cause)> Resumes { get; } = [];
+
+    public int Evaluations { get; private set; }
+
+    public int Kills { get; private set; }
+
+    /// <summary>What could be spent while nobody was there to stop it, all downtimes together.</summary>
+    public Amount BurntWhileDown { get; private set; } = Amount.Zero;
+
+    public BudgetDecision? Last { get; private set; }
+
+    public Amount SpentIn(Window window) => _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, _world.Now);
+
+    public void Price(string product, Rate rate) => _ledger.Reprice(product, rate, _world.Now);
+
+    public void SeeNode(string name, string product, int gpus) => _ledger.ObserveNode(name, product, gpus, _world.Now);
+
+    public void Start()
+    {
+        Flush();
+        Wake();
+    }
+
+    public void See(StoryWork work)
+    {
+        if (!_up) return;
+        Look(work);
+        Wake();
+    }
+
+    public void SeeProgress(StoryWork work, ProgressPoint point)
+    {
+        if (!_up) return;
+        _progress[work.Key.Uid] = _progress.GetValueOrDefault(work.Key.Uid, ProgressSeries.Empty).With(point);
+        Wake();
+    }
+
+    public void NodeLost(string node, DateTimeOffset at)
+    {
+        _lost[node] = at;
+        if (_up) _ledger.MarkNodeLost(node, at);
+        Wake();
+    }
+
+    public void NodeBack(string node)
+    {
+        _lost.Remove(node);
+        if (_up) _ledger.MarkNodeBack(node, _world.Now);
+        Wake();
+    }
+
+    public void Continue()
+    {
+        _world.Log.Tell(_world.Now, "admin", "runs 'bursar continue'");
+        _braked = false;
+        _forecastParks.Clear();
+        Wake();
+    }
+
+    /// <summary>kill -9: what was not stored is gone; after a while another begins with what was.</summary>
+    public void Kill()
+    {
+        if (!_up) return;
+        Kills++;
+        _up = false;
+        _next = null;
+        _progress.Clear();
+        _seen.Clear();
+        BurntWhileDown += _world.Work.Where(w => w.Pod is not null).Aggregate(Amount.Zero, (sum, w) => sum + RateOf(w).For(_world.Faults.Downtime));
+        _world.Queue.After(_world.Faults.Downtime, () =>
+        {
+            _ledger = GpuLedger.Load(_stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!));
+            _up = true;
+            foreach (var work in _world.Work)
+            {
+                Look(work);
+                // The annotation still holds the last word.
+                if (work is { Plan.TellsProgress: true, Pod: not null }) _progress[work.Key.Uid] = ProgressSeries.Empty.With(new(_world.Now, (long)work.Done, work.Plan.Steps));
+            }
+            foreach (var (node, at) in _lost) _ledger.MarkNodeLost(node, at);
+            Wake();
+        });
+    }
+
+    /// <summary>Something changed: looks at the next tick.</summary>
+    public void Wake() => LookAt(NextTick(_world.Now));
+
+    private void LookAt(DateTimeOffset at)
+    {
+        if (!_up || _next is { } planned && planned <= at) return;
+        _next = at;
+        _world.Queue.At(at, () =>
+        {
+            if (_next != at || !_up) return;
+            _next = null;
+            Evaluate();
+        });
+    }
+
+    private static DateTimeOffset NextTick(DateTimeOffset now) =>
+        DateTimeOffset.FromUnixTimeMilliseconds((now.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds + 1) * (long)Tick.TotalMilliseconds);
+
+    private void Look(StoryWork work)
+    {
+        _seen[work.Key.Uid] = (work.Suspended, work.SuspendChangedAt, work.Ended);
+        foreach (var pod in work.Pods)
+            _ledger.Observe(new()
+            {
+                Uid = pod.Uid,
+                Pod = pod.Uid,
+                Workload = work.Key,
+                Class = work.Plan.Class,
+                Labels = new Dictionary<string, string>(),
+                Node = pod.Node.Name,
+                Product = pod.Node.Product,
+                Gpus = work.Plan.Gpus,
+                ScheduledAt = pod.ScheduledAt,
+                FinishedAt = pod.FinishedAt,
+                ObservedAt = _world.Now,
+            });
+    }
+
+    private void Evaluate()
+    {
+        Evaluations++;
+        var snapshot = Observe();
+        var decision = BudgetDecider.Decide(snapshot);
+        Last = decision;
+        _ledger.SetBudgetMemory("team", "nlp", BudgetUid, JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory));
+        Announce(decision);
+        foreach (var key in decision.LetGo) _ledger.Unpark(key.Uid, Field);
+        if (decision.Conditions.Any(c => c.Type == "BrakeApplied")) _braked = true;
+        foreach (var action in decision.Actions)
+            if (!Act(action, decision)) return;
+        if (_world.Now - _flushed >= TimeSpan.FromMinutes(1)) Flush();
+        LookAt(NextLook(snapshot, decision));
+    }
+
+    private void Announce(BudgetDecision decision)
+    {
+        foreach (var one in decision.Announcements)
+            if (_announced.Add(one.Reason + one.Key)) _world.Log.Tell(_world.Now, "budget", $"{one.Reason}: {one.Sentence}");
+        foreach (var condition in decision.Conditions.Where(c => c.Type is "MeteringFresh" or "FloorExceedsLimit" or "BrakeApplied" or "Contested"))
+            if (_conditions.GetValueOrDefault(condition.Type, condition.Type == "MeteringFresh") != condition.Status)
+            {
+                _conditions[condition.Type] = condition.Status == true;
+                _world.Log.Tell(_world.Now, "budget", $"{condition.Type}={condition.Status}: {condition.Message}");
+            }
+        foreach (var gone in _conditions.Keys.Where(type => _conditions[type] && decision.Conditions.All(c => c.Type != type)).ToArray())
+        {
+            _conditions[gone] = false;
+            _world.Log.Tell(_world.Now, "budget", $"{gone} no longer holds");
+        }
+        if (_state == decision.State) return;
+        _state = decision.State;
+        _world.Log.Tell(_world.Now, "budget", $"is {decision.State}: spent {decision.Spent}, projected {decision.Projected}, limit {decision.Limit}, bound {decision.OverspendBound}");
+    }
+
+    private bool Act(BudgetAction action, BudgetDecision decision)
+    {
+        var work = _world.Work.Single(w => w.Key == action.Workload);
+        if (action.Kind == ActionKind.Park)
+        {
+            if (action.ByForecast) _forecastParks.Add(_world.Now);
+            Stops.Add(new(_world.Now, decision.WindowKey, decision.Limit, decision.Spent, decision.OverspendBound, !action.ByForecast));
+            Remember(work, action.Parked!);
+            Flush();
+            _world.Log.Tell(_world.Now, "bursar", $"parks {work.Plan} ({action.Reason}): {action.Sentence}");
+            if (_world.ByChance(_world.Faults.KilledBeforeAct))
+            {
+                Kill();
+                return false;
+            }
+            _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () => _world.Suspend(work));
+            return true;
+        }
+        Resumes.Add((work.Key.Uid, action.Reason));
+        _world.Log.Tell(_world.Now, "bursar", $"resumes {work.Plan} ({action.Reason}): {action.Sentence}");
+        Flush();
+        _world.Unsuspend(work);
+        if (_world.ByChance(_world.Faults.KilledAfterAct))
+        {
+            Kill();
+            return false;
+        }
+        _ledger.Unpark(work.Key.Uid, Field);
+        _seen[work.Key.Uid] = (false, _world.Now, work.Ended);
+        return true;
+    }
+
+    private BudgetSnapshot Observe()
+    {
+        var now = _world.Now;
+        var terms = _world.Terms;
+        var window = Window.At(terms.Window, now);
+        var spends = _ledger.SpentByWorkload("team", LabelSelector.Everything, window.Start, window.End, now).ToDictionary(s => s.Workload.Uid, s => s.Spent);
+        var open = _ledger.OpenPods().Where(p => !_lost.ContainsKey(p.Node)).ToLookup(p => p.Workload.Uid);
+        var records = _ledger.ParkedBy(BudgetUid).ToDictionary(r => r.Uid);
+        var work = _world.Work.Where(w => _seen.TryGetValue(w.Key.Uid, out var seen) && !seen.Ended)
+            .Select(w => Snapshot(w, spends.GetValueOrDefault(w.Key.Uid, Amount.Zero), [.. open[w.Key.Uid]], records.GetValueOrDefault(w.Key.Uid))).ToArray();
+        var parkable = work.Count(w => w is { Exempt: false, NotParkable: null, Class: WorkClass.Training });
+        var brake = Math.Max(5, parkable / 5) - _forecastParks.Count(at => now - at <= TimeSpan.FromMinutes(5));
+        return new()
+        {
+            Namespace = "team",
+            Name = "nlp",
+            Uid = BudgetUid,
+            Now = now,
+            Terms = terms,
+            Window = window,
+            Spent = _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, now),
+            BurnRate = work.Aggregate(Rate.Zero, (sum, w) => sum + w.BurnRate),
+            RollingSpend = terms.Window.Period == WindowPeriod.Rolling ? _ledger.Segments("team", LabelSelector.Everything, window.Start, now) : [],
+            Workloads = work,
+            Memory = _ledger.BudgetMemory(BudgetUid) is { } memory ? JsonSerializer.Deserialize(memory, DecisionJson.Default.BudgetMemory)! : new(),
+            MeteringStale = _lost.Count > 0 ? $"node {_lost.Keys.First()} is lost" : null,
+            BrakeAllowance = _braked ? 0 : Math.Max(0, brake),
+        };
+    }
+
+    private WorkloadSnapshot Snapshot(StoryWork work, Amount spent, OpenPod[] open, ParkedRecord? record)
+    {
+        var plan = work.Plan;
+        var (suspended, changedAt, _) = _seen[work.Key.Uid];
+        var rate = RateOf(work);
+        var parked = record is null ? null : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot);
+        if (parked is not null && suspended && !parked.Confirmed) Remember(work, parked = parked with { Confirmed = true });
+        else if (parked is { Confirmed: true } && !suspended && !parked.Undone.Contains(changedAt)) Remember(work, parked = parked with { Undone = [.. parked.Undone, changedAt], UndoneBy = "kubectl" });
+        var runningSince = suspended || open.Length == 0 ? (DateTimeOffset?)null : open.Max(p => p.Since);
+        var facts = new JobFacts
+        {
+            Progress = _progress.GetValueOrDefault(work.Key.Uid, ProgressSeries.Empty),
+            DeclaredDuration = plan.Declared,
+            RunningSince = runningSince,
+            CheckpointStep = plan.CheckpointEvery > 0 && suspended ? (long)work.Done : null,
+        };
+        var state = suspended ? parked is null ? WorkloadState.Suspended : WorkloadState.Parked : open.Length > 0 ? WorkloadState.Running : WorkloadState.Pending;
+        return new()
+        {
+            Key = work.Key,
+            Class = plan.Class,
+            State = state,
+            Exempt = plan.Exempt,
+            NotParkable = plan.NotParkable,
+            Priority = plan.Priority,
+            CreatedAt = work.CreatedAt,
+            Gpus = plan.Gpus,
+            Rate = rate,
+            BurnRate = open.Aggregate(Rate.Zero, (sum, p) => sum + _ledger.CurrentRate(plan.Product)!.Value * p.Gpus),
+            Spent = spent,
+            Estimate = suspended ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, _world.Now),
+            EstimateAfterResume = Estimator.AfterResume(facts),
+            TerminationGrace = plan.Grace,
+            NoPodSince = state == WorkloadState.Pending ? work.WaitsSince : null,
+            Parked = parked,
+        };
+    }
+
+    private Rate RateOf(StoryWork work) => (_ledger.CurrentRate(work.Plan.Product) ?? Rate.Zero) * work.Plan.Gpus;
+
+    private void Remember(StoryWork work, ParkedSnapshot parked)
+    {
+        _ledger.Unpark(work.Key.Uid, Field);
+        _ledger.Park(new()
+        {
+            ApiVersion = "batch/v1",
+            Kind = work.Key.Kind,
+            Namespace = work.Key.Namespace,
+            Name = work.Key.Name,
+            Uid = work.Key.Uid,
+            Field = Field,
+            Original = "false",
+            Value = "true",
+            Since = parked.Since,
+            Reason = parked.Reason,
+            Cause = JsonSerializer.Serialize(parked, DecisionJson.Default.ParkedSnapshot),
+            Budget = "nlp",
+            BudgetUid = BudgetUid,
+        });
+    }
+
+    /// <summary>Once a minute, and before every act.</summary>
+    private void Flush()
+    {
+        _flushed = _world.Now;
+        foreach (var shard in _ledger.DirtyShards())
+        {
+            _stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
+            _ledger.MarkWritten(shard.Name, shard.Revision);
+        }
+    }
+
+    /// <summary>
+    /// The real operator looks every 5 s. Between two changes a decision can only turn when money or time crosses a line:
+    /// the story sleeps until the first of them, and never longer than ten minutes.
+    /// </summary>
+    private DateTimeOffset NextLook(BudgetSnapshot budget, BudgetDecision decision)
+    {
+        var now = budget.Now;
+        if (decision.Actions.Count > 0) return NextTick(now);
+        var sleep = LongestSleep;
+        var burn = budget.BurnRate.NanoPerGpuHour;
+        var allowed = decision.Limit + decision.Limit.Percent(budget.Terms.TolerancePercent);
+        if (burn > 0)
+            foreach (var line in new[] { allowed - decision.Spent - decision.OverspendBound, allowed - decision.Projected })
+                if (line > Amount.Zero && TimeSpan.FromMilliseconds((double)Int128.Min(line.Units / burn, 600_000)) is var left && left < sleep) sleep = left;
+        var at = now + sleep;
+        if (decision.Memory.SettleUntil is { } until && until > now && until < at) at = until;
+        if (Window.NextEdge(budget.Terms.Window, now) is { } edge && edge < at) at = edge;
+        // Never later than the real one would have looked: the tick before the line is crossed, then each.
+        var tick = at == Window.NextEdge(budget.Terms.Window, now) ? at : DateTimeOffset.FromUnixTimeMilliseconds(at.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds * (long)Tick.TotalMilliseconds);
+        return tick > now ? tick : NextTick(now);
+    }
+}

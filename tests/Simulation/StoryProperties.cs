@@ -1,0 +1,203 @@
+using System.Diagnostics;
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Money;
+using Xunit.Abstractions;
+
+namespace Bursar.Tests.Simulation;
+
+/// <summary>What holds in every story, over thousands of them. A failure names its seed; the same seed tells it again.</summary>
+public sealed class StoryProperties(ITestOutputHelper output)
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void Overspend_of_parkable_work_stays_within_the_bound_that_was_published_when_it_was_stopped()
+    {
+        var runs = Stories(500);
+        var (worst, worstSeed, stopped, evaluations) = (0.0, 0, 0, 0L);
+        for (var seed = 0; seed < runs; seed++)
+        {
+            var world = Any(seed, lies: true);
+            // Windows are looked at just before they end.
+            for (var day = 0; day < 2; day++)
+            {
+                var window = Window.At(world.Terms.Window, world.Now);
+                world.RunFor(window.End - world.Now - TimeSpan.FromMilliseconds(1));
+                var stops = world.Operator.Stops.Where(s => s.AtLimit && s.At >= window.Start && s.At < window.End).GroupBy(s => s.At).Select(g => g.First()).ToArray();
+                // Each stop at the limit is measured against its own bound, from the limit or from what was over already:
+                // work that is created in an exhausted budget is stopped by a stop of its own.
+                var before = world.Terms.Limit;
+                foreach (var stop in stops)
+                {
+                    var reached = CostOfPods(world, window, stop.At - world.Faults.WatchDelay);
+                    var over = reached - before;
+                    if (over > Amount.Zero)
+                    {
+                        (over - stop.Bound - world.Operator.BurntWhileDown).Units.Should().BeLessThanOrEqualTo(0, "seed {0}, {1}: {2} over, bound {3}", seed, stop.At, over, stop.Bound);
+                        var ratio = over.ToDouble() / stop.Bound.ToDouble();
+                        if (world.Operator.Kills == 0 && ratio > worst) (worst, worstSeed) = (ratio, seed);
+                    }
+                    before = Amount.Max(before, reached);
+                }
+                (world.Operator.SpentIn(window) - before).Units.Should().BeLessThanOrEqualTo(0, "seed {0}, {1}: nothing goes over without a stop", seed, window.Key);
+                stopped += stops.Length;
+                world.RunFor(TimeSpan.FromMilliseconds(1));
+            }
+            evaluations += world.Operator.Evaluations;
+        }
+        output.WriteLine($"{runs} stories of two days, {evaluations} evaluations, {stopped} parkings; worst overspend {worst:0.000} of the bound (seed {worstSeed})");
+        stopped.Should().BeGreaterThan(runs / 4, "stories in which nothing is stopped prove nothing");
+    }
+
+    [Fact]
+    public void The_ledger_holds_what_the_pods_cost_to_the_last_digit_however_often_the_operator_is_killed()
+    {
+        var kills = 0;
+        for (var seed = 0; seed < Stories(100); seed++)
+        {
+            var world = Any(seed, lies: false);
+            var random = new Random(seed);
+            for (var i = 0; i < 10; i++) world.At(TimeSpan.FromMinutes(random.NextDouble() * 2_000), w => w.Operator.Kill());
+            world.RunFor(TimeSpan.FromDays(2));
+            world.Operator.SpentIn(new(Start, world.Now, "all")).Should().Be(CostOfPods(world), "seed {0}", seed);
+            kills += world.Operator.Kills;
+        }
+        output.WriteLine($"{Stories(100)} stories, {kills} kills");
+        kills.Should().BeGreaterThan(Stories(100) * 5);
+    }
+
+    [Fact]
+    public void Kills_change_no_total_while_nothing_is_parked()
+    {
+        for (var seed = 0; seed < Stories(25); seed++)
+        {
+            Amount Total(bool killed)
+            {
+                var world = Any(seed, lies: false, limit: 1_000_000m);
+                var random = new Random(seed);
+                for (var i = 0; i < 20; i++)
+                {
+                    var at = TimeSpan.FromMinutes(random.NextDouble() * 2_000);
+                    if (killed) world.At(at, w => w.Operator.Kill());
+                }
+                world.RunFor(TimeSpan.FromDays(2));
+                return world.Operator.SpentIn(new(Start, world.Now, "all"));
+            }
+            Total(killed: true).Should().Be(Total(killed: false), "seed {0}", seed);
+        }
+    }
+
+    [Fact]
+    public void The_same_seed_tells_the_same_story()
+    {
+        for (var seed = 0; seed < Stories(50); seed++)
+        {
+            string Tell()
+            {
+                var world = Any(seed, lies: true);
+                world.RunFor(TimeSpan.FromDays(2));
+                return world.Log.ToString();
+            }
+            Tell().Should().Be(Tell());
+        }
+    }
+
+    [Fact]
+    public void No_story_flaps()
+    {
+        var resumes = 0;
+        for (var seed = 0; seed < Stories(100); seed++)
+        {
+            var world = Any(seed, lies: true);
+            world.RunFor(TimeSpan.FromDays(3));
+            // Causes in three days: three new windows, and each end of a job. The limit does not change here.
+            var causes = 3 + world.Work.Count(w => w.Ended);
+            foreach (var group in world.Operator.Resumes.GroupBy(r => r.Uid))
+                group.Count().Should().BeLessThanOrEqualTo(causes + world.Operator.Kills, "seed {0}, {1}", seed, group.Key);
+            resumes += world.Operator.Resumes.Count;
+        }
+        resumes.Should().BeGreaterThan(20);
+    }
+
+    [Fact]
+    public void Months_pass_in_seconds()
+    {
+        var watch = Stopwatch.StartNew();
+        var world = new StoryWorld(42, Start, new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month, "Europe/Berlin") }).Node("node-1", "V100", 8, 3.06m);
+        for (var day = 0; day < 120; day++)
+        {
+            var name = $"job-{day:000}";
+            var steps = 40_000 + day * 2_000;
+            world.At(TimeSpan.FromDays(day), w => w.Create(new(name) { Steps = steps, Jitter = 0.05, ReportEvery = TimeSpan.FromMinutes(2), Declared = TimeSpan.FromHours(2) }));
+        }
+        world.RunFor(TimeSpan.FromDays(122));
+
+        output.WriteLine($"four months, {world.Operator.Evaluations} evaluations, {world.Operator.Stops.Count} parkings in {watch.ElapsedMilliseconds} ms");
+        world.Operator.SpentIn(new(Start, world.Now, "all")).Should().Be(CostOfPods(world));
+        world.Work.Count(w => w.Ended).Should().BeGreaterThan(60);
+        watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(60));
+    }
+
+    /// <summary>What the pods that were scheduled by a moment cost in a window.</summary>
+    private static Amount CostOfPods(StoryWorld world, Window window, DateTimeOffset scheduledBy) =>
+        world.Work.SelectMany(w => w.Pods).Where(p => p.ScheduledAt <= scheduledBy).Aggregate(Amount.Zero, (sum, pod) =>
+        {
+            var from = pod.ScheduledAt > window.Start ? pod.ScheduledAt : window.Start;
+            var to = pod.FinishedAt ?? world.Now;
+            return to > from ? sum + Rate(pod.Node.Product).For(to - from, pod.Work.Plan.Gpus) : sum;
+        });
+
+    private static Amount CostOfPods(StoryWorld world) =>
+        world.Work.SelectMany(w => w.Pods).Aggregate(Amount.Zero, (sum, pod) =>
+            sum + Rate(pod.Node.Product).For((pod.FinishedAt ?? world.Now) - pod.ScheduledAt, pod.Work.Plan.Gpus));
+
+    /// <summary><c>BURSAR_STORIES=10</c> tells ten times as many.</summary>
+    private static int Stories(int count) => count * (int.TryParse(Environment.GetEnvironmentVariable("BURSAR_STORIES"), out var times) ? times : 1);
+
+    private static Rate Rate(string product) => Bursar.Core.Money.Rate.FromDecimal(product == "H100" ? 7.5m : 3.06m);
+
+    /// <summary>A small cluster with some jobs that tell, some that lie, and some that say nothing; faults as they come.</summary>
+    private static StoryWorld Any(int seed, bool lies, decimal? limit = null)
+    {
+        var random = new Random(seed);
+        var terms = new BudgetTerms
+        {
+            Limit = Amount.FromDecimal(limit ?? random.Next(3, 60)),
+            Window = new(WindowPeriod.Day),
+            Settle = TimeSpan.FromSeconds(random.Next(2) * 60),
+            SuspendWhen = (SuspendWhen)random.Next(2),
+        };
+        var faults = new Faults
+        {
+            WatchDelay = TimeSpan.FromSeconds(random.Next(1, 3)),
+            WriteDelay = TimeSpan.FromSeconds(random.Next(1, 4)),
+            LostReports = random.Next(3) * 0.2,
+            KilledBeforeAct = random.Next(3) == 0 ? 0.3 : 0,
+            KilledAfterAct = random.Next(3) == 0 ? 0.3 : 0,
+            Downtime = TimeSpan.FromSeconds(random.Next(1, 30)),
+        };
+        var world = new StoryWorld(seed, Start, terms, faults).Node("node-1", "V100", 4, Rate("V100").NanoPerGpuHour / 1_000_000_000m).Node("node-2", "H100", 4, Rate("H100").NanoPerGpuHour / 1_000_000_000m);
+        for (var i = 0; i < random.Next(2, 7); i++)
+        {
+            var plan = new WorkPlan($"job-{i}")
+            {
+                Product = random.Next(3) == 0 ? "H100" : "V100",
+                Gpus = random.Next(4) == 0 ? 2 : 1,
+                Priority = random.Next(3),
+                Steps = random.Next(1_000, 400_000),
+                Jitter = random.NextDouble() * 0.3,
+                WarmUp = TimeSpan.FromSeconds(random.Next(0, 300)),
+                Pauses = random.Next(2) * 0.05,
+                ReportEvery = TimeSpan.FromMinutes(random.Next(1, 10)),
+                TellsProgress = random.Next(3) > 0,
+                Declared = random.Next(3) == 0 ? TimeSpan.FromMinutes(random.Next(1, 600)) : null,
+                Slows = lies && random.Next(3) == 0 ? (random.Next(100, 50_000), 4) : null,
+                CheckpointEvery = random.Next(2) * 1_000,
+                Grace = TimeSpan.FromSeconds(random.Next(0, 120)),
+            };
+            world.At(TimeSpan.FromMinutes(random.Next(0, 600)), w => w.Create(plan));
+        }
+        return world;
+    }
+}

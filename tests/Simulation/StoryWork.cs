@@ -1,0 +1,102 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+
+namespace Bursar.Tests.Simulation;
+
+/// <summary>A job or a deployment as it truly is: how long its steps take, what it tells, and how it stops.</summary>
+public sealed record WorkPlan(string Name)
+{
+    public WorkClass Class { get; init; } = WorkClass.Training;
+
+    public int Gpus { get; init; } = 1;
+
+    public string Product { get; init; } = "V100";
+
+    public int Priority { get; init; }
+
+    public long Steps { get; init; } = 30_000;
+
+    public double SecondsPerStep { get; init; } = 0.09;
+
+    /// <summary>How far a stretch's speed may be off, as a share.</summary>
+    public double Jitter { get; init; }
+
+    /// <summary>From this step on every step takes this many times as long.</summary>
+    public (long From, double Factor)? Slows { get; init; }
+
+    public TimeSpan WarmUp { get; init; }
+
+    /// <summary>The chance that a stretch holds a pause of a whole stretch.</summary>
+    public double Pauses { get; init; }
+
+    public TimeSpan ReportEvery { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>It tells its total with its progress; otherwise nothing tells how long it runs.</summary>
+    public bool TellsProgress { get; init; } = true;
+
+    public TimeSpan? Declared { get; init; }
+
+    public long CheckpointEvery { get; init; }
+
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(30);
+
+    public bool Exempt { get; init; }
+
+    public string? NotParkable { get; init; }
+
+    public override string ToString() => $"{(Class == WorkClass.Inference ? "Deployment" : "Job")}/{Name}";
+}
+
+/// <summary>The state of one job or deployment in the cluster.</summary>
+public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
+{
+    public WorkPlan Plan { get; } = plan;
+
+    public DateTimeOffset CreatedAt { get; } = createdAt;
+
+    public WorkloadKey Key { get; } = new("team", plan.Class == WorkClass.Inference ? "Deployment" : "Job", plan.Name, "uid-" + plan.Name);
+
+    public bool Suspended { get; set; }
+
+    public DateTimeOffset SuspendChangedAt { get; set; } = createdAt;
+
+    public bool Ended { get; set; }
+
+    public double Done { get; set; }
+
+    public int Runs { get; set; }
+
+    public StoryPod? Pod { get; set; }
+
+    public DateTimeOffset WaitsSince { get; set; } = createdAt;
+
+    public List<StoryPod> Pods { get; } = [];
+}
+
+public sealed class StoryPod(string uid, StoryWork work, StoryNode node, DateTimeOffset scheduledAt)
+{
+    public string Uid { get; } = uid;
+
+    public StoryWork Work { get; } = work;
+
+    public StoryNode Node { get; } = node;
+
+    public DateTimeOffset ScheduledAt { get; } = scheduledAt;
+
+    public bool Terminating { get; set; }
+
+    public DateTimeOffset? FinishedAt { get; set; }
+}
+
+public sealed class StoryNode(string name, string product, int gpus)
+{
+    public string Name { get; } = name;
+
+    public string Product { get; } = product;
+
+    public int Gpus { get; } = gpus;
+
+    public int Free { get; set; } = gpus;
+
+    public DateTimeOffset? LostAt { get; set; }
+}

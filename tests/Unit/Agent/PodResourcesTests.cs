@@ -1,0 +1,175 @@
+using Bursar.Agent.PodResources;
+using Bursar.Agent.PodResources.Wire;
+using Google.Protobuf;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace Bursar.Tests.Unit.Agent;
+
+/// <summary>The kubelet's side is a small HTTP/2 server on a Unix socket that checks what a gRPC server would.</summary>
+public sealed class PodResourcesTests : IAsyncLifetime
+{
+    private readonly TestFolder folder = new();
+    private WebApplication kubelet = null!;
+    private KubeletPodResources client = null!;
+    private Func<HttpContext, Task> answer = _ => Task.CompletedTask;
+
+    public async Task InitializeAsync()
+    {
+        string socket = folder.File("kubelet.sock");
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.ListenUnixSocket(socket, l => l.Protocols = HttpProtocols.Http2));
+        kubelet = builder.Build();
+        kubelet.Run(context => answer(context));
+        await kubelet.StartAsync();
+        client = new KubeletPodResources(socket, TimeProvider.System);
+    }
+
+    public async Task DisposeAsync()
+    {
+        client.Dispose();
+        await kubelet.DisposeAsync();
+        folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Lists_the_gpu_devices_and_no_others()
+    {
+        string? called = null;
+        byte[] request = [];
+        answer = async context =>
+        {
+            called = $"{context.Request.Protocol} {context.Request.Method} {context.Request.Host} {context.Request.Path} {context.Request.ContentType} {context.Request.Headers.TE}";
+            using var body = new MemoryStream();
+            await context.Request.Body.CopyToAsync(body);
+            request = body.ToArray();
+            await ReplyAsync(context, new ListPodResourcesResponse
+            {
+                PodResources =
+                {
+                    new Bursar.Agent.PodResources.Wire.PodResources
+                    {
+                        Name = "train-0",
+                        Namespace = "ml",
+                        Containers =
+                        {
+                            new ContainerResources
+                            {
+                                Name = "main",
+                                Devices =
+                                {
+                                    new ContainerDevices { ResourceName = "nvidia.com/gpu", DeviceIds = { "GPU-1", "GPU-2" } },
+                                    new ContainerDevices { ResourceName = "example.com/nic", DeviceIds = { "nic0" } },
+                                    new ContainerDevices { ResourceName = "nvidia.com/mig-1g.5gb", DeviceIds = { "MIG-3" } },
+                                },
+                            },
+                        },
+                    },
+                },
+            });
+        };
+
+        var devices = await client.ListAsync(default);
+
+        devices.Should().Equal(
+            new PodDevice("ml", "train-0", "main", "nvidia.com/gpu", "GPU-1"),
+            new PodDevice("ml", "train-0", "main", "nvidia.com/gpu", "GPU-2"),
+            new PodDevice("ml", "train-0", "main", "nvidia.com/mig-1g.5gb", "MIG-3"));
+        called.Should().Be("HTTP/2 POST localhost /v1.PodResourcesLister/List application/grpc trailers");
+        request.Should().Equal(0, 0, 0, 0, 0);
+    }
+
+    [Fact]
+    public async Task A_failure_in_the_trailers_is_told_with_its_words()
+    {
+        answer = context => ReplyAsync(context, new ListPodResourcesResponse(), status: "13", words: "devices%20not%20ready");
+
+        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*status 13: devices not ready*");
+    }
+
+    [Fact]
+    public async Task A_failure_in_the_headers_is_told_with_its_words()
+    {
+        answer = context =>
+        {
+            context.Response.ContentType = "application/grpc";
+            context.Response.Headers["grpc-status"] = "12";
+            context.Response.Headers["grpc-message"] = "unknown service";
+            return Task.CompletedTask;
+        };
+
+        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*status 12: unknown service*");
+    }
+
+    [Theory]
+    [InlineData(new byte[] { 1, 0, 0, 0, 0 }, "*compressed*")]
+    [InlineData(new byte[] { 0, 255, 255, 255, 255 }, "*more than*")]
+    [InlineData(new byte[] { 0, 0, 0 }, "*broke off*")]
+    [InlineData(new byte[] { 0, 0, 0, 0, 2, 0xff, 0xff }, "*without a status*")]
+    [InlineData(new byte[] { 0, 0, 0, 0, 9, 1 }, "*cannot list*")]
+    [InlineData(new byte[0], "*without a status*")]
+    public async Task What_is_no_answer_is_an_error_and_no_crash(byte[] body, string words)
+    {
+        answer = async context =>
+        {
+            context.Response.ContentType = "application/grpc";
+            await context.Response.Body.WriteAsync(body);
+        };
+
+        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage(words);
+    }
+
+    [Fact]
+    public async Task A_message_that_cannot_be_read_is_an_error_and_no_crash()
+    {
+        answer = async context =>
+        {
+            context.Response.ContentType = "application/grpc";
+            await context.Response.Body.WriteAsync(new byte[] { 0, 0, 0, 0, 2, 0x0a, 0x7f });
+            context.Response.AppendTrailer("grpc-status", "0");
+        };
+
+        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*cannot list*");
+    }
+
+    [Fact]
+    public async Task A_missing_socket_is_said()
+    {
+        using var other = new KubeletPodResources(folder.File("absent.sock"), TimeProvider.System);
+
+        await other.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("there is no PodResources socket at *");
+    }
+
+    [Fact]
+    public async Task A_kubelet_that_does_not_answer_is_left_after_five_seconds()
+    {
+        var time = new ManualTime();
+        using var patient = new KubeletPodResources(folder.File("kubelet.sock"), time);
+        var asked = new TaskCompletionSource();
+        answer = async context =>
+        {
+            asked.SetResult();
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+        };
+        var list = patient.ListAsync(default);
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(10));
+
+        time.Advance(TimeSpan.FromSeconds(5));
+
+        await list.Awaiting(l => l).Should().ThrowAsync<PodResourcesException>().WithMessage("*did not answer*");
+    }
+
+    private static async Task ReplyAsync(HttpContext context, IMessage message, string status = "0", string? words = null)
+    {
+        byte[] payload = message.ToByteArray();
+        context.Response.ContentType = "application/grpc";
+        context.Response.DeclareTrailer("grpc-status");
+        byte[] framed = [0, (byte)(payload.Length >> 24), (byte)(payload.Length >> 16), (byte)(payload.Length >> 8), (byte)payload.Length, .. payload];
+        await context.Response.Body.WriteAsync(framed);
+        context.Response.AppendTrailer("grpc-status", status);
+        if (words is { } text)
+            context.Response.AppendTrailer("grpc-message", text);
+    }
+}

@@ -1,0 +1,156 @@
+using Bursar.Agent.Nvml;
+using Bursar.Agent.PodResources;
+using Bursar.Agent.Sampling;
+using Bursar.Core.Usage;
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Bursar.Tests.Unit.Agent;
+
+public sealed class UsageAccumulatorTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
+
+    private readonly UsageAccumulator accumulator = new();
+
+    [Fact]
+    public void A_minute_at_forty_percent_is_one_interval_of_24_seconds()
+    {
+        var closed = new List<UsageInterval>();
+        for (int second = 0; second <= 60; second++)
+            closed.AddRange(accumulator.Take(Start.AddSeconds(second), [Holding("p")], Gpu(40, energy: 1000 * second)));
+
+        closed.Should().ContainSingle().Which.Should().BeEquivalentTo(new UsageInterval
+        {
+            PodUid = "uid-p",
+            Namespace = "ns",
+            Pod = "p",
+            Container = "main",
+            Device = "GPU-a",
+            From = Start,
+            To = Start.AddSeconds(60),
+            BusyMs = 24_000,
+            EnergyMj = 60_000,
+        });
+    }
+
+    [Fact]
+    public void A_new_holder_begins_where_the_old_one_ends()
+    {
+        accumulator.Take(Start, [Holding("a")], Gpu(50));
+        accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(50));
+        var first = accumulator.Take(Start.AddSeconds(11), [Holding("b")], Gpu(50));
+        accumulator.Take(Start.AddSeconds(12), [Holding("b")], Gpu(100));
+        var second = accumulator.CloseAll();
+
+        first.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Pod == "a" && i.To == Start.AddSeconds(11) && i.BusyMs == 5500);
+        second.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Pod == "b" && i.From == Start.AddSeconds(11) && i.BusyMs == 1000);
+    }
+
+    [Fact]
+    public void A_pod_that_came_back_under_its_name_is_another_pod()
+    {
+        accumulator.Take(Start, [Holding("a", uid: "1")], Gpu(50));
+        accumulator.Take(Start.AddSeconds(5), [Holding("a", uid: "1")], Gpu(50));
+        accumulator.Take(Start.AddSeconds(6), [Holding("a", uid: "2")], Gpu(50));
+        accumulator.Take(Start.AddSeconds(8), [Holding("a", uid: "2")], Gpu(50));
+        var open = accumulator.CloseAll();
+
+        open.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.PodUid == "2" && i.From == Start.AddSeconds(6));
+    }
+
+    [Fact]
+    public void An_energy_counter_that_fell_began_anew()
+    {
+        accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 9000));
+        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(50, energy: 9500));
+        accumulator.Take(Start.AddSeconds(2), [Holding("a")], Gpu(50, energy: 300));
+
+        accumulator.CloseAll().Single().EnergyMj.Should().Be(800);
+    }
+
+    [Fact]
+    public void Time_without_samples_stays_out_and_a_clock_that_went_back_is_waited_for()
+    {
+        accumulator.Take(Start, [Holding("a")], Gpu(100));
+        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(100));
+        var gap = accumulator.Take(Start.AddSeconds(500), [Holding("a")], Gpu(100));
+        var back = accumulator.Take(Start.AddSeconds(100), [Holding("a")], Gpu(100));
+        accumulator.Take(Start.AddSeconds(501), [Holding("a")], Gpu(100));
+        var rest = accumulator.CloseAll();
+
+        gap.Single().To.Should().Be(Start.AddSeconds(1));
+        back.Should().BeEmpty();
+        rest.Single().Should().Match<UsageInterval>(i => i.From == Start.AddSeconds(500) && i.BusyMs == 1000);
+    }
+
+    [Fact]
+    public void A_lost_device_ends_the_measured_interval_at_the_last_good_sample()
+    {
+        accumulator.Take(Start, [Holding("a")], Gpu(50));
+        accumulator.Take(Start.AddSeconds(4), [Holding("a")], Gpu(50));
+        var closed = accumulator.Take(Start.AddSeconds(5), [Holding("a", reason: UsageReasons.DeviceLost)], new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }]));
+        var rest = accumulator.CloseAll();
+
+        closed.Single().Should().Match<UsageInterval>(i => i.To == Start.AddSeconds(4) && i.Reason == null && i.BusyMs == 2000);
+        rest.Single().Should().Match<UsageInterval>(i => i.From == Start.AddSeconds(4) && i.To == Start.AddSeconds(5) && i.Reason == UsageReasons.DeviceLost && i.BusyMs == 0);
+    }
+
+    [Fact]
+    public void Intervals_join_without_overlap_and_their_sum_is_exact()
+    {
+        var steps = Gen.Zip(Gen.Choose(1, 9999), Gen.Choose(0, 100)).ListOf(200).ToArbitrary();
+        Prop.ForAll(steps, list =>
+        {
+            var subject = new UsageAccumulator();
+            var at = Start;
+            var closed = subject.Take(at, [Holding("p")], Gpu(0));
+            long percentMs = 0;
+            foreach (var (ms, percent) in list)
+            {
+                at = at.AddMilliseconds(ms);
+                percentMs += (long)ms * percent;
+                closed.AddRange(subject.Take(at, [Holding("p")], Gpu(percent)));
+            }
+            closed.AddRange(subject.CloseAll());
+            closed.Sum(i => i.BusyMs).Should().Be(percentMs / 100);
+            closed.Select(i => i.From).Skip(1).Should().Equal(closed.Select(i => i.To).SkipLast(1));
+            if (closed.Count > 0)
+                (closed[0].From, closed[^1].To).Should().Be((Start, at));
+        }).QuickCheckThrowOnFailure();
+    }
+
+    [Theory]
+    [InlineData("GPU-a", "nvidia.com/gpu", null)]
+    [InlineData("GPU-a::1", "nvidia.com/gpu", UsageReasons.SharedDevice)]
+    [InlineData("GPU-a", "nvidia.com/gpu.shared", UsageReasons.SharedDevice)]
+    [InlineData("MIG-5c1", "nvidia.com/mig-1g.5gb", UsageReasons.MigNotAttributed)]
+    [InlineData("MIG-5c1::0", "nvidia.com/gpu", UsageReasons.MigNotAttributed)]
+    [InlineData("nvidia0/gi0", "nvidia.com/gpu", UsageReasons.MigNotAttributed)]
+    [InlineData("nvidia0/gi0/vgpu1", "nvidia.com/gpu", UsageReasons.MigNotAttributed)]
+    [InlineData("nvidia0/vgpu3", "nvidia.com/gpu", UsageReasons.SharedDevice)]
+    [InlineData("GPU-unknown", "nvidia.com/gpu", UsageReasons.DeviceUnreadable)]
+    public void What_cannot_be_attributed_says_why(string id, string resource, string? reason)
+    {
+        var holdings = DeviceHoldings.Of([new PodDevice("ns", "p", "c", resource, id)], Gpu(10), (_, _, _) => null);
+
+        holdings.Should().ContainSingle().Which.Reason.Should().Be(reason);
+    }
+
+    [Fact]
+    public void A_device_of_two_pods_is_shared_and_of_two_containers_of_one_pod_is_not()
+    {
+        DeviceHoldings.Of([Device("a", "c1"), Device("b", "c1")], Gpu(1), (_, _, _) => null)
+            .Select(h => h.Reason).Should().Equal(UsageReasons.SharedDevice, UsageReasons.SharedDevice);
+        DeviceHoldings.Of([Device("a", "init"), Device("a", "main")], Gpu(1), (_, _, _) => null)
+            .Should().ContainSingle().Which.Should().Match<DeviceHolding>(h => h.Reason == null && h.Key.Container == "init");
+
+        static PodDevice Device(string pod, string container) => new("ns", pod, container, "nvidia.com/gpu", "GPU-a");
+    }
+
+    private static DeviceHolding Holding(string pod, string? uid = null, string? reason = null) =>
+        new(new HoldingKey("ns", pod, "main", "GPU-a"), uid ?? "uid-" + pod, reason);
+
+    private static GpuSnapshot Gpu(int percent, long? energy = null) =>
+        new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = percent, EnergyMillijoules = energy }]);
+}

@@ -1,0 +1,290 @@
+using System.Text;
+using Bursar.Agent.Journal;
+using Bursar.Core.Usage;
+using FsCheck;
+using FsCheck.Fluent;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Bursar.Tests.Unit.Agent;
+
+public sealed class UsageJournalTests : IDisposable
+{
+    private readonly TestFolder folder = new();
+    private readonly ManualTime time = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void A_restart_goes_on_in_the_same_epoch()
+    {
+        string epoch;
+        using (var journal = Open())
+        {
+            epoch = journal.Epoch;
+            Append(journal, 3);
+        }
+        using var again = Open();
+        Append(again, 1);
+
+        again.Epoch.Should().Be(epoch);
+        Steps(again.Read("n", new JournalCursor(epoch, 0))).Should().Equal(1, 2, 3, 4);
+    }
+
+    [Fact]
+    public void The_epoch_stays_when_everything_is_acknowledged_or_nothing_was_ever_written()
+    {
+        string epoch;
+        using (var journal = Open())
+            epoch = journal.Epoch;
+        using (var journal = Open())
+        {
+            journal.Epoch.Should().Be(epoch);
+            Append(journal, 25);
+            journal.Read("n", new JournalCursor(epoch, 25)).Next.Should().Be(26);
+        }
+        using var again = Open();
+
+        (again.Epoch, again.Next).Should().Be((epoch, 26));
+        Directory.GetFiles(folder.Path).Should().ContainSingle("acknowledged segments are removed");
+    }
+
+    [Fact]
+    public void A_torn_last_line_is_cut_off_and_its_number_used_again()
+    {
+        using (var journal = Open())
+            Append(journal, 2);
+        string file = Directory.GetFiles(folder.Path).Single();
+        File.AppendAllText(file, "0123abcd {\"seq\":3,\"prog");
+
+        using var again = Open();
+        Append(again, 1);
+
+        again.CorruptLines.Should().Be(0);
+        var report = again.Read("n", null);
+        Steps(report).Should().Equal(1, 2, 3);
+        report.First.Should().Be(1);
+    }
+
+    [Fact]
+    public void A_damaged_line_is_counted_and_shows_as_a_gap_and_the_rest_is_kept()
+    {
+        using (var journal = Open())
+            Append(journal, 5);
+        string file = Directory.GetFiles(folder.Path).Single();
+        string[] lines = File.ReadAllLines(file);
+        lines[2] = lines[2].Replace("\"step\":3", "\"step\":9");
+        File.WriteAllText(file, string.Join('\n', lines) + "\n");
+
+        using var again = Open();
+        var before = again.Read("n", null);
+        var after = again.Read("n", new JournalCursor(again.Epoch, before.Next - 1));
+
+        again.CorruptLines.Should().Be(1);
+        (Steps(before), before.Next).Should().BeEquivalentTo((new long[] { 1, 2 }, 3L));
+        after.First.Should().Be(4, "beyond after + 1 is a gap to the operator");
+        Steps(after).Should().Equal(4, 5);
+    }
+
+    [Fact]
+    public void A_stray_line_feed_costs_one_entry_and_not_those_behind_it()
+    {
+        using (var journal = Open())
+            Append(journal, 6);
+        string file = Directory.GetFiles(folder.Path).Single();
+        byte[] bytes = File.ReadAllBytes(file);
+        bytes[bytes.AsSpan().IndexOf(Encoding.ASCII.GetBytes("\"step\":2"))] = (byte)'\n';
+        File.WriteAllBytes(file, bytes);
+
+        using var again = Open();
+
+        again.KeptEntries.Should().Be(5);
+        again.Next.Should().Be(7);
+    }
+
+    [Fact]
+    public void A_report_has_a_limit_and_its_next_says_where_it_ends()
+    {
+        using var journal = Open(o => o with { ReportEntries = 7 });
+        Append(journal, 20);
+
+        var report = journal.Read("n", new JournalCursor(journal.Epoch, 4));
+
+        Steps(report).Should().Equal(5, 6, 7, 8, 9, 10, 11);
+        report.Next.Should().Be(12);
+    }
+
+    [SkippableFact]
+    public void A_disk_that_takes_no_more_is_said_and_entries_are_served_from_memory_and_never_numbered_twice()
+    {
+        Skip.If(!File.Exists("/dev/full"), "no /dev/full on this system");
+        string epoch;
+        using (var journal = Open())
+        {
+            epoch = journal.Epoch;
+            Append(journal, 3);
+        }
+        string file = Directory.GetFiles(folder.Path).Single();
+        string kept = File.ReadAllText(file);
+        long seen;
+        using (var journal = Open())
+        {
+            // The next write goes to a device that is always full.
+            File.Delete(file);
+            File.CreateSymbolicLink(file, "/dev/full");
+            Append(journal, 2);
+            journal.Fault.Should().Contain("kept in memory");
+            var report = journal.Read("n", new JournalCursor(epoch, 3));
+            Steps(report).Should().Equal(4, 5);
+            seen = report.Next - 1;
+
+            time.Advance(TimeSpan.FromSeconds(30));
+            Append(journal, 1);
+            journal.Fault.Should().BeNull("the disk is asked again after a while");
+            Steps(journal.Read("n", new JournalCursor(epoch, 3))).Should().Equal(4, 5, 6);
+            foreach (string later in Directory.GetFiles(folder.Path, "*.journal"))
+                File.Delete(later);
+        }
+        string marked = Directory.GetFiles(folder.Path).Single();
+        marked.Should().EndWith(".beyond");
+        File.Delete(marked);
+        File.WriteAllText(marked, kept);
+
+        using var again = Open();
+        Append(again, 1);
+
+        again.Epoch.Should().Be(epoch);
+        again.Fault.Should().BeNull();
+        var next = again.Read("n", new JournalCursor(epoch, seen));
+        next.First.Should().BeGreaterThan(seen + 1, "the operator must see the gap");
+        Steps(next).Should().HaveCount(1);
+    }
+
+    [Fact]
+    public void A_directory_that_cannot_be_used_leaves_a_journal_in_memory()
+    {
+        string file = folder.File("file");
+        File.WriteAllText(file, "");
+        using var journal = UsageJournal.Open(new JournalOptions { Directory = Path.Combine(file, "below") }, new Random(1), time, NullLogger.Instance);
+        Append(journal, 2);
+
+        journal.Fault.Should().NotBeNull();
+        Steps(journal.Read("n", null)).Should().Equal(1, 2);
+    }
+
+    [Fact]
+    public void Too_much_that_nobody_takes_loses_the_oldest_and_says_how_many()
+    {
+        using var journal = Open(o => o with { MaxSegments = 3 });
+        Append(journal, 100);
+
+        journal.DroppedEntries.Should().Be(70);
+        var report = journal.Read("n", new JournalCursor(journal.Epoch, 0));
+        report.First.Should().Be(71);
+        Directory.GetFiles(folder.Path).Should().HaveCount(3);
+    }
+
+    [Fact]
+    public async Task A_poll_waits_for_the_next_entry_or_its_time()
+    {
+        using var journal = Open();
+        Append(journal, 1);
+        var end = new JournalCursor(journal.Epoch, 1);
+
+        await journal.WaitAsync(new JournalCursor("other", 9), TimeSpan.FromHours(1), default);
+        await journal.WaitAsync(end with { Seq = 0 }, TimeSpan.FromHours(1), default);
+        var woken = journal.WaitAsync(end, TimeSpan.FromHours(1), default);
+        woken.IsCompleted.Should().BeFalse();
+        Append(journal, 1);
+        await woken.WaitAsync(TimeSpan.FromSeconds(10));
+
+        var timed = journal.WaitAsync(end with { Seq = 2 }, TimeSpan.FromSeconds(30), default);
+        time.Advance(TimeSpan.FromSeconds(29));
+        timed.IsCompleted.Should().BeFalse();
+        time.Advance(TimeSpan.FromSeconds(1));
+        await timed.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Theory]
+    [InlineData("e:0", "e", 0)]
+    [InlineData("9f1c:1204", "9f1c", 1204)]
+    public void Cursors_read(string text, string epoch, long seq) => JournalCursor.TryParse(text).Should().Be(new JournalCursor(epoch, seq));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("e")]
+    [InlineData(":3")]
+    [InlineData("e:")]
+    [InlineData("e:-1")]
+    [InlineData("e:99999999999999999999")]
+    public void Cursors_that_are_none_are_refused(string text) => JournalCursor.TryParse(text).Should().BeNull();
+
+    /// <summary>Any order of appends, reads, acknowledgements, restarts and torn writes: what was appended arrives once, in order.</summary>
+    [Fact]
+    public void Nothing_unacknowledged_is_lost_and_no_number_comes_twice()
+    {
+        // 0-3 append that many + 1, 4 take the next report, 5 restart, 6 restart after a torn write, 7 ask the same again.
+        Prop.ForAll(Gen.Choose(0, 7).ListOf(60).ToArbitrary(), operations =>
+        {
+            using var place = new TestFolder();
+            var options = new JournalOptions { Directory = place.Path, SegmentEntries = 4, SegmentsInMemory = 1, ReportEntries = 6 };
+            var journal = UsageJournal.Open(options, new Random(5), time, NullLogger.Instance);
+            string epoch = journal.Epoch;
+            long appended = 0, taken = 0;
+            try
+            {
+                foreach (int operation in operations)
+                {
+                    switch (operation)
+                    {
+                        case <= 3:
+                            journal.Append([.. Enumerable.Range(1, operation + 1).Select(i => Progress(appended + i))]);
+                            appended += operation + 1;
+                            break;
+                        case 5 or 6:
+                            journal.Dispose();
+                            if (operation == 6)
+                                File.AppendAllText(Directory.GetFiles(place.Path).Order().Last(), "00000000 {\"se");
+                            journal = UsageJournal.Open(options, new Random(6), time, NullLogger.Instance);
+                            break;
+                        default:
+                            Take(acknowledge: operation == 4);
+                            break;
+                    }
+                }
+                while (taken < appended)
+                    Take(acknowledge: true);
+                journal.DroppedEntries.Should().Be(0);
+                journal.CorruptLines.Should().Be(0);
+            }
+            finally
+            {
+                journal.Dispose();
+            }
+
+            void Take(bool acknowledge)
+            {
+                var report = journal.Read("n", new JournalCursor(epoch, taken));
+                report.Epoch.Should().Be(epoch);
+                report.First.Should().Be(taken + 1);
+                long expected = Math.Min(appended - taken, 6);
+                Steps(report).Should().Equal(Enumerable.Range(1, (int)expected).Select(i => taken + i));
+                report.Progress.Select(p => p.Seq).Should().Equal(Steps(report));
+                if (acknowledge)
+                    taken = report.Next - 1;
+            }
+        }).QuickCheckThrowOnFailure();
+    }
+
+    private UsageJournal Open(Func<JournalOptions, JournalOptions>? change = null)
+    {
+        var options = new JournalOptions { Directory = folder.Path, SegmentEntries = 10, SegmentsInMemory = 1 };
+        return UsageJournal.Open(change?.Invoke(options) ?? options, new Random(1), time, NullLogger.Instance);
+    }
+
+    private static void Append(UsageJournal journal, int count) =>
+        journal.Append([.. Enumerable.Range(0, count).Select(i => Progress(journal.Next + i))]);
+
+    private static JournalEntry Progress(long step) => JournalEntry.Of(new ProgressSample { PodUid = "u", Step = step });
+
+    private static IEnumerable<long> Steps(UsageReport report) => report.Progress.Select(p => p.Step);
+}

@@ -1,0 +1,174 @@
+using System.Text.Json;
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using FsCheck;
+using FsCheck.Fluent;
+using static Bursar.Tests.Unit.Core.Decisions.Given;
+
+namespace Bursar.Tests.Unit.Core.Decisions;
+
+/// <summary>What holds for any budget and any work. Each case is drawn from one seed, so that a failure names it.</summary>
+public sealed class DeciderProperties
+{
+    [Fact]
+    public void The_same_snapshot_gives_the_same_decision_in_whatever_order_its_work_stands() =>
+        ForAllSeeds(seed =>
+        {
+            var random = new Random(seed);
+            var budget = Any(random);
+            var shuffled = budget with { Workloads = [.. budget.Workloads.OrderBy(_ => random.Next())] };
+            Json(BudgetDecider.Decide(shuffled)).Should().Be(Json(BudgetDecider.Decide(budget)));
+        });
+
+    [Fact]
+    public void A_stored_snapshot_gives_the_decision_again() =>
+        ForAllSeeds(seed =>
+        {
+            var budget = Any(new Random(seed));
+            var stored = JsonSerializer.Deserialize(JsonSerializer.Serialize(budget, DecisionJson.Default.BudgetSnapshot), DecisionJson.Default.BudgetSnapshot)!;
+            Json(BudgetDecider.Decide(stored)).Should().Be(Json(BudgetDecider.Decide(budget)));
+        });
+
+    [Fact]
+    public void Observing_touches_nothing() =>
+        ForAllSeeds(seed =>
+        {
+            var budget = Any(new Random(seed));
+            var decision = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Mode = EnforcementMode.Observe } });
+            decision.Actions.Should().BeEmpty();
+            decision.LetGo.Should().BeEmpty();
+        });
+
+    [Fact]
+    public void Every_victim_of_a_forecast_is_needed() =>
+        ForAllSeeds(seed =>
+        {
+            var budget = Any(new Random(seed));
+            var decision = BudgetDecider.Decide(budget);
+            var victims = decision.Actions.Where(a => a.ByForecast && a.Reason is Reasons.ProjectedOverBudget or Reasons.DoesNotFit).Select(a => a.Workload.Uid).ToHashSet();
+            if (victims.Count == 0) return;
+
+            var work = budget.Workloads.Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget))).ToArray();
+            var balance = Balance.Of(budget, BudgetDecider.LimitOf(budget), work);
+            if (balance.FloorExceedsLimit) return;
+            var claims = work.Where(w => w.IsActiveJob && !Balance.Lends(w.Work, budget)).ToArray();
+            Amount Needed(Func<ChargedWork, bool> parked) => claims.Aggregate(balance.Spent + balance.Floor, (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Charge.Tested));
+            foreach (var victim in victims)
+                Needed(w => w.Work.Key.Uid != victim && victims.Contains(w.Work.Key.Uid)).Should().BeGreaterThan(balance.Allowed, "without parking {0} it does not fit", victim);
+        });
+
+    [Fact]
+    public void Nothing_is_admitted_or_resumed_over_the_limit() =>
+        ForAllSeeds(seed =>
+        {
+            var budget = Any(new Random(seed));
+            var decision = BudgetDecider.Decide(budget);
+            var admitted = decision.Memory.Admitted.Where(a => !budget.Memory.Admitted.TryGetValue(a.Key, out var before) || before != a.Value).ToArray();
+            if (admitted.Length == 0) return;
+            var allowed = decision.Limit + decision.Limit.Percent(budget.Terms.TolerancePercent);
+            admitted.Aggregate(budget.Spent, (sum, a) => sum + a.Value.Reserved).Should().BeLessThanOrEqualTo(allowed);
+        });
+
+    [Fact]
+    public void At_the_limit_everything_parkable_is_parked() =>
+        ForAllSeeds(seed =>
+        {
+            var budget = Any(new Random(seed));
+            budget = budget with { Spent = BudgetDecider.LimitOf(budget) + BudgetDecider.LimitOf(budget), Terms = budget.Terms with { Mode = EnforcementMode.Enforce } };
+            var decision = BudgetDecider.Decide(budget);
+            var left = budget.Workloads.Where(w => Charge.IsParkable(w, budget))
+                .Where(w => w.State is WorkloadState.Running or WorkloadState.Pending)
+                .Select(w => w.Key.Uid).Except(decision.Actions.Select(a => a.Workload.Uid));
+            left.Where(uid => decision.Workloads.Single(w => w.Key.Uid == uid).Reason is not (Reasons.Contested or Reasons.Exempt)).Should().BeEmpty();
+        });
+
+    /// <summary>Random lives of one budget: between two causes a workload comes back at most once.</summary>
+    [Fact]
+    public void A_workload_is_resumed_at_most_once_per_cause() =>
+        ForAllSeeds(seed =>
+        {
+            var random = new Random(seed);
+            var terms = Terms(10 + random.Next(40));
+            var jobs = Enumerable.Range(0, 5).Select(i => Job($"job-{i}", random.NextDouble() * 10, minutesOld: i)).ToList();
+            var memory = new BudgetMemory();
+            var spent = Amount.Zero;
+            var causes = 1;
+            var resumes = new Dictionary<string, int>();
+            for (var turn = 0; turn < 120; turn++)
+            {
+                if (random.Next(25) == 0)
+                {
+                    terms = terms with { Limit = terms.Limit + Money(random.Next(-5, 20)) };
+                    causes++;
+                }
+                if (random.Next(40) == 0 && jobs.FindIndex(j => j.State == WorkloadState.Running) is >= 0 and var ends)
+                {
+                    jobs.RemoveAt(ends);
+                    causes++;
+                }
+                // Estimates leap about without any manners.
+                for (var i = 0; i < jobs.Count; i++)
+                    if (random.Next(4) == 0) jobs[i] = jobs[i] with { Estimate = Settled(TimeSpan.FromHours(random.NextDouble() * 12)) };
+
+                var decision = BudgetDecider.Decide(Budget(terms, [.. jobs]) with { Now = Now.AddSeconds(5 * turn), Spent = spent, Memory = memory });
+                memory = decision.Memory;
+                foreach (var action in decision.Actions)
+                {
+                    var i = jobs.FindIndex(j => j.Key == action.Workload);
+                    if (action.Kind == ActionKind.Resume) resumes[action.Workload.Uid] = resumes.GetValueOrDefault(action.Workload.Uid) + 1;
+                    jobs[i] = action.Kind == ActionKind.Park
+                        ? jobs[i] with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = action.Parked! with { Confirmed = true } }
+                        : jobs[i] with { State = WorkloadState.Running, BurnRate = V100, Parked = null };
+                }
+                spent += jobs.Aggregate(Amount.Zero, (sum, j) => sum + j.BurnRate.For(5_000));
+            }
+            resumes.Values.Where(count => count > causes).Should().BeEmpty();
+        }, 100);
+
+    private static void ForAllSeeds(Action<int> holds, int runs = 300) =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+        {
+            holds(seed);
+            return true;
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(runs).WithQuietOnSuccess(true));
+
+    private static string Json(BudgetDecision decision) => JsonSerializer.Serialize(decision, DecisionJson.Default.BudgetDecision);
+
+    private static BudgetSnapshot Any(Random random)
+    {
+        var jobs = Enumerable.Range(0, random.Next(1, 9)).Select(i => AnyWork($"work-{i}", random)).ToArray();
+        var terms = Terms(random.Next(1, 60)) with
+        {
+            Mode = random.Next(8) == 0 ? EnforcementMode.Observe : EnforcementMode.Enforce,
+            UnknownDuration = (UnknownDuration)random.Next(3),
+            SuspendWhen = (SuspendWhen)random.Next(2),
+            TolerancePercent = random.Next(3) * 5,
+            Resume = random.Next(4) == 0 ? ResumePolicy.Manual : ResumePolicy.Automatic,
+            WhenExhausted = (WhenExhausted)random.Next(2),
+        };
+        var budget = Budget(terms, jobs);
+        var admitted = jobs.Where(_ => random.Next(2) == 0).Select(j => (j.Key.Name, (decimal)random.Next(1, 30))).ToArray();
+        return random.Next(3) == 0 ? budget : budget.Admitted(admitted);
+    }
+
+    private static WorkloadSnapshot AnyWork(string name, Random random)
+    {
+        var work = random.Next(8) switch
+        {
+            0 => Unknown(name),
+            1 => Serving(name) with { Rate = Rate.FromDecimal(0.01m), BurnRate = Rate.FromDecimal(0.01m) },
+            2 => Job(name, 0) with { Estimate = Unsettled(TimeSpan.FromHours(random.NextDouble()), TimeSpan.FromHours(1 + random.NextDouble() * 5)) },
+            3 => Job(name, random.NextDouble() * 8) with { Exempt = true },
+            _ => Job(name, random.NextDouble() * 8),
+        };
+        work = work with { Priority = random.Next(3), CreatedAt = Now.AddMinutes(-random.Next(1, 100)), Spent = Money(random.Next(3)) };
+        return random.Next(5) switch
+        {
+            0 => work.Waiting(),
+            1 => work.Parked(random.Next(1, 60)),
+            _ => work,
+        };
+    }
+}

@@ -1,0 +1,153 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.Money;
+using static Bursar.Tests.Unit.Core.Decisions.Given;
+
+namespace Bursar.Tests.Unit.Core.Decisions;
+
+public sealed class LimitTests
+{
+    [Fact]
+    public void The_limit_parks_everything_parkable_before_its_stop_would_cross_it()
+    {
+        // 40 s of stop at 3.06/h are 0.034 each.
+        var work = new[] { Job("a", 1), Unknown("b"), Serving("chat"), Job("waits", 1).Waiting() };
+        var terms = Terms(10m) with { WhenExhausted = WhenExhausted.Zero };
+        var decision = BudgetDecider.Decide(Budget(terms, work) with { Spent = Money(9.898m) });
+
+        decision.OverspendBound.Should().Be(Money(0.102m));
+        decision.ParkedNames().Should().BeEquivalentTo("a", "b", "chat", "waits");
+        decision.Actions.Should().OnlyContain(a => a.Reason == Reasons.BudgetExhausted && !a.ByForecast && a.Sentence.Contains("9.90 of 10.00 USD"));
+        decision.State.Should().Be(Reasons.Exhausted);
+
+        BudgetDecider.Decide(Budget(terms, Unknown("b")) with { Spent = Money(9.965m) }).Actions.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void No_estimate_stale_metering_settle_time_or_brake_switches_the_limit_off()
+    {
+        var terms = Terms(10m) with { Settle = TimeSpan.FromHours(1) };
+        var budget = Budget(terms, Job("done-soon", 0.0001), Job("b", 1)) with { Spent = Money(10m), MeteringStale = "node gpu-1 is lost", BrakeAllowance = 0, Memory = new() };
+
+        BudgetDecider.Decide(budget).ParkedNames().Should().BeEquivalentTo("done-soon", "b");
+    }
+
+    /// <summary>What gpu-budget-operator loses when its phase becomes Unknown: work that is over stays over, whatever cannot be read.</summary>
+    [Fact]
+    public void GBO_sticky_enforcement_lost_what_is_parked_stays_parked_while_metering_is_unknown()
+    {
+        var parked = Job("train", 1).Parked(limit: 2m, window: "2026-10");
+        var decision = BudgetDecider.Decide(Budget(100m, parked) with { MeteringStale = "the cache is not synced" });
+
+        decision.Actions.Should().BeEmpty();
+        decision.ReasonOf("train").Should().Be(Reasons.ForecastPaused);
+    }
+
+    [Fact]
+    public void Observe_and_the_switch_touch_nothing_and_say_what_would_be()
+    {
+        var budget = Budget(1m, Job("train", 10));
+        foreach (var watching in new[] { Budget(Terms(1m) with { Mode = EnforcementMode.Observe }, Job("train", 10)), budget with { SwitchedToObserve = true } })
+        {
+            var decision = BudgetDecider.Decide(watching);
+            decision.Actions.Should().BeEmpty();
+            decision.ReasonOf("train").Should().Be(Reasons.ProjectedOverBudget);
+            decision.State.Should().Be(Reasons.Observing);
+        }
+    }
+
+    [Fact]
+    public void A_once_window_counts_nothing_before_its_start_and_after_its_end_keeps_what_is_parked()
+    {
+        BudgetTerms Once(double from, double to) => Terms(1m) with { Window = new(WindowPeriod.Once, Start: Now.AddDays(from), End: Now.AddDays(to)) };
+
+        var before = BudgetDecider.Decide(Budget(Once(1, 2), Job("train", 100)));
+        before.Should().Match<BudgetDecision>(d => d.State == Reasons.NotStarted && d.Actions.Count == 0 && d.Reserved == Amount.Zero);
+
+        var after = BudgetDecider.Decide(Budget(Once(-2, -1), Job("train", 100), Job("held", 0.1).Parked(0.5m, window: "once")));
+        after.Should().Match<BudgetDecision>(d => d.State == Reasons.Expired && d.Actions.Count == 0 && d.Unstoppable.UntilWindowEnd == Amount.Zero);
+    }
+
+    [Fact]
+    public void A_parking_that_was_decided_and_cut_off_is_carried_out_as_it_was_decided()
+    {
+        // Killed between the ledger's write and the act: it would fit again by now, and still it is no way around the budget.
+        var cut = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
+        cut = cut with { Parked = cut.Parked! with { Confirmed = false } };
+
+        var action = BudgetDecider.Decide(Budget(100m, cut) with { BrakeAllowance = 0 }).Actions.Should().ContainSingle().Subject;
+        action.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.Reason == Reasons.ProjectedOverBudget && a.Parked == cut.Parked);
+    }
+
+    [Fact]
+    public void What_others_resumed_is_parked_again_if_it_does_not_fit_and_let_go_if_it_does()
+    {
+        var undone = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
+
+        var again = BudgetDecider.Decide(Budget(2m, undone)).Actions.Should().ContainSingle().Subject;
+        again.Reason.Should().Be(Reasons.ParkedAgain);
+        again.Parked!.Since.Should().Be(undone.Parked!.Since, "it keeps its place in the order of resumes");
+
+        var fits = BudgetDecider.Decide(Budget(100m, undone));
+        fits.Actions.Should().BeEmpty();
+        fits.LetGo.Should().Equal(undone.Key);
+    }
+
+    [Fact]
+    public void A_field_undone_twice_in_ten_minutes_is_contested_and_tried_every_five()
+    {
+        WorkloadSnapshot Undone(params int[] minutesAgo)
+        {
+            var work = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
+            return work with { Parked = work.Parked! with { Undone = [.. minutesAgo.Select(m => Now.AddMinutes(-m))], UndoneBy = "argocd" } };
+        }
+
+        var fought = BudgetDecider.Decide(Budget(2m, Undone(3, 1)));
+        fought.Actions.Should().BeEmpty();
+        fought.Condition("Contested").Message.Should().Contain("Job/train (by argocd)");
+        fought.LetGo.Should().BeEmpty();
+
+        BudgetDecider.Decide(Budget(2m, Undone(9, 5))).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(Budget(2m, Undone(1))).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(Budget(2m, Undone(11, 1))).ParkedNames().Should().Equal("train");
+    }
+
+    [Fact]
+    public void Thresholds_are_announced_once_the_highest_only_and_re_arm_five_points_below()
+    {
+        var memory = new BudgetMemory();
+        string[] At(decimal spent)
+        {
+            var decision = BudgetDecider.Decide(Budget(100m) with { Spent = Money(spent), Memory = memory });
+            memory = decision.Memory;
+            return [.. decision.Announcements.Where(a => a.Reason == Reasons.ThresholdReached && a.Key.Contains("spent")).Select(a => a.Key)];
+        }
+
+        At(49.99m).Should().BeEmpty();
+        At(85m).Should().Equal("2026-11/spent/80");
+        At(86m).Should().BeEmpty();
+        At(76m).Should().BeEmpty();
+        At(81m).Should().BeEmpty("76 is not five points below 80");
+        At(75m).Should().BeEmpty();
+        At(80m).Should().Equal("2026-11/spent/80");
+        At(100m).Should().Equal("2026-11/spent/100");
+    }
+
+    [Fact]
+    public void An_unsettled_guess_announces_no_threshold()
+    {
+        var wild = Job("train", 0) with { Estimate = Unsettled(TimeSpan.FromHours(1), TimeSpan.FromHours(1_000)) };
+        BudgetDecider.Decide(Budget(100m, wild)).Announcements.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void Work_without_a_price_is_said_and_not_counted()
+    {
+        var decision = BudgetDecider.Decide(Budget(1m, Job("train", 10) with { Rate = null, BurnRate = Rate.Zero }) with { UnpricedProducts = ["Voodoo-2"] });
+
+        decision.Actions.Should().BeEmpty();
+        decision.ReasonOf("train").Should().Be(Reasons.Unpriced);
+        decision.Condition("PricesTrusted").Message.Should().Contain("Voodoo-2");
+    }
+}

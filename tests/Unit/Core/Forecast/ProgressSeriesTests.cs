@@ -1,0 +1,47 @@
+using Bursar.Core.Forecast;
+
+namespace Bursar.Tests.Unit.Core.Forecast;
+
+public sealed class ProgressSeriesTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_repeated_step_is_no_point_and_an_older_report_says_nothing()
+    {
+        var series = ProgressSeries.Empty.With(At(0, 10)).With(At(5, 10)).With(At(3, 20));
+
+        series.Points.Should().Equal(At(0, 10), At(3, 20));
+        series.With(At(2, 30)).Should().BeSameAs(series);
+    }
+
+    [Fact]
+    public void A_step_that_goes_back_starts_the_series_anew() =>
+        ProgressSeries.Empty.With(At(0, 10)).With(At(5, 20)).With(At(9, 4)).Points.Should().Equal(At(9, 4));
+
+    [Fact]
+    public void The_run_before_is_kept_while_the_new_one_cannot_tell_its_step_time()
+    {
+        var series = ProgressSeries.Empty.With(At(0, 0)).With(At(5, 50)).With(At(10, 100)).With(At(99, 0));
+
+        series.Earlier.Should().HaveCount(3);
+        series.With(At(100, 3)).With(At(101, 1)).Earlier.Should().HaveCount(3, "a run that told nothing does not displace it");
+    }
+
+    [Fact]
+    public void A_total_that_comes_later_is_taken_in() =>
+        ProgressSeries.Empty.With(new(Start, 10, null)).With(new(Start.AddSeconds(1), 10, 500)).Points.Should().Equal(new ProgressPoint(Start, 10, 500));
+
+    [Fact]
+    public void A_long_series_keeps_its_first_point_and_the_last_ones()
+    {
+        var series = ProgressSeries.Empty;
+        for (var i = 0; i < 1_000; i++) series = series.With(At(i, i));
+
+        series.Points.Should().HaveCount(ProgressSeries.MaxPoints);
+        series.Points[0].Step.Should().Be(0);
+        series.Points[1].Step.Should().Be(1_000 - ProgressSeries.MaxPoints + 1);
+    }
+
+    private static ProgressPoint At(double seconds, long step) => new(Start.AddSeconds(seconds), step, null);
+}
