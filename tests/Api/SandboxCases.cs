@@ -91,8 +91,8 @@ public sealed class SandboxCases : IAsyncLifetime
         _sandbox.Faults.Add(new FaultRule(new Fault.CutWatch(AfterLines: 1)) { Resource = "configmaps", Times = 1 });
         using var cut = await _api.WatchAsync(ConfigMaps);
         await _api.PostAsync(ConfigMaps, ConfigMap("a"));
-        await _api.PostAsync(ConfigMaps, ConfigMap("b"));
         (await cut.NextAsync())!.Value.Type.Should().Be("ADDED");
+        await _api.PostAsync(ConfigMaps, ConfigMap("b"));
         await FluentActions.Awaiting(() => cut.NextAsync()).Should().ThrowAsync<IOException>();
     }
 
@@ -125,9 +125,11 @@ public sealed class SandboxCases : IAsyncLifetime
     [Fact]
     public async Task A_foreign_host_header_is_refused()
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("/api/v1/namespaces", UriKind.Relative));
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_sandbox.Address, "/api/v1/namespaces"));
         request.Headers.Host = "evil.example.com";
-        using var reply = await _api.Http.SendAsync(request);
+        request.Headers.Authorization = new System.Net.Http.Headers.AuthenticationHeaderValue("Bearer", _sandbox.Token);
+        using var client = new HttpClient(new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true } });
+        using var reply = await client.SendAsync(request);
         ((int)reply.StatusCode).Should().Be(421);
     }
 

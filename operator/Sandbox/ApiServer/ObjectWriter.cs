@@ -447,13 +447,12 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         if (!kind.IsCustom)
         {
             BuiltInDefaults.Apply(kind, obj);
+            Canonical(obj, type.Schema);
             Initial(kind, obj, uid);
             if (kind.HasStatus)
             {
                 obj.Default("status", new JsonObject());
             }
-
-            Canonical(obj, type.Schema);
         }
 
         var errors = MetadataRules.Validate(kind, obj, creating: true);
