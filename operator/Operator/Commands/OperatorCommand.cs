@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
+using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
@@ -42,7 +43,12 @@ public static class OperatorCommand
                 await Console.Error.WriteLineAsync(error.Message);
                 return 2;
             }
-            using var logs = OperatorLogs.Create(parsed.GetValue(format)!, parsed.GetValue(level)!);
+            if (!Enum.TryParse<LogFormat>(parsed.GetValue(format), ignoreCase: true, out var logFormat) || !Enum.TryParse<LogLevel>(parsed.GetValue(level), ignoreCase: true, out var logLevel))
+            {
+                await Console.Error.WriteLineAsync("--log-format is json or text; --log-level is trace, debug, information, warning or error.");
+                return 2;
+            }
+            using var logs = Logging.Create(logFormat, logLevel, Console.Error, TimeProvider.System);
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
             {
