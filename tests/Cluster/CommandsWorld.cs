@@ -50,8 +50,8 @@ internal sealed class CommandsWorld : IAsyncDisposable
         await _sandbox.DisposeAsync();
     }
 
-    /// <summary>From now on the API server refuses to change objects of this resource.</summary>
-    public void RefuseWrites(string resource) => _sandbox.Faults.Add(new FaultRule(new Fault.Answer(403)) { Verb = "patch", Resource = resource });
+    /// <summary>From now on the API server forbids this verb on this resource.</summary>
+    public void Refuse(string verb, string resource) => _sandbox.Faults.Add(new FaultRule(new Fault.Answer(403)) { Verb = verb, Resource = resource });
 
     public Task<V1Alpha1GpuBudget> CreateBudgetAsync(string name, string limit) => Client.CreateAsync(new V1Alpha1GpuBudget
     {

@@ -86,6 +86,28 @@ public sealed class ExplainTests
         (await explain.Should().ThrowAsync<CommandException>()).WithMessage("there is no GpuBudget nowhere in namespace team-vision.");
     }
 
+    [Fact]
+    public async Task A_missing_right_is_named()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await ParkAsync(world, tamper: false);
+        world.Refuse("list", "gpuledgers");
+
+        var explain = () => ExplainAsync(world, "vision");
+
+        (await explain.Should().ThrowAsync<CommandException>()).WithMessage("this needs the right to list gpuledgers.bursar.dev in namespace bursar-system.*");
+    }
+
+    [Fact]
+    public async Task A_deleted_budget_is_explained_from_the_ledger()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await ParkAsync(world, tamper: false);
+        await world.Client.DeleteAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, null, CancellationToken.None);
+
+        (await ExplainAsync(world, "vision")).Should().StartWith("GpuBudget team-vision/vision does not exist any more").And.Contain("Job/runaway  since");
+    }
+
     private static async Task ParkAsync(CommandsWorld world, bool tamper)
     {
         var budget = await world.CreateBudgetAsync("vision", "2");

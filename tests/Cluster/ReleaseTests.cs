@@ -108,7 +108,7 @@ public sealed class ReleaseTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await ParkBothAsync(world);
-        world.RefuseWrites("jobs");
+        world.Refuse("patch", "jobs");
 
         var (code, text) = await ReleaseAsync(world, Everything);
 

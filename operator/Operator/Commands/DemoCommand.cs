@@ -132,10 +132,14 @@ public static class DemoCommand
         "  kubectl get gpub -A -w",
         "  kubectl get jobs,events -n team-vision",
         "  kubectl describe gpub vision -n team-vision",
-        "  bursar explain gpub/vision -n team-vision",
+        $"  {Program()} explain gpub/vision -n team-vision",
         "  kubectl patch gpub vision -n team-vision --type merge -p '{\"spec\":{\"limit\":{\"cost\":\"30\"}}}'   # and the job comes back",
         "",
     ];
+
+    /// <summary>This program, as the reader can call it from here.</summary>
+    private static string Program() =>
+        Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "bursar" ? Path.GetRelativePath(Environment.CurrentDirectory, Environment.ProcessPath!) : "bursar";
 
     private static decimal Money(string? amount) => decimal.TryParse(amount, CultureInfo.InvariantCulture, out var value) ? value : 0;
 

@@ -15,7 +15,7 @@ namespace Bursar.Operator.Demo;
 internal sealed class DemoScreen
 {
     private const int BarWidth = 32;
-    private const int ShownLines = 10;
+    private const int KeptLines = 20;
     private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan PlainEvery = TimeSpan.FromSeconds(10);
 
@@ -50,13 +50,15 @@ internal sealed class DemoScreen
         {
             if (_console is null) _output.WriteLine(line);
             _lines.Enqueue(line);
-            while (_lines.Count > ShownLines) _lines.Dequeue();
+            while (_lines.Count > KeptLines) _lines.Dequeue();
         }
     }
 
     /// <summary>Shows until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        // Above the picture, where the terminal keeps them.
+        lock (_gate) foreach (var hint in _hints) _output.WriteLine(hint);
         var reading = Task.WhenAll(_budgets.RunAsync(cancellationToken), _events.RunAsync(cancellationToken));
         if (_console is null) await RunPlainAsync(cancellationToken);
         else await _console.Live(Draw()).Overflow(VerticalOverflow.Ellipsis).StartAsync(context => RunLiveAsync(context, cancellationToken));
@@ -72,7 +74,6 @@ internal sealed class DemoScreen
 
     private async Task RunPlainAsync(CancellationToken cancellationToken)
     {
-        lock (_gate) foreach (var hint in _hints) _output.WriteLine(hint);
         while (await PausedAsync(PlainEvery, cancellationToken))
             foreach (var budget in Budgets())
                 if (budget.Status is { Limit: not null } status)
@@ -108,11 +109,26 @@ internal sealed class DemoScreen
                 work.AddRow(new Text(budget.Metadata.Namespace ?? ""), new Text($"{one.Kind}/{one.Name}"), new Text(one.State ?? "", one.State == "Parked" ? Color.Yellow : Color.Default),
                     new Text((one.Gpus ?? 0).ToString(CultureInfo.InvariantCulture)), new Text(Short(one.Spent)), new Text(Short(one.Projected)), new Text(one.Eta?.Mid ?? ""));
         }
-        string[] lines;
-        lock (_gate) lines = [.. _lines];
         return new Rows(
             new Text($"Bursar demo  {_cluster.Time.GetUtcNow():yyyy-MM-dd HH:mm:ss}Z  (Ctrl-C ends it)", new Style(decoration: Decoration.Bold)),
-            new Text(string.Join('\n', _hints), Color.Grey), new Text(""), budgets, new Text(""), work, new Text(""), new Text(string.Join('\n', lines)));
+            budgets, new Text(""), work, new Text(""), new Text(LinesThatFit(budgets.Rows.Count + work.Rows.Count + 6)));
+    }
+
+    /// <summary>The newest lines, as many as the terminal has room for below the rest.</summary>
+    private string LinesThatFit(int taken)
+    {
+        var (width, room) = (Math.Max(1, _console!.Profile.Width), _console.Profile.Height - taken);
+        var fitting = new List<string>();
+        lock (_gate)
+            foreach (var line in _lines.Reverse())
+            {
+                // Words wrap a little earlier than the last column.
+                room -= 1 + line.Length / Math.Max(1, width - 12);
+                if (room < 0) break;
+                fitting.Add(line);
+            }
+        fitting.Reverse();
+        return string.Join('\n', fitting);
     }
 
     private static Paragraph Bar(GpuBudgetStatus status)

@@ -8,7 +8,7 @@ using Bursar.Sandbox.Nodes;
 namespace Bursar.Operator.Demo;
 
 /// <summary>What the demo's cluster holds: two teams with a budget each, four GPU nodes, and work, of which one job runs away.</summary>
-internal static class DemoWorld
+public static class DemoWorld
 {
     public const string RunawayNamespace = "team-vision";
     public const string RunawayBudget = "vision";
