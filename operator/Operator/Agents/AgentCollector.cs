@@ -18,7 +18,7 @@ namespace Bursar.Operator.Agents;
 /// Asks every node's agent: tells it of its pods, takes its usage into the ledger and its progress to the board. An agent
 /// is believed for pods bound to its own node only, and what it says is acknowledged only once it is written.
 /// </summary>
-public sealed partial class AgentCollector : IAgentDesk
+public sealed partial class AgentCollector
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);
@@ -177,7 +177,8 @@ public sealed partial class AgentCollector : IAgentDesk
         _metrics.AgentGone(node);
     }
 
-    (TargetList List, bool Complete) IAgentDesk.Targets(string node)
+    /// <summary>The node's targets as they are now, and whether anything about them is still unknown.</summary>
+    internal (TargetList List, bool Complete) Targets(string node)
     {
         var complete = true;
         WorkClass? ClassOf(V1Pod pod)
@@ -189,9 +190,11 @@ public sealed partial class AgentCollector : IAgentDesk
         return (AgentTargets.Of(_pods.On(node), ClassOf), complete);
     }
 
-    JournalCursor? IAgentDesk.Cursor(string node) => _ledger.DurableCursor(node) is { } cursor ? new(cursor.Epoch, cursor.Seq) : null;
+    /// <summary>How far the node's journal is safely written.</summary>
+    internal JournalCursor? Cursor(string node) => _ledger.DurableCursor(node) is { } cursor ? new(cursor.Epoch, cursor.Seq) : null;
 
-    bool IAgentDesk.Take(string node, UsageReport report, JournalCursor? after)
+    /// <summary>Takes a report in. False when it was not believed.</summary>
+    internal bool Take(string node, UsageReport report, JournalCursor? after)
     {
         if (report.Node != node)
         {
@@ -239,19 +242,20 @@ public sealed partial class AgentCollector : IAgentDesk
         return _progress.Report(top.Key.Uid, sample.PodUid, new ProgressPoint(sample.At, sample.Step, sample.Total)) || checkpointed ? top.Key.Namespace : null;
     }
 
-    void IAgentDesk.Answered(AgentSession session)
+    internal void Answered(AgentSession session)
     {
         _metrics.AgentAnswered(session.Agent.Node);
         _metrics.AgentsMissing(Health.Missing.Count);
     }
 
-    void IAgentDesk.Failed(AgentSession session, string reason)
+    internal void Failed(AgentSession session, string reason)
     {
         _metrics.AgentFailed(session.Agent.Node, reason);
         _metrics.AgentsMissing(Health.Missing.Count);
     }
 
-    TimeSpan IAgentDesk.Backoff(int failures)
+    /// <summary>How long to wait before the next try.</summary>
+    internal TimeSpan Backoff(int failures)
     {
         var wait = TimeSpan.FromTicks(Math.Min(LongestBackoff.Ticks, FirstBackoff.Ticks << Math.Min(failures - 1, 10)));
         // Many agents that went together must not come back together.

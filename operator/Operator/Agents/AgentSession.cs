@@ -7,31 +7,11 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Agents;
 
-/// <summary>What an agent's session needs of the operator.</summary>
-internal interface IAgentDesk
-{
-    /// <summary>The node's targets as they are now, and whether anything about them is still unknown.</summary>
-    (TargetList List, bool Complete) Targets(string node);
-
-    /// <summary>How far the node's journal is safely written.</summary>
-    JournalCursor? Cursor(string node);
-
-    /// <summary>Takes a report in. False when it was not believed.</summary>
-    bool Take(string node, UsageReport report, JournalCursor? after);
-
-    void Answered(AgentSession session);
-
-    void Failed(AgentSession session, string reason);
-
-    /// <summary>How long to wait before the next try.</summary>
-    TimeSpan Backoff(int failures);
-}
-
 /// <summary>
 /// The talk with one agent under one identity: its targets whenever they change, its usage by long poll. It ends when the
 /// agent's pod, its address or the certificates change, and another begins.
 /// </summary>
-internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, IAgentDesk desk, ActivityTracker? tracker, TimeProvider time, ILogger logger)
+internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, AgentCollector collector, ActivityTracker? tracker, TimeProvider time, ILogger logger)
 {
     /// <summary>How long an agent may keep a question open.</summary>
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
@@ -99,7 +79,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, IAg
         var failures = 0;
         while (true)
         {
-            var (list, complete) = desk.Targets(agent.Node);
+            var (list, complete) = collector.Targets(agent.Node);
             try
             {
                 if (_sent != list.Revision)
@@ -109,10 +89,11 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, IAg
                 }
                 failures = 0;
             }
-            catch (AgentException exception)
+            catch (Exception exception) when (exception is not OperationCanceledException)
             {
-                Failed("targets", exception);
-                await ActivityTracker.DelayAsync(tracker, time, desk.Backoff(++failures), cancellationToken);
+                LogNotTold(agent.Node, exception.Message);
+                collector.Failed(this, "targets");
+                await ActivityTracker.DelayAsync(tracker, time, collector.Backoff(++failures), cancellationToken);
                 continue;
             }
             if (complete) await _targetsChanged.WaitAsync(cancellationToken);
@@ -126,33 +107,34 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, IAg
         var failures = 0;
         while (true)
         {
-            var after = desk.Cursor(agent.Node);
+            var after = collector.Cursor(agent.Node);
+            var asked = time.GetTimestamp();
             TimeSpan wait;
             try
             {
                 // The first question waits for nothing: it makes the connection, and shows at once whether the agent is there.
                 var report = await AskAsync(client, after, _answers ? Poll : TimeSpan.Zero, cancellationToken);
-                var believed = desk.Take(agent.Node, report, after);
-                if (believed && !_answers)
-                {
-                    _answers = true;
-                    LogAnswers(agent.Node, agent.Address.ToString());
-                }
-                if (believed) desk.Answered(this);
+                var believed = collector.Take(agent.Node, report, after);
                 failures = believed ? 0 : failures + 1;
-                wait = !believed ? desk.Backoff(failures) : IsWritten(report) ? TimeSpan.Zero : Pace;
+                if (believed) Answered();
+                wait = !believed ? collector.Backoff(failures)
+                    // Written and answered at once: whatever made it hurry must not make it be asked in a tight loop.
+                    : IsWritten(report) && time.GetElapsedTime(asked) >= Pace ? TimeSpan.Zero
+                    : Pace;
             }
             catch (AgentException exception)
             {
-                Failed("unreachable", exception);
-                wait = desk.Backoff(++failures);
+                if (_answers) LogLost(agent.Node, exception.Message);
+                else LogUnreachable(agent.Node, exception.Message);
+                Failed("unreachable");
+                wait = collector.Backoff(++failures);
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
                 // An agent's strange answer must not take the operator down.
                 LogStrange(exception, agent.Node);
-                Failed("strange", null);
-                wait = desk.Backoff(++failures);
+                Failed("strange");
+                wait = collector.Backoff(++failures);
             }
             finally
             {
@@ -178,21 +160,25 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, IAg
     }
 
     /// <summary>Whether everything of the report is safely written, so that the next question waits for news.</summary>
-    private bool IsWritten(UsageReport report) => desk.Cursor(agent.Node) is { } cursor && cursor.Epoch == report.Epoch && cursor.Seq >= report.Next - 1;
+    private bool IsWritten(UsageReport report) => collector.Cursor(agent.Node) is { } cursor && cursor.Epoch == report.Epoch && cursor.Seq >= report.Next - 1;
 
-    private void Failed(string reason, AgentException? exception)
+    private void Answered()
+    {
+        if (!_answers)
+        {
+            _answers = true;
+            LogAnswers(agent.Node, agent.Address.ToString());
+            if (_sent is null) _targetsChanged.Set();
+        }
+        collector.Answered(this);
+    }
+
+    private void Failed(string reason)
     {
         // An agent that started anew knows no targets.
         _sent = null;
-        if (exception is not null)
-        {
-            if (_answers) LogLost(agent.Node, exception.Message);
-            else LogUnreachable(agent.Node, exception.Message);
-        }
-        var answered = _answers;
         _answers = false;
-        desk.Failed(this, reason);
-        if (answered) _targetsChanged.Set();
+        collector.Failed(this, reason);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Agent answers: node={node} address={address}")]
@@ -203,6 +189,9 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, IAg
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Agent cannot be reached: node={node} error={error}")]
     private partial void LogUnreachable(string node, string error);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Agent could not be told its targets: node={node} error={error}")]
+    private partial void LogNotTold(string node, string error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Agent's answer could not be taken in: node={node}")]
     private partial void LogStrange(Exception exception, string node);
