@@ -16,8 +16,14 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     /// <summary>How long an agent may keep a question open.</summary>
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
 
-    /// <summary>While what was read is not yet written, the agent would answer at once, with the same: it is asked this often.</summary>
+    /// <summary>
+    /// While what was read is not yet written, the agent answers at once, with all of it again: it is asked this often,
+    /// and less often where that is much.
+    /// </summary>
     private static readonly TimeSpan Pace = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan SlowestPace = TimeSpan.FromSeconds(15);
+    private const int RepeatedPerSecond = 25;
 
     private readonly Guid _stream = Guid.NewGuid();
     private readonly Wakeup _targetsChanged = new(tracker);
@@ -120,7 +126,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 wait = !believed ? collector.Backoff(failures)
                     // Written and answered at once: whatever made it hurry must not make it be asked in a tight loop.
                     : IsWritten(report) && time.GetElapsedTime(asked) >= Pace ? TimeSpan.Zero
-                    : Pace;
+                    : PaceOf(report);
             }
             catch (AgentException exception)
             {
@@ -161,6 +167,12 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
 
     /// <summary>Whether everything of the report is safely written, so that the next question waits for news.</summary>
     private bool IsWritten(UsageReport report) => collector.Cursor(agent.Node) is { } cursor && cursor.Epoch == report.Epoch && cursor.Seq >= report.Next - 1;
+
+    private static TimeSpan PaceOf(UsageReport report)
+    {
+        var much = TimeSpan.FromSeconds((double)(report.Intervals.Count + report.Progress.Count + report.Tokens.Count) / RepeatedPerSecond);
+        return much < Pace ? Pace : much > SlowestPace ? SlowestPace : much;
+    }
 
     private void Answered()
     {

@@ -235,6 +235,8 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             MetricsAddress = "127.0.0.1:0",
             CertificateDirectory = folder.Path,
             Random = new Random(3),
+            // A journal forgets by whole segments.
+            Journal = new() { SegmentEntries = 1 },
         },
         this, this, TimeProvider.System, NullLoggerFactory.Instance, default);
 
