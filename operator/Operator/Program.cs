@@ -1,4 +1,8 @@
 using System.CommandLine;
 using Bursar.Operator.Commands;
 
-return new RootCommand("Bursar keeps GPU work inside its money.") { GenerateCommand.Create() }.Parse(args).Invoke();
+return new RootCommand("Bursar keeps GPU work inside its money.")
+{
+    OperatorCommand.Create(),
+    GenerateCommand.Create(),
+}.Parse(args).Invoke();

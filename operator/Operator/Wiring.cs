@@ -1,5 +1,6 @@
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
+using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Events;
@@ -10,8 +11,10 @@ using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
 using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
+using Bursar.Operator.Certificates;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
+using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Microsoft.Extensions.Logging;
 
@@ -34,6 +37,9 @@ public static class Wiring
             WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,
         });
         var stores = new ClusterStores(client, options.Namespace);
+        using var metrics = new OperatorMetrics(time, config.Server);
+        await using var listener = await OperatorListener.StartAsync(options.MetricsAddress, metrics, () => stores.HasSynced, logs, cancellationToken);
+        logs.CreateLogger("bursar").LogListening(listener.Address);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var caches = stores.RunAsync(ending.Token);
         try
@@ -41,11 +47,11 @@ public static class Wiring
             if (options.LeaderElect)
             {
                 elector = new(client, new() { Namespace = options.Namespace, Name = "bursar", Identity = options.Identity, Random = new(options.Seed) });
-                await elector.RunAsLeaderAsync(token => LeadAsync(options, client, stores, time, logs, leading, token), cancellationToken);
+                await elector.RunAsLeaderAsync(token => LeadAsync(options, client, stores, metrics, time, logs, leading, token), cancellationToken);
             }
             else
             {
-                await LeadAsync(options, client, stores, time, logs, leading, cancellationToken);
+                await LeadAsync(options, client, stores, metrics, time, logs, leading, cancellationToken);
             }
         }
         finally
@@ -55,7 +61,7 @@ public static class Wiring
         }
     }
 
-    private static async Task LeadAsync(OperatorOptions options, KubeClient client, ClusterStores stores, TimeProvider time, ILoggerFactory logs, Action<OperatorParts>? leading, CancellationToken cancellationToken)
+    private static async Task LeadAsync(OperatorOptions options, KubeClient client, ClusterStores stores, OperatorMetrics metrics, TimeProvider time, ILoggerFactory logs, Action<OperatorParts>? leading, CancellationToken cancellationToken)
     {
         await stores.HasSyncedAsync(cancellationToken);
 
@@ -86,6 +92,7 @@ public static class Wiring
         var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
         var books = new PriceBookController(client, stores, prices, time);
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
+        var certificates = new CertificateKeeper(client, options.Namespace, options.AgentNamespace, time, logs.CreateLogger<CertificateKeeper>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
 
         using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, budgets, new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
@@ -111,6 +118,10 @@ public static class Wiring
         {
             if (GpuRequest.Of(deployment.Spec.Template.Spec).IsAny) WakeNamespace(deployment.Metadata.Namespace ?? "");
         }
+        budgets.Decided += (budget, decision) => metrics.Record(budget.Metadata.Namespace ?? "", budget.Metadata.Name, decision);
+        budgets.Forgotten += budget => metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+        metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(b => GpuBudgetReader.TryReadSelector(b, out var s) ? [s] : Array.Empty<LabelSelector>())], () => prices.Currency);
+        metrics.Leads = true;
         control.Changed += WakeAll;
         books.Changed += WakeAll;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
@@ -123,10 +134,22 @@ public static class Wiring
         pods.CloseVanished();
         await books.EnsureDefaultAsync(cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));
-
-        await TaskGroup.RunAsync(cancellationToken,
-            recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, orphans.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
+        try
+        {
+            await TaskGroup.RunAsync(cancellationToken,
+                recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, orphans.RunAsync, certificates.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
+        }
+        finally
+        {
+            metrics.Detach();
+        }
     }
+}
+
+internal static partial class WiringLog
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listening: door=metrics address={address}")]
+    public static partial void LogListening(this ILogger logger, string address);
 }
 
 /// <summary>The parts of a leading operator that others may look at: metrics, agents, the demo.</summary>

@@ -28,7 +28,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
         await api.PostAsync(ConfigMaps(ns), ConfigMap("x"));
         var reply = await api.DeleteAsync($"{ConfigMaps(ns)}/x", """{"preconditions":{"uid":"11111111-2222-4333-8444-555555555555"}}""");
         reply.Code.Should().Be(409);
-        reply.Message.Should().Contain("Precondition failed: UID in precondition: 11111111-2222-4333-8444-555555555555");
+        reply.Message.Should().Contain("the UID in the precondition (11111111-2222-4333-8444-555555555555) does not match the UID in record");
         (await api.DeleteAsync($"{ConfigMaps(ns)}/x", """{"preconditions":{"resourceVersion":"1"}}""")).Code.Should().Be(409);
         (await api.GetAsync($"{ConfigMaps(ns)}/x")).Code.Should().Be(200);
     }

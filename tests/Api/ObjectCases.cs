@@ -187,9 +187,10 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
         var ns = await api.NamespaceAsync();
         long Generation(Reply r) => (long)r.Body!["metadata"]!["generation"]!;
         Generation(await api.PostAsync(Deployments(ns), Deployment("web"))).Should().Be(1);
-        Generation(await api.PatchAsync($"{Deployments(ns)}/web", """{"metadata":{"annotations":{"a":"b"}}}""")).Should().Be(1);
+        Generation(await api.PatchAsync($"{Deployments(ns)}/web", """{"metadata":{"labels":{"a":"b"}}}""")).Should().Be(1);
         Generation(await api.PatchAsync($"{Deployments(ns)}/web/status", """{"status":{"replicas":2}}""")).Should().Be(1);
         Generation(await api.PatchAsync($"{Deployments(ns)}/web", """{"spec":{"replicas":3}}""")).Should().Be(2);
+        Generation(await api.PatchAsync($"{Deployments(ns)}/web", """{"metadata":{"annotations":{"a":"b"}}}""")).Should().Be(3, "a deployment's annotations count");
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -237,8 +238,8 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        var reply = await api.PostAsync(ConfigMaps(ns), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y\ndata:\n  a: |\n    two\n    lines\n  b: \"true\"\n", "application/yaml");
-        reply.Code.Should().Be(201);
+        var reply = await api.PostAsync(ConfigMaps(ns), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yam\ndata:\n  a: |\n    two\n    lines\n  b: \"true\"\n", "application/yaml");
+        reply.Code.Should().Be(201, reply.Text);
         ((string?)reply.Body!["data"]!["a"]).Should().Be("two\nlines\n");
         ((string?)reply.Body["data"]!["b"]).Should().Be("true");
     }

@@ -40,7 +40,7 @@ public sealed partial class BudgetActor(
     private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
         var snapshot = action.Parked!;
-        if (snapshot.Confirmed) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
+        if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
         if (record is null) return;
         var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == record.Uid && p.Field == record.Field);

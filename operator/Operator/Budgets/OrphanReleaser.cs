@@ -17,17 +17,25 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        while (!cancellationToken.IsCancellationRequested)
+        client.ActivityTracker?.Begin();
+        try
         {
-            try
+            while (true)
             {
-                if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
+                try
+                {
+                    if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
+                }
+                catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+                {
+                    LogFailed(error);
+                }
+                await ActivityTracker.DelayAsync(client.ActivityTracker, client.TimeProvider, Pace, cancellationToken);
             }
-            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
-            {
-                LogFailed(error);
-            }
-            await ActivityTracker.DelayAsync(client.ActivityTracker, client.TimeProvider, Pace, cancellationToken);
+        }
+        finally
+        {
+            client.ActivityTracker?.End();
         }
     }
 

@@ -13,6 +13,7 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        client.ActivityTracker?.Begin();
         try
         {
             while (true)
@@ -40,6 +41,10 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
                 // The next leader computes the same sums from the API and the journals.
                 LogFailed(error);
             }
+        }
+        finally
+        {
+            client.ActivityTracker?.End();
         }
     }
 

@@ -159,10 +159,10 @@ public static class Json
         return child;
     }
 
-    /// <summary>Sets the key where it is absent or null.</summary>
+    /// <summary>Sets the key where it is absent or null; a null value sets nothing.</summary>
     public static void Default(this JsonObject parent, string key, JsonNode? value)
     {
-        if (!parent.TryGetPropertyValue(key, out var present) || present is null)
+        if (value is not null && (!parent.TryGetPropertyValue(key, out var present) || present is null))
         {
             parent[key] = value;
         }

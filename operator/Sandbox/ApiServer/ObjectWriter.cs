@@ -447,8 +447,12 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         if (!kind.IsCustom)
         {
             BuiltInDefaults.Apply(kind, obj);
-            Initial(kind, obj, uid);
             Canonical(obj, type.Schema);
+            Initial(kind, obj, uid);
+            if (kind.HasStatus)
+            {
+                obj.Default("status", new JsonObject());
+            }
         }
 
         var errors = MetadataRules.Validate(kind, obj, creating: true);
@@ -573,6 +577,12 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
     private static bool SameSpec(KindInfo kind, JsonObject before, JsonObject next)
     {
+        if (kind is { Group: "apps", Kind: "Deployment" } && !Json.Same(before.At("metadata", "annotations"), next.At("metadata", "annotations")))
+        {
+            // A Deployment's annotations count: its controller copies them.
+            return false;
+        }
+
         foreach (var key in before.Select(p => p.Key).Union(next.Select(p => p.Key)))
         {
             if (key is "metadata" or "apiVersion" or "kind" || (key == "status" && kind.HasStatus))
@@ -800,12 +810,12 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
     {
         if (options.Text("preconditions", "uid") is { Length: > 0 } uid && uid != current.Text("metadata", "uid"))
         {
-            throw ApiError.Conflict(kind.Group, kind.Plural, name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Text("metadata", "uid")}");
+            throw ApiError.Conflict(kind.Group, kind.Kind, name, $"the UID in the precondition ({uid}) does not match the UID in record ({current.Text("metadata", "uid")}). The object might have been deleted and then recreated");
         }
 
         if (options.Text("preconditions", "resourceVersion") is { Length: > 0 } version && version != current.Text("metadata", "resourceVersion"))
         {
-            throw ApiError.Conflict(kind.Group, kind.Plural, name, $"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {current.Text("metadata", "resourceVersion")}");
+            throw ApiError.Conflict(kind.Group, kind.Kind, name, $"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({current.Text("metadata", "resourceVersion")}). The object might have been modified");
         }
     }
 

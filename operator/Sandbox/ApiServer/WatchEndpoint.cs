@@ -47,10 +47,10 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         }
 
         var cutAfter = fault is Fault.CutWatch cut ? cut.AfterLines : int.MaxValue;
-        using var cutNow = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var cutRequested = false;
         void Cut()
         {
-            cutAfter = 0;
+            cutRequested = true;
             wake.Set();
         }
 
@@ -76,6 +76,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                     {
                         if (cutAfter-- <= 0)
                         {
+                            await line.FlushAsync(ct).ConfigureAwait(false);
                             http.Abort();
                             return;
                         }
@@ -125,6 +126,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
 
                     if (cutAfter-- <= 0)
                     {
+                        await line.FlushAsync(ct).ConfigureAwait(false);
                         http.Abort();
                         return;
                     }
@@ -145,7 +147,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                     return;
                 }
 
-                if (cutAfter <= 0)
+                if (cutRequested)
                 {
                     http.Abort();
                     return;

@@ -52,11 +52,7 @@ public static class JsonPatch
             case "add":
                 return Put(root, path, operation.At("value")?.DeepClone(), insert: true);
             case "replace":
-                if (!TryGet(root, path, out _))
-                {
-                    throw ApiError.Unprocessable($"replace operation does not apply: doc is missing path: {path}: missing value");
-                }
-
+                // As the library Kubernetes uses: a missing key of an object is simply set, a missing index of a list is not.
                 return Put(root, path, operation.At("value")?.DeepClone(), insert: false);
             case "remove":
                 return Remove(root, path, "remove");
@@ -145,7 +141,7 @@ public static class JsonPatch
             }
             else
             {
-                list[Index(last, list.Count)!.Value] = value;
+                list[Index(last, list.Count) ?? throw ApiError.Unprocessable($"replace operation does not apply: doc is missing key: {path}: missing value")] = value;
             }
         }
 

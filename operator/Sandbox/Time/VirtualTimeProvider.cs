@@ -24,7 +24,7 @@ public sealed class VirtualTimeProvider : TimeProvider
     private const int MaxBusyPoolRounds = 64;
 
     /// <summary>More timers than this at one moment is a loop that does not let time pass.</summary>
-    private const int MaxFiringsAtOneMoment = 100_000;
+    private const int MaxFiringsAtOneMoment = 50_000;
 
     private static readonly Comparer<VirtualTimer> ByDue = Comparer<VirtualTimer>.Create(static (a, b) =>
     {

@@ -8,8 +8,8 @@ public sealed class YamlTextTests
 {
     [Fact]
     public void Keys_are_sorted_and_lists_stand_under_their_key() =>
-        YamlText.Write(JsonNode.Parse("""{"b": [{"y": 1, "x": [2, {}]}, "s"], "a": {}, "c": []}""")!)
-            .Should().Be("a: {}\nb:\n- x:\n  - 2\n  - {}\n  y: 1\n- s\nc: []\n");
+        YamlText.Write(JsonNode.Parse("""{"b": [{"q": 1, "p": [2, {}]}, "s"], "a": {}, "c": []}""")!)
+            .Should().Be("a: {}\nb:\n- p:\n  - 2\n  - {}\n  q: 1\n- s\nc: []\n");
 
     [Theory]
     [InlineData("true")]

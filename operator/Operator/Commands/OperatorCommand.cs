@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Bursar.Kube.Client;
+using Bursar.Kube.Config;
+using Bursar.Operator.Serving;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary><c>bursar operator</c>: the controllers, in a cluster or beside one.</summary>
+public static class OperatorCommand
+{
+    public static Command Create()
+    {
+        var ns = OptionSources.Text("--namespace", "Bursar's own namespace: the ledger, the lease and the switch.", "bursar-system");
+        var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", "bursar-agents");
+        var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
+        var identity = OptionSources.Text("--identity", "This process among the replicas.", Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName);
+        var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
+        var format = OptionSources.Text("--log-format", "json or text.", "text");
+        var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
+        var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
+
+        var command = new Command("operator", "Run the operator.") { ns, agents, elect, identity, metrics, format, level, kubeconfig };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var options = new OperatorOptions
+            {
+                Namespace = parsed.GetValue(ns)!,
+                AgentNamespace = parsed.GetValue(agents)!,
+                LeaderElect = parsed.GetValue(elect),
+                Identity = parsed.GetValue(identity)!,
+                MetricsAddress = parsed.GetValue(metrics)!,
+                Seed = Random.Shared.Next(),
+            };
+            KubeConfig config;
+            try
+            {
+                config = KubeConfig.Load(parsed.GetValue(kubeconfig));
+            }
+            catch (KubeConfigException error)
+            {
+                await Console.Error.WriteLineAsync(error.Message);
+                return 2;
+            }
+            if (!Enum.TryParse<LogFormat>(parsed.GetValue(format), ignoreCase: true, out var logFormat) || !Enum.TryParse<LogLevel>(parsed.GetValue(level), ignoreCase: true, out var logLevel))
+            {
+                await Console.Error.WriteLineAsync("--log-format is json or text; --log-level is trace, debug, information, warning or error.");
+                return 2;
+            }
+            using var logs = Logging.Create(logFormat, logLevel, Console.Error, TimeProvider.System);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
+            {
+                context.Cancel = true;
+                stop.Cancel();
+            });
+            try
+            {
+                await Wiring.RunAsync(options, config, TimeProvider.System, logs, null, null, stop.Token);
+                return 0;
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return 0;
+            }
+            catch (LeadershipLostException error)
+            {
+                // Another replica leads: start anew as the one that waits.
+                await Console.Error.WriteLineAsync(error.Message);
+                return 1;
+            }
+        });
+        return command;
+    }
+}

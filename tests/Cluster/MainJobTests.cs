@@ -1,0 +1,68 @@
+using System.Globalization;
+using Bursar.Kube.Objects;
+using Bursar.Sandbox.Nodes;
+using Bursar.Tests.Cluster.Worlds;
+using Bursar.Tests.TestKit;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>The founding example end to end: 100 steps of 90 ms, 30,000 in all, a V100 at 3.06 an hour, 2 dollars.</summary>
+public sealed class MainJobTests
+{
+    private const string Team = "team-nlp";
+
+    public static TheoryData<bool> Servers => [false, true];
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task A_job_that_would_overrun_is_suspended_and_comes_back_when_the_limit_is_raised(bool real)
+    {
+        Skip.If(real && !ControlPlane.IsPresent, ControlPlane.Absent);
+        var ct = CancellationToken.None;
+        await using var world = await ClusterWorld.StartAsync(real, ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 });
+        await world.CreateNamespaceAsync(Team, ct);
+        await world.CreateBookAsync("*V100*", "3.06", ct);
+        await world.CreateBudgetAsync(Team, "nlp", "2", ct);
+        await world.StartOperatorAsync(ct);
+
+        await world.CreateJobAsync(Team, "finetune", 1, ct,
+            ("bursar.dev/total-steps", "30000"), ("bursar.dev/expected-duration", "20m"),
+            ("sim.bursar.dev/work", "training"), ("sim.bursar.dev/steps", "30000"), ("sim.bursar.dev/step-time", "90ms"), ("sim.bursar.dev/report", "annotation"), ("sim.bursar.dev/report-every", "1s"));
+
+        await world.UntilAsync("the job runs", async () => (await world.JobAsync(Team, "finetune", ct)).Status.Active == 1, ct);
+        await world.UntilAsync("the job is suspended", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == true, ct);
+
+        var suspended = await world.JobAsync(Team, "finetune", ct);
+        suspended.Metadata.Annotations["bursar.dev/suspended-by"].Should().Be("gpubudget/nlp");
+        var progress = suspended.Metadata.Annotations["bursar.dev/progress"];
+        int.Parse(progress.Split('/')[0], CultureInfo.InvariantCulture).Should().BeInRange(100, 320, "it is caught after 100 steps and within 10 s");
+        await world.UntilAsync("its pods are gone", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = Team }, ct)).Items.Count == 0, ct);
+        await world.UntilAsync("Events tell it", async () => (await world.EventsAsync(Team, ct)).Count(e => e.Reason == "Suspended") >= 3, ct);
+        var notes = (await world.EventsAsync(Team, ct)).Where(e => e.ReportingController == "bursar.dev/operator" && e.Reason == "Suspended").ToArray();
+        notes.Should().Contain(e => e.Regarding!.Kind == "Job" && e.Note!.Contains("projected at 2.3", StringComparison.Ordinal));
+        notes.Should().Contain(e => e.Regarding!.Kind == "GpuBudget" && e.Note!.Contains("finetune", StringComparison.Ordinal));
+        var budget = await world.BudgetAsync(Team, "nlp", ct);
+        budget.Status!.SuspendedCount.Should().Be(1);
+        budget.Status.State.Should().Be("ProjectedOver");
+        budget.Status.Suspended!.Single().Name.Should().Be("finetune");
+
+        await world.UntilAsync("its spending stands still", async () =>
+        {
+            var before = (await world.BudgetAsync(Team, "nlp", ct)).Status!.BurnRatePerHour;
+            return decimal.Parse(before!, CultureInfo.InvariantCulture) == 0;
+        }, ct, TimeSpan.FromSeconds(90));
+        var spent = (await world.BudgetAsync(Team, "nlp", ct)).Status!.Spent;
+
+        // The operator dies and another one takes over: no amount changes, and nothing is resumed by it.
+        await world.StopOperatorAsync();
+        await world.StartOperatorAsync(ct);
+        await world.PassAsync(TimeSpan.FromSeconds(8), ct);
+        (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend.Should().BeTrue();
+        (await world.BudgetAsync(Team, "nlp", ct)).Status!.Spent.Should().Be(spent);
+
+        await world.SetLimitAsync(Team, "nlp", "5", ct);
+        await world.UntilAsync("the job is resumed", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == false, ct, TimeSpan.FromSeconds(15));
+        (await world.JobAsync(Team, "finetune", ct)).Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
+        await world.UntilAsync("an Event tells it", async () => (await world.EventsAsync(Team, ct)).Any(e => e.Reason == "Resumed" && e.Regarding?.Kind == "Job" && e.ReportingController == "bursar.dev/operator"), ct);
+    }
+}
