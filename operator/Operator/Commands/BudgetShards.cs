@@ -1,0 +1,73 @@
+using System.Text.Json;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Operator.Api;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>The stored ledger as the commands see it, beside a running operator or without one: what was parked and decided for each budget.</summary>
+internal static class BudgetShards
+{
+    /// <summary>The budgets' shards of all namespaces, each with the name of its object.</summary>
+    public static async Task<IReadOnlyList<LedgerShard>> ReadAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
+    {
+        KubeList<V1Alpha1GpuLedger> list;
+        try
+        {
+            list = await ClusterAccess.WithRightAsync($"list gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () =>
+                client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = bursarNamespace, Limit = 50 }, cancellationToken));
+        }
+        catch (ApiException missing) when (missing.IsNotFound)
+        {
+            throw new CommandException($"the cluster has no {V1Alpha1GpuLedger.KindName}s: Bursar's CRDs are not installed.");
+        }
+        return [.. list.Items.Select(Read).OfType<LedgerShard>()];
+    }
+
+    /// <summary>The shard in an object; null when it is not a budget's.</summary>
+    public static LedgerShard? Read(V1Alpha1GpuLedger ledger) =>
+        ledger.Spec is { Kind: LedgerShard.BudgetKind, Data.ValueKind: JsonValueKind.Object } spec && spec.Data.Deserialize(LedgerJson.Default.LedgerShard) is { } shard
+            ? shard with { Name = ledger.Metadata.Name }
+            : null;
+
+    /// <summary>Takes a record out of its shard, on exactly the version that was read. False when it was not there any more.</summary>
+    public static async Task<bool> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ParkedRecord record, CancellationToken cancellationToken)
+    {
+        const int mostTries = 5;
+        for (var tried = 1; ; tried++)
+        {
+            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, cancellationToken) is not { } ledger || Read(ledger) is not { } shard) return false;
+            var left = (shard.Parked ?? []).Where(p => p.Uid != record.Uid || p.Field != record.Field).ToArray();
+            if (left.Length == (shard.Parked ?? []).Count) return false;
+            var next = shard with
+            {
+                Parked = left.Length > 0 ? left : null,
+                // Later than whatever a running operator holds in memory: it then reads the ledger anew instead of writing its own over this.
+                Revision = shard.Revision + 1000,
+            };
+            var body = new V1Alpha1GpuLedger
+            {
+                Spec = new()
+                {
+                    Kind = ledger.Spec!.Kind,
+                    Namespace = ledger.Spec.Namespace,
+                    Day = ledger.Spec.Day,
+                    Shard = ledger.Spec.Shard,
+                    Data = JsonSerializer.SerializeToElement(next, LedgerJson.Default.LedgerShard),
+                },
+            };
+            try
+            {
+                await ClusterAccess.WithRightAsync($"patch gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () =>
+                    client.PatchAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, KubePatch.Json(
+                        PatchOperation.Test("/metadata/resourceVersion", ledger.Metadata.ResourceVersion),
+                        PatchOperation.Replace("/spec", JsonSerializer.SerializeToNode(body, ApiJson.GpuLedger)!["spec"]!.DeepClone())), cancellationToken));
+                return true;
+            }
+            catch (ApiException raced) when ((raced.IsConflict || raced.IsInvalid) && tried < mostTries)
+            {
+                // Written in between; its new state is read and asked again.
+            }
+        }
+    }
+}

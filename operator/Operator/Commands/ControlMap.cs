@@ -1,0 +1,32 @@
+using System.Text.Json.Nodes;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Control;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>Writes a word into the cluster's switch, ConfigMap <c>bursar-control</c>, whether it is there or not; the other words stay.</summary>
+internal static class ControlMap
+{
+    public static Task SetAsync(KubeClient client, string bursarNamespace, string key, string value, CancellationToken cancellationToken) =>
+        ClusterAccess.WithRightAsync($"create and patch the ConfigMap {ControlSwitch.Name} in namespace {bursarNamespace}", async () =>
+        {
+            var data = new JsonObject { ["data"] = new JsonObject { [key] = value } };
+            try
+            {
+                return await client.PatchAsync<V1ConfigMap>(ControlSwitch.Name, bursarNamespace, KubePatch.Merge(data), cancellationToken);
+            }
+            catch (ApiException missing) when (missing.IsNotFound)
+            {
+                data["metadata"] = new JsonObject { ["name"] = ControlSwitch.Name, ["namespace"] = bursarNamespace };
+                try
+                {
+                    return await client.CreateAsync<V1ConfigMap>(data, bursarNamespace, cancellationToken);
+                }
+                catch (ApiException nowhere) when (nowhere.IsNotFound)
+                {
+                    throw new CommandException($"there is no namespace {bursarNamespace}; name Bursar's own with --bursar-namespace.");
+                }
+            }
+        });
+}

@@ -1,0 +1,159 @@
+using System.CommandLine;
+using System.Globalization;
+using Bursar.Operator.Demo;
+using Microsoft.Extensions.Logging;
+using Spectre.Console;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>How the demo runs.</summary>
+public sealed record DemoOptions
+{
+    /// <summary>Where the kubeconfig is written; null: <c>./bursar-demo.kubeconfig</c>, with <see cref="Once"/> or where that cannot be, a temporary folder.</summary>
+    public string? Kubeconfig { get; init; }
+
+    /// <summary>The cluster's time against the wall clock's.</summary>
+    public double Speed { get; init; } = 10;
+
+    /// <summary>End by itself with a summary once the runaway job is caught.</summary>
+    public bool Once { get; init; }
+
+    /// <summary>With <see cref="Once"/>: wall time after which a job that was not caught is a failure.</summary>
+    public TimeSpan Deadline { get; init; } = TimeSpan.FromMinutes(3);
+
+    public TimeProvider Wall { get; init; } = TimeProvider.System;
+}
+
+/// <summary><c>bursar demo</c>: the main job on an embedded cluster, to look at and to use kubectl on.</summary>
+public static class DemoCommand
+{
+    private const string DefaultKubeconfig = "bursar-demo.kubeconfig";
+
+    public static Command Create()
+    {
+        var speed = new Option<double>("--speed") { Description = "How much faster than the wall clock the cluster's time runs.", DefaultValueFactory = _ => new DemoOptions().Speed };
+        var once = new Option<bool>("--once") { Description = "End with a summary once the runaway job is suspended; exit code 1 if it is not." };
+        var kubeconfig = new Option<string?>("--kubeconfig") { Description = $"Where to write the cluster's kubeconfig (./{DefaultKubeconfig}); removed at the end." };
+        speed.Validators.Add(result =>
+        {
+            if (result.GetValue(speed) is not (>= 0.1 and <= 10_000)) result.AddError("--speed is a number from 0.1 to 10000.");
+        });
+        var command = new Command("demo", "Watch Bursar catch a runaway training job on an embedded cluster.") { speed, once, kubeconfig };
+        command.SetAction((parsed, cancellationToken) =>
+        {
+            var terminal = !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && AnsiConsole.Profile.Capabilities.Ansi;
+            var options = new DemoOptions { Kubeconfig = parsed.GetValue(kubeconfig), Speed = parsed.GetRequiredValue(speed), Once = parsed.GetValue(once) };
+            return RunAsync(options, terminal ? AnsiConsole.Console : null, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken);
+        });
+        return command;
+    }
+
+    /// <param name="console">The terminal to draw on; null: plain lines to <paramref name="output"/>.</param>
+    public static async Task<int> RunAsync(DemoOptions options, IAnsiConsole? console, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    {
+        if (options.Kubeconfig is { } path && File.Exists(path))
+        {
+            await error.WriteLineAsync($"error: {path} exists; the demo writes its kubeconfig to a new file and removes it at the end.");
+            return 1;
+        }
+        var folder = options.Kubeconfig is null && (options.Once || !CanWriteHere()) ? Directory.CreateTempSubdirectory("bursar-demo-") : null;
+        var kubeconfig = options.Kubeconfig ?? Path.Combine(folder?.FullName ?? Environment.CurrentDirectory, DefaultKubeconfig);
+        try
+        {
+            return await RunAsync(options, kubeconfig, console, output, error, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return options.Once ? 130 : 0;
+        }
+        finally
+        {
+            folder?.Delete(recursive: true);
+        }
+    }
+
+    private static async Task<int> RunAsync(DemoOptions options, string kubeconfig, IAnsiConsole? console, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    {
+        var log = new DemoLog();
+        using var logs = LoggerFactory.Create(builder => builder.AddProvider(log));
+        await output.WriteLineAsync("Starting an embedded cluster with four GPU nodes, two teams and the operator ...");
+        await using var cluster = await DemoCluster.StartAsync(kubeconfig, options.Speed, options.Wall, logs, cancellationToken);
+        var screen = new DemoScreen(cluster, console, output, options.Wall, Hints(cluster, options.Speed));
+        log.SayBy(screen.Say);
+
+        using var showing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var shown = screen.RunAsync(showing.Token);
+        try
+        {
+            if (options.Once) return Tell(await cluster.WaitForCatchAsync(options.Deadline, cancellationToken), options, output, error, await EndAsync());
+            // Shown until Ctrl-C; only a failure of the operator or of the screen comes earlier.
+            await await Task.WhenAny(shown, cluster.Operator);
+            return cancellationToken.IsCancellationRequested ? 0 : 1;
+        }
+        finally
+        {
+            log.SayBy(_ => { });
+            await EndAsync();
+        }
+
+        async Task<bool> EndAsync()
+        {
+            await showing.CancelAsync();
+            await shown.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return shown.IsCompletedSuccessfully;
+        }
+    }
+
+    private static int Tell(DemoCatch? caught, DemoOptions options, TextWriter output, TextWriter error, bool shown)
+    {
+        if (caught is null || !shown)
+        {
+            error.WriteLine($"The runaway job was not suspended within {options.Deadline.TotalSeconds:0} s.");
+            return 1;
+        }
+        var (limit, spent, rest) = (Money(caught.Budget.Limit), Money(caught.Work?.Spent), Money(caught.Suspended.CostToFinish));
+        var currency = caught.Budget.Currency;
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"""
+
+            Caught: Job {DemoWorld.RunawayNamespace}/{DemoWorld.RunawayJob} ({caught.Suspended.Reason})
+              declared    {DemoWorld.RunawayDeclared}
+              suspended   {caught.After:hh\:mm\:ss} after its creation, by the cluster's clock
+              projected   {spent + rest:0.00} {currency}; budget {DemoWorld.RunawayBudget} has {limit:0.00} for all its work
+              had spent   {spent:0.00} {currency}
+              saved       {rest:0.00} {currency}
+            """));
+        return 0;
+    }
+
+    private static IReadOnlyList<string> Hints(DemoCluster cluster, double speed) =>
+    [
+        string.Create(CultureInfo.InvariantCulture, $"The cluster is at {cluster.Address}, its time runs {speed:0.##} times as fast as yours. In another terminal:"),
+        $"  export KUBECONFIG={cluster.KubeconfigPath}",
+        "  kubectl get gpub -A -w",
+        "  kubectl get jobs,events -n team-vision",
+        "  kubectl describe gpub vision -n team-vision",
+        $"  {Program()} explain gpub/vision -n team-vision",
+        "  kubectl patch gpub vision -n team-vision --type merge -p '{\"spec\":{\"limit\":{\"cost\":\"30\"}}}'   # and the job comes back",
+        "",
+    ];
+
+    /// <summary>This program, as the reader can call it from here.</summary>
+    private static string Program() =>
+        Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "bursar" ? Path.GetRelativePath(Environment.CurrentDirectory, Environment.ProcessPath!) : "bursar";
+
+    private static decimal Money(string? amount) => decimal.TryParse(amount, CultureInfo.InvariantCulture, out var value) ? value : 0;
+
+    private static bool CanWriteHere()
+    {
+        try
+        {
+            var probe = Path.Combine(Environment.CurrentDirectory, Path.GetRandomFileName());
+            File.Create(probe, 1, FileOptions.DeleteOnClose).Dispose();
+            return true;
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}

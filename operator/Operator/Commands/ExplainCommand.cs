@@ -1,0 +1,62 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Operator.Api;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary><c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is parked, and the last decisions taken again from their stored inputs.</summary>
+public static class ExplainCommand
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    public static Command Create()
+    {
+        var access = new ClusterAccess();
+        var budget = BudgetName.Argument(ArgumentArity.ExactlyOne);
+        var ns = new Option<string?>("--namespace", "-n") { Description = "The budget's namespace; by default the context's." };
+        var form = new Option<string>("--output", "-o") { Description = "text, or json for the raw records.", DefaultValueFactory = _ => "text" };
+        form.AcceptOnlyFromAmong("text", "json");
+        var command = new Command("explain", "Say what a budget has decided, from which figures, and what would change it.") { budget, ns, form };
+        access.AddTo(command);
+        command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) => RunAsync(
+            client, bursarNamespace, parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", BudgetName.Parse(parsed.GetRequiredValue(budget)!),
+            parsed.GetValue(form) == "json", parsed.InvocationConfiguration.Output, cancellationToken)));
+        return command;
+    }
+
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, CancellationToken cancellationToken)
+    {
+        var budget = await ClusterAccess.WithRightAsync($"get gpubudgets.{ApiGroup.Name} in namespace {ns}", () => client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken));
+        var remembered = await BudgetShards.ReadAsync(client, bursarNamespace, cancellationToken);
+        // A budget that was deleted and made anew has another UID; without one, the name must do.
+        var shards = remembered.Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name).ToArray();
+        if (budget is null && shards.Length == 0) throw new CommandException($"there is no GpuBudget {name} in namespace {ns}.");
+
+        if (json) await output.WriteLineAsync(Raw(budget, shards).ToJsonString(Indented));
+        else await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)]));
+        return 0;
+    }
+
+    private static JsonObject Raw(V1Alpha1GpuBudget? budget, IReadOnlyList<LedgerShard> shards)
+    {
+        var records = new JsonArray();
+        foreach (var shard in shards)
+        {
+            var node = JsonSerializer.SerializeToNode(shard, LedgerJson.Default.LedgerShard)!.AsObject();
+            Unfold(node, "memory");
+            foreach (var decision in node["decisions"] as JsonArray ?? []) Unfold(decision!.AsObject(), "inputs");
+            foreach (var parked in node["parked"] as JsonArray ?? []) Unfold(parked!.AsObject(), "cause");
+            records.Add((JsonNode)node);
+        }
+        return new() { ["budget"] = budget is null ? null : JsonSerializer.SerializeToNode(budget, ApiJson.GpuBudget), ["ledger"] = records };
+    }
+
+    /// <summary>JSON that is stored as text, as the JSON it is.</summary>
+    private static void Unfold(JsonObject node, string field)
+    {
+        if (node[field] is JsonValue value && value.TryGetValue<string>(out var text) && text.StartsWith('{')) node[field] = JsonNode.Parse(text);
+    }
+}

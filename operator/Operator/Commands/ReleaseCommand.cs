@@ -1,0 +1,144 @@
+using System.CommandLine;
+using System.Globalization;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+using Bursar.Operator.Control;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>What is to be given back.</summary>
+/// <param name="Namespace">With <paramref name="Budget"/>: only what was parked for this budget. Both null: everything.</param>
+public sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun);
+
+/// <summary>
+/// <c>bursar release</c>: gives back what the ledger says was parked, with or without a running operator. Object first,
+/// record after: a command that was stopped in between is simply run again.
+/// </summary>
+public static class ReleaseCommand
+{
+    /// <summary>The lease of the leading operator.</summary>
+    private const string LeaseName = "bursar";
+
+    /// <summary>Within this time the switch has stopped every action of a running operator.</summary>
+    private static readonly TimeSpan SwitchTime = TimeSpan.FromSeconds(5);
+
+    private enum Result { GivenBack, LetGo, Failed }
+
+    public static Command Create()
+    {
+        var access = new ClusterAccess();
+        var budget = BudgetName.Argument(ArgumentArity.ZeroOrOne);
+        var ns = new Option<string?>("--namespace", "-n") { Description = "The budget's namespace; by default the context's." };
+        var all = new Option<bool>("--all") { Description = "Everything, of all budgets. Switches enforcement to observe first, so that nothing is parked again." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be given back." };
+        var command = new Command("release", "Give back everything that was parked; works without a running operator.") { budget, ns, all, dryRun };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(all) == (result.GetValue(budget) is not null)) result.AddError("Name a budget, as gpub/<name>, or say --all.");
+        });
+        access.AddTo(command);
+        command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
+        {
+            var request = parsed.GetValue(budget) is { } name
+                ? new ReleaseRequest(parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", BudgetName.Parse(name), parsed.GetValue(dryRun))
+                : new ReleaseRequest(null, null, parsed.GetValue(dryRun));
+            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
+        }));
+        return command;
+    }
+
+    /// <summary>0 when nothing is held any more, 1 when something could not be given back.</summary>
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReleaseRequest request, TextWriter output, CancellationToken cancellationToken)
+    {
+        if (request is { Budget: null, DryRun: false })
+        {
+            await ControlMap.SetAsync(client, bursarNamespace, ControlSwitch.EnforcementKey, ControlSwitch.ObserveValue, cancellationToken);
+            await output.WriteLineAsync($"Enforcement is switched to observe (ConfigMap {bursarNamespace}/{ControlSwitch.Name}).");
+            if (await OperatorMayRunAsync(client, bursarNamespace, cancellationToken)) await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
+        }
+
+        var shards = await BudgetShards.ReadAsync(client, bursarNamespace, cancellationToken);
+        if (request.Budget is not null) shards = [.. shards.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
+        var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
+            .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
+        if (held.Length == 0)
+        {
+            await output.WriteLineAsync(request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}.");
+            return 0;
+        }
+
+        var actor = new WorkloadActor(client);
+        var failed = 0;
+        foreach (var (shard, record) in held)
+        {
+            var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
+            if (request.DryRun)
+            {
+                await output.WriteLineAsync($"{what}: would set {record.Field} from {record.Value} back to {record.Original}");
+                continue;
+            }
+            var (result, word) = await GiveBackAsync(client, actor, record, cancellationToken);
+            if (result == Result.Failed) failed++;
+            else await BudgetShards.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+            await output.WriteLineAsync($"{what}: {word}");
+        }
+        if (!request.DryRun && request is { Budget: { } name, Namespace: { } ns }
+            && await client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken) is { Spec.Mode: not "Observe" })
+            await output.WriteLineAsync($"GpuBudget {ns}/{name} still enforces: a running operator may park the work again. Raise its limit or set mode: Observe.");
+        if (failed > 0) await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
+        return failed > 0 ? 1 : 0;
+    }
+
+    private static async Task<(Result Result, string Word)> GiveBackAsync(KubeClient client, WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
+    {
+        const int mostTries = 3;
+        var right = record.Field == WorkloadActor.SuspendField ? "get and patch jobs.batch" : "get and patch deployments.apps/scale";
+        for (var tried = 1; ; tried++)
+        {
+            try
+            {
+                switch (await ClusterAccess.WithRightAsync($"{right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)))
+                {
+                    case ActOutcome.Done: return (Result.GivenBack, $"given back, {record.Field} is {record.Original} again");
+                    case ActOutcome.AlreadySo: return (Result.LetGo, $"{record.Field} was {record.Original} already");
+                    case ActOutcome.Gone: return (Result.LetGo, "is gone; forgotten");
+                    case ActOutcome.ChangedByOther when tried < mostTries: continue;
+                }
+                return await HoldsAsync(client, record, cancellationToken)
+                    ? (Result.Failed, $"could not be given back: the API server refuses to set {record.Field}")
+                    : (Result.LetGo, $"left alone: someone else changed {record.Field} since, it is not {record.Value} any more");
+            }
+            catch (CommandException refused)
+            {
+                return (Result.Failed, refused.Message);
+            }
+            catch (ApiException refused)
+            {
+                return (Result.Failed, $"could not be given back: {refused.Message}");
+            }
+        }
+    }
+
+    /// <summary>Whether the field still is what Bursar made it.</summary>
+    private static async Task<bool> HoldsAsync(KubeClient client, ParkedRecord record, CancellationToken cancellationToken) =>
+        record.Field == WorkloadActor.SuspendField
+            ? (await client.GetOrNullAsync<V1Job>(record.Name, record.Namespace, cancellationToken))?.Spec.Suspend == true
+            : (await client.GetScaleAsync<V1Deployment>(record.Name, record.Namespace, cancellationToken)).Spec.Replicas.ToString(CultureInfo.InvariantCulture) == record.Value;
+
+    private static async Task<bool> OperatorMayRunAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await client.GetOrNullAsync<V1Lease>(LeaseName, bursarNamespace, cancellationToken) is { Spec: { HolderIdentity.Length: > 0, RenewTime: { } renewed } spec }
+                && renewed + TimeSpan.FromSeconds(spec.LeaseDurationSeconds ?? 15) > client.TimeProvider.GetUtcNow();
+        }
+        catch (ApiException refused) when (refused.IsForbidden)
+        {
+            // Not allowed to look: then it is assumed that one runs.
+            return true;
+        }
+    }
+}

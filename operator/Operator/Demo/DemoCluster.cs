@@ -1,0 +1,134 @@
+using Bursar.Kube.Client;
+using Bursar.Kube.Config;
+using Bursar.Kube.Http;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+using Bursar.Sandbox;
+using Bursar.Sandbox.Controllers;
+using Bursar.Sandbox.Nodes;
+using Bursar.Sandbox.Time;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Demo;
+
+/// <summary>The job that ran away, once Bursar has suspended it.</summary>
+/// <param name="After">From its creation to its suspension, in the cluster's time.</param>
+public sealed record DemoCatch(V1Job Job, GpuBudgetSuspended Suspended, GpuBudgetWorkload? Work, GpuBudgetStatus Budget, TimeSpan After);
+
+/// <summary>
+/// The demo's embedded cluster with the real operator, nodes and agents in it, all speaking HTTP to one another under
+/// one virtual clock that is paced by the wall clock.
+/// </summary>
+public sealed class DemoCluster : IAsyncDisposable
+{
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(200);
+
+    private readonly TimeProvider _wall;
+    private readonly Bursar.Sandbox.Sandbox _sandbox;
+    private readonly CancellationTokenSource _stopOperator = new();
+    private readonly CancellationTokenSource _stopTime = new();
+    private readonly KubeClient _inside;
+    private BuiltInControllers? _controllers;
+    private NodeSimulator? _nodes;
+    private Task _pacing = Task.CompletedTask;
+
+    private DemoCluster(Bursar.Sandbox.Sandbox sandbox, VirtualTimeProvider time, TimeProvider wall, string kubeconfigPath, KubeConfig config, ActivityTracker tracker, ILoggerFactory logs)
+    {
+        _sandbox = sandbox;
+        _wall = wall;
+        Time = time;
+        Start = time.GetUtcNow();
+        KubeconfigPath = kubeconfigPath;
+        _inside = new(config, new() { TimeProvider = time, ActivityTracker = tracker, LoggerFactory = logs });
+        Client = new(config, new() { TimeProvider = wall });
+    }
+
+    /// <summary>A client as a reader's kubectl is one: outside the virtual clock.</summary>
+    public KubeClient Client { get; }
+
+    /// <summary>The cluster's clock, and where it began.</summary>
+    public TimeProvider Time { get; }
+
+    public DateTimeOffset Start { get; }
+
+    public Uri Address => _sandbox.Address;
+
+    public string KubeconfigPath { get; }
+
+    /// <summary>Ends only when the operator fails.</summary>
+    public Task Operator { get; private set; } = Task.CompletedTask;
+
+    public static async Task<DemoCluster> StartAsync(string kubeconfigPath, double speed, TimeProvider wall, ILoggerFactory logs, CancellationToken cancellationToken)
+    {
+        var tracker = new ActivityTracker();
+        var time = new VirtualTimeProvider(DemoWorld.StartOf(wall.GetUtcNow()), tracker, wall);
+        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, Activity = tracker }, cancellationToken);
+        await sandbox.WriteKubeconfigAsync(kubeconfigPath, cancellationToken);
+        var config = KubeConfig.FromFile(kubeconfigPath);
+        var cluster = new DemoCluster(sandbox, time, wall, kubeconfigPath, config, tracker, logs);
+        try
+        {
+            cluster._pacing = Task.Run(() => time.PaceAsync(speed, cluster._stopTime.Token), CancellationToken.None);
+            await cluster.FillAsync(config, tracker, logs, cancellationToken);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Waits until the runaway job is suspended in the API and its budget's status says so; null when the deadline passes first.</summary>
+    public async Task<DemoCatch?> WaitForCatchAsync(TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        var until = _wall.GetUtcNow() + deadline;
+        while (_wall.GetUtcNow() < until)
+        {
+            if (Operator.IsCompleted) await Operator;
+            var job = await Client.GetOrNullAsync<V1Job>(DemoWorld.RunawayJob, DemoWorld.RunawayNamespace, cancellationToken);
+            if (job is { Spec.Suspend: true })
+            {
+                var budget = await Client.GetAsync<V1Alpha1GpuBudget>(DemoWorld.RunawayBudget, DemoWorld.RunawayNamespace, cancellationToken);
+                if (budget.Status is { } status && status.Suspended?.FirstOrDefault(s => s.Name == DemoWorld.RunawayJob) is { } suspended
+                    && Core.Text.Rfc3339.TryParse(suspended.Since, out var since))
+                    return new(job, suspended, status.Workloads?.FirstOrDefault(w => w.Name == DemoWorld.RunawayJob), status, since - (job.Metadata.CreationTimestamp ?? Start));
+            }
+            await Task.Delay(LookEvery, _wall, cancellationToken);
+        }
+        return null;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // Time goes on until everyone has let go: who waits for a timer would else wait for ever.
+        await _stopOperator.CancelAsync();
+        await Operator.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_nodes is not null) await _nodes.DisposeAsync();
+        if (_controllers is not null) await _controllers.DisposeAsync();
+        await _stopTime.CancelAsync();
+        await _pacing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _inside.Dispose();
+        Client.Dispose();
+        await _sandbox.DisposeAsync();
+        // Only our own: the reader may have put another file there.
+        if (File.Exists(KubeconfigPath) && await File.ReadAllTextAsync(KubeconfigPath) == _sandbox.Kubeconfig) File.Delete(KubeconfigPath);
+        _stopOperator.Dispose();
+        _stopTime.Dispose();
+    }
+
+    private async Task FillAsync(KubeConfig config, ActivityTracker tracker, ILoggerFactory logs, CancellationToken cancellationToken)
+    {
+        await DemoWorld.CreateKindsAsync(_inside, cancellationToken);
+        _controllers = await BuiltInControllers.StartAsync(_inside, seed: 1, cancellationToken);
+        _nodes = await NodeSimulator.StartAsync(_inside, new() { Fleet = DemoWorld.Fleet, Agents = new() }, cancellationToken);
+
+        var leads = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var options = new OperatorOptions { Identity = "bursar-demo", MetricsAddress = "127.0.0.1:0" };
+        Operator = Task.Run(() => Wiring.RunAsync(options, config, Time, logs, tracker, _ => leads.TrySetResult(), _stopOperator.Token), CancellationToken.None);
+        if (await Task.WhenAny(leads.Task, Operator).WaitAsync(cancellationToken) == Operator) await Operator;
+
+        await DemoWorld.CreateBudgetsAsync(_inside, cancellationToken);
+        await DemoWorld.CreateWorkAsync(_inside, cancellationToken);
+    }
+}

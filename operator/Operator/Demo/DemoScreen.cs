@@ -1,0 +1,148 @@
+using System.Globalization;
+using Bursar.Kube.Client;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Bursar.Operator.Demo;
+
+/// <summary>
+/// What the demo shows: on a terminal bars for the budgets, their work and the last lines, redrawn in place; elsewhere
+/// plain lines. It reads the API as any client does.
+/// </summary>
+internal sealed class DemoScreen
+{
+    private const int BarWidth = 32;
+    private const int KeptLines = 20;
+    private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan PlainEvery = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private readonly Queue<string> _lines = new();
+    private readonly IAnsiConsole? _console;
+    private readonly TextWriter _output;
+    private readonly TimeProvider _wall;
+    private readonly DemoCluster _cluster;
+    private readonly Informer<V1Alpha1GpuBudget> _budgets;
+    private readonly Informer<V1Event> _events;
+    private readonly IReadOnlyList<string> _hints;
+
+    /// <param name="console">Null: plain lines to <paramref name="output"/>.</param>
+    public DemoScreen(DemoCluster cluster, IAnsiConsole? console, TextWriter output, TimeProvider wall, IReadOnlyList<string> hints)
+    {
+        _cluster = cluster;
+        _console = console;
+        _output = output;
+        _wall = wall;
+        _hints = hints;
+        _budgets = new(cluster.Client);
+        _events = new(cluster.Client);
+        _events.AddHandler(new() { Added = Tell });
+    }
+
+    /// <summary>A line of the demo's own, or of the operator's log.</summary>
+    public void Say(string text)
+    {
+        var line = $"+{_cluster.Time.GetUtcNow() - _cluster.Start:hh\\:mm\\:ss}  {text}";
+        lock (_gate)
+        {
+            if (_console is null) _output.WriteLine(line);
+            _lines.Enqueue(line);
+            while (_lines.Count > KeptLines) _lines.Dequeue();
+        }
+    }
+
+    /// <summary>Shows until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        // Above the picture, where the terminal keeps them.
+        lock (_gate) foreach (var hint in _hints) _output.WriteLine(hint);
+        var reading = Task.WhenAll(_budgets.RunAsync(cancellationToken), _events.RunAsync(cancellationToken));
+        if (_console is null) await RunPlainAsync(cancellationToken);
+        else await _console.Live(Draw()).Overflow(VerticalOverflow.Ellipsis).StartAsync(context => RunLiveAsync(context, cancellationToken));
+        await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private async Task RunLiveAsync(LiveDisplayContext context, CancellationToken cancellationToken)
+    {
+        do context.UpdateTarget(Draw());
+        while (await PausedAsync(RedrawEvery, cancellationToken));
+        context.UpdateTarget(Draw());
+    }
+
+    private async Task RunPlainAsync(CancellationToken cancellationToken)
+    {
+        while (await PausedAsync(PlainEvery, cancellationToken))
+            foreach (var budget in Budgets())
+                if (budget.Status is { Limit: not null } status)
+                    Say($"{budget.Metadata.Namespace}/{budget.Metadata.Name}  {status.State}: spent {Short(status.Spent)}, projected {Short(status.Projected)} of {Short(status.Limit)} {status.Currency}, {Short(status.BurnRatePerHour)} per hour");
+    }
+
+    /// <summary>False once cancelled.</summary>
+    private async Task<bool> PausedAsync(TimeSpan pause, CancellationToken cancellationToken)
+    {
+        await Task.Delay(pause, _wall, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return !cancellationToken.IsCancellationRequested;
+    }
+
+    /// <summary>The budget's Event repeats what stands on the workload with its name: one line a decision is enough.</summary>
+    private void Tell(V1Event happened)
+    {
+        if (happened.Regarding?.Kind == V1Alpha1GpuBudget.KindName) Say($"{happened.Regarding.Namespace}/{happened.Regarding.Name}  {happened.Reason}: {happened.Note}");
+    }
+
+    private IEnumerable<V1Alpha1GpuBudget> Budgets() =>
+        _budgets.Store.List().OrderBy(b => b.Metadata.Namespace, StringComparer.Ordinal).ThenBy(b => b.Metadata.Name, StringComparer.Ordinal);
+
+    private IRenderable Draw()
+    {
+        var budgets = new Table().Border(TableBorder.None).AddColumns("BUDGET", "", "SPENT", "PROJECTED", "LIMIT", "BURN/H", "STATE");
+        var work = new Table().Border(TableBorder.None).AddColumns("NAMESPACE", "WORK", "STATE", "GPUS", "SPENT", "PROJECTED", "DONE ABOUT");
+        foreach (var budget in Budgets())
+        {
+            if (budget.Status is not { Limit: not null } status) continue;
+            budgets.AddRow(new Text($"{budget.Metadata.Namespace}/{budget.Metadata.Name}"), Bar(status), new Text(Short(status.Spent)), new Text(Short(status.Projected)),
+                new Text(Short(status.Limit)), new Text(Short(status.BurnRatePerHour)), new Text(status.State ?? "", status.State == "OnTrack" ? Color.Green : Color.Yellow));
+            foreach (var one in status.Workloads ?? [])
+                work.AddRow(new Text(budget.Metadata.Namespace ?? ""), new Text($"{one.Kind}/{one.Name}"), new Text(one.State ?? "", one.State == "Parked" ? Color.Yellow : Color.Default),
+                    new Text((one.Gpus ?? 0).ToString(CultureInfo.InvariantCulture)), new Text(Short(one.Spent)), new Text(Short(one.Projected)), new Text(one.Eta?.Mid ?? ""));
+        }
+        return new Rows(
+            new Text($"Bursar demo  {_cluster.Time.GetUtcNow():yyyy-MM-dd HH:mm:ss}Z  (Ctrl-C ends it)", new Style(decoration: Decoration.Bold)),
+            budgets, new Text(""), work, new Text(""), new Text(LinesThatFit(budgets.Rows.Count + work.Rows.Count + 6)));
+    }
+
+    /// <summary>The newest lines, as many as the terminal has room for below the rest.</summary>
+    private string LinesThatFit(int taken)
+    {
+        var (width, room) = (Math.Max(1, _console!.Profile.Width), _console.Profile.Height - taken);
+        var fitting = new List<string>();
+        lock (_gate)
+            foreach (var line in _lines.Reverse())
+            {
+                // Words wrap a little earlier than the last column.
+                room -= 1 + line.Length / Math.Max(1, width - 12);
+                if (room < 0) break;
+                fitting.Add(line);
+            }
+        fitting.Reverse();
+        return string.Join('\n', fitting);
+    }
+
+    private static Paragraph Bar(GpuBudgetStatus status)
+    {
+        var spent = Cells(status.Percent);
+        var projected = Math.Max(spent, Cells(status.ProjectedPercent));
+        return new Paragraph()
+            .Append(new string('█', spent), status.Percent >= 100 ? Color.Red : Color.Green)
+            .Append(new string('▒', projected - spent), status.ProjectedPercent > 100 ? Color.Red : Color.Yellow)
+            .Append(new string('░', BarWidth - projected), Color.Grey);
+    }
+
+    private static int Cells(long? percent) => (int)Math.Clamp((percent ?? 0) * BarWidth / 100, 0, BarWidth);
+
+    private static string Short(string? amount) =>
+        decimal.TryParse(amount, CultureInfo.InvariantCulture, out var value) ? value.ToString("0.00", CultureInfo.InvariantCulture) : amount ?? "";
+}

@@ -1,0 +1,81 @@
+using System.CommandLine;
+using Bursar.Operator.Commands;
+using Bursar.Operator.Demo;
+
+namespace Bursar.Tests.Unit.Operator.Commands;
+
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("", false)]
+    [InlineData("--all", true)]
+    [InlineData("--all --dry-run", true)]
+    [InlineData("gpub/nlp -n team-nlp", true)]
+    [InlineData("gpub/nlp --all", false)]
+    [InlineData("gpub/nlp gpub/other", false)]
+    public void Release_wants_a_budget_or_all(string line, bool right) =>
+        (ReleaseCommand.Create().Parse(line).Errors.Count == 0).Should().Be(right);
+
+    [Theory]
+    [InlineData("gpub/nlp", true)]
+    [InlineData("gpub/nlp -o json", true)]
+    [InlineData("gpub/nlp -o yaml", false)]
+    [InlineData("", false)]
+    public void Explain_wants_a_budget_and_a_known_form(string line, bool right) =>
+        (ExplainCommand.Create().Parse(line).Errors.Count == 0).Should().Be(right);
+
+    [Theory]
+    [InlineData("--speed 60 --once", true)]
+    [InlineData("--speed 0", false)]
+    [InlineData("--speed -1", false)]
+    [InlineData("--speed NaN", false)]
+    [InlineData("--speed fast", false)]
+    public void The_demos_speed_is_a_positive_number(string line, bool right) =>
+        (DemoCommand.Create().Parse(line).Errors.Count == 0).Should().Be(right);
+
+    [Theory]
+    [InlineData("gpub/nlp", "no kubeconfig")]
+    [InlineData("job/nlp", "does not name a budget")]
+    [InlineData("gpub/", "does not name a budget")]
+    [InlineData("gpub/a/b", "does not name a budget")]
+    public async Task What_stops_a_command_is_one_sentence_on_stderr(string budget, string sentence)
+    {
+        var kubeconfig = Path.Combine(Path.GetTempPath(), $"bursar-unit-{Guid.NewGuid():N}");
+        if (sentence != "no kubeconfig") await File.WriteAllTextAsync(kubeconfig, Kubeconfig);
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+
+        var code = await ExplainCommand.Create().Parse([budget, "--kubeconfig", kubeconfig]).InvokeAsync(new() { Output = output, Error = error });
+
+        File.Delete(kubeconfig);
+        code.Should().Be(1);
+        output.ToString().Should().BeEmpty();
+        error.ToString().Should().StartWith("error: ").And.Contain(sentence);
+        error.ToString().Trim().Should().NotContain("\n");
+    }
+
+    [Theory]
+    [InlineData("2026-11-21T11:00:00Z")]
+    [InlineData("2026-11-30T23:59:59Z")]
+    [InlineData("2026-12-01T00:00:00Z")]
+    [InlineData("2026-03-01T00:30:00Z")]
+    [InlineData("2027-01-01T12:00:00Z")]
+    public void The_demo_starts_in_the_past_and_a_week_before_its_months_end(string wall)
+    {
+        var now = DateTimeOffset.Parse(wall);
+
+        var start = DemoWorld.StartOf(now);
+
+        start.Should().BeOnOrBefore(now.AddHours(-12));
+        start.AddDays(7).Month.Should().Be(start.Month);
+    }
+
+    private const string Kubeconfig = """
+        apiVersion: v1
+        kind: Config
+        current-context: nowhere
+        clusters: [{name: nowhere, cluster: {server: "https://127.0.0.1:1"}}]
+        contexts: [{name: nowhere, context: {cluster: nowhere, user: nobody}}]
+        users: [{name: nobody, user: {token: none}}]
+        """;
+}
