@@ -33,9 +33,13 @@ public static class Remembering
         return memory.Admitted.Keys.Any(parked.Contains) ? Without(memory, parked.Contains) : memory;
     }
 
-    /// <summary>Work that was running before the budget appeared or its limit fell is spared by forecasts for a while.</summary>
+    /// <summary>
+    /// Work that was running before the budget appeared or its limit fell is spared by forecasts for a while. The API
+    /// cuts creation times to the second, so the moment it is held against is cut as well: a job made half a second after
+    /// the budget is not older than it.
+    /// </summary>
     public static bool IsSettling(WorkloadSnapshot work, BudgetMemory memory, DateTimeOffset now) =>
-        memory.SettleFrom is { } from && memory.SettleUntil is { } until && now < until && work.CreatedAt < from;
+        memory.SettleFrom is { } from && memory.SettleUntil is { } until && now < until && work.CreatedAt.ToUnixTimeSeconds() < from.ToUnixTimeSeconds();
 
     public static IReadOnlyDictionary<string, TValue> ToSorted<TValue>(this IEnumerable<KeyValuePair<string, TValue>> pairs)
     {

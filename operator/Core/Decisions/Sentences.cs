@@ -1,6 +1,7 @@
 using System.Globalization;
 using Bursar.Core.Budgets;
 using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;

@@ -174,9 +174,18 @@ public abstract class ClusterWorld : IAsyncDisposable
         var limit = Time.GetUtcNow() + (within ?? TimeSpan.FromSeconds(60));
         while (!await holds())
         {
-            if (Time.GetUtcNow() >= limit) throw new TimeoutException($"{what}: not so within {within ?? TimeSpan.FromSeconds(60)}");
+            if (Time.GetUtcNow() >= limit) throw new TimeoutException($"{what}: not so within {within ?? TimeSpan.FromSeconds(60)}\n{await DescribeAsync(ct)}");
             await PassAsync(TimeSpan.FromMilliseconds(500), ct);
         }
+    }
+
+    /// <summary>The state of the world, for a failure's message.</summary>
+    private async Task<string> DescribeAsync(CancellationToken ct)
+    {
+        var text = new StringBuilder();
+        foreach (var path in (string[])["/apis/bursar.dev/v1alpha1/gpubudgets", "/apis/batch/v1/jobs", "/api/v1/pods", "/api/v1/nodes", "/apis/events.k8s.io/v1/events"])
+            text.AppendLine(path).AppendLine((await Client.RequestAsync(HttpMethod.Get, path, null, ct))?["items"]?.ToJsonString());
+        return text.ToString();
     }
 
     /// <summary>Lets time go by.</summary>

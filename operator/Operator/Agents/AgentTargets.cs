@@ -1,0 +1,65 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Usage;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Agents;
+
+/// <summary>
+/// What an agent is told of its node's pods: who they are, where they are, and where they show their metrics. A port is
+/// scraped only where the pod names it: by annotation, or, for serving pods, as the usual port of a model server.
+/// </summary>
+public static class AgentTargets
+{
+    /// <summary>On the pod (or its template): the port whose metrics tell of tokens or of progress.</summary>
+    public const string PortAnnotation = "bursar.dev/metrics-port";
+
+    /// <summary>The path there; <c>/metrics</c> unless set.</summary>
+    public const string PathAnnotation = "bursar.dev/metrics-path";
+
+    private const string DefaultPath = "/metrics";
+    private const string ServingPortName = "http";
+    private const int ServingPort = 8000;
+
+    /// <param name="pods">The pods bound to the node that hold GPUs.</param>
+    /// <param name="classOf">The class of a pod's work; null while its owners are not known, then it is not scraped yet.</param>
+    public static TargetList Of(IReadOnlyList<V1Pod> pods, Func<V1Pod, WorkClass?> classOf)
+    {
+        TargetPod[] targets = [.. pods.Select(pod => new TargetPod
+        {
+            Uid = pod.Metadata.Uid,
+            Namespace = pod.Metadata.Namespace ?? "",
+            Name = pod.Metadata.Name,
+            Ips = Addresses(pod),
+            Scrape = classOf(pod) is { } work && Scrape(pod, work) is { } target ? [target] : [],
+        })];
+        var list = new TargetList { Pods = targets };
+        // By its content: the same pods have the same revision, also after the operator's restart.
+        return list with { Revision = Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(list, UsageJson.Default.TargetList)).AsSpan(0, 8)) };
+    }
+
+    public static ScrapeTarget? Scrape(V1Pod pod, WorkClass work)
+    {
+        // Whoever is at a hostNetwork pod's port is not known to be the pod.
+        if (pod.Spec.HostNetwork) return null;
+        int? port = pod.Metadata.Annotations.TryGetValue(PortAnnotation, out var text)
+            ? int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and < 65536 ? number : null
+            : work == WorkClass.Inference ? DeclaredPort(pod) : null;
+        if (port is not { } found) return null;
+        var path = pod.Metadata.Annotations.TryGetValue(PathAnnotation, out var given) && given.StartsWith('/') ? given : DefaultPath;
+        return new() { Port = found, Path = path, Kind = work == WorkClass.Inference ? "vllm" : "progress" };
+    }
+
+    private static int? DeclaredPort(V1Pod pod)
+    {
+        var ports = pod.Spec.Containers.SelectMany(c => c.Ports).ToArray();
+        return (ports.FirstOrDefault(p => p.Name == ServingPortName) ?? ports.FirstOrDefault(p => p.ContainerPort == ServingPort))?.ContainerPort;
+    }
+
+    private static IReadOnlyList<string> Addresses(V1Pod pod) =>
+        pod.Status.PodIPs.Count > 0 ? pod.Status.PodIPs : pod.Status.PodIP is { Length: > 0 } ip ? [ip] : [];
+}

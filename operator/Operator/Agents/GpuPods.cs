@@ -1,0 +1,43 @@
+using Bursar.Kube.Objects;
+using Bursar.Operator.Metering;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Agents;
+
+/// <summary>The pods that hold GPUs, by the node they are bound to, kept as the cache tells of changes.</summary>
+internal sealed class GpuPods
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Dictionary<string, V1Pod>> _nodes = new(StringComparer.Ordinal);
+
+    /// <summary>The nodes that have any.</summary>
+    public IReadOnlyList<string> Nodes
+    {
+        get { lock (_gate) return [.. _nodes.Keys.Order(StringComparer.Ordinal)]; }
+    }
+
+    public IReadOnlyList<V1Pod> On(string node)
+    {
+        lock (_gate) return _nodes.TryGetValue(node, out var pods) ? [.. pods.Values.OrderBy(p => p.Metadata.Uid, StringComparer.Ordinal)] : [];
+    }
+
+    /// <summary>The pod's node, when what its agent is to know of it may have changed.</summary>
+    public string? See(V1Pod pod, bool gone)
+    {
+        if (pod.Spec.NodeName is not { Length: > 0 } node || !GpuRequest.Of(pod.Spec).IsAny) return null;
+        var holds = !gone && PodTimes.FinishedAt(pod) is null;
+        lock (_gate)
+        {
+            if (holds)
+            {
+                if (!_nodes.TryGetValue(node, out var pods)) _nodes.Add(node, pods = new(StringComparer.Ordinal));
+                pods[pod.Metadata.Uid] = pod;
+            }
+            else if (_nodes.TryGetValue(node, out var pods) && pods.Remove(pod.Metadata.Uid) && pods.Count == 0)
+            {
+                _nodes.Remove(node);
+            }
+        }
+        return node;
+    }
+}

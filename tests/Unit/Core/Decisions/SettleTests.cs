@@ -1,0 +1,23 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+
+namespace Bursar.Tests.Unit.Core.Decisions;
+
+public sealed class SettleTests
+{
+    private static readonly DateTimeOffset Appeared = new(2026, 11, 21, 9, 0, 0, 700, TimeSpan.Zero);
+
+    // The API gives 9:00:00 for anything made within that second: on a real server a job made 0.2 s after its budget was
+    // once taken for one that ran before it, and was left alone for a minute.
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(-1, true)]
+    [InlineData(1, false)]
+    public void Creation_times_are_whole_seconds(int secondsFromTheBudgets, bool settling)
+    {
+        var created = new DateTimeOffset(2026, 11, 21, 9, 0, 0, TimeSpan.Zero).AddSeconds(secondsFromTheBudgets);
+        var work = new WorkloadSnapshot { Key = new("team", "Job", "a", "uid"), Class = WorkClass.Training, State = WorkloadState.Running, CreatedAt = created };
+        var memory = new BudgetMemory { SettleFrom = Appeared, SettleUntil = Appeared.AddSeconds(60) };
+        Remembering.IsSettling(work, memory, Appeared.AddSeconds(5)).Should().Be(settling);
+    }
+}

@@ -1,0 +1,71 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Text;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Agents;
+using Bursar.Operator.Certificates;
+using Bursar.Operator.Metering;
+using Bursar.Operator.Serving;
+using Bursar.Operator.Workloads;
+using Bursar.Sandbox.Nodes;
+using Bursar.Tests.Unit.Sandbox.Nodes;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Bursar.Tests.Unit.Operator.Agents;
+
+/// <summary>Collector, keeper and agents in a simulated cluster: its clock waits for what is under way between them, and for no more.</summary>
+public sealed class SimulatedAgentsTests
+{
+    [Fact]
+    public async Task In_virtual_time_progress_and_usage_of_a_fleet_reach_the_operator()
+    {
+        await using var cluster = await SimulatedCluster.StartAsync(new NodeSimulatorOptions
+        {
+            Fleet = [.. Enumerable.Range(1, 3).Select(i => new FleetNode { Name = $"n{i}", Gpus = 1 })],
+            Agents = new AgentPlacement(),
+        });
+        await cluster.Client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar" } }, default);
+        using var stop = new CancellationTokenSource();
+        using var metrics = new OperatorMetrics(cluster.Time);
+        var ledger = new GpuLedger();
+        ledger.Install(SimulatedCluster.Start);
+        var progress = new ProgressBoard();
+        var stores = new ClusterStores(cluster.Client, "bursar");
+        var keeper = new CertificateKeeper(cluster.Client, "bursar", "bursar-agents", cluster.Time, NullLogger<CertificateKeeper>.Instance);
+        var collector = new AgentCollector(stores, ledger, progress, keeper, metrics, "bursar-agents", new Random(5), cluster.Time, cluster.Tracker, NullLogger<AgentCollector>.Instance);
+        var meter = new PodMeter(stores, ledger, progress, cluster.Time);
+        stores.Pods.AddHandler(new() { Added = meter.Observe, Updated = (_, pod) => meter.Observe(pod), Deleted = meter.ObserveGone });
+        Task[] loops = [stores.Pods.RunAsync(stop.Token), stores.Jobs.RunAsync(stop.Token), keeper.RunAsync(stop.Token), collector.RunAsync(stop.Token)];
+        try
+        {
+            for (var i = 1; i <= 3; i++)
+                await cluster.CreateJobAsync(SimulatedCluster.Job($"train-{i}", null, gpus: 1, ("work", "training"), ("steps", "30000"), ("step-time", "100ms"), ("report", "post"), ("report-every", "5s")));
+
+            await cluster.PassAsync(TimeSpan.FromMinutes(10));
+
+            collector.Health.Answering.Should().Equal("n1", "n2", "n3");
+            collector.Health.Missing.Should().BeEmpty();
+            foreach (var job in stores.Jobs.Store.List())
+            {
+                var last = progress.Series(job.Metadata.Uid).Last;
+                last.Should().NotBeNull();
+                (cluster.Time.GetUtcNow() - last!.Value.At).Should().BeLessThan(TimeSpan.FromSeconds(15), "progress is news within seconds");
+                last.Value.Total.Should().Be(30_000);
+            }
+            var now = cluster.Time.GetUtcNow();
+            var spends = ledger.SpentByWorkload("default", LabelSelector.Everything, SimulatedCluster.Start, now, now);
+            spends.Should().HaveCount(3).And.OnlyContain(s => s.Usage.MeasuredMs > 300_000 && s.Usage.EnergyMj > 0);
+
+            // Written at last: what was read again and again counted once, and the agents may wait for news.
+            foreach (var shard in ledger.DirtyShards()) ledger.MarkWritten(shard.Name, shard.Revision);
+            await cluster.PassAsync(TimeSpan.FromMinutes(10));
+            var later = cluster.Time.GetUtcNow();
+            ledger.SpentByWorkload("default", LabelSelector.Everything, SimulatedCluster.Start, later, later)
+                .Should().OnlyContain(s => s.Usage.MeasuredMs > 900_000 && s.Usage.MeasuredMs <= s.ReservedGpuMs);
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await Task.WhenAll(loops);
+        }
+    }
+}
