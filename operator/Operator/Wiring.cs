@@ -98,8 +98,8 @@ public static class Wiring
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
 
-        using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, budgets, new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
-        using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, books, new() { Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
+        using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
+        using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, new TimedController<V1Alpha1GpuPriceBook>(books, metrics, time), new() { Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
 
         // What wakes what.
         void WakeNamespace(string ns)
