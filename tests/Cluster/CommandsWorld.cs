@@ -85,6 +85,14 @@ internal sealed class CommandsWorld : IAsyncDisposable
               containers: [{name: main, image: "serve:1"}]
         """)!, Team, CancellationToken.None);
 
+    /// <summary>Deletes a job and waits until it is gone: the garbage collector takes its finalizer away first.</summary>
+    public async Task DeleteJobAsync(string name)
+    {
+        await Client.DeleteAsync<V1Job>(name, Team, null, CancellationToken.None);
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (await Client.GetOrNullAsync<V1Job>(name, Team, deadline.Token) is not null) await Task.Delay(20, deadline.Token);
+    }
+
     public async Task<bool?> IsSuspendedAsync(string job) => (await Client.GetAsync<V1Job>(job, Team, CancellationToken.None)).Spec.Suspend;
 
     public async Task<int> ReplicasAsync(string deployment) => (await Client.GetScaleAsync<V1Deployment>(deployment, Team, CancellationToken.None)).Spec.Replicas;

@@ -59,7 +59,7 @@ public sealed class ReleaseTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await ParkBothAsync(world);
-        await world.Client.DeleteAsync<V1Job>("runaway", CommandsWorld.Team, null, CancellationToken.None);
+        await world.DeleteJobAsync("runaway");
         await world.Client.PatchScaleAsync<V1Deployment>("chat", CommandsWorld.Team, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 7 } }), CancellationToken.None);
 
         var (code, text) = await ReleaseAsync(world, Everything);
@@ -75,7 +75,7 @@ public sealed class ReleaseTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await ParkBothAsync(world);
-        await world.Client.DeleteAsync<V1Job>("runaway", CommandsWorld.Team, null, CancellationToken.None);
+        await world.DeleteJobAsync("runaway");
         await world.CreateJobAsync("runaway", suspended: true);
 
         (await ReleaseAsync(world, Everything)).Code.Should().Be(0);

@@ -1,5 +1,6 @@
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 

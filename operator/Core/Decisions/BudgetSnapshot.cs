@@ -60,8 +60,6 @@ public sealed record BudgetSnapshot
     public TimeSpan ReactionTime { get; init; } = TimeSpan.FromSeconds(10);
 }
 
-public enum WorkClass { Training, Inference, Interactive }
-
 public enum WorkloadState
 {
     /// <summary>Not suspended, and none of its pods is bound to a node yet.</summary>

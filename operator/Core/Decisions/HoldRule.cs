@@ -1,3 +1,5 @@
+using Bursar.Core.Ledger;
+
 namespace Bursar.Core.Decisions;
 
 /// <summary>Where the budget says so, a new job that nothing tells the length of waits until something does.</summary>

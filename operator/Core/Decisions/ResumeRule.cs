@@ -1,4 +1,5 @@
 using Bursar.Core.Budgets;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;

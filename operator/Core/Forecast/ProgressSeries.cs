@@ -28,7 +28,7 @@ public sealed record ProgressSeries
         if (Points.Count <= count) return this;
         var kept = new ProgressPoint[count];
         for (var i = 0; i < count; i++) kept[i] = Points[i * (Points.Count - 1) / (count - 1)];
-        return new() { Points = kept };
+        return this with { Points = kept };
     }
 
     /// <summary>The series with one more report; returns itself when the report says nothing new.</summary>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Bursar.Core.Decisions;
 
 namespace Bursar.Core.Ledger;
 

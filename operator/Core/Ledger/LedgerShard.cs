@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Ledger;

@@ -1,4 +1,3 @@
-using Bursar.Core.Decisions;
 using Bursar.Core.Usage;
 
 namespace Bursar.Core.Ledger;

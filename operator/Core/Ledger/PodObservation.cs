@@ -1,4 +1,3 @@
-using Bursar.Core.Decisions;
 
 namespace Bursar.Core.Ledger;
 

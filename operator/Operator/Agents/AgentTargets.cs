@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Core.Usage;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Workloads;

@@ -1,4 +1,5 @@
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Kube.Events;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;

@@ -31,13 +31,9 @@ public static class DemoCommand
 
     public static Command Create()
     {
-        var speed = new Option<double>("--speed") { Description = "How much faster than the wall clock the cluster's time runs.", DefaultValueFactory = _ => new DemoOptions().Speed };
+        var speed = new Option<double>("--speed") { Description = "How much faster than the wall clock the cluster's time runs.", DefaultValueFactory = _ => new DemoOptions().Speed, CustomParser = ReadSpeed };
         var once = new Option<bool>("--once") { Description = "End with a summary once the runaway job is suspended; exit code 1 if it is not." };
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = $"Where to write the cluster's kubeconfig (./{DefaultKubeconfig}); removed at the end." };
-        speed.Validators.Add(result =>
-        {
-            if (result.GetValue(speed) is not (>= 0.1 and <= 10_000)) result.AddError("--speed is a number from 0.1 to 10000.");
-        });
         var command = new Command("demo", "Watch Bursar catch a runaway training job on an embedded cluster.") { speed, once, kubeconfig };
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -102,6 +98,13 @@ public static class DemoCommand
             await shown.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return shown.IsCompletedSuccessfully;
         }
+    }
+
+    private static double ReadSpeed(System.CommandLine.Parsing.ArgumentResult result)
+    {
+        if (result.Tokens is [{ Value: var text }] && double.TryParse(text, CultureInfo.InvariantCulture, out var speed) && speed is >= 0.1 and <= 10_000) return speed;
+        result.AddError("--speed is a number from 0.1 to 10000.");
+        return 0;
     }
 
     private static int Tell(DemoCatch? caught, DemoOptions options, TextWriter output, TextWriter error, bool shown)

@@ -56,7 +56,8 @@ public sealed class ProgressBoard
         lock (_gate)
         {
             var reports = Of(workloadUid);
-            if (reports.Own.Points.Count == 0) reports.Own = series;
+            // What the watch has shown since the start comes after it: the annotation still stands there with its last word.
+            reports.Own = reports.Own.Points.Aggregate(series, (known, point) => known.With(point));
         }
     }
 

@@ -27,6 +27,9 @@ namespace Bursar.Tests.Unit.Operator.Agents;
 /// <summary>A real agent with its real doors over a reader without GPUs; its pod stands in a Sandbox, its certificates come from the keeper.</summary>
 public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResources
 {
+    /// <summary>Its own, so that no other connection of this machine takes the port while the agent is away.</summary>
+    private const string AgentAddress = "127.77.3.1";
+
     private readonly CancellationTokenSource stop = new();
     private readonly TestFolder folder = new();
     private readonly List<string> progressed = [];
@@ -205,7 +208,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         V1Secret? secret = null;
         await Eventually.TrueAsync(() => (secret = client.GetOrNullAsync<V1Secret>("bursar-agent-tls", "bursar-agents", default).GetAwaiter().GetResult()) is not null, "the agents' Secret is there");
         foreach (var (name, value) in secret!.Data) await File.WriteAllBytesAsync(folder.File(name), value);
-        agent = await ServeAsync(saysNode ?? node, "127.0.0.1:0");
+        agent = await ServeAsync(saysNode ?? node, $"{AgentAddress}:0");
 
         var pod = await client.CreateAsync<V1Pod>(new JsonObject
         {
@@ -223,7 +226,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
                 }),
             },
         }, ns, default);
-        await RunningAsync(pod, "127.0.0.1");
+        await RunningAsync(pod, AgentAddress);
     }
 
     private Task<AgentServer> ServeAsync(string node, string address) => AgentServer.StartAsync(

@@ -1,4 +1,5 @@
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Core.Usage;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Agents;
