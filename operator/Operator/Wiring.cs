@@ -9,6 +9,7 @@ using Bursar.Kube.Informers;
 using Bursar.Kube.Leases;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
+using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Certificates;
@@ -38,7 +39,8 @@ public static class Wiring
         });
         var stores = new ClusterStores(client, options.Namespace);
         using var metrics = new OperatorMetrics(time, config.Server);
-        await using var listener = await OperatorListener.StartAsync(options.MetricsAddress, metrics, () => stores.HasSynced, logs, cancellationToken);
+        // Ready: the caches are the cluster's, and whoever leads has its ledger.
+        await using var listener = await OperatorListener.StartAsync(options.MetricsAddress, metrics, () => stores.HasSynced && (metrics.Leads || elector is { MayWrite: false }), logs, cancellationToken);
         logs.CreateLogger("bursar").LogListening(listener.Address);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var caches = stores.RunAsync(ending.Token);
@@ -82,7 +84,9 @@ public static class Wiring
         var nodes = new NodeMeter(stores, ledger, client, prices, time);
         using var nodeWatch = new NodeWatch(stores, nodes, client);
         var pods = new PodMeter(stores, ledger, progress, time);
-        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, control, brake, time);
+        var certificates = new CertificateKeeper(client, options.Namespace, options.AgentNamespace, time, logs.CreateLogger<CertificateKeeper>());
+        var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>());
+        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time);
 
         // What it does.
         var recorder = new EventRecorder(client, new() { ReportingInstance = options.Identity });
@@ -92,11 +96,10 @@ public static class Wiring
         var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
         var books = new PriceBookController(client, stores, prices, time);
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
-        var certificates = new CertificateKeeper(client, options.Namespace, options.AgentNamespace, time, logs.CreateLogger<CertificateKeeper>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
 
-        using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, budgets, new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
-        using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, books, new() { Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
+        using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
+        using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, new TimedController<V1Alpha1GpuPriceBook>(books, metrics, time), new() { Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
 
         // What wakes what.
         void WakeNamespace(string ns)
@@ -123,6 +126,7 @@ public static class Wiring
         metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(b => GpuBudgetReader.TryReadSelector(b, out var s) ? [s] : Array.Empty<LabelSelector>())], () => prices.Currency);
         metrics.Leads = true;
         control.Changed += WakeAll;
+        agents.Progressed += WakeNamespace;
         books.Changed += WakeAll;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
@@ -137,7 +141,7 @@ public static class Wiring
         try
         {
             await TaskGroup.RunAsync(cancellationToken,
-                recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, orphans.RunAsync, certificates.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
+                recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
         }
         finally
         {

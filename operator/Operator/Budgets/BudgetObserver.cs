@@ -18,7 +18,7 @@ namespace Bursar.Operator.Budgets;
 /// It writes nothing.
 /// </summary>
 public sealed class BudgetObserver(
-    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, ControlSwitch control, ClusterBrake brake, TimeProvider time)
+    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time)
 {
     public BudgetSnapshot Observe(ReadBudget budget)
     {
@@ -198,10 +198,12 @@ public sealed class BudgetObserver(
         return since;
     }
 
-    /// <summary>The step the last checkpoint holds: the annotation tells its time, the progress seen by then its step.</summary>
-    private static long? CheckpointStep(V1Job job, ProgressSeries series)
+    /// <summary>The step the last checkpoint holds: the annotation or the node's agent tells its time, the progress seen by then its step.</summary>
+    private long? CheckpointStep(V1Job job, ProgressSeries series)
     {
-        if (BursarAnnotations.Read(job.Metadata, job.Spec.Template, BursarAnnotations.LastCheckpoint) is not { } text || !Rfc3339.TryParse(text, out var at)) return null;
+        var at = BursarAnnotations.Read(job.Metadata, job.Spec.Template, BursarAnnotations.LastCheckpoint) is { } text && Rfc3339.TryParse(text, out var told) ? told : (DateTimeOffset?)null;
+        if (checkpointAt(job.Metadata.Uid) is { } posted && (at is null || posted > at)) at = posted;
+        if (at is null) return null;
         long? step = null;
         foreach (var point in series.Points)
             if (point.At <= at) step = point.Step;

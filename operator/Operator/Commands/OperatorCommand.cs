@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Operator.Serving;
@@ -49,18 +48,12 @@ public static class OperatorCommand
                 return 2;
             }
             using var logs = Logging.Create(logFormat, logLevel, Console.Error, TimeProvider.System);
-            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
-            {
-                context.Cancel = true;
-                stop.Cancel();
-            });
             try
             {
-                await Wiring.RunAsync(options, config, TimeProvider.System, logs, null, null, stop.Token);
+                await Wiring.RunAsync(options, config, TimeProvider.System, logs, null, null, cancellationToken);
                 return 0;
             }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 return 0;
             }

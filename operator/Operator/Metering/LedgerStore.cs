@@ -16,8 +16,11 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     /// <summary>A shard is written at most this often, unless a decision depends on it.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromMinutes(1);
 
-    /// <summary>What only agents measured (busy time, tokens, cursors) is written this often: their journals keep it meanwhile.</summary>
-    public static readonly TimeSpan UsagePace = TimeSpan.FromMinutes(5);
+    /// <summary>What only agents measured (busy time, tokens, cursors) waits longer where it is much: their journals keep it meanwhile.</summary>
+    public static readonly TimeSpan LongestUsagePace = TimeSpan.FromMinutes(5);
+
+    /// <summary>Writes a second that usage may take, of the ten that the operator has.</summary>
+    private const int UsageWritesPerSecond = 5;
 
     private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
 
@@ -65,7 +68,8 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         {
             // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
             var behind = false;
-            var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= UsagePace;
+            var usagePace = TimeSpan.FromSeconds(Math.Clamp(_versions.Count / UsageWritesPerSecond, Pace.TotalSeconds, LongestUsagePace.TotalSeconds));
+            var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= usagePace;
             if (withUsage) _usageWrittenAt = time.GetUtcNow();
             foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
             {
