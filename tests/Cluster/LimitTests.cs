@@ -35,17 +35,12 @@ public sealed class LimitTests
         // Nothing comes back in this window, and all in the next one: the oldest first, one at a time.
         await world.PassAsync(new DateTimeOffset(2026, 11, 21, 9, 59, 58, TimeSpan.Zero) - world.Time.GetUtcNow(), CancellationToken.None);
         foreach (var job in jobs) (await scene.IsSuspendedAsync(job)).Should().BeTrue();
-        var order = new List<string>();
-        await scene.UntilAsync("all are back", async () =>
-        {
-            var back = new List<string>();
-            foreach (var job in jobs)
-                if (!order.Contains(job) && !await scene.IsSuspendedAsync(job)) back.Add(job);
-            back.Count.Should().BeLessThanOrEqualTo(1, "one reservation is made at a time");
-            order.AddRange(back);
-            return order.Count == jobs.Length;
-        });
-        order.Should().Equal(jobs);
+        foreach (var job in jobs) await scene.UntilResumedAsync(job);
+        await scene.UntilAsync("all is told", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
+        var resumes = (await scene.StatusAsync())!.Decisions!.Where(d => d.Action == "Resume").Reverse().ToArray();
+        resumes.Select(d => d.Object).Should().Equal(jobs.Select(j => $"Job/{j}"));
+        resumes.Should().OnlyContain(d => d.Reason == "NewWindow");
+        resumes.Select(d => d.Time).Should().OnlyHaveUniqueItems("one reservation is made and seen before the next");
         Parse((await scene.StatusAsync())!.Spent).Should().BeLessThan(Amount.FromDecimal(0.5m), "a new window starts at zero");
     }
 

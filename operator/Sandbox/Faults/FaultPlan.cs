@@ -93,7 +93,8 @@ public sealed class FaultPlan(Random random)
             {
                 var (rule, left) = _rules[i];
                 var watchFault = rule.Fault is Fault.CutWatch or Fault.ExpireWatch;
-                if ((watchFault && verb != "watch")
+                // A watch has no end to be answered after.
+                if ((watchFault && verb != "watch") || (rule.Fault is Fault.AnswerAfter && verb == "watch")
                     || (rule.Verb.Length > 0 && rule.Verb != verb)
                     || (rule.Resource.Length > 0 && rule.Resource != resource)
                     || (rule.PathPart.Length > 0 && !path.Contains(rule.PathPart, StringComparison.Ordinal))
