@@ -33,6 +33,8 @@ public static class Wiring
             TimeProvider = time,
             LoggerFactory = logs,
             ActivityTracker = activity,
+            // Which replica asked, for the API server's audit log.
+            UserAgent = $"bursar/{typeof(Wiring).Assembly.GetName().Version?.ToString(3)} ({options.Identity})",
             Random = new(options.Seed),
             // Between losing the lease and noticing it nothing may be written.
             WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,

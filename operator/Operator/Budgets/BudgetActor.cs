@@ -26,6 +26,32 @@ public sealed partial class BudgetActor(
         }
     }
 
+    /// <summary>
+    /// A parking whose answer was lost, or whose operator was stopped before it could say so, and that is now seen to
+    /// have happened: the record says it, and so do the Events.
+    /// </summary>
+    public void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
+    {
+        foreach (var record in ledger.ParkedBy(budget.Uid))
+        {
+            if (ParkedCause.Read(record) is not { Confirmed: false } cause) continue;
+            if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.Parked } work) continue;
+            cause = cause with { Confirmed = true };
+            Replace(record with { Cause = ParkedCause.Write(cause) });
+            var decided = ledger.Decisions(budget.Uid).LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
+            events.Acted(budget.Object, new()
+            {
+                Kind = ActionKind.Park,
+                Workload = work.Key,
+                Class = work.Class,
+                Reason = decided?.Reason ?? record.Reason,
+                Sentence = decided?.Text ?? record.Reason,
+                CostToFinish = record.CostToFinish,
+                Parked = cause,
+            }, decision.WindowKey);
+        }
+    }
+
     /// <summary>Gives back what is parked for a budget that no longer selects it, or no longer exists. True when the record is gone.</summary>
     public async Task<bool> ReleaseAsync(ParkedRecord record, CancellationToken cancellationToken)
     {
