@@ -11,7 +11,8 @@ namespace Bursar.Tests.Cluster;
 [Collection(InstallCollection.Name)]
 public sealed class SchemaCasesTests(InstallServers servers)
 {
-    private static readonly string s_crowd = string.Join(", ", Enumerable.Range(0, 100_000).Select(i => $"{{amount: \"1\", window: \"2026-11\", reason: r{i}}}"));
+    private static readonly string s_manyTopUps = string.Join(", ", Enumerable.Repeat("""{amount: "1", window: "2026-11"}""", 30_000));
+    private static readonly string s_manyThresholds = string.Join(", ", Enumerable.Range(1, 100_000));
 
     /// <summary>A name, the spec, and a piece of the refusal; null where it is taken.</summary>
     private static readonly (string Name, string Spec, string? Refusal)[] s_structural =
@@ -34,7 +35,8 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("a key with a space", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: "a b", operator: Exists}]}}""", "matchExpressions[0].key"),
         ("an operator that does not exist", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Near}]}}""", "matchExpressions[0].operator"),
         ("a label's value with a space", """{limit: {cost: "2"}, selector: {matchLabels: {a: "b c"}}}""", "matchLabels"),
-        ("a hundred thousand top-ups", $$"""{limit: {cost: "2"}, topUps: [{{s_crowd}}]}""", "spec.topUps"),
+        ("a hundred thousand thresholds", $$"""{limit: {cost: "2"}, thresholds: [{{s_manyThresholds}}]}""", "spec.thresholds: Too many"),
+        ("thirty thousand top-ups", $$"""{limit: {cost: "2"}, topUps: [{{s_manyTopUps}}]}""", "spec.topUps: Too many"),
         ("a field that does not exist", """{limit: {cost: "2"}, training: {checkpoint: {}}}""", "unknown field \"spec.training.checkpoint\""),
     ];
 

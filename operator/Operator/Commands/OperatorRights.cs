@@ -20,7 +20,8 @@ namespace Bursar.Operator.Commands;
 // Parking and resuming: spec.suspend of Jobs; replicas only through the scale subresource.
 [EntityRbac(typeof(V1Job), Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [GenericRbac(Groups = ["apps"], Resources = ["deployments/scale"], Verbs = RbacVerb.Get | RbacVerb.Patch)]
-[EntityRbac(typeof(V1Event), Verbs = RbacVerb.Create | RbacVerb.Patch)]
+// Events: one that an earlier life of the operator has written already is read, and continued as a series.
+[EntityRbac(typeof(V1Event), Verbs = RbacVerb.Get | RbacVerb.Create | RbacVerb.Patch)]
 // A node's last proof of life.
 [NamespaceRbac("kube-node-lease", typeof(V1Lease), Verbs = RbacVerb.Get)]
 // In its own namespace: the ledger, the leader's lease, the switch (written by `bursar release` before an uninstall), the
