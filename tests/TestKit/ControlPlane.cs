@@ -48,9 +48,16 @@ public sealed class ControlPlane : IAsyncDisposable
 
     public bool HasScheduler { get; private init; }
 
+    /// <summary>What the API server wrote about the requests that the audit policy names; null without one.</summary>
+    public string? AuditLogPath { get; private init; }
+
+    public static Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, CancellationToken ct) =>
+        StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy: null, ct);
+
     /// <param name="controllers">The controllers to run (<c>job-controller,...</c>, or <c>*</c>); null runs no controller manager.</param>
     /// <param name="withServiceAccounts">Whether pods need their namespace's ServiceAccount; then the controllers must hold serviceaccount-controller.</param>
-    public static async Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, CancellationToken ct)
+    /// <param name="auditPolicy">A policy of audit.k8s.io/v1 as YAML: what it names is found in <see cref="AuditLogPath"/>.</param>
+    public static async Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, CancellationToken ct)
     {
         var directory = Directory.CreateTempSubdirectory("bursar-control-plane-").FullName;
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
@@ -63,6 +70,7 @@ public sealed class ControlPlane : IAsyncDisposable
         {
             HasControllerManager = withControllers,
             HasScheduler = withScheduler,
+            AuditLogPath = auditPolicy is null ? null : Path.Combine(directory, "audit.log"),
         };
         try
         {
@@ -73,6 +81,7 @@ public sealed class ControlPlane : IAsyncDisposable
             }
 
             await File.WriteAllTextAsync(Path.Combine(directory, "tokens.csv"), $"{token},admin,admin-uid,\"system:masters\"\n", ct);
+            if (auditPolicy is not null) await File.WriteAllTextAsync(Path.Combine(directory, "audit.yaml"), auditPolicy, ct);
             plane.Start("etcd",
                 $"--data-dir={directory}/etcd", $"--listen-client-urls=http://127.0.0.1:{etcdPort}", $"--advertise-client-urls=http://127.0.0.1:{etcdPort}",
                 $"--listen-peer-urls=http://127.0.0.1:{peerPort}", $"--initial-advertise-peer-urls=http://127.0.0.1:{peerPort}", $"--initial-cluster=default=http://127.0.0.1:{peerPort}",
@@ -83,6 +92,8 @@ public sealed class ControlPlane : IAsyncDisposable
                 $"--service-account-key-file={directory}/sa.pub", $"--service-account-signing-key-file={directory}/sa.key", "--service-account-issuer=https://kubernetes.default.svc",
                 "--service-cluster-ip-range=10.0.0.0/16", $"--token-auth-file={directory}/tokens.csv", "--authorization-mode=RBAC", "--allow-privileged=true", "--endpoint-reconciler-type=none",
                 .. withServiceAccounts ? Array.Empty<string>() : ["--disable-admission-plugins=ServiceAccount"],
+                // Blocking: what a client has its answer to stands in the log.
+                .. auditPolicy is null ? Array.Empty<string>() : [$"--audit-policy-file={directory}/audit.yaml", $"--audit-log-path={plane.AuditLogPath}", "--audit-log-mode=blocking"],
             ]);
             await plane.ReadyAsync(ct);
             await File.WriteAllTextAsync(plane.KubeconfigPath, plane.Kubeconfig(), ct);

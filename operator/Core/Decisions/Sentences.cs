@@ -90,14 +90,14 @@ public static class Sentences
         { State: WorkloadState.Parked } => $"Parked since {Time(item.Work.Parked!.Since)}.",
         { Rate: null } => "No price matches its GPUs: it is not counted.",
         { NotParkable: { } why } => $"Counted, and cannot be parked: {why}.",
-        { Exempt: true } => $"Exempt: counted, never parked; {Length(item)}.",
+        { Exempt: true } => $"Counted, never parked; {Length(item)}.",
         { Class: WorkClass.Interactive } => $"Interactive work: counted at {item.Work.Rate}/h, never parked.",
-        { Class: WorkClass.Inference } when !item.Parkable => $"Inference floor: {item.Work.Rate}/h stays to the window's end.",
+        { Class: WorkClass.Inference } when !item.Parkable => $"{item.Work.Rate}/h stays to the window's end.",
         { Class: WorkClass.Inference } => $"Runs at {item.Work.Rate}/h until the money ends.",
         _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and parks nothing.",
         _ when reason == Reasons.NotStarted => "The budget's window has not started.",
         _ when Balance.Lends(item.Work, budget) => "Without a bound pod for ten minutes: its reservation is lent to others.",
-        _ => $"Fits: {Length(item)}.",
+        _ => $"{Length(item)}.",
     };
 
     private static string Length(ChargedWork item) => item.Work.Class == WorkClass.Inference

@@ -6,32 +6,31 @@ namespace Bursar.Operator.Commands;
 
 /// <summary>
 /// Everything the operator may do on the API server, on one page; <c>bursar generate</c> makes the chart's ClusterRole and
-/// Roles of it. A controller that needs a right of its own may also carry the attribute itself.
+/// Roles of it. A controller that needs a right of its own may also carry the attribute itself. RightsTests runs the operator
+/// with exactly these and fails on a right that is missing as on one that nothing uses.
 /// </summary>
 // Its own kinds. The default book is written when there is none; budgets are never written, only their status.
-[EntityRbac(typeof(V1Alpha1GpuBudget), Verbs = RbacVerb.Get | RbacVerb.List | RbacVerb.Watch)]
-[EntityRbac(typeof(V1Alpha1GpuPriceBook), Verbs = RbacVerb.Get | RbacVerb.List | RbacVerb.Watch | RbacVerb.Create)]
+[EntityRbac(typeof(V1Alpha1GpuBudget), Verbs = RbacVerb.List | RbacVerb.Watch)]
+[EntityRbac(typeof(V1Alpha1GpuPriceBook), Verbs = RbacVerb.List | RbacVerb.Watch | RbacVerb.Create)]
 [GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status"], Verbs = RbacVerb.Patch)]
 // What uses GPUs, and on what: metering and the chain of owners.
-[EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1Namespace), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1StatefulSet), typeof(V1DaemonSet),
-    typeof(V1Deployment), typeof(V1Job), typeof(V1CronJob), Verbs = RbacVerb.Get | RbacVerb.List | RbacVerb.Watch)]
+[EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1Job), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // Who else manages the work: then it is reported and not touched. The last two kinds may be absent from the cluster.
-[EntityRbac(typeof(V1HorizontalPodAutoscaler), typeof(V1ScaledObject), typeof(V1Workload), Verbs = RbacVerb.Get | RbacVerb.List | RbacVerb.Watch)]
+[EntityRbac(typeof(V1HorizontalPodAutoscaler), typeof(V1ScaledObject), typeof(V1Workload), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // Parking and resuming: spec.suspend of Jobs; replicas only through the scale subresource.
-[EntityRbac(typeof(V1Job), Verbs = RbacVerb.Patch)]
+[EntityRbac(typeof(V1Job), Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [GenericRbac(Groups = ["apps"], Resources = ["deployments/scale"], Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Event), Verbs = RbacVerb.Create | RbacVerb.Patch)]
 // A node's last proof of life.
-[NamespaceRbac("kube-node-lease", typeof(V1Lease), Verbs = RbacVerb.Get | RbacVerb.List | RbacVerb.Watch)]
-// In its own namespace: the ledger, the leader's lease, the switch, the certificates' authority.
-[NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1Alpha1GpuLedger),
-    Verbs = RbacVerb.Get | RbacVerb.List | RbacVerb.Watch | RbacVerb.Create | RbacVerb.Update | RbacVerb.Patch | RbacVerb.Delete)]
+[NamespaceRbac("kube-node-lease", typeof(V1Lease), Verbs = RbacVerb.Get)]
+// In its own namespace: the ledger, the leader's lease, the switch (written by `bursar release` before an uninstall), the
+// certificates' authority.
+[NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1Alpha1GpuLedger), Verbs = RbacVerb.Get | RbacVerb.List | RbacVerb.Create | RbacVerb.Patch | RbacVerb.Delete)]
 [NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1Lease), typeof(V1ConfigMap), typeof(V1Secret), Verbs = RbacVerb.Create)]
-[NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1Lease), Names = ["bursar"], Verbs = RbacVerb.Get | RbacVerb.Update | RbacVerb.Patch)]
-[NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1ConfigMap), Names = ["bursar-control"],
-    Verbs = RbacVerb.Get | RbacVerb.List | RbacVerb.Watch | RbacVerb.Update | RbacVerb.Patch)]
-[NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1Secret), Names = ["bursar-ca"], Verbs = RbacVerb.Get | RbacVerb.Update | RbacVerb.Patch)]
+[NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1Lease), Names = ["bursar"], Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1ConfigMap), Names = ["bursar-control"], Verbs = RbacVerb.List | RbacVerb.Watch | RbacVerb.Patch)]
+[NamespaceRbac(NamespaceRbacAttribute.Own, typeof(V1Secret), Names = ["bursar-ca"], Verbs = RbacVerb.Get | RbacVerb.Patch)]
 // In the agents' namespace: their certificate.
 [NamespaceRbac(NamespaceRbacAttribute.Agents, typeof(V1Secret), Verbs = RbacVerb.Create)]
-[NamespaceRbac(NamespaceRbacAttribute.Agents, typeof(V1Secret), Names = ["bursar-agent-tls"], Verbs = RbacVerb.Get | RbacVerb.Update | RbacVerb.Patch)]
+[NamespaceRbac(NamespaceRbacAttribute.Agents, typeof(V1Secret), Names = ["bursar-agent-tls"], Verbs = RbacVerb.Get | RbacVerb.Patch)]
 internal static class OperatorRights;

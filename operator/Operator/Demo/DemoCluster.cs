@@ -68,8 +68,15 @@ public sealed class DemoCluster : IAsyncDisposable
         var cluster = new DemoCluster(sandbox, time, wall, kubeconfigPath, config, tracker, logs);
         try
         {
-            cluster._pacing = Task.Run(() => time.PaceAsync(speed, cluster._stopTime.Token), CancellationToken.None);
+            // The start goes at the wall's pace: first requests are slow, and at a high speed their timeouts would come in a second.
+            // Should the start fail, time goes on until the cluster is taken down.
+            var started = CancellationTokenSource.CreateLinkedTokenSource(cluster._stopTime.Token);
+            cluster._pacing = Task.Run(() => time.PaceAsync(1, started.Token), CancellationToken.None);
             await cluster.FillAsync(config, tracker, logs, cancellationToken);
+            await started.CancelAsync();
+            await cluster._pacing;
+            started.Dispose();
+            cluster._pacing = Task.Run(() => time.PaceAsync(speed, cluster._stopTime.Token), CancellationToken.None);
             return cluster;
         }
         catch

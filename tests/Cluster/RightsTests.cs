@@ -1,0 +1,189 @@
+using System.Text.Json.Nodes;
+using Bursar.Kube.Client;
+using Bursar.Kube.Config;
+using Bursar.Kube.Objects;
+using Bursar.Operator;
+using Bursar.Operator.Api;
+using Bursar.Operator.Commands;
+using Bursar.Sandbox.ApiServer;
+using Bursar.Sandbox.Nodes;
+using Bursar.Tests.Cluster.Worlds;
+using Bursar.Tests.TestKit;
+using Xunit.Abstractions;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>The operator as the chart's ServiceAccount on an API server that enforces RBAC: nothing is denied, and no right is idle.</summary>
+[Collection(InstallCollection.Name)]
+public sealed class RightsTests(InstallServers servers, ITestOutputHelper output)
+{
+    private const string Own = "bursar-rights";
+    private const string Agents = "bursar-rights-agents";
+    private const string Team = "team-rights";
+    private const string Other = "team-chat-rights";
+
+    /// <summary>Rights that a run of seconds need not use, each with the reason why it stays.</summary>
+    private static readonly Dictionary<string, string> s_kept = new()
+    {
+        ["events.k8s.io events patch"] = "an Event that repeats becomes a series: only after a while",
+    };
+
+    [SkippableFact]
+    public async Task Nothing_is_denied_and_no_right_is_idle()
+    {
+        Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
+        InstallTool.RequireTools();
+        var ct = CancellationToken.None;
+        await using var server = await servers.StartAsync(real: true, ct);
+        foreach (var (plural, kind, group, version) in new[] { ("scaledobjects", "ScaledObject", "keda.sh", "v1alpha1"), ("workloads", "Workload", "kueue.x-k8s.io", "v1beta1") })
+            await CreateOptionalKindAsync(server, plural, kind, group, version, ct);
+        (await InstallTool.HelmAsync(server.Kubeconfig, "install", "bursar", InstallTool.Chart, "--namespace", Own, "--create-namespace", "--set", $"image.repository=registry.example/bursar,agent.namespace={Agents}")).Succeeded();
+        var account = await server.ServiceAccountAsync(Own, "bursar", ct);
+
+        await RunEverythingAsync(server, account, ct);
+
+        var requests = await RequestsAsync(server.Plane!, $"system:serviceaccount:{Own}:bursar", ct);
+        requests.Should().NotBeEmpty();
+        requests.Where(r => r.Code == 403).Should().BeEmpty("the chart's rights are enough");
+        var idle = (await RightsAsync(server, ct)).Where(right => !requests.Any(right.Allows)).Select(right => right.ToString()).ToArray();
+        foreach (var right in idle) output.WriteLine($"never used: {right}");
+        idle.Except(s_kept.Keys).Should().BeEmpty("a right that nothing uses is taken away (OperatorRights.cs)");
+        (await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own, "--no-hooks")).Succeeded();
+    }
+
+    /// <summary>All that the operator does: prices, metering, parking and resuming of both kinds, its own objects, renewal, release.</summary>
+    private static async Task RunEverythingAsync(InstallServer server, KubeConfig account, CancellationToken ct)
+    {
+        // Config is the operator's, Client the administrator's, who is the teams here.
+        var world = new RealWorld { Plane = server.Plane!, Config = account, Client = server.Client, Time = TimeProvider.System };
+        await using var nodes = await NodeSimulator.StartAsync(server.Client, new() { Fleet = [new() { Name = "rights-1" }, new() { Name = "rights-2" }], ImagePull = TimeSpan.FromMilliseconds(500) }, ct);
+        // A node that fell silent: the operator looks for its last proof of life.
+        await world.PostJsonAsync("/api/v1/nodes", (JsonObject)YamlBody.Parse("""
+            apiVersion: v1
+            kind: Node
+            metadata: {name: rights-lost, labels: {nvidia.com/gpu.product: Tesla-V100-SXM2-16GB}}
+            status:
+              capacity: {nvidia.com/gpu: "1"}
+              allocatable: {nvidia.com/gpu: "1"}
+              conditions: [{type: Ready, status: Unknown, reason: NodeStatusUnknown}]
+            """)!, ct);
+        await world.CreateNamespaceAsync(Team, ct);
+        await world.CreateNamespaceAsync(Other, ct);
+        var options = new OperatorOptions { Namespace = Own, AgentNamespace = Agents, LeaderElect = true, Identity = "rights", MetricsAddress = "127.0.0.1:0" };
+        await world.StartOperatorAsync(ct, options);
+        try
+        {
+            await world.UntilAsync("there is a default price book with a status", async () =>
+                (await server.Client.ListAsync<V1Alpha1GpuPriceBook>(new(), ct)).Items is [{ Status: not null }], ct);
+            await world.UntilAsync("the certificates are there", async () =>
+                await server.Client.GetOrNullAsync<V1Secret>("bursar-ca", Own, ct) is not null && await server.Client.GetOrNullAsync<V1Secret>("bursar-agent-tls", Agents, ct) is not null, ct);
+
+            await world.CreateBudgetAsync(Team, "jobs", "0.5", ct);
+            await world.CreateBudgetAsync(Other, "chat", "0.0001", ct, new() { ["inference"] = new JsonObject { ["whenExhausted"] = "Zero" } });
+            await world.CreateDeploymentAsync(Other, "chat", 1, 1, ct);
+            await world.CreateJobAsync(Team, "finetune", 1, ct,
+                ("bursar.dev/total-steps", "30000"), ("bursar.dev/expected-duration", "20m"),
+                ("sim.bursar.dev/work", "training"), ("sim.bursar.dev/steps", "30000"), ("sim.bursar.dev/step-time", "30ms"), ("sim.bursar.dev/report", "annotation"), ("sim.bursar.dev/report-every", "1s"));
+            await world.UntilAsync("the job is suspended", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == true, ct);
+            await world.UntilAsync("the Deployment is at zero", async () => (await server.Client.GetScaleAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 0, ct);
+            await world.UntilAsync("Events tell it", async () => (await world.EventsAsync(Team, ct)).Any(e => e.ReportingController == "bursar.dev/operator"), ct);
+
+            await world.SetLimitAsync(Team, "jobs", "50", ct);
+            await world.SetLimitAsync(Other, "chat", "50000", ct);
+            await world.UntilAsync("the job is resumed", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == false, ct);
+            await world.UntilAsync("the Deployment is back", async () => (await server.Client.GetScaleAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 1, ct);
+
+            // Broken certificates, and another life of the operator: they are replaced.
+            await world.StopOperatorAsync();
+            foreach (var (name, ns, key) in new[] { ("bursar-ca", Own, "ca.crt"), ("bursar-agent-tls", Agents, "tls.crt") })
+            {
+                var secret = await server.Client.GetAsync<V1Secret>(name, ns, ct);
+                var data = new JsonObject();
+                foreach (var field in secret.Data.Keys) data[field] = Convert.ToBase64String("broken"u8);
+                await server.Client.PatchAsync<V1Secret>(name, ns, KubePatch.Merge(new JsonObject { ["data"] = data }), ct);
+                secret.Data.Keys.Should().Contain(k => k == key || k.EndsWith(".crt", StringComparison.Ordinal));
+            }
+            await world.StartOperatorAsync(ct, options);
+            await world.UntilAsync("the certificates are whole again", async () =>
+                (await server.Client.GetAsync<V1Secret>("bursar-agent-tls", Agents, ct)).Data.Values.All(v => !v.AsSpan().SequenceEqual("broken"u8)), ct);
+
+            // The budget goes: its ledger goes with it in time.
+            await world.SetLimitAsync(Team, "jobs", "0.01", ct);
+            await world.UntilAsync("the job is suspended again", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == true, ct);
+            await ReleaseAsync(account, ct);
+            (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend.Should().BeFalse();
+            await ReleaseAsync(account, ct);
+            await server.Client.DeleteAsync<V1Alpha1GpuBudget>("jobs", Team, null, ct);
+            await server.Client.DeleteAsync<V1Alpha1GpuBudget>("chat", Other, null, ct);
+            await world.PassAsync(TimeSpan.FromSeconds(3), ct);
+        }
+        finally
+        {
+            await world.StopOperatorAsync();
+        }
+    }
+
+    /// <summary>What the chart's pre-delete hook does.</summary>
+    private static async Task ReleaseAsync(KubeConfig account, CancellationToken ct)
+    {
+        using var client = new KubeClient(account);
+        using var text = new StringWriter();
+        (await ReleaseCommand.RunAsync(client, Own, new(null, null, DryRun: false), text, ct)).Should().Be(0, "{0}", text);
+    }
+
+    private static async Task<IReadOnlyList<Request>> RequestsAsync(ControlPlane plane, string user, CancellationToken ct)
+    {
+        var requests = new List<Request>();
+        using var log = new StreamReader(new FileStream(plane.AuditLogPath!, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        while (await log.ReadLineAsync(ct) is { } line)
+        {
+            if (JsonNode.Parse(line) is not { } entry || (string?)entry["user"]!["username"] != user || entry["objectRef"] is not { } about) continue;
+            var subresource = (string?)about["subresource"];
+            requests.Add(new((string?)about["apiGroup"] ?? "", (string?)about["resource"] + (subresource is null ? "" : "/" + subresource), (string?)entry["verb"] ?? "",
+                (string?)about["namespace"], (string?)about["name"], (int?)entry["responseStatus"]?["code"] ?? 0));
+        }
+        return requests;
+    }
+
+    /// <summary>The rights that the server holds for the ServiceAccount, one verb on one resource each.</summary>
+    private static async Task<IReadOnlyList<Right>> RightsAsync(InstallServer server, CancellationToken ct)
+    {
+        var rights = new List<Right>();
+        void Read(string? ns, JsonNode role)
+        {
+            foreach (var rule in role["rules"]!.AsArray())
+                foreach (var group in rule!["apiGroups"]!.AsArray())
+                    foreach (var resource in rule["resources"]!.AsArray())
+                        foreach (var verb in rule["verbs"]!.AsArray())
+                            foreach (var name in rule["resourceNames"]?.AsArray() ?? [null])
+                                rights.Add(new((string)group!, (string)resource!, (string)verb!, ns, (string?)name));
+        }
+        Read(null, (await server.GetAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles/bursar", ct))!);
+        foreach (var role in (await server.GetAsync("/apis/rbac.authorization.k8s.io/v1/roles", ct))!["items"]!.AsArray().Where(r => (string?)r!["metadata"]!["name"] == "bursar"))
+            Read((string?)role!["metadata"]!["namespace"], role);
+        return rights;
+    }
+
+    private static Task CreateOptionalKindAsync(InstallServer server, string plural, string kind, string group, string version, CancellationToken ct) => server.Client.CreateAsync<V1CustomResourceDefinition>((JsonObject)YamlBody.Parse($$"""
+        metadata: {name: {{plural}}.{{group}}}
+        spec:
+          group: {{group}}
+          names: {kind: {{kind}}, plural: {{plural}}, singular: {{kind.ToLowerInvariant()}}}
+          scope: Namespaced
+          versions:
+          - name: {{version}}
+            served: true
+            storage: true
+            schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+        """)!, null, ct);
+
+    private sealed record Request(string Group, string Resource, string Verb, string? Namespace, string? Name, int Code);
+
+    private sealed record Right(string Group, string Resource, string Verb, string? Namespace, string? Name)
+    {
+        public bool Allows(Request request) =>
+            Group == request.Group && Resource == request.Resource && Verb == request.Verb && (Namespace is null || Namespace == request.Namespace) && (Name is null || Name == request.Name);
+
+        public override string ToString() => string.Join(' ', new[] { Group, Resource, Verb, Namespace, Name }.Where(p => !string.IsNullOrEmpty(p)));
+    }
+}

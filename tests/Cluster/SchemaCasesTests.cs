@@ -1,0 +1,113 @@
+using System.Text.Json.Nodes;
+using Bursar.Operator.Api;
+using Bursar.Sandbox.ApiServer;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>
+/// What a budget may say, as the API server judges it before Bursar sees it. The structural part holds on both servers; rules
+/// in CEL are judged by the real one alone.
+/// </summary>
+[Collection(InstallCollection.Name)]
+public sealed class SchemaCasesTests(InstallServers servers)
+{
+    private static readonly string s_crowd = string.Join(", ", Enumerable.Range(0, 100_000).Select(i => $"{{amount: \"1\", window: \"2026-11\", reason: r{i}}}"));
+
+    /// <summary>A name, the spec, and a piece of the refusal; null where it is taken.</summary>
+    private static readonly (string Name, string Spec, string? Refusal)[] s_structural =
+    [
+        ("the least", """{limit: {cost: "2"}}""", null),
+        ("cents and less", """{limit: {cost: "0.000000001"}}""", null),
+        ("a rolling window", """{limit: {cost: "2"}, window: {period: Rolling, length: 168h}}""", null),
+        ("one window", """{limit: {cost: "2"}, window: {period: Once, start: "2026-01-01T00:00:00Z", end: "2026-02-01T00:00:00Z"}}""", null),
+        ("a top-up", """{limit: {cost: "2"}, topUps: [{amount: "1", window: "2026-11", reason: x}]}""", null),
+        ("a selector", """{limit: {cost: "2"}, selector: {matchLabels: {team: nlp}, matchExpressions: [{key: example.com/tier, operator: NotIn, values: [a, b]}]}}""", null),
+        ("no limit", """{mode: Observe}""", "spec.limit"),
+        ("a negative amount", """{limit: {cost: "-2"}}""", "spec.limit.cost"),
+        ("an amount with a comma", """{limit: {cost: "2,50"}}""", "spec.limit.cost"),
+        ("an exponent", """{limit: {cost: "1e3"}}""", "spec.limit.cost"),
+        ("a number instead of a string", """{limit: {cost: 2}}""", "must be of type string"),
+        ("a period that does not exist", """{limit: {cost: "2"}, window: {period: Fortnight}}""", "spec.window.period"),
+        ("a threshold of zero", """{limit: {cost: "2"}, thresholds: [0, 50]}""", "spec.thresholds[0]"),
+        ("a threshold out of range", """{limit: {cost: "2"}, thresholds: [100000]}""", "spec.thresholds[0]"),
+        ("a mode that does not exist", """{limit: {cost: "2"}, mode: Delete}""", "spec.mode"),
+        ("a key with a space", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: "a b", operator: Exists}]}}""", "matchExpressions[0].key"),
+        ("an operator that does not exist", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Near}]}}""", "matchExpressions[0].operator"),
+        ("a label's value with a space", """{limit: {cost: "2"}, selector: {matchLabels: {a: "b c"}}}""", "matchLabels"),
+        ("a hundred thousand top-ups", $$"""{limit: {cost: "2"}, topUps: [{{s_crowd}}]}""", "spec.topUps"),
+        ("a field that does not exist", """{limit: {cost: "2"}, training: {checkpoint: {}}}""", "unknown field \"spec.training.checkpoint\""),
+    ];
+
+    private static readonly (string Name, string Spec, string? Refusal)[] s_rules =
+    [
+        ("Rolling without length", """{limit: {cost: "2"}, window: {period: Rolling}}""", "spec.window.length"),
+        ("Rolling for more than a year", """{limit: {cost: "2"}, window: {period: Rolling, length: 9999h}}""", "spec.window.length"),
+        ("a length with Month", """{limit: {cost: "2"}, window: {length: 9h}}""", "spec.window.length"),
+        ("Once that ends before it starts", """{limit: {cost: "2"}, window: {period: Once, start: "2026-01-01T00:00:00Z", end: "2025-01-01T00:00:00Z"}}""", "spec.window.end"),
+        ("Once without an end", """{limit: {cost: "2"}, window: {period: Once, start: "2026-01-01T00:00:00Z"}}""", "spec.window"),
+        ("a top-up for another kind of window", """{limit: {cost: "2"}, topUps: [{amount: "1", window: "2026-W11"}]}""", "spec.topUps"),
+        ("In without values", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: In}]}}""", "matchExpressions[0].values"),
+        ("Exists with values", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Exists, values: [x]}]}}""", "matchExpressions[0].values"),
+        ("an exemption of everything", """{limit: {cost: "2"}, exempt: {}}""", "spec.exempt"),
+        ("a settle time of two days", """{limit: {cost: "2"}, training: {settle: 48h}}""", "spec.training.settle"),
+        ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
+    ];
+
+    public static TheoryData<bool> Servers => InstallServers.Real;
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task A_budget_is_taken_or_refused_with_its_fields_path(bool real)
+    {
+        var ct = CancellationToken.None;
+        await using var server = await servers.StartAsync(real, ct);
+        foreach (var (_, yaml) in CrdFiles.ReadAll()) await server.Client.CreateAsync<Bursar.Kube.Objects.V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
+        await server.UntilAsync("budgets are served", async () => (await TryAsync(server, """{limit: {cost: "2"}}""", ct)).Code != 404, ct);
+
+        var wrong = new List<string>();
+        foreach (var (name, spec, refusal) in real ? [.. s_structural, .. s_rules] : s_structural)
+        {
+            var (code, message) = await TryAsync(server, spec, ct);
+            if (refusal is null ? code != 0 : code is 0 or >= 500 || !message.Contains(refusal, StringComparison.Ordinal))
+                wrong.Add($"{name}: {code} {message[..Math.Min(300, message.Length)]}");
+        }
+
+        wrong.Should().BeEmpty();
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task What_is_left_out_has_the_documented_defaults(bool real)
+    {
+        var ct = CancellationToken.None;
+        await using var server = await servers.StartAsync(real, ct);
+        foreach (var (_, yaml) in CrdFiles.ReadAll()) await server.Client.CreateAsync<Bursar.Kube.Objects.V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
+        await server.UntilAsync("budgets are served", async () => (await TryAsync(server, """{limit: {cost: "2"}}""", ct)).Code != 404, ct);
+
+        var made = await SendAsync(server, """{limit: {cost: "2"}}""", ct);
+
+        JsonNode.DeepEquals(made!["spec"], JsonNode.Parse("""
+            {
+              "limit": {"cost": "2"}, "mode": "Enforce", "thresholds": [50, 80, 100], "window": {"period": "Month", "timeZone": "UTC"}, "inference": {"whenExhausted": "Floor"},
+              "training": {"unknownDuration": "UntilExhausted", "suspendWhen": "Likely", "tolerancePercent": 0, "settle": "60s", "victims": "LowestPriority", "resume": {"policy": "Automatic", "headroomPercent": 5}}
+            }
+            """)).Should().BeTrue("{0}", made["spec"]!.ToJsonString());
+    }
+
+    /// <summary>0 and the object where it is taken, else the code and the message.</summary>
+    private static async Task<(int Code, string Message)> TryAsync(InstallServer server, string spec, CancellationToken ct)
+    {
+        try
+        {
+            return (0, (await SendAsync(server, spec, ct))!.ToJsonString());
+        }
+        catch (Bursar.Kube.Client.ApiException error)
+        {
+            return (error.StatusCode, error.Message);
+        }
+    }
+
+    private static Task<JsonNode?> SendAsync(InstallServer server, string spec, CancellationToken ct) => server.Client.RequestAsync(
+        HttpMethod.Post, "/apis/bursar.dev/v1alpha1/namespaces/default/gpubudgets?dryRun=All&fieldValidation=Strict",
+        new StringContent($"apiVersion: bursar.dev/v1alpha1\nkind: GpuBudget\nmetadata: {{name: t}}\nspec: {spec}\n", System.Text.Encoding.UTF8, "application/yaml"), ct);
+}
