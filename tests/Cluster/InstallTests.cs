@@ -68,7 +68,7 @@ public sealed class InstallTests(InstallServers servers)
         (await InstallTool.HelmAsync(server.Kubeconfig, "upgrade", "bursar", tomorrow, "--namespace", Own, "--set", set)).Succeeded();
         // A real server builds the new schema's handler a moment after the CRD has changed.
         await server.UntilAsync("the new field is kept", async () => await CostCenterAsync(server, "after", ct) == "4711", ct);
-        (await server.Client.GetAsync<V1Alpha1GpuBudget>("before", CommandsWorld.Team, ct)).Spec.Limit.Cost.Should().Be("500");
+        (await server.Client.GetAsync<V1Alpha1GpuBudget>("before", CommandsWorld.Team, ct)).Spec!.Limit!.Cost.Should().Be("500");
         Directory.Delete(tomorrow, recursive: true);
 
         // Parked work, as an operator that is gone has left it; then the uninstall.
@@ -80,7 +80,7 @@ public sealed class InstallTests(InstallServers servers)
 
         (await server.Client.GetAsync<V1Job>("runaway", CommandsWorld.Team, ct)).Spec.Suspend.Should().BeFalse();
         (await server.Client.GetOrNullAsync<V1Deployment>("bursar", Own, ct)).Should().BeNull();
-        (await server.Client.GetAsync<V1Alpha1GpuBudget>("after", CommandsWorld.Team, ct)).Spec.Limit.Cost.Should().Be("500", "budgets outlive the release");
+        (await server.Client.GetAsync<V1Alpha1GpuBudget>("after", CommandsWorld.Team, ct)).Spec!.Limit!.Cost.Should().Be("500", "budgets outlive the release");
         (await server.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = Own }, ct)).Items.Should().NotBeEmpty("so does the ledger");
         (await server.GetAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles", ct))!["items"]!.AsArray().Select(r => (string)r!["metadata"]!["name"]!)
             .Should().NotContain("bursar").And.NotContain("bursar-view");
@@ -137,8 +137,8 @@ public sealed class InstallTests(InstallServers servers)
     private static async Task ParkAsync(InstallServer server, CancellationToken ct)
     {
         var budget = await server.Client.GetAsync<V1Alpha1GpuBudget>("after", CommandsWorld.Team, ct);
-        var job = await server.Client.CreateAsync<V1Job>((JsonObject)YamlBody.Parse($$"""
-            metadata: {name: runaway, namespace: {{CommandsWorld.Team}}}
+        var job = await server.Client.CreateAsync<V1Job>((JsonObject)YamlBody.Parse($$$"""
+            metadata: {name: runaway, namespace: {{{CommandsWorld.Team}}}}
             spec:
               suspend: true
               template:
@@ -163,7 +163,7 @@ public sealed class InstallTests(InstallServers servers)
     private static async Task<string?> CostCenterAsync(InstallServer server, string name, CancellationToken ct)
     {
         var path = $"/apis/bursar.dev/v1alpha1/namespaces/{CommandsWorld.Team}/gpubudgets";
-        var body = $$"""{"apiVersion":"bursar.dev/v1alpha1","kind":"GpuBudget","metadata":{"name":"{{name}}"},"spec":{"limit":{"cost":"500"},"costCenter":"4711"}}""";
+        var body = $$$"""{"apiVersion":"bursar.dev/v1alpha1","kind":"GpuBudget","metadata":{"name":"{{{name}}}"},"spec":{"limit":{"cost":"500"},"costCenter":"4711"}}""";
         var apply = new StringContent(body, System.Text.Encoding.UTF8, "application/apply-patch+yaml");
         var kept = await server.Client.RequestAsync(HttpMethod.Patch, $"{path}/{name}?fieldManager=test&force=true&fieldValidation=Ignore", apply, ct);
         return (string?)kept!["spec"]!["costCenter"];

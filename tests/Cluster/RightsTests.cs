@@ -164,14 +164,14 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         return rights;
     }
 
-    private static Task CreateOptionalKindAsync(InstallServer server, string plural, string kind, string group, string version, CancellationToken ct) => server.Client.CreateAsync<V1CustomResourceDefinition>((JsonObject)YamlBody.Parse($$"""
-        metadata: {name: {{plural}}.{{group}}}
+    private static Task CreateOptionalKindAsync(InstallServer server, string plural, string kind, string group, string version, CancellationToken ct) => server.Client.CreateAsync<V1CustomResourceDefinition>((JsonObject)YamlBody.Parse($$$"""
+        metadata: {name: {{{plural}}}.{{{group}}}}
         spec:
-          group: {{group}}
-          names: {kind: {{kind}}, plural: {{plural}}, singular: {{kind.ToLowerInvariant()}}}
+          group: {{{group}}}
+          names: {kind: {{{kind}}}, plural: {{{plural}}}, singular: {{{kind.ToLowerInvariant()}}}}
           scope: Namespaced
           versions:
-          - name: {{version}}
+          - name: {{{version}}}
             served: true
             storage: true
             schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
