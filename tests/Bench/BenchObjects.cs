@@ -57,7 +57,7 @@ internal static class BenchObjects
     {
         const string time = "2026-01-01T00:00:05Z";
         return $$$"""
-        {"status":{"phase":"Running","qosClass":"Burstable","hostIP":"10.1.{{{pod / 250 % 250}}}.{{{pod % 250}}}","podIP":"{{{Ip(pod)}}}","podIPs":[{"ip":"{{{Ip(pod)}}}"}],"startTime":"{{{time}}}",
+        {"status":{"phase":"Running","qosClass":"Guaranteed","hostIP":"10.1.{{{pod / 250 % 250}}}.{{{pod % 250}}}","podIP":"{{{Ip(pod)}}}","podIPs":[{"ip":"{{{Ip(pod)}}}"}],"startTime":"{{{time}}}",
         "conditions":[{"type":"PodReadyToStartContainers","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"},{"type":"Initialized","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"},
         {"type":"Ready","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"},{"type":"ContainersReady","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"},
         {"type":"PodScheduled","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"}],
