@@ -45,11 +45,10 @@ internal static class BenchObjects
         "initContainers":[{"name":"fetch","image":"registry.example.com/ml/fetch:1.4","command":["/bin/fetch","--to","/scratch"],"resources":{"limits":{"cpu":"2","memory":"4Gi"},"requests":{"cpu":"2","memory":"4Gi"}},
         "volumeMounts":[{"name":"scratch","mountPath":"/scratch"}],"imagePullPolicy":"IfNotPresent"}],
         "containers":[{"name":"trainer","image":"registry.example.com/ml/trainer:2026.11","command":["torchrun"],"args":["--nnodes=10","--nproc-per-node=1","--rdzv-backend=c10d","train.py","--config=/etc/trainer/run.yaml","--resume"],
-        "ports":[{"name":"metrics","containerPort":9400,"protocol":"TCP"},{"name":"rdzv","containerPort":29500,"protocol":"TCP"}],
+        "ports":[{"name":"metrics","containerPort":9400,"protocol":"TCP"}],
         "env":[{{{Environment(job)}}},{"name":"POD_NAME","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.name"} } },{"name":"NODE_NAME","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"spec.nodeName"} } }],
         "resources":{"limits":{"cpu":"12","memory":"120Gi","nvidia.com/gpu":"1"},"requests":{"cpu":"12","memory":"120Gi","nvidia.com/gpu":"1"}},
         "volumeMounts":[{"name":"shm","mountPath":"/dev/shm"},{"name":"config","mountPath":"/etc/trainer","readOnly":true},{"name":"scratch","mountPath":"/scratch"},{"name":"kube-api-access-{{{Digest(pod)[..5]}}}","readOnly":true,"mountPath":"/var/run/secrets/kubernetes.io/serviceaccount"}],
-        "livenessProbe":{"httpGet":{"path":"/healthz","port":"metrics","scheme":"HTTP"},"initialDelaySeconds":120,"timeoutSeconds":5,"periodSeconds":30,"successThreshold":1,"failureThreshold":5},
         "terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File","imagePullPolicy":"IfNotPresent"}]}}
         """;
 
@@ -57,7 +56,7 @@ internal static class BenchObjects
     {
         const string time = "2026-01-01T00:00:05Z";
         return $$$"""
-        {"status":{"phase":"Running","qosClass":"Burstable","hostIP":"10.1.{{{pod / 250 % 250}}}.{{{pod % 250}}}","podIP":"{{{Ip(pod)}}}","podIPs":[{"ip":"{{{Ip(pod)}}}"}],"startTime":"{{{time}}}",
+        {"status":{"phase":"Running","qosClass":"Guaranteed","hostIP":"10.1.{{{pod / 250 % 250}}}.{{{pod % 250}}}","podIP":"{{{Ip(pod)}}}","podIPs":[{"ip":"{{{Ip(pod)}}}"}],"startTime":"{{{time}}}",
         "conditions":[{"type":"PodReadyToStartContainers","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"},{"type":"Initialized","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"},
         {"type":"Ready","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"},{"type":"ContainersReady","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"},
         {"type":"PodScheduled","status":"True","lastProbeTime":null,"lastTransitionTime":"{{{time}}}"}],
@@ -79,8 +78,7 @@ internal static class BenchObjects
     {
         string[] names =
         [
-            "NCCL_DEBUG", "NCCL_IB_HCA", "NCCL_SOCKET_IFNAME", "TORCH_DISTRIBUTED_DEBUG", "CUDA_DEVICE_MAX_CONNECTIONS", "OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM",
-            "WANDB_PROJECT", "WANDB_RUN_ID", "HF_HOME", "DATA_ROOT", "CHECKPOINT_ROOT", "MASTER_PORT",
+            "NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "OMP_NUM_THREADS", "WANDB_RUN_ID", "CHECKPOINT_ROOT",
         ];
         return string.Join(',', names.Select(name => $$"""{"name":"{{name}}","value":"{{name.ToLowerInvariant().Replace('_', '-')}}-of-run-{{job}}"}"""));
     }

@@ -5,11 +5,18 @@ internal sealed class FigureTable
 {
     private readonly List<string[]> _rows = [["what", "measured", "target", "met"]];
 
-    public void Add(string what, string measured) => _rows.Add([what, measured, "", ""]);
+    public void Add(string what, string measured) => Add([what, measured, "", ""]);
 
-    public void Add(string what, string measured, string target, bool met) => _rows.Add([what, measured, target, met ? "yes" : "no"]);
+    public void Add(string what, string measured, string target, bool met) => Add([what, measured, target, met ? "yes" : "no"]);
 
-    public void Skip(string what, string why) => _rows.Add([what, $"skipped: {why}", "", ""]);
+    public void Skip(string what, string why) => Add([what, $"skipped: {why}", "", ""]);
+
+    /// <summary>Each figure is also said at once: a run takes minutes.</summary>
+    private void Add(string[] row)
+    {
+        _rows.Add(row);
+        Console.Error.WriteLine($"bench:   {row[0]}: {row[1]}");
+    }
 
     public void Print()
     {

@@ -26,6 +26,7 @@ internal static class OperatorProcess
         var started = Process.GetCurrentProcess().StartTime.ToUniversalTime();
         double Since() => (TimeProvider.System.GetUtcNow().UtcDateTime - started).TotalSeconds;
 
+        var versionBefore = await api.VersionAsync(ct);
         var running = Wiring.RunAsync(new() { MetricsAddress = "127.0.0.1:0" }, config, TimeProvider.System, NullLoggerFactory.Instance, null, parts =>
         {
             parts.Budgets.Decided += (budget, _) =>
@@ -46,15 +47,17 @@ internal static class OperatorProcess
         ChildProcess.Tell("budgets", budgets.Count);
         ChildProcess.Tell("pods", parts.Stores.Pods.Store.Count);
 
-        // The ledger's objects are written once at the start; the table is about the time after that.
+        // The ledger's objects are made once, at the start; the table is about the time after that.
         var settling = Stopwatch.StartNew();
-        for (long last = await api.VersionAsync(ct), now; settling.Elapsed < SettleLimit; last = now)
+        var calm = 0;
+        for (long last = await api.VersionAsync(ct), now; calm < 3 && settling.Elapsed < SettleLimit; last = now)
         {
             await Task.Delay(2000, ct);
             now = await api.VersionAsync(ct);
-            if (now - last <= 25) break;
+            calm = now - last <= 25 ? calm + 1 : 0;
         }
         ChildProcess.Tell("settled", Since());
+        ChildProcess.Tell("firstWrites", await api.VersionAsync(ct) - versionBefore);
 
         var version = await api.VersionAsync(ct);
         var (cpu, clock, decisionsBefore) = (OwnProcess.Cpu, Stopwatch.StartNew(), decisions);

@@ -17,8 +17,8 @@ internal static class ReaderProcess
         var config = KubeConfig.FromFile(kubeconfig);
         using var client = new KubeClient(config);
         using var api = ApiConnection.Of(config);
-        await ListAgainstRawAsync(client, api, ct);
         await CacheAsync(client, kubeconfig, ct);
+        await ListAgainstRawAsync(client, api, ct);
         Console.WriteLine("end");
         return 0;
     }

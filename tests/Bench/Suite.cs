@@ -31,6 +31,7 @@ internal static class Suite
         var size = $"{f["pods"]:N0} pods, {f["budgets"]:N0} budgets";
         table.Add($"operator: process start to first decision, {size}", $"{f["firstDecision"]:F1} s (CPU {f["firstDecisionCpu"]:F1} s)", "< 5 s", f["firstDecision"] < 5);
         table.Add("operator: process start to every budget decided", $"{f["allDecided"]:F1} s");
+        table.Add("operator: API writes until the new ledger is stored, once", $"{f["firstWrites"]:N0} in {f["settled"]:F0} s");
         table.Add($"operator: one decision pass, {size}", $"{f["pass"] * 1000:F0} ms", "< 250 ms", f["pass"] < 0.25);
         table.Add($"operator: resident, {options.IdleSeconds} s into running", $"{f["resident"] / MiB:F0} MiB (anonymous {f["anonymous"] / MiB:F0}, peak {f["peak"] / MiB:F0}, live heap {f["heap"] / MiB:F0})", "< 150 MiB", f["resident"] < 150 * MiB);
         table.Add($"operator: CPU while pods burn, {f["decisionsPerSecond"]:F0} decisions/s", $"{f["cpuShare"]:F2} core", "< 0.2 core", f["cpuShare"] < 0.2);

@@ -19,6 +19,8 @@ internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, str
                 _ => throw new ArgumentException($"{args[i]} is no option; there are --pods, --real-pods, --idle and --traces"),
             };
         }
+        // The updates are spread over as many pods as there are updates.
+        if (options.Pods is > 0 and < WriterProcess.Updates || options.RealPods is > 0 and < WriterProcess.Updates) throw new ArgumentException($"at least {WriterProcess.Updates} pods, or 0 for none");
         return options;
     }
 }
