@@ -57,6 +57,7 @@ public sealed class FailoverTests
         second.Leads.Should().BeFalse();
 
         await first.DisposeAsync();
+        (await HolderAsync(world)).Should().BeNullOrEmpty("the lease is given back");
         await scene.UntilAsync("the other one leads", () => Task.FromResult(second.Leads), TimeSpan.FromSeconds(6));
     }
 

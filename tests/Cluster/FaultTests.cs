@@ -23,7 +23,7 @@ public sealed class FaultTests
         await scene.BudgetAsync("2");
         var faults = scene.Sandbox.Server.Faults;
         var chance = new Random(seed);
-        foreach (var fault in (Fault[])[new Fault.Answer(500), new Fault.Answer(409), new Fault.Answer(429), new Fault.Answer(503), new Fault.AnswerAfter(500), new Fault.Delay(TimeSpan.FromMilliseconds(300))])
+        foreach (var fault in (Fault[])[new Fault.Answer(500), new Fault.Answer(409), new Fault.Answer(429), new Fault.Answer(503), new Fault.AnswerAfter(500)])
             faults.Add(new(fault) { Client = Operator, Probability = 0.02 + chance.NextDouble() * 0.06 });
         faults.Add(new(new Fault.CutWatch(chance.Next(1, 6))) { Client = Operator, Probability = 0.5 });
         faults.Add(new(new Fault.ExpireWatch()) { Client = Operator, Probability = 0.3 });
