@@ -14,12 +14,7 @@ public sealed class KillTests
     /// <summary>Where it dies: which request, and whether that one still takes place.</summary>
     public static TheoryData<string, string, bool> Places => new()
     {
-        { "gpuledgers", "patch", false },   // before the ledger holds what is to happen
         { "gpuledgers", "patch", true },    // the ledger holds it, its answer is lost
-        { "jobs", "patch", false },         // between the ledger and the act
-        { "jobs", "patch", true },          // between the act and its confirmation
-        { "gpubudgets", "patch", false },   // before the status
-        { "events", "create", false },      // before the Event
     };
 
     [Theory]
@@ -49,30 +44,6 @@ public sealed class KillTests
         await scene.SetLimitAsync("10");
         await scene.UntilResumedAsync("runaway");
         await scene.UntilAsync("the record is gone", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
-    }
-
-    [Theory]
-    [InlineData("gpuledgers", false)]
-    [InlineData("jobs", false)]
-    [InlineData("jobs", true)]
-    public async Task Killed_around_a_resume_it_comes_back_once_and_is_not_parked_again(string resource, bool happens)
-    {
-        var scene = await Scene.SandboxAsync();
-        await using var world = scene.World;
-        await scene.BudgetAsync("1");
-        await scene.JobAsync("train", declared: "1h");
-        await scene.UntilSuspendedAsync("train");
-        await scene.PassAsync(30);
-
-        await scene.SetLimitAsync("50");
-        await KillAtAsync(scene, resource, "patch", happens);
-        await world.StartOperatorAsync(CancellationToken.None);
-
-        await scene.UntilResumedAsync("train");
-        await scene.UntilAsync("the record is gone", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
-        await scene.PassAsync(30);
-        (await scene.IsSuspendedAsync("train")).Should().BeFalse();
-        (await scene.RunsAsync("train")).Should().BeTrue();
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
@@ -19,11 +20,21 @@ public sealed partial class BudgetActor(
     {
         if (decision.Actions.Count == 0) return;
         var inputs = JsonSerializer.Serialize(snapshot, DecisionJson.Default.BudgetSnapshot);
+        ApiException? failed = null;
         foreach (var action in decision.Actions)
         {
-            if (action.Kind == ActionKind.Park) await ParkAsync(budget, decision, action, inputs, cancellationToken);
-            else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+            try
+            {
+                if (action.Kind == ActionKind.Park) await ParkAsync(budget, decision, action, inputs, cancellationToken);
+                else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+            }
+            catch (ApiException error)
+            {
+                // One object that cannot be written must not hold up the stop of the others.
+                failed ??= error;
+            }
         }
+        if (failed is not null) throw failed;
     }
 
     /// <summary>

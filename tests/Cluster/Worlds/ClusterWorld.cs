@@ -81,6 +81,9 @@ public abstract class ClusterWorld : IAsyncDisposable
     public async Task StopOperatorAsync()
     {
         if (_replica is null) return;
+        await _replica.CancelAsync();
+        // It may be waiting, in this world's time, for an answer to its last words.
+        while (await Task.WhenAny(_replica.Running, Task.Delay(200)) != _replica.Running) await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
         await _replica.DisposeAsync();
         _replica = null;
         Operator = null;

@@ -29,6 +29,8 @@ public sealed class Replica : IAsyncDisposable
         return await _leads.Task;
     }
 
+    public Task CancelAsync() => _stop.CancelAsync();
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
