@@ -80,7 +80,7 @@ internal static class OperatorProcess
     /// <summary>Every budget read, observed and decided once, on one thread: the least of several.</summary>
     private static double Pass(OperatorParts parts)
     {
-        var observer = new BudgetObserver(parts.Stores, parts.Ledger, parts.Prices, parts.Nodes, parts.Progress, parts.Control, parts.Brake, TimeProvider.System);
+        var observer = new BudgetObserver(parts.Stores, parts.Ledger, parts.Prices, parts.Nodes, parts.Progress, _ => null, parts.Control, parts.Brake, TimeProvider.System);
         var least = double.MaxValue;
         for (var pass = 0; pass < Passes; pass++)
         {

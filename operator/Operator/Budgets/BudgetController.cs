@@ -138,13 +138,8 @@ public sealed partial class BudgetController(
         var now = time.GetUtcNow();
         var known = _written.TryGetValue(budget.Metadata.Uid, out var written);
         if (!BudgetStatus.IsWorthWriting(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue)) return null;
-<<<<<<< HEAD
         if (!pacer.TryTake(budget.Metadata.Uid, out var wait)) return wait;
-        await PatchStatusAsync(budget, status, cancellationToken);
-=======
-        if (!pacer.TryTake(out var wait)) return wait;
         if (!await PatchStatusAsync(budget, status, cancellationToken)) return ConflictRetry;
->>>>>>> wt-resil
         _written[budget.Metadata.Uid] = (status, now);
         return null;
     }
