@@ -85,6 +85,9 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
 
             await world.CreateBudgetAsync(Team, "jobs", "0.5", ct);
             await world.CreateBudgetAsync(Other, "chat", "0.0001", ct, new() { ["inference"] = new JsonObject { ["whenExhausted"] = "Zero" } });
+            // Work that is older than the budget's first evaluation would be left alone for its settle time.
+            await world.UntilAsync("the budgets are evaluated", async () => (await world.BudgetAsync(Team, "jobs", ct)).Status?.State is not null && (await world.BudgetAsync(Other, "chat", ct)).Status?.State is not null, ct);
+            await world.PassAsync(TimeSpan.FromSeconds(1.5), ct);
             await world.CreateDeploymentAsync(Other, "chat", 1, 1, ct);
             await world.CreateJobAsync(Team, "finetune", 1, ct,
                 ("bursar.dev/total-steps", "30000"), ("bursar.dev/expected-duration", "20m"),
