@@ -163,9 +163,10 @@ public sealed class InstallTests(InstallServers servers)
     private static async Task<string?> CostCenterAsync(InstallServer server, string name, CancellationToken ct)
     {
         var path = $"/apis/bursar.dev/v1alpha1/namespaces/{CommandsWorld.Team}/gpubudgets";
-        var body = $$$"""{"apiVersion":"bursar.dev/v1alpha1","kind":"GpuBudget","metadata":{"name":"{{{name}}}"},"spec":{"limit":{"cost":"500"},"costCenter":"4711"}}""";
-        var apply = new StringContent(body, System.Text.Encoding.UTF8, "application/apply-patch+yaml");
-        var kept = await server.Client.RequestAsync(HttpMethod.Patch, $"{path}/{name}?fieldManager=test&force=true&fieldValidation=Ignore", apply, ct);
+        if (await server.Client.GetOrNullAsync<V1Alpha1GpuBudget>(name, CommandsWorld.Team, ct) is null)
+            await server.Client.CreateAsync(new V1Alpha1GpuBudget { Metadata = new() { Name = name, Namespace = CommandsWorld.Team }, Spec = new() { Limit = new() { Cost = "500" } } }, ct);
+        var patch = new StringContent("""{"spec":{"costCenter":"4711"}}""", System.Text.Encoding.UTF8, "application/merge-patch+json");
+        var kept = await server.Client.RequestAsync(HttpMethod.Patch, $"{path}/{name}?fieldValidation=Ignore", patch, ct);
         return (string?)kept!["spec"]!["costCenter"];
     }
 

@@ -25,7 +25,9 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
     /// <summary>Rights that a run of seconds need not use, each with the reason why it stays.</summary>
     private static readonly Dictionary<string, string> s_kept = new()
     {
+        ["events.k8s.io events get"] = "an Event of an earlier life is read where the same one is due again: not in every run",
         ["events.k8s.io events patch"] = "an Event that repeats becomes a series: only after a while",
+        [$"bursar.dev gpuledgers delete {Own}"] = "a budget's shard goes when nothing stands in it any more",
     };
 
     [SkippableFact]
@@ -35,7 +37,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         InstallTool.RequireTools();
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real: true, ct);
-        foreach (var (plural, kind, group, version) in new[] { ("scaledobjects", "ScaledObject", "keda.sh", "v1alpha1"), ("workloads", "Workload", "kueue.x-k8s.io", "v1beta1") })
+        foreach (var (plural, kind, group, version) in new[] { ("scaledobjects", "ScaledObject", "keda.sh", "v1alpha1"), ("workloads", "Workload", "kueue.x-k8s.io", "v1beta2") })
             await CreateOptionalKindAsync(server, plural, kind, group, version, ct);
         (await InstallTool.HelmAsync(server.Kubeconfig, "install", "bursar", InstallTool.Chart, "--namespace", Own, "--create-namespace", "--set", $"image.repository=registry.example/bursar,agent.namespace={Agents}")).Succeeded();
         try
@@ -48,7 +50,9 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             requests.Where(r => r.Code == 403).Select(r => r.ToString()).Distinct().Should().BeEmpty("the chart's rights are enough");
             var idle = (await RightsAsync(server, ct)).Where(right => !requests.Any(right.Allows)).Select(right => right.ToString()).ToArray();
             foreach (var right in idle) output.WriteLine($"never used: {right}");
-            idle.Except(s_kept.Keys).Should().BeEmpty("a right that nothing uses is taken away (OperatorRights.cs)");
+            // This server streams its lists over a watch; those before 1.32 are asked for a list, and so is one that refuses.
+            var lists = idle.Where(right => right.Split(' ').Contains("list"));
+            idle.Except(lists).Except(s_kept.Keys).Should().BeEmpty("a right that nothing uses is taken away (OperatorRights.cs)");
         }
         finally
         {
@@ -85,6 +89,9 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
 
             await world.CreateBudgetAsync(Team, "jobs", "0.5", ct);
             await world.CreateBudgetAsync(Other, "chat", "0.0001", ct, new() { ["inference"] = new JsonObject { ["whenExhausted"] = "Zero" } });
+            // Work that is older than the budget's first evaluation would be left alone for its settle time.
+            await world.UntilAsync("the budgets are evaluated", async () => (await world.BudgetAsync(Team, "jobs", ct)).Status?.State is not null && (await world.BudgetAsync(Other, "chat", ct)).Status?.State is not null, ct);
+            await world.PassAsync(TimeSpan.FromSeconds(1.5), ct);
             await world.CreateDeploymentAsync(Other, "chat", 1, 1, ct);
             await world.CreateJobAsync(Team, "finetune", 1, ct,
                 ("bursar.dev/total-steps", "30000"), ("bursar.dev/expected-duration", "20m"),

@@ -52,7 +52,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("Exists with values", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Exists, values: [x]}]}}""", "matchExpressions[0].values"),
         ("an exemption of everything", """{limit: {cost: "2"}, exempt: {}}""", "spec.exempt"),
         ("a settle time of two days", """{limit: {cost: "2"}, training: {settle: 48h}}""", "spec.training.settle"),
-        ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
+        ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "each threshold once"),
     ];
 
     public static TheoryData<bool> Servers => InstallServers.Real;
