@@ -13,6 +13,8 @@ internal static class ParkedWork
     public static async Task UndoneIsParkedAgainThenContestedAsync(Scene scene)
     {
         await scene.BudgetAsync("1");
+        // Work older than the budget's first evaluation would be spared for the settle time.
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
         for (var undone = 0; undone < 2; undone++)
