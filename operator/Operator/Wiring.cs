@@ -33,11 +33,14 @@ public static class Wiring
             TimeProvider = time,
             LoggerFactory = logs,
             ActivityTracker = activity,
+            // Which replica asked, for the API server's audit log.
+            UserAgent = $"bursar/{typeof(Wiring).Assembly.GetName().Version?.ToString(3)} ({options.Identity})",
             Random = new(options.Seed),
             // Between losing the lease and noticing it nothing may be written.
             WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,
         });
         var stores = new ClusterStores(client, options.Namespace);
+        var departed = new DepartedPods(stores, time);
         using var metrics = new OperatorMetrics(time, config.Server);
         // Ready: the caches are the cluster's, and whoever leads has its ledger.
         await using var listener = await OperatorListener.StartAsync(options.MetricsAddress, metrics, () => stores.HasSynced && (metrics.Leads || elector is { MayWrite: false }), logs, cancellationToken);
@@ -49,11 +52,11 @@ public static class Wiring
             if (options.LeaderElect)
             {
                 elector = new(client, new() { Namespace = options.Namespace, Name = "bursar", Identity = options.Identity, Random = new(options.Seed) });
-                await elector.RunAsLeaderAsync(token => LeadAsync(options, client, stores, metrics, time, logs, leading, token), cancellationToken);
+                await elector.RunAsLeaderAsync(token => LeadAsync(options, client, stores, departed, metrics, time, logs, leading, token), cancellationToken);
             }
             else
             {
-                await LeadAsync(options, client, stores, metrics, time, logs, leading, cancellationToken);
+                await LeadAsync(options, client, stores, departed, metrics, time, logs, leading, cancellationToken);
             }
         }
         finally
@@ -63,7 +66,7 @@ public static class Wiring
         }
     }
 
-    private static async Task LeadAsync(OperatorOptions options, KubeClient client, ClusterStores stores, OperatorMetrics metrics, TimeProvider time, ILoggerFactory logs, Action<OperatorParts>? leading, CancellationToken cancellationToken)
+    private static async Task LeadAsync(OperatorOptions options, KubeClient client, ClusterStores stores, DepartedPods departed, OperatorMetrics metrics, TimeProvider time, ILoggerFactory logs, Action<OperatorParts>? leading, CancellationToken cancellationToken)
     {
         await stores.HasSyncedAsync(cancellationToken);
 
@@ -83,7 +86,7 @@ public static class Wiring
         // What it sees.
         var nodes = new NodeMeter(stores, ledger, client, prices, time);
         using var nodeWatch = new NodeWatch(stores, nodes, client);
-        var pods = new PodMeter(stores, ledger, progress, time);
+        var pods = new PodMeter(stores, ledger, progress, time, departed);
         var certificates = new CertificateKeeper(client, options.Namespace, options.AgentNamespace, time, logs.CreateLogger<CertificateKeeper>());
         var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>());
         var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time);

@@ -150,8 +150,9 @@ public sealed class AgentClient : IDisposable
         {
             throw new AgentException($"{host} at {options.Address} did not answer in time", exception);
         }
-        catch (HttpRequestException exception)
+        catch (Exception exception) when (exception is HttpRequestException or SocketException)
         {
+            // A peer that hangs up right after the handshake shows as a bare SocketException: the handler asks the dead socket for its address.
             throw new AgentException($"{host} at {options.Address}: {refusal ?? exception.GetBaseException().Message}", exception);
         }
     }

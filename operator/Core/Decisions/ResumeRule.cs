@@ -33,7 +33,7 @@ public static class ResumeRule
             }
             var cause = Cause(item.Work, budget, balance, memory);
             if (item.Work.Rate is null) plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
-            else if (NeededInEmptyWindow(item, budget) > balance.Limit) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, budget, balance, NeededInEmptyWindow(item, budget)));
+            else if (NeededInEmptyWindow(item, budget) > balance.Limit) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, budget, balance, NeededInEmptyWindow(item, budget), LimitToResume(item, plan, work)));
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(budget));
             else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget)) plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
             else if (budget.MeteringStale is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));

@@ -63,8 +63,8 @@ public static class Sentences
         $"{Money(needed)} {budget.Currency} is projected and {Money(balance.Limit)} is the limit: "
         + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
-    public static string NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed) =>
-        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)}): raise the limit to {Ceiling(needed)} or more, or make it shorter.";
+    public static string NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, Amount toResume) =>
+        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)}): raise the limit to {Ceiling(Amount.Max(needed, toResume))} or more, or make it shorter.";
 
     public static string WaitsForApproval(BudgetSnapshot budget) =>
         $"Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it.";

@@ -51,6 +51,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
                 return null;
             }
 
+            _json.HideManagedFields(length);
             WatchEvent<T>? change = Decode(_json.Span(length));
             _json.Advance(length);
             if (change is not null) return change;
@@ -83,9 +84,12 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         _ => false,
     };
 
-    private WatchEvent<T>? Decode(ReadOnlySpan<byte> json)
+    private WatchEvent<T>? Decode(ReadOnlySpan<byte> json, bool mayBePlain = true)
     {
-        (string type, Range at) = EntityJson.ReadEvent(json);
+        string type = "";
+        Range at = default;
+        bool plain = mayBePlain && EntityJson.TryReadPlainEvent(json, out type, out at);
+        if (!plain) (type, at) = EntityJson.ReadEvent(json);
         ReadOnlySpan<byte> obj = json[at];
         WatchEventType? known = type switch
         {
@@ -95,11 +99,16 @@ internal sealed class WatchStream<T> : IAsyncDisposable
             "BOOKMARK" => WatchEventType.Bookmark,
             _ => null,
         };
-        if (type == "ERROR") throw Error(obj);
+        if (type == "ERROR") throw Error(plain ? json[EntityJson.ReadEvent(json).Object] : obj);
         if (known is null) return null;
         try
         {
             return new WatchEvent<T>(known.Value, EntityJson.Read<T>(obj));
+        }
+        catch (JsonException) when (plain)
+        {
+            // Perhaps only the event is written in another way.
+            return Decode(json, mayBePlain: false);
         }
         catch (JsonException odd)
         {

@@ -91,6 +91,22 @@ internal static class EntityJson
         return (type, found);
     }
 
+    /// <summary>
+    /// Where the object of an event stands that is written as API servers write them, the type first and nothing after the object; false
+    /// for any other order. It spares a walk through the object. What follows the object, if anything does, makes it unreadable.
+    /// </summary>
+    public static bool TryReadPlainEvent(ReadOnlySpan<byte> json, out string type, out Range found)
+    {
+        (type, found) = ("", default);
+        if (!json.StartsWith("{\"type\":\""u8)) return false;
+        ReadOnlySpan<byte> rest = json[9..];
+        int end = rest.IndexOf((byte)'"');
+        if (end < 0 || !rest[end..].StartsWith("\",\"object\":{"u8) || json[^1] != '}') return false;
+        type = StringPool.Get(rest[..end]);
+        found = (9 + end + 11)..(json.Length - 1);
+        return true;
+    }
+
     private static async ValueTask ReadItemsAsync<T>(JsonStream json, List<T> items, Action<JsonException> onOddItem, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
@@ -111,6 +127,7 @@ internal static class EntityJson
 
             if (next < 0) throw new JsonException("The response ends in the middle of a list.");
             int length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
+            json.HideManagedFields(length);
             try
             {
                 items.Add(Read<T>(json.Span(length)));

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
@@ -19,10 +20,46 @@ public sealed partial class BudgetActor(
     {
         if (decision.Actions.Count == 0) return;
         var inputs = JsonSerializer.Serialize(snapshot, DecisionJson.Default.BudgetSnapshot);
+        ApiException? failed = null;
         foreach (var action in decision.Actions)
         {
-            if (action.Kind == ActionKind.Park) await ParkAsync(budget, decision, action, inputs, cancellationToken);
-            else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+            try
+            {
+                if (action.Kind == ActionKind.Park) await ParkAsync(budget, decision, action, inputs, cancellationToken);
+                else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+            }
+            catch (ApiException error)
+            {
+                // One object that cannot be written must not hold up the stop of the others.
+                failed ??= error;
+            }
+        }
+        if (failed is not null) throw failed;
+    }
+
+    /// <summary>
+    /// A parking whose answer was lost, or whose operator was stopped before it could say so, and that is now seen to
+    /// have happened: the record says it, and so do the Events.
+    /// </summary>
+    public void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
+    {
+        foreach (var record in ledger.ParkedBy(budget.Uid))
+        {
+            if (ParkedCause.Read(record) is not { Confirmed: false } cause) continue;
+            if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.Parked } work) continue;
+            cause = cause with { Confirmed = true };
+            Replace(record with { Cause = ParkedCause.Write(cause) });
+            var decided = ledger.Decisions(budget.Uid).LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
+            events.Acted(budget.Object, new()
+            {
+                Kind = ActionKind.Park,
+                Workload = work.Key,
+                Class = work.Class,
+                Reason = decided?.Reason ?? record.Reason,
+                Sentence = decided?.Text ?? record.Reason,
+                CostToFinish = record.CostToFinish,
+                Parked = cause,
+            }, decision.WindowKey);
         }
     }
 

@@ -25,6 +25,7 @@ public sealed partial class BudgetController(
 
     private static readonly TimeSpan IdleEvaluation = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan EchoRetry = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan ConflictRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ProgressPace = TimeSpan.FromMinutes(5);
     private const int StoredProgressPoints = 6;
 
@@ -42,8 +43,9 @@ public sealed partial class BudgetController(
         var ns = entity.Metadata.Namespace ?? "";
         if (GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt) is { Count: > 0 } errors)
         {
-            await RefuseAsync(entity, errors, cancellationToken);
-            return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity);
+            return await RefuseAsync(entity, errors, cancellationToken)
+                ? ReconciliationResult<V1Alpha1GpuBudget>.Success(entity)
+                : ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, ConflictRetry);
         }
         if (echoes.IsWaiting(ns)) return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, EchoRetry);
 
@@ -59,6 +61,7 @@ public sealed partial class BudgetController(
 
         foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
         Decided?.Invoke(entity, decision);
+        actor.ConfirmSeen(budget, snapshot, decision);
         await actor.ActAsync(budget, snapshot, decision, cancellationToken);
         await ReleaseStraysAsync(budget, snapshot, cancellationToken);
         var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
@@ -83,13 +86,14 @@ public sealed partial class BudgetController(
         return next < TimeSpan.FromMilliseconds(1) ? TimeSpan.FromMilliseconds(1) : next;
     }
 
-    private async Task RefuseAsync(V1Alpha1GpuBudget budget, IReadOnlyList<Core.Text.FieldError> errors, CancellationToken cancellationToken)
+    /// <summary>False when the status met a conflict and is to be written again.</summary>
+    private async Task<bool> RefuseAsync(V1Alpha1GpuBudget budget, IReadOnlyList<Core.Text.FieldError> errors, CancellationToken cancellationToken)
     {
         var message = BudgetStatus.Message(errors);
         LogInvalid(budget.Metadata.Namespace ?? "", budget.Metadata.Name, message);
         events.Refused(budget, message);
-        if (budget.Status is { State: Reasons.InvalidSpec } status && status.ObservedGeneration == budget.Metadata.Generation) return;
-        await PatchStatusAsync(budget, BudgetStatus.Invalid(budget, errors, time.GetUtcNow()), cancellationToken);
+        if (budget.Status is { State: Reasons.InvalidSpec } status && status.ObservedGeneration == budget.Metadata.Generation) return true;
+        return await PatchStatusAsync(budget, BudgetStatus.Invalid(budget, errors, time.GetUtcNow()), cancellationToken);
     }
 
     /// <summary>Parked work that the budget no longer selects is given back, and records of what is gone are dropped.</summary>
@@ -134,21 +138,28 @@ public sealed partial class BudgetController(
         var now = time.GetUtcNow();
         var known = _written.TryGetValue(budget.Metadata.Uid, out var written);
         if (!BudgetStatus.IsWorthWriting(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue)) return null;
-        if (!pacer.TryTake(out var wait)) return wait;
-        await PatchStatusAsync(budget, status, cancellationToken);
+        if (!pacer.TryTake(budget.Metadata.Uid, out var wait)) return wait;
+        if (!await PatchStatusAsync(budget, status, cancellationToken)) return ConflictRetry;
         _written[budget.Metadata.Uid] = (status, now);
         return null;
     }
 
-    private async Task PatchStatusAsync(V1Alpha1GpuBudget budget, GpuBudgetStatus status, CancellationToken cancellationToken)
+    private async Task<bool> PatchStatusAsync(V1Alpha1GpuBudget budget, GpuBudgetStatus status, CancellationToken cancellationToken)
     {
         try
         {
             await client.PatchAsync<V1Alpha1GpuBudget>(budget.Metadata.Name, budget.Metadata.Namespace, KubePatch.Merge(BudgetStatus.Patch(budget, status)) with { Subresource = "status" }, cancellationToken);
+            return true;
         }
-        catch (ApiException error) when (error.IsNotFound || error.IsConflict)
+        catch (ApiException error) when (error.IsNotFound)
         {
-            // Deleted, or deleted and made anew: its successor is reconciled by itself.
+            // Deleted: nobody reads its status any more.
+            return true;
+        }
+        catch (ApiException error) when (error.IsConflict)
+        {
+            // Made anew under the same name, or a write crossed it: what it says now must not be lost.
+            return false;
         }
     }
 

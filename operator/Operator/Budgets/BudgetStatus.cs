@@ -1,5 +1,5 @@
-using System.Text.Json.Nodes;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
@@ -80,7 +80,7 @@ public static class BudgetStatus
             || !(written.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)).SequenceEqual((next.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)))
             || !(written.Workloads ?? []).Select(w => (w.Name, w.State)).Order().SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())) return true;
         if (Moved(written.Spent, next.Spent, next.Limit) || Moved(written.Projected, next.Projected, next.Limit)) return true;
-        return sinceWrite >= TimeSpan.FromSeconds(60) && (written.Spent != next.Spent || written.Projected != next.Projected || written.BurnRatePerHour != next.BurnRatePerHour);
+        return sinceWrite >= TimeSpan.FromSeconds(60) && (written.Spent != next.Spent || written.Projected != next.Projected || written.BurnRatePerHour != next.BurnRatePerHour || written.OutsideSelector != next.OutsideSelector);
     }
 
     /// <summary>A merge patch that also takes away what the new status no longer has.</summary>

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics.CodeAnalysis;
-using System.Reflection;
 using System.Text.Json.Nodes;
 using Bursar.Kube.Crds;
 using Bursar.Operator.Api;
@@ -103,7 +102,6 @@ public static class GenerateCommand
         CrdBuilder.Build(typeof(V1Alpha1GpuPriceBook)),
     ];
 
-    [DynamicDependency(DynamicallyAccessedMemberTypes.All, typeof(OperatorRights))]
     [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Types that trimming removes run no code and so need no rights; those that carry rights are used or rooted.")]
-    private static JsonObject Rights() => RbacBuilder.Build(Assembly.GetExecutingAssembly());
+    private static JsonObject Rights() => RbacBuilder.Build(typeof(OperatorRights).Assembly);
 }

@@ -68,8 +68,15 @@ public sealed class DemoCluster : IAsyncDisposable
         var cluster = new DemoCluster(sandbox, time, wall, kubeconfigPath, config, tracker, logs);
         try
         {
-            cluster._pacing = Task.Run(() => time.PaceAsync(speed, cluster._stopTime.Token), CancellationToken.None);
+            // The start goes at the wall's pace: first requests are slow, and at a high speed their timeouts would come in a second.
+            // Should the start fail, time goes on until the cluster is taken down.
+            var started = CancellationTokenSource.CreateLinkedTokenSource(cluster._stopTime.Token);
+            cluster._pacing = Task.Run(() => time.PaceAsync(1, started.Token), CancellationToken.None);
             await cluster.FillAsync(config, tracker, logs, cancellationToken);
+            await started.CancelAsync();
+            await cluster._pacing;
+            started.Dispose();
+            cluster._pacing = Task.Run(() => time.PaceAsync(speed, cluster._stopTime.Token), CancellationToken.None);
             return cluster;
         }
         catch
@@ -125,10 +132,26 @@ public sealed class DemoCluster : IAsyncDisposable
 
         var leads = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var options = new OperatorOptions { Identity = "bursar-demo", MetricsAddress = "127.0.0.1:0" };
-        Operator = Task.Run(() => Wiring.RunAsync(options, config, Time, logs, tracker, _ => leads.TrySetResult(), _stopOperator.Token), CancellationToken.None);
+        Operator = Task.Run(() => OperateAsync(options, config, logs, tracker, () => leads.TrySetResult()), CancellationToken.None);
         if (await Task.WhenAny(leads.Task, Operator).WaitAsync(cancellationToken) == Operator) await Operator;
 
         await DemoWorld.CreateBudgetsAsync(_inside, cancellationToken);
         await DemoWorld.CreateWorkAsync(_inside, cancellationToken);
+    }
+    /// <summary>As a Deployment would: an operator that finds its ledger written by someone else (<c>bursar release</c>) ends and starts anew.</summary>
+    private async Task OperateAsync(OperatorOptions options, KubeConfig config, ILoggerFactory logs, ActivityTracker tracker, Action leading)
+    {
+        while (true)
+        {
+            try
+            {
+                await Wiring.RunAsync(options, config, Time, logs, tracker, _ => leading(), _stopOperator.Token);
+                return;
+            }
+            catch (LeadershipLostException)
+            {
+                _stopOperator.Token.ThrowIfCancellationRequested();
+            }
+        }
     }
 }

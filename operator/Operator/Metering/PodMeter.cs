@@ -8,7 +8,7 @@ namespace Bursar.Operator.Metering;
 /// Books every pod that holds GPUs, from the API's own times. Level-triggered: it may be told of a pod any number of
 /// times, and after a restart of all of them again.
 /// </summary>
-public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoard progress, TimeProvider time)
+public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoard progress, TimeProvider time, DepartedPods? departed = null)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, V1Pod> _ownerMissing = new(StringComparer.Ordinal);
@@ -37,8 +37,8 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
     }
 
     /// <summary>
-    /// Closes what the ledger still bills and the API no longer shows: it went while nobody watched. Its end is the
-    /// moment this is noticed, for nothing proves an earlier one.
+    /// Closes what the ledger still bills and the API no longer shows. A replica that stood by saw when it went; where
+    /// nobody watched, its end is the moment this is noticed, for nothing proves an earlier one.
     /// </summary>
     public void CloseVanished()
     {
@@ -47,6 +47,8 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         foreach (var open in ledger.OpenPods())
         {
             if (present.Contains(open.Uid)) continue;
+            var seen = departed?.Find(open.Uid);
+            var finished = seen is { } last ? PodTimes.FinishedAt(last.Pod) : null;
             ledger.Observe(new()
             {
                 Uid = open.Uid,
@@ -58,7 +60,8 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
                 Node = open.Node,
                 Gpus = open.Gpus,
                 ScheduledAt = open.Since,
-                GoneAt = now,
+                FinishedAt = finished,
+                GoneAt = finished is null ? seen?.At ?? now : null,
                 ObservedAt = now,
             });
         }

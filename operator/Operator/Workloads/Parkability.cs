@@ -1,5 +1,5 @@
-using Bursar.Kube.Informers;
 using System.Text.Json;
+using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Workloads;

@@ -121,7 +121,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
 
         try
         {
-            var fault = _faults.Next(verb, info?.Resource ?? "", path);
+            var fault = _faults.Next(verb, info?.Resource ?? "", path, http.Request.Headers.UserAgent.ToString());
             switch (fault)
             {
                 case Fault.Answer answer:

@@ -37,6 +37,12 @@ public sealed record FaultRule(Fault Fault)
 
     public string PathPart { get; init; } = "";
 
+    /// <summary>Looked for in the client's User-Agent, so that one client alone can be cut off.</summary>
+    public string Client { get; init; } = "";
+
+    /// <summary>Added once this rule was hit: what follows the first fault.</summary>
+    public FaultRule? Then { get; init; }
+
     public int Times { get; init; } = int.MaxValue;
 
     public double Probability { get; init; } = 1;
@@ -79,7 +85,7 @@ public sealed class FaultPlan(Random random)
     /// <summary>Cuts every open watch now.</summary>
     public void CutWatches() => WatchesCut?.Invoke();
 
-    internal Fault? Next(string verb, string resource, string path)
+    internal Fault? Next(string verb, string resource, string path, string client)
     {
         lock (_gate)
         {
@@ -87,10 +93,12 @@ public sealed class FaultPlan(Random random)
             {
                 var (rule, left) = _rules[i];
                 var watchFault = rule.Fault is Fault.CutWatch or Fault.ExpireWatch;
-                if ((watchFault && verb != "watch")
+                // A watch has no end to be answered after.
+                if ((watchFault && verb != "watch") || (rule.Fault is Fault.AnswerAfter && verb == "watch")
                     || (rule.Verb.Length > 0 && rule.Verb != verb)
                     || (rule.Resource.Length > 0 && rule.Resource != resource)
                     || (rule.PathPart.Length > 0 && !path.Contains(rule.PathPart, StringComparison.Ordinal))
+                    || (rule.Client.Length > 0 && !client.Contains(rule.Client, StringComparison.Ordinal))
                     || (rule.Probability < 1 && random.NextDouble() >= rule.Probability))
                 {
                     continue;
@@ -103,6 +111,11 @@ public sealed class FaultPlan(Random random)
                 else
                 {
                     _rules[i] = (rule, left - 1);
+                }
+
+                if (rule.Then is { } then)
+                {
+                    _rules.Add((then, then.Times));
                 }
 
                 Interlocked.Increment(ref _shown);

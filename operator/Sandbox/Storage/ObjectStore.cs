@@ -1,11 +1,10 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.ApiServer;
+using Names = System.Collections.Immutable.ImmutableSortedDictionary<string, Bursar.Sandbox.Storage.StoredObject>;
+using Spaces = System.Collections.Immutable.ImmutableSortedDictionary<string, System.Collections.Immutable.ImmutableSortedDictionary<string, Bursar.Sandbox.Storage.StoredObject>>;
 
 namespace Bursar.Sandbox.Storage;
-
-using Names = ImmutableSortedDictionary<string, StoredObject>;
-using Spaces = ImmutableSortedDictionary<string, ImmutableSortedDictionary<string, StoredObject>>;
 
 public enum ChangeType
 {

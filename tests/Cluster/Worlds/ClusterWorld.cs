@@ -24,8 +24,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     public const string AgentNamespace = "bursar-agents";
 
     private NodeSimulator? _nodes;
-    private CancellationTokenSource? _operatorStop;
-    private Task? _operator;
+    private Replica? _replica;
 
     public required KubeClient Client { get; init; }
 
@@ -36,6 +35,9 @@ public abstract class ClusterWorld : IAsyncDisposable
     public ActivityTracker? Activity { get; init; }
 
     public OperatorParts? Operator { get; private set; }
+
+    /// <summary>How the world's own client (the test, the nodes, the controllers) calls itself; never as an operator does.</summary>
+    protected const string OwnAgent = "kubectl-world/1";
 
     public NodeSimulator Nodes => _nodes!;
 
@@ -68,21 +70,22 @@ public abstract class ClusterWorld : IAsyncDisposable
     /// <summary>Starts the operator and waits until it leads.</summary>
     public async Task StartOperatorAsync(CancellationToken ct, OperatorOptions? options = null)
     {
-        var leads = new TaskCompletionSource<OperatorParts>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _operatorStop = new();
-        _operator = Task.Run(() => Wiring.RunAsync(options ?? new() { MetricsAddress = "127.0.0.1:0", Namespace = OwnNamespace, AgentNamespace = AgentNamespace },
-            Config, Time, NullLoggerFactory.Instance, Activity, leads.SetResult, _operatorStop.Token), CancellationToken.None);
-        await Task.WhenAny(leads.Task, _operator).WaitAsync(TimeSpan.FromSeconds(60), ct);
-        if (_operator.IsFaulted) await _operator;
-        Operator = await leads.Task;
+        _replica = StartReplica(options ?? new());
+        Operator = await _replica.LeadsAsync(ct);
     }
+
+    /// <summary>Starts one more operator, which may have to wait for the lease.</summary>
+    public Replica StartReplica(OperatorOptions options) =>
+        new(options with { MetricsAddress = "127.0.0.1:0", Namespace = OwnNamespace, AgentNamespace = AgentNamespace }, Config, Time, Activity);
 
     public async Task StopOperatorAsync()
     {
-        if (_operator is null) return;
-        await _operatorStop!.CancelAsync();
-        await _operator.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _operator = null;
+        if (_replica is null) return;
+        await _replica.CancelAsync();
+        // It may be waiting, in this world's time, for an answer to its last words.
+        while (await Task.WhenAny(_replica.Running, Task.Delay(200)) != _replica.Running) await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
+        await _replica.DisposeAsync();
+        _replica = null;
         Operator = null;
     }
 
@@ -238,7 +241,7 @@ public sealed class SandboxWorld : ClusterWorld
         await server.WriteKubeconfigAsync(path, ct);
         var config = KubeConfig.FromFile(path);
         File.Delete(path);
-        var client = new KubeClient(config, new() { TimeProvider = time, ActivityTracker = activity });
+        var client = new KubeClient(config, new() { TimeProvider = time, ActivityTracker = activity, UserAgent = OwnAgent });
         var world = new SandboxWorld { Server = server, Client = client, Config = config, Time = time, Activity = activity };
         world._controllers = await BuiltInControllers.StartAsync(client, 1, ct);
         return world;
@@ -267,7 +270,7 @@ public sealed class RealWorld : ClusterWorld
     {
         var plane = await ControlPlane.StartAsync(Controllers, withScheduler: true, withServiceAccounts: true, ct);
         var config = KubeConfig.FromFile(plane.KubeconfigPath);
-        return new() { Plane = plane, Config = config, Client = new(config), Time = TimeProvider.System };
+        return new() { Plane = plane, Config = config, Client = new(config, new() { UserAgent = OwnAgent }), Time = TimeProvider.System };
     }
 
     public override Task PassAsync(TimeSpan time, CancellationToken ct) => Task.Delay(time, ct);

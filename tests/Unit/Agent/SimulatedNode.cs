@@ -1,10 +1,10 @@
+using System.Net;
 using Bursar.Agent;
 using Bursar.Agent.Certificates;
 using Bursar.Agent.Client;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Core.Usage;
-using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Unit.Agent;

@@ -53,6 +53,23 @@ public class WatchTests
     }
 
     [Fact]
+    public async Task What_stands_around_an_object_and_its_managed_fields_do_not_change_it()
+    {
+        const string managed = """
+            "managedFields":[{"fieldsV1":{"f:data":{"f:a]\"}":{}}},"manager":"[{"}]
+            """;
+        await using ScriptedServer server = await ScriptedServer.StartAsync(async (_, context) =>
+        {
+            await context.EventAsync("ADDED", $$$"""{"metadata":{"name":"a","resourceVersion":"1",{{{managed}}} },"data":{"k":"1"}}""");
+            await context.LineAsync($$$"""{"type":"MODIFIED","object":{"metadata":{ {{{managed}}},"name":"a","resourceVersion":"2"},"data":{"k":"2"}},"more":[{"x":"}"}]}""");
+            await context.EventAsync("MODIFIED", """{"metadata":{"name":"a","resourceVersion":"3","managedFields":[]},"data":{"k":"{\"managedFields\":[1,2]}"}}""");
+        });
+        using KubeClient client = server.Client();
+        List<WatchEvent<V1ConfigMap>> seen = await ReadAsync(client);
+        seen.Select(e => (e.Object.Metadata.ResourceVersion, e.Object.Data["k"])).Should().Equal(("1", "1"), ("2", "2"), ("3", """{"managedFields":[1,2]}"""));
+    }
+
+    [Fact]
     public async Task A_silent_watch_ends_after_the_idle_time()
     {
         ManualTimeProvider clock = new();

@@ -246,8 +246,19 @@ public sealed class GpuLedgerTests
         var ledger = new GpuLedger();
         var record = new ParkedRecord
         {
-            ApiVersion = "batch/v1", Kind = "Job", Namespace = "ns", Name = "train", Uid = "j1", Field = "/spec/suspend", Original = "null", Value = "true",
-            Since = Start, Reason = "WouldOverrun", Budget = "nlp", BudgetUid = "b1", CostToFinish = Price.For(2_700_000),
+            ApiVersion = "batch/v1",
+            Kind = "Job",
+            Namespace = "ns",
+            Name = "train",
+            Uid = "j1",
+            Field = "/spec/suspend",
+            Original = "null",
+            Value = "true",
+            Since = Start,
+            Reason = "WouldOverrun",
+            Budget = "nlp",
+            BudgetUid = "b1",
+            CostToFinish = Price.For(2_700_000),
         };
         ledger.Park(record).Should().BeTrue();
         ledger.Park(record with { Original = "true" }).Should().BeFalse();
@@ -362,8 +373,15 @@ public sealed class GpuLedgerTests
 
     private static UsageInterval Interval(long seq, string? uid, int fromMs, int toMs, long busy, string device = "GPU-1") => new()
     {
-        Seq = seq, PodUid = uid, Namespace = "ns", Pod = $"train-{uid}", Container = "main", Device = device,
-        From = Start.AddMilliseconds(fromMs), To = Start.AddMilliseconds(toMs), BusyMs = busy,
+        Seq = seq,
+        PodUid = uid,
+        Namespace = "ns",
+        Pod = $"train-{uid}",
+        Container = "main",
+        Device = device,
+        From = Start.AddMilliseconds(fromMs),
+        To = Start.AddMilliseconds(toMs),
+        BusyMs = busy,
     };
 
     private static TokenSample Tokens(long seq, string uid, long prompt, long generated) =>

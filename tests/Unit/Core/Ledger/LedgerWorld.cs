@@ -103,8 +103,15 @@ public sealed class LedgerWorld
             foreach (var pod in pods.Where(pod => pod.Node == node && pod.Holds(from) && pod.Holds(from + 9)))
                 journal.Add(new()
                 {
-                    Seq = journal.Count + 1, PodUid = pod.Uid, Namespace = pod.Namespace, Pod = pod.Job, Device = "GPU-0",
-                    From = At(from), To = At(from + 10), BusyMs = random.Next(10_000), EnergyMj = random.Next(1_000),
+                    Seq = journal.Count + 1,
+                    PodUid = pod.Uid,
+                    Namespace = pod.Namespace,
+                    Pod = pod.Job,
+                    Device = "GPU-0",
+                    From = At(from),
+                    To = At(from + 10),
+                    BusyMs = random.Next(10_000),
+                    EnergyMj = random.Next(1_000),
                 });
             if (random.Next(4) == 0) continue; // not asked this time
             var report = new UsageReport { Node = node.Name, Epoch = $"journal-of-{node.Name}", First = 1, Next = journal.Count + 1, Intervals = [.. journal] };

@@ -287,5 +287,6 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address }),
             ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Ready", ["status"] = "True" }),
         },
-    }) with { Subresource = "status" }, default);
+    }) with
+    { Subresource = "status" }, default);
 }

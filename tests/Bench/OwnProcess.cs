@@ -1,0 +1,31 @@
+using System.Diagnostics;
+using System.Runtime;
+
+namespace Bursar.Tests.Bench;
+
+/// <summary>What this process holds and has burned.</summary>
+internal static class OwnProcess
+{
+    public static TimeSpan Cpu => Process.GetCurrentProcess().TotalProcessorTime;
+
+    /// <summary>Bytes of <c>VmRSS</c>, <c>RssAnon</c>, ...</summary>
+    public static long Status(string name)
+    {
+        foreach (var line in File.ReadLines("/proc/self/status"))
+            if (line.StartsWith(name, StringComparison.Ordinal) && line[name.Length] == ':')
+                return long.Parse(line[(name.Length + 1)..].Replace("kB", "", StringComparison.Ordinal).Trim()) * 1024;
+        throw new InvalidOperationException($"/proc/self/status has no {name}");
+    }
+
+    /// <summary>The managed heap after everything that is free has been collected.</summary>
+    public static long Heap()
+    {
+        for (var i = 0; i < 2; i++)
+        {
+            GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true, compacting: true);
+            GC.WaitForPendingFinalizers();
+        }
+        return GC.GetTotalMemory(forceFullCollection: true);
+    }
+}

@@ -1,0 +1,26 @@
+namespace Bursar.Tests.Bench;
+
+/// <summary>How much is measured; the defaults are the design's.</summary>
+internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, string Traces)
+{
+    /// <summary><c>--pods 10000 --real-pods 3000 --idle 30 --traces FOLDER</c>; a count of 0 leaves the part out.</summary>
+    public static SuiteOptions Parse(string[] args)
+    {
+        var options = new SuiteOptions(10_000, 3_000, 30, Path.GetFullPath("../shared/traces"));
+        for (var i = 0; i < args.Length; i += 2)
+        {
+            var value = i + 1 < args.Length ? args[i + 1] : throw new ArgumentException($"{args[i]} needs a value");
+            options = args[i] switch
+            {
+                "--pods" => options with { Pods = int.Parse(value) },
+                "--real-pods" => options with { RealPods = int.Parse(value) },
+                "--idle" => options with { IdleSeconds = int.Parse(value) },
+                "--traces" => options with { Traces = value },
+                _ => throw new ArgumentException($"{args[i]} is no option; there are --pods, --real-pods, --idle and --traces"),
+            };
+        }
+        // The updates are spread over as many pods as there are updates.
+        if (options.Pods is > 0 and < WriterProcess.Updates || options.RealPods is > 0 and < WriterProcess.Updates) throw new ArgumentException($"at least {WriterProcess.Updates} pods, or 0 for none");
+        return options;
+    }
+}

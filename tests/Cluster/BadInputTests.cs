@@ -1,0 +1,117 @@
+using System.Text.Json.Nodes;
+using Bursar.Kube.Client;
+using Bursar.Tests.Cluster.Worlds;
+using Bursar.Tests.TestKit;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>
+/// An impossible budget is refused by the server (schema, CEL) or by the operator, with the field's path; it enforces
+/// nothing and stops no other budget.
+/// </summary>
+internal static class BadInput
+{
+    private const string Good = """ "limit": {"cost": "5"} """;
+
+    /// <summary>A spec, and the field that the refusal must name.</summary>
+    private static readonly (string Name, string Spec, string Path)[] Cases =
+    [
+        ("negative", """{"limit": {"cost": "-5"}}""", "spec.limit.cost"),
+        ("unparsable", """{"limit": {"cost": "five"}}""", "spec.limit.cost"),
+        ("exponent", """{"limit": {"cost": "1e3"}}""", "spec.limit.cost"),
+        ("no-limit", """{"mode": "Enforce"}""", "spec.limit"),
+        ("unknown-zone", $$$"""{ {{{Good}}}, "window": {"period": "Month", "timeZone": "Mars/Olympus"}}""", "spec.window.timeZone"),
+        ("no-such-period", $$$"""{ {{{Good}}}, "window": {"period": "Fortnight"}}""", "spec.window.period"),
+        ("rolling-without-length", $$$"""{ {{{Good}}}, "window": {"period": "Rolling"}}""", "spec.window.length"),
+        ("length-without-rolling", $$$"""{ {{{Good}}}, "window": {"period": "Day", "length": "24h"}}""", "spec.window.length"),
+        ("once-without-end", $$$"""{ {{{Good}}}, "window": {"period": "Once", "start": "2026-11-21T00:00:00Z"}}""", "spec.window"),
+        ("threshold-zero", $$$"""{ {{{Good}}}, "thresholds": [0]}""", "spec.thresholds"),
+        ("threshold-huge", $$$"""{ {{{Good}}}, "thresholds": [50, 1001]}""", "spec.thresholds"),
+        ("selector-operator", $$$"""{ {{{Good}}}, "selector": {"matchExpressions": [{"key": "team", "operator": "Near", "values": ["x"]}]}}""", "spec.selector"),
+        ("selector-value", $$$"""{ {{{Good}}}, "selector": {"matchLabels": {"team": "not a label value!"} } }""", "spec.selector"),
+        ("exempt-all", $$$"""{ {{{Good}}}, "exempt": {}}""", "spec.exempt"),
+        ("top-up-window", $$$"""{ {{{Good}}}, "topUps": [{"amount": "5", "window": "2026-W47"}]}""", "spec.topUps"),
+        ("settle", $$$"""{ {{{Good}}}, "training": {"settle": "soon"}}""", "spec.training.settle"),
+    ];
+
+    public static async Task RefusedAndOthersWorkAsync(Scene scene)
+    {
+        var accepted = new List<(string Name, string Path)>();
+        foreach (var (name, spec, path) in Cases)
+        {
+            if (await RefusalAsync(scene, name, JsonNode.Parse(spec)!) is not { } error) accepted.Add((name, path));
+            else error.Message.Should().Contain(path, "{0} is refused by the server", name);
+        }
+        var huge = new JsonArray();
+        for (var i = 0; i < 100_000; i++) huge.Add(new JsonObject { ["amount"] = "1", ["window"] = "2026-11" });
+        (await RefusalAsync(scene, "huge", new JsonObject { ["limit"] = new JsonObject { ["cost"] = "5" }, ["topUps"] = huge })).Should().NotBeNull();
+
+        foreach (var (name, path) in accepted)
+        {
+            await scene.UntilConditionAsync("Ready", "False", name);
+            var ready = (await scene.ConditionAsync("Ready", name))!;
+            ready.Reason.Should().Be("InvalidSpec");
+            ready.Message.Should().Contain(path, "{0} is refused by the operator", name);
+            (await scene.StatusAsync(name))!.State.Should().Be("InvalidSpec");
+        }
+
+        // The budget beside them works on.
+        await scene.BudgetAsync("1", name: "works");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+        (await scene.World.JobAsync(scene.Team, "too-long", CancellationToken.None)).Metadata.Annotations["bursar.dev/suspended-by"].Should().Be("gpubudget/works");
+    }
+
+    private static async Task<ApiException?> RefusalAsync(Scene scene, string name, JsonNode spec)
+    {
+        try
+        {
+            await scene.World.PostJsonAsync($"/apis/bursar.dev/v1alpha1/namespaces/{scene.Team}/gpubudgets", new()
+            {
+                ["apiVersion"] = "bursar.dev/v1alpha1",
+                ["kind"] = "GpuBudget",
+                ["metadata"] = new JsonObject { ["name"] = name },
+                ["spec"] = spec,
+            }, CancellationToken.None);
+            return null;
+        }
+        catch (ApiException error) when (error.StatusCode is >= 400 and < 500)
+        {
+            return error;
+        }
+    }
+}
+
+public sealed class BadInputTests
+{
+    [Fact]
+    public async Task An_impossible_budget_is_refused_with_its_field_and_stops_no_other()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await BadInput.RefusedAndOthersWorkAsync(scene);
+    }
+
+    [Fact]
+    public async Task A_budget_that_becomes_impossible_keeps_what_it_parked_and_a_mended_one_goes_on()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+
+        await PatchZoneAsync(scene, "Mars/Olympus");
+        await scene.UntilConditionAsync("Ready", "False");
+        await scene.PassAsync(30);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeTrue("an unreadable budget changes nothing");
+
+        await PatchZoneAsync(scene, "Europe/Berlin");
+        await scene.UntilConditionAsync("Ready", "True");
+        await scene.SetLimitAsync("50");
+        await scene.UntilResumedAsync("too-long");
+    }
+
+    private static Task PatchZoneAsync(Scene scene, string zone) => scene.World.Client.PatchAsync<Bursar.Operator.Api.V1Alpha1GpuBudget>("b", scene.Team,
+        KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["window"] = new JsonObject { ["timeZone"] = zone } } }), CancellationToken.None);
+}

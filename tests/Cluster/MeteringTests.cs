@@ -1,0 +1,66 @@
+using System.Globalization;
+using Bursar.Kube.Objects;
+using Bursar.Sandbox.Nodes;
+using Bursar.Tests.Cluster.Worlds;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>Lost nodes and missing prices: said, never guessed, never free.</summary>
+public sealed class MeteringTests
+{
+    [Fact]
+    public async Task A_lost_node_is_billed_to_its_last_proof_of_life_and_forecasts_pause_until_it_returns()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("2");
+        await scene.JobAsync("runs", declared: "20m");
+        await scene.UntilRunsAsync("runs");
+        await scene.PassAsync(20);
+        world.Nodes.LoseNode("gpu-1");
+        await scene.UntilConditionAsync("MeteringFresh", "False", within: TimeSpan.FromMinutes(2));
+        (await scene.ConditionAsync("MeteringFresh"))!.Reason.Should().Be("NodeLost");
+
+        var pod = (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items.Single();
+        var lease = await world.Client.GetAsync<V1Lease>("gpu-1", "kube-node-lease", CancellationToken.None);
+        var proven = Scene.V100.For(lease.Spec.RenewTime!.Value - Bursar.Operator.Metering.PodTimes.ScheduledAt(pod)!.Value).ToString();
+        await scene.UntilAsync("it is billed to its last proof of life", async () => (await scene.StatusAsync())!.Spent == proven, TimeSpan.FromSeconds(90));
+
+        // A forecast would now park this; it pauses.
+        await scene.SetLimitAsync("0.5");
+        await scene.PassAsync(90);
+        (await scene.IsSuspendedAsync("runs")).Should().BeFalse();
+        (await scene.StatusAsync())!.Spent.Should().Be(proven, "what nobody can prove is nobody's");
+        (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("ForecastPaused");
+
+        world.Nodes.ReturnNode("gpu-1");
+        await scene.UntilConditionAsync("MeteringFresh", "True");
+        await scene.UntilSuspendedAsync("runs", TimeSpan.FromSeconds(90));
+    }
+
+    [Fact]
+    public async Task A_product_without_a_price_is_said_and_never_free()
+    {
+        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "gpu-odd", Gpu = new("NVIDIA-B999", "NVIDIA B999", 1024, 10, 100), Gpus = 8 });
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", """
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "odd", "annotations": {"bursar.dev/expected-duration": "9h"}},
+             "spec": {"template": {"spec": {"restartPolicy": "Never", "nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-B999"},
+               "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+            """);
+        await scene.UntilRunsAsync("odd");
+        await scene.UntilConditionAsync("PricesTrusted", "False");
+        (await scene.ConditionAsync("PricesTrusted"))!.Message.Should().Contain("NVIDIA-B999");
+        await scene.PassAsync(60);
+        (await scene.IsSuspendedAsync("odd")).Should().BeFalse("no harm on missing data");
+
+        // Given a price it is billed from the beginning of its run at the latest from now on, and judged.
+        await world.Client.PatchAsync<Bursar.Operator.Api.V1Alpha1GpuPriceBook>("test", null, Bursar.Kube.Client.KubePatch.Merge(System.Text.Json.Nodes.JsonNode.Parse("""
+            {"spec": {"rates": [{"match": {"product": "*V100*"}, "perGpuHour": "3.06"}, {"match": {"product": "*B999*"}, "perGpuHour": "9"}]}}
+            """)!.AsObject()), CancellationToken.None);
+        await scene.UntilConditionAsync("PricesTrusted", "True", within: TimeSpan.FromMinutes(3));
+        await scene.UntilSuspendedAsync("odd", TimeSpan.FromMinutes(2));
+        decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture).Should().BePositive();
+    }
+}

@@ -1,0 +1,80 @@
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+
+namespace Bursar.Tests.Unit.Docs;
+
+/// <summary>What docs/architecture.md says of the house, held against the house.</summary>
+public sealed partial class HouseTests
+{
+    /// <summary>What each room may use, itself left out. Nothing else, and nothing upward.</summary>
+    private static readonly Dictionary<string, string[]> Arrows = new(StringComparer.Ordinal)
+    {
+        ["Core"] = [],
+        ["Kube"] = [],
+        ["Agent"] = ["Core"],
+        ["AgentHost"] = ["Agent"],
+        ["Sandbox"] = ["Agent", "Core", "Kube"],
+        ["Operator"] = ["Agent", "Core", "Kube", "Sandbox"],
+    };
+
+    [Fact]
+    public void Every_path_of_the_component_table_exists()
+    {
+        var paths = Paths(Repository.Read("docs/architecture.md"));
+
+        paths.Should().HaveCountGreaterThan(40, "the table names a file for each component");
+        paths.Where(path => !Repository.Has(path)).Should().BeEmpty();
+    }
+
+    [Fact]
+    public void No_project_reference_points_upward()
+    {
+        var rooms = Directory.GetFiles(Path.Combine(Repository.Root, "operator"), "*.csproj", SearchOption.AllDirectories)
+            .ToDictionary(file => Path.GetFileNameWithoutExtension(file), References);
+
+        rooms.Keys.Should().BeEquivalentTo(Arrows.Keys);
+        foreach (var (room, used) in rooms) used.Should().BeSubsetOf(Arrows[room], "that is all {0} may use", room);
+    }
+
+    [Fact]
+    public void Core_has_no_package_but_the_time_zones()
+    {
+        var core = XDocument.Load(Path.Combine(Repository.Root, "operator/Core/Core.csproj"));
+
+        core.Descendants().Where(e => e.Name.LocalName is "PackageReference" or "FrameworkReference").Select(e => e.Attribute("Include")?.Value)
+            .Should().BeEquivalentTo(["NodaTime"], "Core is pure");
+    }
+
+    [Fact]
+    public void Within_the_operator_only_the_demo_sees_the_Sandbox()
+    {
+        var root = Path.Combine(Repository.Root, "operator/Operator");
+
+        Directory.GetFiles(root, "*.cs", SearchOption.AllDirectories)
+            .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)
+                && File.ReadAllText(file).Contains("using Bursar.Sandbox", StringComparison.Ordinal))
+            .Select(file => Path.GetRelativePath(root, file))
+            .Should().OnlyContain(file => file.StartsWith("Demo", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_versions_of_programs_and_chart_are_one()
+    {
+        var version = XDocument.Load(Path.Combine(Repository.Root, "Directory.Build.props")).Descendants("Version").Single().Value;
+        var chart = Repository.Read("charts/gpu-budget-operator/Chart.yaml");
+
+        chart.Should().Contain($"\nversion: {version}\n").And.Contain($"\nappVersion: {version}\n");
+    }
+
+    private static string[] References(string project) =>
+        [.. XDocument.Load(project).Descendants("ProjectReference").Select(e => Path.GetFileNameWithoutExtension(e.Attribute("Include")!.Value.Replace('\\', '/')))];
+
+    private static string[] Paths(string page)
+    {
+        var table = page[page.IndexOf("## Component to file", StringComparison.Ordinal)..];
+        return [.. Code().Matches(table).Select(m => m.Groups[1].Value).Where(text => text.Contains('/') || text.EndsWith(".md", StringComparison.Ordinal))];
+    }
+
+    [GeneratedRegex("`([^`\n]+)`")]
+    private static partial Regex Code();
+}
