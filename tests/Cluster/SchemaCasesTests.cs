@@ -12,7 +12,9 @@ namespace Bursar.Tests.Cluster;
 public sealed class SchemaCasesTests(InstallServers servers)
 {
     private static readonly string s_manyTopUps = string.Join(", ", Enumerable.Repeat("""{amount: "1", window: "2026-11"}""", 30_000));
-    private static readonly string s_manyThresholds = string.Join(", ", Enumerable.Range(1, 100_000));
+
+    // Each of them in range: a real server needs half a minute to put a hundred thousand complaints into one answer.
+    private static readonly string s_manyThresholds = string.Join(", ", Enumerable.Range(0, 100_000).Select(i => i % 1000 + 1));
 
     /// <summary>A name, the spec, and a piece of the refusal; null where it is taken.</summary>
     private static readonly (string Name, string Spec, string? Refusal)[] s_structural =
@@ -52,7 +54,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("Exists with values", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Exists, values: [x]}]}}""", "matchExpressions[0].values"),
         ("an exemption of everything", """{limit: {cost: "2"}, exempt: {}}""", "spec.exempt"),
         ("a settle time of two days", """{limit: {cost: "2"}, training: {settle: 48h}}""", "spec.training.settle"),
-        ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "each threshold once"),
+        ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
     ];
 
     public static TheoryData<bool> Servers => InstallServers.Real;
