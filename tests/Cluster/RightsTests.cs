@@ -17,8 +17,8 @@ namespace Bursar.Tests.Cluster;
 [Collection(InstallCollection.Name)]
 public sealed class RightsTests(InstallServers servers, ITestOutputHelper output)
 {
-    private const string Own = "bursar-rights";
-    private const string Agents = "bursar-rights-agents";
+    private const string Own = ClusterWorld.OwnNamespace;
+    private const string Agents = ClusterWorld.AgentNamespace;
     private const string Team = "team-rights";
     private const string Other = "team-chat-rights";
 
