@@ -39,6 +39,9 @@ public sealed class FailoverTests
         await scene.PassAsync(70);
         (await scene.IsSuspendedAsync("runaway")).Should().BeTrue();
         (await scene.FinalSpentAsync()).Should().Be(bill.Total(Scene.V100).ToString());
+        await scene.SetLimitAsync("10");
+        await scene.UntilResumedAsync("runaway");
+        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Resumed", "runaway")).Count == 1);
         (await scene.EventsAsync("Suspended", "runaway")).Should().HaveCount(1);
     }
 

@@ -56,8 +56,11 @@ public sealed class ProgressBoard
         lock (_gate)
         {
             var reports = Of(workloadUid);
-            // What the watch has shown since the start comes after it: the annotation still stands there with its last word.
-            reports.Own = reports.Own.Points.Aggregate(series, (known, point) => known.With(point));
+            // What was read at the start is the annotation's last word, of an unknown time: joined to what was known it would
+            // make the steps since seem as slow as the restart was long. Only a run that began anew is told by it.
+            var seen = reports.Own.Points;
+            var since = seen.Count > 0 && seen[0].Step >= series.Last?.Step ? seen.Skip(1) : seen;
+            reports.Own = since.Aggregate(series, (known, point) => known.With(point));
         }
     }
 

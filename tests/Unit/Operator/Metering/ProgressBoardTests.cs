@@ -20,6 +20,17 @@ public sealed class ProgressBoardTests
         Estimator.AfterResume(facts).Mid.TotalSeconds.Should().BeApproximately(2727, 30);
     }
 
+    // The memory was written at step 100, the job went on to 118 and was parked; a minute later another replica took over
+    // and read the annotation: 18 steps in a minute once made the job seem 15 times as dear, and it never came back.
+    [Fact]
+    public void The_annotation_read_at_a_take_over_has_no_time_of_its_own()
+    {
+        var board = new ProgressBoard();
+        board.Report("job", new(Nine.AddSeconds(75), 118, 30000));
+        board.Restore("job", new() { Points = [new(Nine, 1, 30000), new(Nine.AddSeconds(4), 50, 30000), new(Nine.AddSeconds(9), 100, 30000)] });
+        Estimator.AfterResume(new() { Progress = board.Series("job") }).High.TotalSeconds.Should().BeLessThan(4000);
+    }
+
     [Fact]
     public void A_gang_is_as_far_as_its_slowest_rank()
     {
