@@ -19,6 +19,9 @@ public sealed record BudgetSnapshot
 
     public required DateTimeOffset Now { get; init; }
 
+    /// <summary>When the budget was made: work made later did not run before it, however late the first evaluation is.</summary>
+    public DateTimeOffset? CreatedAt { get; init; }
+
     public required BudgetTerms Terms { get; init; }
 
     public required Window Window { get; init; }

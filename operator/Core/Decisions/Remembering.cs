@@ -12,7 +12,7 @@ public static class Remembering
         // A limit that is lower because a top-up's window is over did not fall: nobody changed anything.
         var fell = memory.WindowKey == budget.Window.Key && memory.LastLimit is { } last && limit < last;
         if (memory.WindowKey != budget.Window.Key) memory = memory with { WindowKey = budget.Window.Key, Announced = [] };
-        if (appeared || fell) memory = memory with { SettleFrom = budget.Now, SettleUntil = budget.Now + budget.Terms.Settle };
+        if (appeared || fell) memory = memory with { SettleFrom = appeared ? budget.CreatedAt ?? budget.Now : budget.Now, SettleUntil = budget.Now + budget.Terms.Settle };
 
         // An admitted job that is no longer there has ended, and freed whatever was still reserved for it. One that is
         // parked has not ended: its money is what made it be parked.

@@ -42,6 +42,7 @@ public sealed class BudgetObserver(
             Name = budget.Name,
             Uid = budget.Uid,
             Now = now,
+            CreatedAt = budget.Object.Metadata.CreationTimestamp,
             Terms = budget.Terms,
             Window = window,
             Currency = prices.Currency,

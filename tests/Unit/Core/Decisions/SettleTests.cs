@@ -20,4 +20,23 @@ public sealed class SettleTests
         var memory = new BudgetMemory { SettleFrom = Appeared, SettleUntil = Appeared.AddSeconds(60) };
         Remembering.IsSettling(work, memory, Appeared.AddSeconds(5)).Should().Be(settling);
     }
+
+    // The operator may look at a budget for the first time some seconds after it was made.
+    [Fact]
+    public void Work_made_after_the_budget_did_not_run_before_it()
+    {
+        var snapshot = new BudgetSnapshot
+        {
+            Namespace = "team",
+            Name = "b",
+            Uid = "u",
+            Now = Appeared.AddSeconds(4),
+            CreatedAt = Appeared,
+            Terms = new() { Limit = new(1), Window = new(Bursar.Core.Budgets.WindowPeriod.Month) },
+            Window = new(Appeared.AddDays(-1), Appeared.AddDays(1), "2026-11"),
+            Spent = new(0),
+            Memory = new(),
+        };
+        Remembering.Begin(snapshot, new(1)).SettleFrom.Should().Be(Appeared);
+    }
 }
