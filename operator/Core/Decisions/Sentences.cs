@@ -64,7 +64,7 @@ public static class Sentences
         + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
     public static string NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, Amount toResume) =>
-        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)}): raise the limit to {Ceiling(Amount.Max(needed, toResume))} or more, or make it shorter.";
+        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)}): raise the limit to {Ceiling(Amount.Max(needed, toResume))} or more, or {(item.Work.Class == WorkClass.Inference ? "run fewer replicas" : "make it shorter")}.";
 
     public static string WaitsForApproval(BudgetSnapshot budget) =>
         $"Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it.";
