@@ -23,7 +23,9 @@ public static class Sentences
         return $"Its run is projected at {Money(whole)} {budget.Currency} ({Length(item)}), of which {Money(item.Work.Spent)} is spent; "
             + $"budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left in {budget.Window.Key}"
             + (needed > balance.Spent + item.Charge.Tested ? $", and all its work together comes to {Money(needed)}" : "")
-            + $". It resumes when the limit is {Ceiling(toResume)} or more, when work that ends frees the money, or {Later(budget)}.";
+            + $". It resumes when the limit is {Ceiling(toResume)} or more"
+            // Waiting would be in vain for what is larger than a whole window.
+            + (ResumeRule.NeverFits(item, budget, balance) ? ": it needs more than a whole window has." : $", when work that ends frees the money, or {Later(budget)}.");
     }
 
     public static string Unfinished(ChargedWork item, BudgetSnapshot budget) =>
