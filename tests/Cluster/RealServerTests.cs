@@ -5,8 +5,8 @@ using Bursar.Tests.Cluster.Worlds;
 namespace Bursar.Tests.Cluster;
 
 /// <summary>
-/// Scenes on a real kube-apiserver with its controllers and scheduler, in wall time, one after the other. Each parks little
-/// by forecast: the cluster's brake comes at the sixth in five minutes.
+/// Scenes on a real kube-apiserver with its controllers and scheduler, in wall time, one after the other. Each parks
+/// fewer than six by forecast: then the cluster's brake would come.
 /// </summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class RealServerTests(RealCluster cluster)

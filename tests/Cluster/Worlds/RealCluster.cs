@@ -1,5 +1,5 @@
-using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Commands;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.TestKit;
 
@@ -27,24 +27,19 @@ public sealed class RealCluster : IAsyncLifetime
             _world = world;
         }
         var scene = await Scene.OpenAsync(_world, team);
+        // The ledger remembers what forecasts parked in the scenes before: together that is soon more than the brake allows.
+        await ContinueCommand.RunAsync(_world.Client, ClusterWorld.OwnNamespace, TextWriter.Null, s_ct);
         if (startOperator) await _world.StartOperatorAsync(s_ct);
         return scene;
     }
 
-    /// <summary>Nothing of the scene is left to the next one but the ledger.</summary>
+    /// <summary>Nothing of the scene is left to the next one but the ledger; the switch may say observe.</summary>
     public static async Task LeaveAsync(Scene scene)
     {
         var client = scene.World.Client;
         await scene.World.StopOperatorAsync();
         await client.DeleteAsync<V1Namespace>(scene.Team, null, null, s_ct);
-        try
-        {
-            await client.DeleteAsync<V1ConfigMap>("bursar-control", ClusterWorld.OwnNamespace, null, s_ct);
-        }
-        catch (ApiException absent) when (absent.IsNotFound)
-        {
-            // Most scenes leave the switch alone.
-        }
+        await client.DeleteAsync<V1ConfigMap>("bursar-control", ClusterWorld.OwnNamespace, null, s_ct);
     }
 
     public async Task DisposeAsync()
