@@ -37,7 +37,7 @@ public sealed class InstallServer(string kubeconfig, KubeClient client, ControlP
         foreach (var definition in (await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Where(d => d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)))
             await Client.DeleteAsync<V1CustomResourceDefinition>(definition.Metadata.Name, null, null, ct);
         await UntilAsync("the CRDs are gone", async () =>
-            !(await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Any(d => d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)), ct);
+            !(await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Any(d => d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)), ct, seconds: 180);
     }
 
     public async Task UntilAsync(string what, Func<Task<bool>> holds, CancellationToken ct, int seconds = 60)

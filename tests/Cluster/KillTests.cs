@@ -1,3 +1,4 @@
+using Bursar.Kube.Objects;
 using Bursar.Sandbox.Faults;
 using Bursar.Tests.Cluster.Worlds;
 
@@ -74,6 +75,31 @@ public sealed class KillTests
         await scene.PassAsync(70);
         (await scene.FinalSpentAsync()).Should().Be(bill.Total(Scene.V100).ToString());
         bill.Pods.Should().Be(4);
+    }
+
+    /// <summary>A parked Job's pods are deleted: their end is known only to who saw it, so it must not wait for the ledger's pace.</summary>
+    [Fact]
+    public async Task Killed_soon_after_parked_pods_have_gone_it_still_knows_when_they_ended()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await using var bill = await PodBill.OpenAsync(scene);
+        await scene.BudgetAsync("2");
+        // The namespace's ledger object is there and was written lately: what follows would have to wait for its turn.
+        await scene.JobAsync("short", declared: "1s", runFor: "1s");
+        await scene.UntilAsync("short is done", async () => (await world.JobAsync(scene.Team, "short", CancellationToken.None)).Status.Succeeded == 1);
+        await scene.RunawayAsync("runaway");
+        await scene.UntilSuspendedAsync("runaway");
+        await scene.UntilAsync("its pod has gone", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items.Count == 1);
+        await scene.PassAsync(6);
+
+        await KillAsync(scene);
+        await scene.PassAsync(90);
+        await world.StartOperatorAsync(CancellationToken.None);
+
+        (await scene.FinalSpentAsync()).Should().Be(bill.Total(Scene.V100).ToString());
+        bill.Pods.Should().Be(2);
+        (await scene.StatusAsync())!.SuspendedCount.Should().Be(1);
     }
 
     private static async Task KillAtAsync(Scene scene, string resource, string verb, bool happens)

@@ -3,6 +3,7 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
 using Bursar.Operator;
+using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
 using Bursar.Sandbox.ApiServer;
@@ -21,6 +22,8 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
     private const string Agents = ClusterWorld.AgentNamespace;
     private const string Team = "team-rights";
     private const string Other = "team-chat-rights";
+
+    private static readonly string[] s_nodes = ["rights-1", "rights-2"];
 
     /// <summary>Rights that a run of seconds need not use, each with the reason why it stays.</summary>
     private static readonly Dictionary<string, string> s_kept = new()
@@ -44,6 +47,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         {
             var account = await server.ServiceAccountAsync(Own, "bursar", ct);
             await RunEverythingAsync(server, account, ct);
+            await AgentsHaveNoRightsAsync(server, ct);
 
             var requests = await RequestsAsync(server.Plane!, $"system:serviceaccount:{Own}:bursar", ct);
             requests.Should().NotBeEmpty();
@@ -60,12 +64,19 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         }
     }
 
-    /// <summary>All that the operator does: prices, metering, parking and resuming of both kinds, its own objects, renewal, release.</summary>
+    /// <summary>All that the operator does: prices, metering, talking with agents, parking and resuming of both kinds, its own objects, renewal, release.</summary>
     private static async Task RunEverythingAsync(InstallServer server, KubeConfig account, CancellationToken ct)
     {
         // Config is the operator's, Client the administrator's, who is the teams here.
         var world = new RealWorld { Plane = server.Plane!, Config = account, Client = server.Client, Time = TimeProvider.System };
-        await using var nodes = await NodeSimulator.StartAsync(server.Client, new() { Fleet = [new() { Name = "rights-1" }, new() { Name = "rights-2" }], ImagePull = TimeSpan.FromMilliseconds(500) }, ct);
+        foreach (var node in s_nodes) await PlaceAgentAsync(server, node, ct);
+        await using var nodes = await NodeSimulator.StartAsync(server.Client, new()
+        {
+            Fleet = [.. s_nodes.Select(name => new FleetNode { Name = name })],
+            ImagePull = TimeSpan.FromMilliseconds(500),
+            // Their pods are there: the simulator is their kubelet.
+            Agents = new() { Namespace = Agents },
+        }, ct);
         // A node that fell silent: the operator looks for its last proof of life.
         await world.PostJsonAsync("/api/v1/nodes", (JsonObject)YamlBody.Parse("""
             apiVersion: v1
@@ -94,11 +105,11 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await world.PassAsync(TimeSpan.FromSeconds(1.5), ct);
             await world.CreateDeploymentAsync(Other, "chat", 1, 1, ct);
             await world.CreateJobAsync(Team, "finetune", 1, ct,
-                ("bursar.dev/total-steps", "30000"), ("bursar.dev/expected-duration", "20m"),
-                ("sim.bursar.dev/work", "training"), ("sim.bursar.dev/steps", "30000"), ("sim.bursar.dev/step-time", "30ms"), ("sim.bursar.dev/report", "annotation"), ("sim.bursar.dev/report-every", "1s"));
-            await world.UntilAsync("the job is suspended", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == true, ct);
+                // Nothing but the agent's word tells how long it is.
+                (AgentTargets.PortAnnotation, "9000"), ("sim.bursar.dev/work", "training"), ("sim.bursar.dev/steps", "30000"), ("sim.bursar.dev/step-time", "30ms"), ("sim.bursar.dev/report", "metric"));
+            await world.UntilAsync("the job is suspended", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == true, ct, TimeSpan.FromMinutes(2));
             await world.UntilAsync("the Deployment is at zero", async () => (await server.Client.GetScaleAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 0, ct);
-            await world.UntilAsync("Events tell it", async () => (await world.EventsAsync(Team, ct)).Any(e => e.ReportingController == "bursar.dev/operator"), ct);
+            await world.UntilAsync("Events tell it", async () => (await world.EventsAsync(Team, ct)).Any(e => e.ReportingController == "bursar.dev/operator" && e.Note!.Contains("by progress, ", StringComparison.Ordinal)), ct);
 
             await world.SetLimitAsync(Team, "jobs", "50", ct);
             await world.SetLimitAsync(Other, "chat", "50000", ct);
@@ -118,6 +129,8 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await world.StartOperatorAsync(ct, options);
             await world.UntilAsync("the certificates are whole again", async () =>
                 (await server.Client.GetAsync<V1Secret>("bursar-agent-tls", Agents, ct)).Data.Values.All(v => !v.AsSpan().SequenceEqual("broken"u8)), ct);
+            await world.UntilAsync("all agents answer under the new ones", async () =>
+                s_nodes.All((await world.MetricsAsync(ct)).Where(s => s.Name == "bursar_agent_lag_seconds").Select(s => s.Label("node")).Contains), ct, TimeSpan.FromMinutes(2));
 
             // The budget goes: its ledger goes with it in time.
             await world.SetLimitAsync(Team, "jobs", "0.01", ct);
@@ -132,6 +145,32 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         finally
         {
             await world.StopOperatorAsync();
+        }
+    }
+
+    /// <summary>A pod of the chart's DaemonSet, as its controller would make it.</summary>
+    private static async Task PlaceAgentAsync(InstallServer server, string node, CancellationToken ct)
+    {
+        var template = (await server.GetAsync($"/apis/apps/v1/namespaces/{Agents}/daemonsets/bursar-agent", ct))!["spec"]!["template"]!;
+        var pod = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Pod", ["metadata"] = template["metadata"]!.DeepClone(), ["spec"] = template["spec"]!.DeepClone() };
+        pod["metadata"]!["name"] = $"bursar-agent-{node}";
+        pod["spec"]!["nodeName"] = node;
+        var made = await server.Client.CreateAsync<V1Pod>(pod, Agents, ct);
+        var text = (await server.GetAsync($"/api/v1/namespaces/{Agents}/pods/{made.Metadata.Name}", ct))!["spec"]!;
+        ((string?)text["serviceAccountName"]).Should().Be("bursar-agent");
+        text["volumes"]!.AsArray().Should().NotContain(v => v!["projected"] != null, "it is given no token");
+    }
+
+    /// <summary>Agents ask the API server nothing, and with their account's token nobody could.</summary>
+    private static async Task AgentsHaveNoRightsAsync(InstallServer server, CancellationToken ct)
+    {
+        (await RequestsAsync(server.Plane!, $"system:serviceaccount:{Agents}:bursar-agent", ct)).Should().BeEmpty();
+        using var agent = new KubeClient(await server.ServiceAccountAsync(Agents, "bursar-agent", ct));
+        foreach (var ns in (string[])[Agents, Own, Team])
+        {
+            using var body = new StringContent($$$"""{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectRulesReview","spec":{"namespace":"{{{ns}}}"}}""", System.Text.Encoding.UTF8, "application/json");
+            var rules = (await agent.RequestAsync(HttpMethod.Post, "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body, ct))!["status"]!["resourceRules"]!.AsArray();
+            rules.SelectMany(rule => rule!["apiGroups"]!.AsArray().Select(group => (string)group!)).Should().OnlyContain(group => group == "authorization.k8s.io" || group == "authentication.k8s.io", "everybody may ask who he is and what he may");
         }
     }
 

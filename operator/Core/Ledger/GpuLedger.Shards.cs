@@ -178,7 +178,7 @@ public sealed partial class GpuLedger
 
     private LedgerShard ToShard(ShardState state, bool factsOnly)
     {
-        var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision };
+        var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision, IsUrgent = state.IsUrgent };
         switch (state.Kind)
         {
             case LedgerShard.BaseKind:

@@ -64,10 +64,15 @@ public sealed partial class GpuLedger
                 pod = new PodAccount(seen.Uid) { Workload = seen.Workload, Node = node };
                 pod.Observe(seen, node);
                 Add(pod);
+                if (seen.IsGone) pod.Shard!.Hurry();
                 return true;
             }
             var before = pod.Node;
-            if (!pod.Observe(seen, node)) return false;
+            if (!pod.Observe(seen, node))
+            {
+                if (seen.IsGone) pod.Shard!.Hurry();
+                return false;
+            }
             if (before != pod.Node)
             {
                 before.Pods.Remove(pod);
@@ -76,6 +81,7 @@ public sealed partial class GpuLedger
             }
             pod.Node.ReadProducts();
             pod.Shard!.Touch();
+            if (seen.IsGone) pod.Shard.Hurry();
             return true;
         }
     }

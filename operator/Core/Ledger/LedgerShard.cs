@@ -34,6 +34,10 @@ public sealed record LedgerShard
     [JsonIgnore]
     public bool IsEmpty { get; init; }
 
+    /// <summary>It holds what the API no longer tells, and is not to wait for its turn.</summary>
+    [JsonIgnore]
+    public bool IsUrgent { get; init; }
+
     public long? Installed { get; init; }
 
     public IReadOnlyList<ShardPrice>? Prices { get; init; }

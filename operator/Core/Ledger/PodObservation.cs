@@ -36,6 +36,9 @@ public sealed record PodObservation
     /// <summary>When the object was found gone, where no container's end was seen.</summary>
     public DateTimeOffset? GoneAt { get; init; }
 
+    /// <summary>The API no longer shows the pod: nobody will tell its end again.</summary>
+    public bool IsGone { get; init; }
+
     public required DateTimeOffset ObservedAt { get; init; }
 }
 

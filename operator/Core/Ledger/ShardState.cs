@@ -4,6 +4,7 @@ namespace Bursar.Core.Ledger;
 internal sealed class ShardState(string name, string kind)
 {
     private long facts;
+    private long lastWords;
 
     public string Name { get; } = name;
 
@@ -24,6 +25,9 @@ internal sealed class ShardState(string name, string kind)
     /// <summary>Something changed that is not merely measured: what agents measured stands in their journals until it is written.</summary>
     public bool HasUnwrittenFacts => facts > Written;
 
+    /// <summary>Something of it is known here alone: the API no longer tells it.</summary>
+    public bool IsUrgent => lastWords > Written;
+
     /// <summary>An upper estimate of the JSON; decides when a new shard is begun.</summary>
     public int EstimatedBytes { get; set; }
 
@@ -36,6 +40,12 @@ internal sealed class ShardState(string name, string kind)
     public void Touch() => facts = ++Revision;
 
     public void TouchMeasured() => Revision++;
+
+    /// <summary>What it holds is told by nobody else from now on, as far as it is not yet written.</summary>
+    public void Hurry()
+    {
+        if (HasUnwrittenFacts) lastWords = Revision;
+    }
 
     public void MarkWritten(long revision) => Written = Math.Max(Written, revision);
 

@@ -13,7 +13,7 @@ namespace Bursar.Operator.Metering;
 /// </summary>
 public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvider time, ILogger<LedgerStore> logger)
 {
-    /// <summary>A shard is written at most this often, unless a decision depends on it.</summary>
+    /// <summary>A shard is written at most this often, unless a decision depends on it or it holds what the API no longer tells.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromMinutes(1);
 
     /// <summary>What only agents measured (busy time, tokens, cursors) waits longer where it is much: their journals keep it meanwhile.</summary>
@@ -41,7 +41,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         return GpuLedger.Load(shards);
     }
 
-    /// <summary>Writes what is due: new shards at once, others at their pace.</summary>
+    /// <summary>Writes what is due: new shards, and the ends of pods that are gone, at once; others at their pace.</summary>
     public Task FlushDueAsync(GpuLedger ledger, CancellationToken cancellationToken) => WriteAsync(ledger, all: false, cancellationToken);
 
     /// <summary>Writes everything that changed: before a leader steps down.</summary>
@@ -73,7 +73,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             if (withUsage) _usageWrittenAt = time.GetUtcNow();
             foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
             {
-                var due = all || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
+                var due = all || shard.IsUrgent || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
                 if (!due)
                 {
                     behind |= shard.Kind == LedgerShard.PodsKind;

@@ -62,6 +62,7 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
                 ScheduledAt = open.Since,
                 FinishedAt = finished,
                 GoneAt = finished is null ? seen?.At ?? now : null,
+                IsGone = true,
                 ObservedAt = now,
             });
         }
@@ -93,6 +94,7 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
             ScheduledAt = scheduled,
             FinishedAt = finished,
             GoneAt = gone && finished is null ? now : null,
+            IsGone = gone,
             ObservedAt = now,
         });
         if (gone || finished is not null) progress.Forget(top.Key.Uid, pod.Metadata.Uid);

@@ -1,10 +1,12 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Bursar.Operator;
+using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Sandbox.Controllers;
 using Bursar.Sandbox.Nodes;
@@ -36,6 +38,9 @@ public abstract class ClusterWorld : IAsyncDisposable
 
     public OperatorParts? Operator { get; private set; }
 
+    /// <summary>The metrics page of the running operator, as Prometheus reads it.</summary>
+    public Task<List<PrometheusSample>> MetricsAsync(CancellationToken ct) => _replica!.MetricsAsync(ct);
+
     /// <summary>How the world's own client (the test, the nodes, the controllers) calls itself; never as an operator does.</summary>
     protected const string OwnAgent = "kubectl-world/1";
 
@@ -43,7 +48,13 @@ public abstract class ClusterWorld : IAsyncDisposable
 
     protected abstract bool HasScheduler { get; }
 
-    public static async Task<ClusterWorld> StartAsync(bool real, CancellationToken ct, params FleetNode[] fleet)
+    public static Task<ClusterWorld> StartAsync(bool real, CancellationToken ct, params FleetNode[] fleet) => StartAsync(real, agents: null, ct, fleet);
+
+    /// <param name="real">Whether on a real control plane.</param>
+    /// <param name="agents">Where each node's agent runs; null runs none.</param>
+    /// <param name="ct">Ends the start.</param>
+    /// <param name="fleet">The nodes.</param>
+    public static async Task<ClusterWorld> StartAsync(bool real, AgentPlacement? agents, CancellationToken ct, params FleetNode[] fleet)
     {
         ClusterWorld world = real ? await RealWorld.StartAsync(ct) : await SandboxWorld.StartAsync(ct);
         foreach (var (_, yaml) in CrdFiles.ReadAll()) await world.PostYamlAsync("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml, ct);
@@ -63,7 +74,7 @@ public abstract class ClusterWorld : IAsyncDisposable
                 return false;
             }
         }, ct);
-        world._nodes = await NodeSimulator.StartAsync(world.Client, new() { Fleet = fleet, Bind = !world.HasScheduler, ImagePull = TimeSpan.FromSeconds(1) }, ct);
+        world._nodes = await NodeSimulator.StartAsync(world.Client, new() { Fleet = fleet, Bind = !world.HasScheduler, ImagePull = TimeSpan.FromSeconds(1), Agents = agents }, ct);
         return world;
     }
 
@@ -89,7 +100,7 @@ public abstract class ClusterWorld : IAsyncDisposable
         Operator = null;
     }
 
-    public Task CreateNamespaceAsync(string name, CancellationToken ct) =>
+    public virtual Task CreateNamespaceAsync(string name, CancellationToken ct) =>
         PostJsonAsync("/api/v1/namespaces", new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = name } }, ct);
 
     public Task CreateBudgetAsync(string ns, string name, string cost, CancellationToken ct, JsonObject? spec = null)
@@ -118,11 +129,11 @@ public abstract class ClusterWorld : IAsyncDisposable
         },
     }, ct);
 
-    /// <summary>A training Job of one pod; annotations with <c>sim.bursar.dev/</c> go to its pods, those of Bursar to the Job.</summary>
+    /// <summary>A training Job of one pod; annotations with <c>sim.bursar.dev/</c> and the port of its metrics go to its pods, the others of Bursar to the Job.</summary>
     public Task CreateJobAsync(string ns, string name, int gpus, CancellationToken ct, params (string Name, string Value)[] annotations)
     {
         JsonObject own = [], pods = [];
-        foreach (var (key, value) in annotations) (key.StartsWith("sim.", StringComparison.Ordinal) ? pods : own)[key] = value;
+        foreach (var (key, value) in annotations) (key.StartsWith("sim.", StringComparison.Ordinal) || key == AgentTargets.PortAnnotation ? pods : own)[key] = value;
         return PostJsonAsync($"/apis/batch/v1/namespaces/{ns}/jobs", new()
         {
             ["apiVersion"] = "batch/v1",
@@ -274,6 +285,14 @@ public sealed class RealWorld : ClusterWorld
     }
 
     public override Task PassAsync(TimeSpan time, CancellationToken ct) => Task.Delay(time, ct);
+
+    /// <summary>And waits for its ServiceAccount: a pod before that is refused.</summary>
+    public override async Task CreateNamespaceAsync(string name, CancellationToken ct)
+    {
+        await base.CreateNamespaceAsync(name, ct);
+        await UntilAsync($"namespace {name} has its ServiceAccount", async () =>
+            (await Client.RequestAsync(HttpMethod.Get, $"/api/v1/namespaces/{name}/serviceaccounts", null, ct))?["items"]?.AsArray().Count > 0, ct);
+    }
 
     public override async ValueTask DisposeAsync()
     {

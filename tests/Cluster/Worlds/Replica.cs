@@ -1,7 +1,8 @@
+using Bursar.Core.Text;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;
 using Bursar.Operator;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 
 namespace Bursar.Tests.Cluster.Worlds;
 
@@ -11,10 +12,11 @@ public sealed class Replica : IAsyncDisposable
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly CancellationTokenSource _stop = new();
+    private readonly ListeningLog _log = new();
     private readonly TaskCompletionSource<OperatorParts> _leads = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Replica(OperatorOptions options, KubeConfig config, TimeProvider time, ActivityTracker? activity) =>
-        Running = Task.Run(() => Wiring.RunAsync(options, config, time, NullLoggerFactory.Instance, activity, _leads.SetResult, _stop.Token), CancellationToken.None);
+        Running = Task.Run(() => Wiring.RunAsync(options, config, time, _log, activity, _leads.SetResult, _stop.Token), CancellationToken.None);
 
     public Task Running { get; }
 
@@ -29,6 +31,12 @@ public sealed class Replica : IAsyncDisposable
         return await _leads.Task;
     }
 
+    public async Task<List<PrometheusSample>> MetricsAsync(CancellationToken ct)
+    {
+        using var client = new HttpClient();
+        return PrometheusText.Parse(await client.GetByteArrayAsync($"http://{await _log.Address.WaitAsync(Deadline, ct)}/metrics", ct));
+    }
+
     public Task CancelAsync() => _stop.CancelAsync();
 
     public async ValueTask DisposeAsync()
@@ -36,5 +44,33 @@ public sealed class Replica : IAsyncDisposable
         await _stop.CancelAsync();
         await Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
+    }
+
+    /// <summary>Hears where the operator's door is, since its port is any free one; the rest is dropped.</summary>
+    private sealed class ListeningLog : ILoggerFactory, ILogger
+    {
+        private readonly TaskCompletionSource<string> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<string> Address => _address.Task;
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel == LogLevel.Information;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (eventId.Name == "LogListening" && state is IReadOnlyList<KeyValuePair<string, object?>> values) _address.TrySetResult((string)values.Single(v => v.Key == "address").Value!);
+        }
+
+        public void Dispose()
+        {
+        }
     }
 }
