@@ -6,46 +6,34 @@ using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Agent.Scrape;
+using Bursar.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.AgentHost;
 
-/// <summary>The command line: every option is also read from <c>BURSAR_&lt;NAME&gt;</c>, the option first.</summary>
+/// <summary>The command line: <c>bursar-agent</c> and its options.</summary>
 internal static class AgentCommand
 {
-    /// <param name="environment">Reads a variable of the environment.</param>
-    public static RootCommand Create(Func<string, string?> environment)
+    public static RootCommand Create()
     {
-        Option<string?> Text(string name, string help, string? fallback)
-        {
-            string variable = "BURSAR_" + name[2..].Replace('-', '_').ToUpperInvariant();
-            string described = string.IsNullOrEmpty(fallback) ? "" : $", default {fallback}";
-            return new Option<string?>(name)
-            {
-                Description = $"{help} [{variable}{described}]",
-                DefaultValueFactory = _ => environment(variable) is { Length: > 0 } value ? value : fallback,
-            };
-        }
-
-        var nodeName = Text("--node-name", "The Kubernetes node, also from NODE_NAME", environment("NODE_NAME") is { Length: > 0 } node ? node : null);
-        var operatorAddress = Text("--operator-address", "host:port of the operator's door (mutual TLS)", "*:9465");
-        var podAddress = Text("--pod-address", "host:port of the pods' door", "*:9466");
-        var metricsAddress = Text("--metrics-address", "host:port of metrics and health", "*:9464");
-        var journalDir = Text("--journal-dir", "Where the journal lies; 'none' keeps it in memory", "/var/lib/bursar-agent");
-        var socket = Text("--pod-resources-socket", "The kubelet's PodResources socket", KubeletPodResources.DefaultSocket);
-        var certDir = Text("--cert-dir", "Where tls.crt, tls.key and ca.crt are mounted", "/etc/bursar-agent/tls");
-        var procRoot = Text("--proc-root", "The host's /proc", "/proc");
-        var logRoot = Text("--log-root", "The host's directory of pod logs", "/var/log/pods");
-        var library = Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it", null);
-        var scrapeInterval = Text("--scrape-interval-seconds", "How often pods are scraped", "5");
-        var stepMetric = Text("--progress-step-metric", "The metric of steps done", new ScrapeOptions().StepMetric);
-        var totalMetric = Text("--progress-total-metric", "The metric of steps in all", new ScrapeOptions().TotalMetric);
-        var logFormat = Text("--log-format", "json or text", "json");
-        logFormat.AcceptOnlyFromAmong("json", "text");
-        var logLevel = Text("--log-level", "debug, information, warning or error", "information");
+        var nodeName = OptionSources.Text("--node-name", "The Kubernetes node, else NODE_NAME.", Environment.GetEnvironmentVariable("NODE_NAME") ?? "");
+        var operatorAddress = OptionSources.Text("--operator-address", "host:port of the operator's door (mutual TLS).", "*:9465");
+        var podAddress = OptionSources.Text("--pod-address", "host:port of the pods' door.", "*:9466");
+        var metricsAddress = OptionSources.Text("--metrics-address", "host:port of metrics and health.", "*:9464");
+        var journalDir = OptionSources.Text("--journal-dir", "Where the journal lies; 'none' keeps it in memory.", "/var/lib/bursar-agent");
+        var socket = OptionSources.Text("--pod-resources-socket", "The kubelet's PodResources socket.", KubeletPodResources.DefaultSocket);
+        var certDir = OptionSources.Text("--cert-dir", "Where tls.crt, tls.key and ca.crt are mounted.", "/etc/bursar-agent/tls");
+        var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
+        var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
+        var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
+        var scrapeInterval = OptionSources.Text("--scrape-interval-seconds", "How often pods are scraped.", "5");
+        var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
+        var totalMetric = OptionSources.Text("--progress-total-metric", "The metric of steps in all.", new ScrapeOptions().TotalMetric);
+        var logFormat = OptionSources.Text("--log-format", "json or text.", "text");
+        var logLevel = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
 
         var command = new RootCommand("Measures what pods do with the GPUs of this node and tells Bursar's operator.");
-        foreach (var option in (Option[])[nodeName, operatorAddress, podAddress, metricsAddress, journalDir, socket, certDir, procRoot,
+        foreach (var option in (Option<string>[])[nodeName, operatorAddress, podAddress, metricsAddress, journalDir, socket, certDir, procRoot,
             logRoot, library, scrapeInterval, stepMetric, totalMetric, logFormat, logLevel])
         {
             command.Options.Add(option);
@@ -53,16 +41,16 @@ internal static class AgentCommand
 
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            string Value(Option<string?> option) => parsed.GetValue(option) ?? "";
+            string Value(Option<string> option) => parsed.GetValue(option)!;
             if (Value(nodeName).Length == 0)
                 return await FailAsync("--node-name (or NODE_NAME) is missing: the operator believes an agent for its own node only");
             if (!int.TryParse(Value(scrapeInterval), out int seconds) || seconds is < 1 or > 3600)
                 return await FailAsync($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
-            if (!Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level))
-                return await FailAsync($"--log-level '{Value(logLevel)}' is none of debug, information, warning, error");
+            if (!Enum.TryParse<LogFormat>(Value(logFormat), ignoreCase: true, out var format) || !Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level))
+                return await FailAsync("--log-format is json or text; --log-level is trace, debug, information, warning or error");
 
             var time = TimeProvider.System;
-            using var loggers = new StderrLoggerFactory(Console.Error, level, Value(logFormat) == "json", time);
+            using var loggers = Logging.Create(format, level, Console.Error, time);
             using var gpus = new NvmlGpuReader(Value(library), time);
             using var kubelet = new KubeletPodResources(Value(socket), time);
             var options = new AgentOptions

@@ -1,3 +1,3 @@
 using Bursar.AgentHost;
 
-return await AgentCommand.Create(Environment.GetEnvironmentVariable).Parse(args).InvokeAsync();
+return await AgentCommand.Create().Parse(args).InvokeAsync();

@@ -80,6 +80,9 @@ public static class Wiring
 
         // What holds it back.
         var brake = new ClusterBrake(new ParkableCount(stores, time).Read);
+        brake.Restore(
+            ledger.Parked().Where(record => ParkedCause.Read(record).ByForecast).Select(record => record.Since),
+            stores.Budgets.Store.List().Max(budget => BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Metadata.Uid)).BrakedAt));
         var control = new ControlSwitch(brake);
         var pacer = new WritePacer(time);
 

@@ -68,6 +68,12 @@ public sealed class ControlTests
         await scene.PassAsync(30);
         (await CountAsync(scene)).Should().Be(5, "max(5, 20 %) of the cluster's work");
 
+        // A restart lifts nothing, neither soon nor when the five minutes are over.
+        await world.StopOperatorAsync();
+        await world.StartOperatorAsync(CancellationToken.None);
+        await scene.PassAsync(330);
+        (await CountAsync(scene)).Should().Be(5, "the brake is remembered");
+
         using var output = new StringWriter();
         await ContinueCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, output, CancellationToken.None);
         await scene.UntilAsync("the rest is parked", async () => await CountAsync(scene) == 8, TimeSpan.FromSeconds(20));

@@ -58,7 +58,8 @@ public sealed class FailoverTests
 
         await first.DisposeAsync();
         (await HolderAsync(world)).Should().BeNullOrEmpty("the lease is given back");
-        await scene.UntilAsync("the other one leads", () => Task.FromResult(second.Leads), TimeSpan.FromSeconds(6));
+        // Sooner than the lease would have run out.
+        await scene.UntilAsync("the other one leads", () => Task.FromResult(second.Leads), TimeSpan.FromSeconds(12));
     }
 
     private static async Task<string?> HolderAsync(ClusterWorld world) =>

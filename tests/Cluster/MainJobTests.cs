@@ -43,9 +43,9 @@ public sealed class MainJobTests
         notes.Should().Contain(e => e.Regarding!.Kind == "GpuBudget" && e.Note!.Contains("finetune", StringComparison.Ordinal));
         var budget = await world.BudgetAsync(Team, "nlp", ct);
         budget.Status!.SuspendedCount.Should().Be(1);
-        budget.Status.State.Should().Be("ProjectedOver");
         budget.Status.Suspended!.Single().Name.Should().Be("finetune");
 
+        await world.UntilAsync("the state says so", async () => (await world.BudgetAsync(Team, "nlp", ct)).Status!.State == "WorkSuspended", ct);
         await world.UntilAsync("its spending stands still", async () =>
         {
             var before = (await world.BudgetAsync(Team, "nlp", ct)).Status!.BurnRatePerHour;

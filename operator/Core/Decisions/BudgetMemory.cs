@@ -34,6 +34,9 @@ public sealed record BudgetMemory
 
     /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
     public long Freed { get; init; }
+
+    /// <summary>Since when the cluster's brake is applied, as this budget last saw it.</summary>
+    public DateTimeOffset? BrakedAt { get; init; }
 }
 
 /// <param name="Reserved">What was reserved for the job when it was admitted or resumed.</param>

@@ -146,6 +146,9 @@ public sealed record ParkedSnapshot
     /// <summary>The suspension was seen or acknowledged by the API; before that, running means not yet done.</summary>
     public bool Confirmed { get; init; }
 
+    /// <summary>A forecast asked for it, so it counted toward the cluster's brake.</summary>
+    public bool ByForecast { get; init; }
+
     /// <summary>The owner's approval already stood there when it was parked, so it is no cause to bring it back.</summary>
     public bool Approved { get; init; }
 

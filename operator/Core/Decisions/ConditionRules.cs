@@ -12,14 +12,14 @@ public static class ConditionRules
         var projected = balance.Projected;
         var parks = plan.Actions.Count(a => a.Kind == ActionKind.Park);
         var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
-        var over = projected > balance.Limit || parks > 0 || budget.Workloads.Any(w => w is { State: WorkloadState.Parked, Parked: { } held } && held.WindowKey == budget.Window.Key);
+        var over = projected > balance.Limit || parks > 0;
         // What was parked at the limit keeps the state: stopping early left a few cents, not a budget on its way.
         var exhausted = LimitRule.IsReached(balance)
             || budget.Workloads.Any(w => w is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } held } && held.WindowKey == budget.Window.Key && held.Limit >= balance.Limit);
 
         var conditions = new List<ConditionValue>
         {
-            Ready(budget, balance, over, exhausted, enforcing),
+            Ready(budget, balance, over, parked, exhausted, enforcing),
             balance.Spent < balance.Limit
                 ? new("WithinBudget", true, Reasons.OnTrack, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {budget.Window.Key}.")
                 : new("WithinBudget", false, Reasons.Exhausted, $"{Money(balance.Spent)} {currency} is spent in {budget.Window.Key}, the limit is {Money(balance.Limit)}."),
@@ -50,7 +50,7 @@ public static class ConditionRules
     }
 
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
-    private static ConditionValue Ready(BudgetSnapshot budget, Balance balance, bool over, bool exhausted, bool enforcing)
+    private static ConditionValue Ready(BudgetSnapshot budget, Balance balance, bool over, int parked, bool exhausted, bool enforcing)
     {
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
             return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");
@@ -59,8 +59,9 @@ public static class ConditionRules
         if (!enforcing) return new("Ready", true, Reasons.Observing, budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched.");
         if (exhausted) return new("Ready", true, Reasons.Exhausted, "The money of this window is spent; parkable work is parked.");
         if (balance.FloorExceedsLimit) return new("Ready", true, Reasons.FloorExceedsLimit, "Inference that stays costs more than is left: new jobs are held.");
-        return over
-            ? new("Ready", true, Reasons.ProjectedOver, "Work that would overrun the limit is parked or about to be.")
+        if (over) return new("Ready", true, Reasons.ProjectedOver, "Projected cost is over the limit: work that would overrun it is about to be parked.");
+        return parked > 0
+            ? new("Ready", true, Reasons.WorkSuspended, $"Spent and projected cost are within the limit, with {parked} parked.")
             : new("Ready", true, Reasons.OnTrack, "Spent and projected cost are within the limit.");
     }
 

@@ -52,6 +52,9 @@ public static class Reasons
     // Why the budget is as it is: reasons of its conditions; those of Ready are its state.
     public const string OnTrack = "OnTrack";
     public const string ProjectedOver = "ProjectedOver";
+
+    /// <summary>All is within the limit because some work is parked.</summary>
+    public const string WorkSuspended = "WorkSuspended";
     public const string Exhausted = "Exhausted";
     public const string NotStarted = "NotStarted";
     public const string Expired = "Expired";

@@ -33,7 +33,7 @@ public static class ResumeRule
             }
             var cause = Cause(item.Work, budget, balance, memory);
             if (item.Work.Rate is null) plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
-            else if (NeededInEmptyWindow(item, budget) > balance.Limit) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, budget, balance, NeededInEmptyWindow(item, budget), LimitToResume(item, plan, work)));
+            else if (NeverFits(item, budget, balance)) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, budget, balance, NeededInEmptyWindow(item, budget), LimitToResume(item, plan, work)));
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(budget));
             else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget)) plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
             else if (budget.MeteringStale is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
@@ -62,7 +62,9 @@ public static class ResumeRule
     /// <summary>The high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.</summary>
     public static Amount Needed(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, Charge.Horizon(budget));
 
-    /// <summary>What it would need were the window new and all its own; more than the limit never fits.</summary>
+    /// <summary>More than the limit even in a window that is new and all its own.</summary>
+    public static bool NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance) => NeededInEmptyWindow(item, budget) > balance.Limit;
+
     private static Amount NeededInEmptyWindow(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, budget.Window.Length);
 
     private static Amount Needed(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)

@@ -23,7 +23,9 @@ public static class Sentences
         return $"Its run is projected at {Money(whole)} {budget.Currency} ({Length(item)}), of which {Money(item.Work.Spent)} is spent; "
             + $"budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left in {budget.Window.Key}"
             + (needed > balance.Spent + item.Charge.Tested ? $", and all its work together comes to {Money(needed)}" : "")
-            + $". It resumes when the limit is {Ceiling(toResume)} or more, when work that ends frees the money, or {Later(budget)}.";
+            + $". It resumes when the limit is {Ceiling(toResume)} or more"
+            // Waiting would be in vain for what is larger than a whole window.
+            + (ResumeRule.NeverFits(item, budget, balance) ? ": it needs more than a whole window has." : $", when work that ends frees the money, or {Later(budget)}.");
     }
 
     public static string Unfinished(ChargedWork item, BudgetSnapshot budget) =>
@@ -64,7 +66,7 @@ public static class Sentences
         + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
     public static string NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, Amount toResume) =>
-        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)}): raise the limit to {Ceiling(Amount.Max(needed, toResume))} or more, or make it shorter.";
+        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)}): raise the limit to {Ceiling(Amount.Max(needed, toResume))} or more, or {(item.Work.Class == WorkClass.Inference ? "run fewer replicas" : "make it shorter")}.";
 
     public static string WaitsForApproval(BudgetSnapshot budget) =>
         $"Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it.";

@@ -53,11 +53,11 @@ public sealed partial class BudgetController(
         RestoreProgress(budget);
         var snapshot = observer.Observe(budget);
         var decision = BudgetDecider.Decide(snapshot);
-        var memory = WithProgress(budget, snapshot, decision);
+        if (decision.Conditions.Any(c => c is { Type: "BrakeApplied", Status: true })) brake.Apply(decision.At);
+        var memory = WithProgress(budget, snapshot, decision) with { BrakedAt = brake.AppliedAt };
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         foreach (var key in decision.LetGo)
             foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) ledger.Unpark(record.Uid, record.Field);
-        if (decision.Conditions.Any(c => c is { Type: "BrakeApplied", Status: true })) brake.Apply();
 
         foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
         Decided?.Invoke(entity, decision);

@@ -2,7 +2,8 @@ namespace Bursar.Operator.Control;
 
 /// <summary>
 /// Stops forecasts from parking much of a cluster at once: after max(5, 20 %) of its parkable work within five minutes
-/// nothing more is parked by forecast until a person says <c>bursar continue</c>. The limit itself is never braked.
+/// nothing more is parked by forecast until a person says <c>bursar continue</c>. The limit itself is never braked. The
+/// ledger remembers it across restarts, or an operator that crashes again and again would park a cluster share by share.
 /// </summary>
 public sealed class ClusterBrake(Func<int> parkableWork)
 {
@@ -11,11 +12,22 @@ public sealed class ClusterBrake(Func<int> parkableWork)
     private readonly Lock _gate = new();
     private readonly Queue<DateTimeOffset> _parked = new();
     private DateTimeOffset _lifted = DateTimeOffset.MinValue;
-    private bool _applied;
+    private DateTimeOffset? _applied;
 
-    public bool IsApplied
+    /// <summary>Since when it is applied; null when it is not.</summary>
+    public DateTimeOffset? AppliedAt
     {
         get { lock (_gate) return _applied; }
+    }
+
+    /// <summary>Takes up what an earlier leader's ledger says: when forecasts parked work, and since when the brake was applied.</summary>
+    public void Restore(IEnumerable<DateTimeOffset> parked, DateTimeOffset? appliedAt)
+    {
+        lock (_gate)
+        {
+            foreach (var at in parked.Where(at => at > _lifted).Order()) _parked.Enqueue(at);
+            if (appliedAt > _lifted) _applied = appliedAt;
+        }
     }
 
     /// <summary>How many more workloads forecasts may park now.</summary>
@@ -23,7 +35,7 @@ public sealed class ClusterBrake(Func<int> parkableWork)
     {
         lock (_gate)
         {
-            if (_applied) return 0;
+            if (_applied is not null) return 0;
             while (_parked.TryPeek(out var oldest) && now - oldest > Span) _parked.Dequeue();
             // What was just parked counts as parkable work too, or each parking would shrink the base of the next.
             var most = Math.Max(5, (int)Math.Ceiling((parkableWork() + _parked.Count) * 0.2));
@@ -37,20 +49,20 @@ public sealed class ClusterBrake(Func<int> parkableWork)
     }
 
     /// <summary>A decision had to leave work running because of the brake: it stays applied until it is lifted.</summary>
-    public void Apply()
+    public void Apply(DateTimeOffset now)
     {
-        lock (_gate) _applied = true;
+        lock (_gate) _applied ??= now;
     }
 
-    /// <summary>True when this is a later word than the last one.</summary>
+    /// <summary>True when this is a later word than the last one; it lifts what came before it.</summary>
     public bool Lift(DateTimeOffset at)
     {
         lock (_gate)
         {
             if (at <= _lifted) return false;
             _lifted = at;
-            _applied = false;
-            _parked.Clear();
+            if (_applied <= at) _applied = null;
+            while (_parked.TryPeek(out var oldest) && oldest <= at) _parked.Dequeue();
             return true;
         }
     }

@@ -12,9 +12,10 @@ public sealed partial class HouseTests
         ["Core"] = [],
         ["Kube"] = [],
         ["Agent"] = ["Core"],
-        ["AgentHost"] = ["Agent"],
+        ["AgentHost"] = ["Agent", "Hosting"],
+        ["Hosting"] = [],
         ["Sandbox"] = ["Agent", "Core", "Kube"],
-        ["Operator"] = ["Agent", "Core", "Kube", "Sandbox"],
+        ["Operator"] = ["Agent", "Core", "Hosting", "Kube", "Sandbox"],
     };
 
     [Fact]

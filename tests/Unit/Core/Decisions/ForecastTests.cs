@@ -31,6 +31,7 @@ public sealed class ForecastTests
 
         // The sentence's own limit is enough, a cent less is not, and five dollars are.
         var parked = slow with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Estimate = Settled(TimeSpan.FromSeconds(2_700)), Parked = park.Parked! with { Confirmed = true } };
+        BudgetDecider.Decide((budget with { Workloads = [parked], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory)).State.Should().Be(Reasons.WorkSuspended);
         foreach (var (limit, back) in new[] { (2.52m, false), (2.53m, true), (5m, true) })
         {
             var raised = budget with { Terms = Terms(limit), Workloads = [parked], Spent = spent };

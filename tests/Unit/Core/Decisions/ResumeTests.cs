@@ -150,6 +150,17 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public void What_never_fits_is_told_what_its_kind_can_do()
+    {
+        var serving = Serving("chat").Parked(1m);
+        var budget = Budget(Terms(1m) with { WhenExhausted = WhenExhausted.Zero }, Job("never", 100).Parked(1m), serving);
+
+        var told = BudgetDecider.Decide(budget).Workloads;
+        told.Single(w => w.Key.Name == "never").Sentence.Should().EndWith("or make it shorter.");
+        told.Single(w => w.Key.Name == "chat").Sentence.Should().EndWith("or run fewer replicas.");
+    }
+
+    [Fact]
     public void A_rolling_window_tries_at_every_evaluation()
     {
         var terms = Terms(10m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) };

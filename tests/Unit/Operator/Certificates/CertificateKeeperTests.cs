@@ -135,7 +135,7 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
     public async Task Without_the_agents_namespace_it_says_so_once_and_goes_on_when_it_is_there()
     {
         var log = new StringWriter();
-        using var loggers = Bursar.Operator.Serving.Logging.Create(Bursar.Operator.Serving.LogFormat.Text, Microsoft.Extensions.Logging.LogLevel.Warning, TextWriter.Synchronized(log), time);
+        using var loggers = Bursar.Hosting.Logging.Create(Bursar.Hosting.LogFormat.Text, Microsoft.Extensions.Logging.LogLevel.Warning, TextWriter.Synchronized(log), time);
         var keeper = new CertificateKeeper(client, "bursar", "bursar-agents", time, new Microsoft.Extensions.Logging.Logger<CertificateKeeper>(loggers));
         _ = keeper.RunAsync(stop.Token);
         await Eventually.TrueAsync(() => time.PendingTimers == 1, "the first look is over");

@@ -1,4 +1,4 @@
-namespace Bursar.Operator.Serving;
+namespace Bursar.Hosting;
 
 /// <summary><c>--log-format</c>: how a log entry is written.</summary>
 public enum LogFormat

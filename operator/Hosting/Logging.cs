@@ -4,10 +4,10 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Hosting;
 
 /// <summary>
-/// The operator's logs: one line an entry, to the writer given (stderr, since stdout belongs to what was asked for). An
+/// Both programs' logs: one line an entry, to the writer given (stderr, since stdout belongs to what was asked for). An
 /// entry is written before the call returns, so that the last words before a crash are not lost in a queue.
 /// </summary>
 public static class Logging
@@ -20,7 +20,7 @@ public static class Logging
 
         public ILogger CreateLogger(string categoryName) => new LineLogger(this, categoryName);
 
-        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("the operator logs to one writer only");
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("logs go to one writer only");
 
         public void Dispose()
         {

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Bursar.Operator.Commands;
+namespace Bursar.Hosting;
 
 /// <summary>Options that may also come from the environment: <c>--log-format</c> as <c>BURSAR_LOG_FORMAT</c>. The command line goes first.</summary>
 public static class OptionSources

@@ -1,9 +1,9 @@
 using System.Text.Json;
-using Bursar.Operator.Serving;
+using Bursar.Hosting;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging;
 
-namespace Bursar.Tests.Unit.Operator.Serving;
+namespace Bursar.Tests.Unit.Hosting;
 
 public sealed class LoggingTests
 {
