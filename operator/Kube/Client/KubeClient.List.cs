@@ -7,7 +7,7 @@ namespace Bursar.Kube.Client;
 public sealed partial class KubeClient
 {
     /// <summary>
-    /// Lists objects page by page. When the server forgets the list between two pages (410), the list starts again, from the
+    /// Lists objects page by page; while one is decoded, the server makes the next. When the server forgets the list between two pages (410), the list starts again, from the
     /// second time on in one page, so that it ends.
     /// </summary>
     public async Task<KubeList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
@@ -21,12 +21,32 @@ public sealed partial class KubeClient
                 List<T> items = [];
                 string? next = null;
                 int limit = expired < 2 ? options.Limit : 0;
+                OpenPage? ahead = null;
                 try
                 {
                     ListPage page;
                     do
                     {
-                        page = await ListPageAsync(options, limit, next, items, cancellationToken).ConfigureAwait(false);
+                        OpenPage current = ahead ?? AskPage<T>(options, limit, next, cancellationToken);
+                        ahead = null;
+                        for (int failed = 0; ; failed++)
+                        {
+                            int before = items.Count;
+                            try
+                            {
+                                page = await ReadPageAsync(current, items, token => ahead ??= AskPage<T>(options, limit, token, cancellationToken)).ConfigureAwait(false);
+                                break;
+                            }
+                            catch (IOException) when (failed < _options.MaxReadRetries && !cancellationToken.IsCancellationRequested)
+                            {
+                                // Cut off in the middle: the page is asked for anew, and the one after it too.
+                                items.RemoveRange(before, items.Count - before);
+                                if (ahead is not null) await ahead.DisposeAsync().ConfigureAwait(false);
+                                ahead = null;
+                                current = AskPage<T>(options, limit, next, cancellationToken);
+                            }
+                        }
+
                         next = page.Continue;
                     }
                     while (next is not null);
@@ -36,6 +56,10 @@ public sealed partial class KubeClient
                 {
                     // A part of one state and a part of another is no list.
                 }
+                finally
+                {
+                    if (ahead is not null) await ahead.DisposeAsync().ConfigureAwait(false);
+                }
             }
         }
         finally
@@ -44,7 +68,7 @@ public sealed partial class KubeClient
         }
     }
 
-    private async Task<ListPage> ListPageAsync<T>(ListOptions options, int limit, string? next, List<T> items, CancellationToken cancellationToken)
+    private OpenPage AskPage<T>(ListOptions options, int limit, string? next, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
         StringBuilder query = new(T.EntityKind.Path(options.Namespace));
@@ -62,24 +86,67 @@ public sealed partial class KubeClient
         Add("continue", next);
         // A continue token carries its version; the server refuses both.
         if (next is null) Add("resourceVersion", options.ResourceVersion);
-        int before = items.Count;
-        using Deadline deadline = new(_options.RequestTimeout, TimeProvider, cancellationToken);
-        for (int failed = 0; ; failed++)
+        return new OpenPage(this, new KubeRequest(HttpMethod.Get, query.ToString()), cancellationToken);
+    }
+
+    /// <summary>Reads a page and is done with it. <paramref name="onContinue"/> is told how to ask for the next before the items are read.</summary>
+    private async Task<ListPage> ReadPageAsync<T>(OpenPage page, List<T> items, Action<string> onContinue)
+        where T : class, IKubernetesEntity<T>
+    {
+        await using (page.ConfigureAwait(false))
         {
+            return await page.Deadline.GuardAsync(async token =>
+            {
+                HttpResponseMessage response = await page.Response.ConfigureAwait(false);
+                page.Deadline.Restart();
+                await using Stream body = await response.Content.ReadAsStreamAsync(token).ConfigureAwait(false);
+                using JsonStream json = new(body, page.Deadline.Restart);
+                return await EntityJson.ReadListAsync(json, items, onContinue, odd => LogOddObject(T.EntityKind.Kind, odd.Message), token).ConfigureAwait(false);
+            }).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>A page that is asked for and perhaps not yet wanted.</summary>
+    private sealed class OpenPage : IAsyncDisposable
+    {
+        private readonly KubeClient _client;
+        private readonly CancellationTokenSource _given;
+
+        public OpenPage(KubeClient client, KubeRequest request, CancellationToken cancellationToken)
+        {
+            _client = client;
+            _given = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            Deadline = new Deadline(client._options.RequestTimeout, client.TimeProvider, _given.Token);
+            Response = AskAsync(request);
+        }
+
+        public Deadline Deadline { get; }
+
+        public Task<HttpResponseMessage> Response { get; }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _given.CancelAsync().ConfigureAwait(false);
+            await ((Task)Response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (Response.IsCompletedSuccessfully) Response.Result.Dispose();
+            Deadline.Dispose();
+            _given.Dispose();
+        }
+
+        private async Task<HttpResponseMessage> AskAsync(KubeRequest request)
+        {
+            // A unit of its own: the one of the list may not be given up twice while both wait.
+            _client.ActivityTracker?.Begin();
             try
             {
-                return await deadline.GuardAsync(async token =>
-                {
-                    using HttpResponseMessage response = await OpenAsync(new KubeRequest(HttpMethod.Get, query.ToString()), deadline, token).ConfigureAwait(false);
-                    await using Stream body = await response.Content.ReadAsStreamAsync(token).ConfigureAwait(false);
-                    using JsonStream json = new(body, deadline.Restart);
-                    return await EntityJson.ReadListAsync(json, items, odd => LogOddObject(T.EntityKind.Kind, odd.Message), token).ConfigureAwait(false);
-                }).ConfigureAwait(false);
+                HttpResponseMessage response = await _client.OpenAsync(request, Deadline, Deadline.Token).ConfigureAwait(false);
+                // Not reading on purpose is no silence.
+                Deadline.Stop();
+                return response;
             }
-            catch (IOException) when (failed < _options.MaxReadRetries && !cancellationToken.IsCancellationRequested)
+            finally
             {
-                // Cut off in the middle: the page is asked for anew.
-                items.RemoveRange(before, items.Count - before);
+                _client.ActivityTracker?.End();
             }
         }
     }

@@ -54,7 +54,10 @@ public sealed partial class KubeClient
             using Deadline deadline = new(_options.RequestTimeout, TimeProvider, cancellationToken);
             HttpResponseMessage response = await deadline.GuardAsync(token =>
                 OpenAsync(new KubeRequest(HttpMethod.Get, query.ToString()) { ActivityStream = stream }, deadline, token)).ConfigureAwait(false);
-            return await WatchStream<T>.StartAsync(response, _options, stream, odd => LogOddObject(T.EntityKind.Kind, odd.Message), cancellationToken).ConfigureAwait(false);
+            WatchStream<T> watch = await WatchStream<T>.StartAsync(response, _options, stream, odd => LogOddObject(T.EntityKind.Kind, odd.Message), cancellationToken).ConfigureAwait(false);
+            // The first state is wanted as fast as it comes.
+            if (!options.SendInitialEvents) watch.Gather();
+            return watch;
         }
         catch (Exception failure)
         {
