@@ -13,38 +13,31 @@ public sealed partial class KubeClient
     public async Task<KubeList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
-        ActivityTracker?.Begin();
-        try
+        using ActivityUnit? unit = ActivityTracker?.Join("list of", T.EntityKind.Plural);
+        for (int expired = 0; ; expired++)
         {
-            for (int expired = 0; ; expired++)
+            List<T> items = [];
+            string? next = null;
+            int limit = expired < 2 ? options.Limit : 0;
+            try
             {
-                List<T> items = [];
-                string? next = null;
-                int limit = expired < 2 ? options.Limit : 0;
-                try
+                ListPage page;
+                do
                 {
-                    ListPage page;
-                    do
-                    {
-                        page = await ListPageAsync(options, limit, next, items, cancellationToken).ConfigureAwait(false);
-                        next = page.Continue;
-                    }
-                    while (next is not null);
-                    return new KubeList<T>(items, page.ResourceVersion);
+                    page = await ListPageAsync(options, limit, next, items, unit, cancellationToken).ConfigureAwait(false);
+                    next = page.Continue;
                 }
-                catch (ApiException gone) when (gone.IsExpired && next is not null)
-                {
-                    // A part of one state and a part of another is no list.
-                }
+                while (next is not null);
+                return new KubeList<T>(items, page.ResourceVersion);
             }
-        }
-        finally
-        {
-            ActivityTracker?.End();
+            catch (ApiException gone) when (gone.IsExpired && next is not null)
+            {
+                // A part of one state and a part of another is no list.
+            }
         }
     }
 
-    private async Task<ListPage> ListPageAsync<T>(ListOptions options, int limit, string? next, List<T> items, CancellationToken cancellationToken)
+    private async Task<ListPage> ListPageAsync<T>(ListOptions options, int limit, string? next, List<T> items, ActivityUnit? unit, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
         StringBuilder query = new(T.EntityKind.Path(options.Namespace));
@@ -70,7 +63,7 @@ public sealed partial class KubeClient
             {
                 return await deadline.GuardAsync(async token =>
                 {
-                    using HttpResponseMessage response = await OpenAsync(new KubeRequest(HttpMethod.Get, query.ToString()), deadline, token).ConfigureAwait(false);
+                    using HttpResponseMessage response = (await OpenAsync(new KubeRequest(HttpMethod.Get, query.ToString()), unit, deadline, token).ConfigureAwait(false)).Response;
                     await using Stream body = await response.Content.ReadAsStreamAsync(token).ConfigureAwait(false);
                     using JsonStream json = new(body, deadline.Restart);
                     return await EntityJson.ReadListAsync(json, items, odd => LogOddObject(T.EntityKind.Kind, odd.Message), token).ConfigureAwait(false);
