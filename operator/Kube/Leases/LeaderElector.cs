@@ -161,8 +161,21 @@ public sealed partial class LeaderElector
 
     private bool HeldByAnother() => Volatile.Read(ref _observed)?.Spec.HolderIdentity is { Length: > 0 } holder && holder != _options.Identity;
 
-    /// <summary>One try to take or renew the lease.</summary>
+    /// <summary>One try to take or renew the lease. Whatever goes wrong with it is no more than a failed try.</summary>
     private async Task<bool> TryAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TryOnceAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException)
+        {
+            LogTryFailed(_options.Identity, failure.Message);
+            return false;
+        }
+    }
+
+    private async Task<bool> TryOnceAsync(CancellationToken cancellationToken)
     {
         try
         {
@@ -182,11 +195,6 @@ public sealed partial class LeaderElector
         catch (ApiException conflict) when (conflict.IsConflict)
         {
             if (await _client.GetOrNullAsync<V1Lease>(_options.Name, _options.Namespace, cancellationToken).ConfigureAwait(false) is { } newer) Observe(newer);
-            return false;
-        }
-        catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException)
-        {
-            LogTryFailed(_options.Identity, failure.Message);
             return false;
         }
     }
