@@ -13,62 +13,55 @@ public sealed partial class KubeClient
     public async Task<KubeList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
-        ActivityTracker?.Begin();
-        try
+        using ActivityUnit? unit = ActivityTracker?.Join("list of", T.EntityKind.Plural);
+        for (int expired = 0; ; expired++)
         {
-            for (int expired = 0; ; expired++)
+            List<T> items = [];
+            string? next = null;
+            int limit = expired < 2 ? options.Limit : 0;
+            OpenPage? ahead = null;
+            try
             {
-                List<T> items = [];
-                string? next = null;
-                int limit = expired < 2 ? options.Limit : 0;
-                OpenPage? ahead = null;
-                try
+                ListPage page;
+                do
                 {
-                    ListPage page;
-                    do
+                    OpenPage current = ahead ?? AskPage<T>(options, limit, next, unit, cancellationToken);
+                    ahead = null;
+                    for (int failed = 0; ; failed++)
                     {
-                        OpenPage current = ahead ?? AskPage<T>(options, limit, next, cancellationToken);
-                        ahead = null;
-                        for (int failed = 0; ; failed++)
+                        int before = items.Count;
+                        try
                         {
-                            int before = items.Count;
-                            try
-                            {
-                                page = await ReadPageAsync(current, items, token => ahead ??= AskPage<T>(options, limit, token, cancellationToken)).ConfigureAwait(false);
-                                break;
-                            }
-                            catch (IOException) when (failed < _options.MaxReadRetries && !cancellationToken.IsCancellationRequested)
-                            {
-                                // Cut off in the middle: the page is asked for anew, and the one after it too.
-                                items.RemoveRange(before, items.Count - before);
-                                if (ahead is not null) await ahead.DisposeAsync().ConfigureAwait(false);
-                                ahead = null;
-                                current = AskPage<T>(options, limit, next, cancellationToken);
-                            }
+                            page = await ReadPageAsync(current, items, token => ahead ??= AskPage<T>(options, limit, token, unit, cancellationToken)).ConfigureAwait(false);
+                            break;
                         }
-
-                        next = page.Continue;
+                        catch (IOException) when (failed < _options.MaxReadRetries && !cancellationToken.IsCancellationRequested)
+                        {
+                            // Cut off in the middle: the page is asked for anew, and the one after it too.
+                            items.RemoveRange(before, items.Count - before);
+                            if (ahead is not null) await ahead.DisposeAsync().ConfigureAwait(false);
+                            ahead = null;
+                            current = AskPage<T>(options, limit, next, unit, cancellationToken);
+                        }
                     }
-                    while (next is not null);
-                    return new KubeList<T>(items, page.ResourceVersion);
+
+                    next = page.Continue;
                 }
-                catch (ApiException gone) when (gone.IsExpired && next is not null)
-                {
-                    // A part of one state and a part of another is no list.
-                }
-                finally
-                {
-                    if (ahead is not null) await ahead.DisposeAsync().ConfigureAwait(false);
-                }
+                while (next is not null);
+                return new KubeList<T>(items, page.ResourceVersion);
             }
-        }
-        finally
-        {
-            ActivityTracker?.End();
+            catch (ApiException gone) when (gone.IsExpired && next is not null)
+            {
+                // A part of one state and a part of another is no list.
+            }
+            finally
+            {
+                if (ahead is not null) await ahead.DisposeAsync().ConfigureAwait(false);
+            }
         }
     }
 
-    private OpenPage AskPage<T>(ListOptions options, int limit, string? next, CancellationToken cancellationToken)
+    private OpenPage AskPage<T>(ListOptions options, int limit, string? next, ActivityUnit? unit, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
         StringBuilder query = new(T.EntityKind.Path(options.Namespace));
@@ -86,7 +79,7 @@ public sealed partial class KubeClient
         Add("continue", next);
         // A continue token carries its version; the server refuses both.
         if (next is null) Add("resourceVersion", options.ResourceVersion);
-        return new OpenPage(this, new KubeRequest(HttpMethod.Get, query.ToString()), cancellationToken);
+        using (unit?.Carry()) return new OpenPage(this, new KubeRequest(HttpMethod.Get, query.ToString()), cancellationToken);
     }
 
     /// <summary>Reads a page and is done with it. <paramref name="onContinue"/> is told how to ask for the next before the items are read.</summary>
@@ -98,6 +91,8 @@ public sealed partial class KubeClient
             return await page.Deadline.GuardAsync(async token =>
             {
                 HttpResponseMessage response = await page.Response.ConfigureAwait(false);
+                // Reading counts beside the page asked for ahead, which may wait.
+                using ActivityUnit? reading = ActivityTracker?.Join("reading a page of", T.EntityKind.Plural);
                 page.Deadline.Restart();
                 await using Stream body = await response.Content.ReadAsStreamAsync(token).ConfigureAwait(false);
                 using JsonStream json = new(body, page.Deadline.Restart);
@@ -135,19 +130,12 @@ public sealed partial class KubeClient
 
         private async Task<HttpResponseMessage> AskAsync(KubeRequest request)
         {
-            // A unit of its own: the one of the list may not be given up twice while both wait.
-            _client.ActivityTracker?.Begin();
-            try
-            {
-                HttpResponseMessage response = await _client.OpenAsync(request, Deadline, Deadline.Token).ConfigureAwait(false);
-                // Not reading on purpose is no silence.
-                Deadline.Stop();
-                return response;
-            }
-            finally
-            {
-                _client.ActivityTracker?.End();
-            }
+            // A part of the list of its own: it may wait for a timer while the page before it is read.
+            using ActivityUnit? unit = _client.ActivityTracker?.Join("page of", request);
+            HttpResponseMessage response = (await _client.OpenAsync(request, unit, Deadline, Deadline.Token).ConfigureAwait(false)).Response;
+            // Not reading on purpose is no silence.
+            Deadline.Stop();
+            return response;
         }
     }
 }
