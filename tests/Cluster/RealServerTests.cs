@@ -56,7 +56,7 @@ public sealed class RealServerTests(RealCluster cluster)
             await scene.UntilSuspendedAsync("runaway");
             await scene.UntilAsync("its pod has gone", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0);
             spent = await scene.FinalSpentAsync();
-            spent.Should().Be(bill.Total(Scene.V100).ToString());
+            spent.Should().Be(bill.Total(Scene.V100).ToString(), "{0}\n{1}", bill, await scene.World.DescribeAsync(Ct));
             // The ledger is looked at every five seconds.
             await scene.PassAsync(6);
             await program.KillAsync();

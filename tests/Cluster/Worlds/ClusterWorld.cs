@@ -194,7 +194,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     }
 
     /// <summary>The state of the world, for a failure's message.</summary>
-    private async Task<string> DescribeAsync(CancellationToken ct)
+    public async Task<string> DescribeAsync(CancellationToken ct)
     {
         var text = new StringBuilder();
         foreach (var path in (string[])["/apis/bursar.dev/v1alpha1/gpubudgets", "/apis/batch/v1/jobs", "/api/v1/pods", "/api/v1/nodes", "/apis/events.k8s.io/v1/events"])

@@ -51,6 +51,12 @@ public sealed class PodBill : IAsyncDisposable
         }
     }
 
+    /// <summary>What is billed, for a failure's message.</summary>
+    public override string ToString()
+    {
+        lock (_gate) return string.Join('\n', _last.Values.Select(pod => $"{pod.Metadata.Name}: {PodTimes.ScheduledAt(pod):O} to {PodTimes.FinishedAt(pod):O}, {pod.Status.Phase}"));
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
