@@ -29,12 +29,13 @@ internal static class AgentCommand
         var scrapeInterval = OptionSources.Text("--scrape-interval-seconds", "How often pods are scraped.", "5");
         var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
         var totalMetric = OptionSources.Text("--progress-total-metric", "The metric of steps in all.", new ScrapeOptions().TotalMetric);
+        var servers = OptionSources.Text("--servers", "A JSON file with the metrics of model servers that Bursar does not know.", "");
         var logFormat = OptionSources.Text("--log-format", "json or text.", "text");
         var logLevel = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
 
         var command = new RootCommand("Measures what pods do with the GPUs of this node and tells Bursar's operator.");
         foreach (var option in (Option<string>[])[nodeName, operatorAddress, podAddress, metricsAddress, journalDir, socket, certDir, procRoot,
-            logRoot, library, scrapeInterval, stepMetric, totalMetric, logFormat, logLevel])
+            logRoot, library, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
         {
             command.Options.Add(option);
         }
@@ -48,6 +49,16 @@ internal static class AgentCommand
                 return await FailAsync($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
             if (!Enum.TryParse<LogFormat>(Value(logFormat), ignoreCase: true, out var format) || !Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level))
                 return await FailAsync("--log-format is json or text; --log-level is trace, debug, information, warning or error");
+
+            IReadOnlyList<ServingMetrics> known = [];
+            try
+            {
+                if (Value(servers).Length > 0) known = ServingMap.Read(await File.ReadAllBytesAsync(Value(servers), cancellationToken));
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
+            {
+                return await FailAsync($"--servers '{Value(servers)}': {exception.Message}");
+            }
 
             var time = TimeProvider.System;
             using var loggers = Logging.Create(format, level, Console.Error, time);
@@ -69,6 +80,7 @@ internal static class AgentCommand
                     Interval = TimeSpan.FromSeconds(seconds),
                     StepMetric = Value(stepMetric),
                     TotalMetric = Value(totalMetric),
+                    Servers = known,
                 },
             };
             AgentServer server;

@@ -4,9 +4,8 @@ using Bursar.Core.Text;
 namespace Bursar.Agent.Scrape;
 
 /// <summary>
-/// Pure: the metrics of a page, for example
-/// <c>vllm:generation_tokens_total{model_name="llama",engine="0"} 5120</c>. A page that is malformed anywhere, or carries a
-/// counter that is no count, is refused whole: half a page would read as a counter that fell.
+/// Pure: how far a training pod's page says that it is. A page that is malformed anywhere, or carries a count that is none, is
+/// refused whole.
 /// </summary>
 public static class ExpositionReader
 {
@@ -14,59 +13,6 @@ public static class ExpositionReader
     private const double MaxCount = 9007199254740992;
 
     private static readonly long LatestSecond = new DateTimeOffset(9999, 1, 1, 0, 0, 0, TimeSpan.Zero).ToUnixTimeSeconds();
-
-    public static ScrapeResult ReadVllm(ReadOnlySpan<byte> page)
-    {
-        var models = new Dictionary<string, (long Prompt, long? Cached, long Generated)>(StringComparer.Ordinal);
-        long? running = null, waiting = null;
-        double? cacheUse = null;
-        string? wrong = null;
-        try
-        {
-            PrometheusText.ReadStrict(page, (in PrometheusLine line) =>
-            {
-                bool prompt = line.NameIs("vllm:prompt_tokens_total"u8);
-                bool cached = line.NameIs("vllm:prompt_tokens_cached_total"u8);
-                bool generated = line.NameIs("vllm:generation_tokens_total"u8);
-                if (prompt || cached || generated)
-                {
-                    if (Count(line, ref wrong) is not { } value)
-                        return;
-                    line.TryGetLabel("model_name"u8, out string model);
-                    var sums = models.GetValueOrDefault(model);
-                    models[model] = (sums.Prompt + (prompt ? value : 0), cached ? (sums.Cached ?? 0) + value : sums.Cached, sums.Generated + (generated ? value : 0));
-                }
-                else if (line.NameIs("vllm:num_requests_running"u8))
-                {
-                    if (Count(line, ref wrong) is { } value)
-                        running = (running ?? 0) + value;
-                }
-                else if (line.NameIs("vllm:num_requests_waiting"u8))
-                {
-                    if (Count(line, ref wrong) is { } value)
-                        waiting = (waiting ?? 0) + value;
-                }
-                // Named gpu_cache_usage_perc until vLLM 0.9; both are shares from 0 to 1.
-                else if ((line.NameIs("vllm:kv_cache_usage_perc"u8) || line.NameIs("vllm:gpu_cache_usage_perc"u8)) && double.IsFinite(line.Value))
-                {
-                    cacheUse = Math.Max(cacheUse ?? 0, line.Value);
-                }
-            });
-        }
-        catch (PrometheusFormatException exception)
-        {
-            return new ScrapeResult(ScrapeOutcome.Malformed, exception.Message);
-        }
-        if (wrong is not null)
-            return new ScrapeResult(ScrapeOutcome.Malformed, wrong);
-        if (models.Count == 0 && running is null && waiting is null && cacheUse is null)
-            return new ScrapeResult(ScrapeOutcome.Nothing, "no vllm: metric on the page");
-        return new ScrapeResult(ScrapeOutcome.Ok)
-        {
-            Tokens = [.. models.Select(m => new ModelTokens(m.Key, m.Value.Prompt, m.Value.Cached, m.Value.Generated))],
-            Gauges = new ServingGauges(running, waiting, cacheUse),
-        };
-    }
 
     public static ScrapeResult ReadProgress(ReadOnlySpan<byte> page, ScrapeOptions options)
     {
@@ -111,9 +57,12 @@ public static class ExpositionReader
 
     private static long? Count(in PrometheusLine line, ref string? wrong)
     {
-        if (line.Value is >= 0 and <= MaxCount)
-            return (long)line.Value;
+        if (Count(line.Value) is { } count)
+            return count;
         wrong = $"line {line.LineNumber}: {Encoding.UTF8.GetString(line.Name)} is no count";
         return null;
     }
+
+    /// <summary>The whole count that a sample tells; null where it is none.</summary>
+    internal static long? Count(double value) => value is >= 0 and <= MaxCount ? (long)value : null;
 }

@@ -13,11 +13,13 @@ public sealed class PodScraper : IDisposable
     private readonly ScrapeOptions options;
     private readonly TimeProvider time;
     private readonly HttpClient client;
+    private readonly ServingReader serving;
 
     public PodScraper(ScrapeOptions options, TimeProvider time)
     {
         this.options = options;
         this.time = time;
+        serving = new ServingReader([.. options.Servers, .. ServingMetrics.Known]);
         client = new HttpClient(new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
@@ -33,8 +35,8 @@ public sealed class PodScraper : IDisposable
 
     public async Task<ScrapeResult> ScrapeAsync(TargetPod pod, ScrapeTarget target, CancellationToken cancellationToken)
     {
-        if (target.Kind is not ("vllm" or "progress"))
-            return new ScrapeResult(ScrapeOutcome.UnknownKind, $"kind '{target.Kind}' is none of vllm, progress");
+        if (target.Kind is not (ScrapeTarget.Serving or ScrapeTarget.Progress))
+            return new ScrapeResult(ScrapeOutcome.UnknownKind, $"kind '{target.Kind}' is none of serving, progress");
         IPAddress? address = null;
         if (pod.Ips.FirstOrDefault(ip => IPAddress.TryParse(ip, out address)) is null || address is null
             || target.Port is < 1 or > 65535 || !target.Path.StartsWith('/'))
@@ -70,7 +72,7 @@ public sealed class PodScraper : IDisposable
                 page.Write(buffer, 0, read);
             }
             var text = page.GetBuffer().AsSpan(0, (int)page.Length);
-            return target.Kind == "vllm" ? ExpositionReader.ReadVllm(text) : ExpositionReader.ReadProgress(text, options);
+            return target.Kind == ScrapeTarget.Serving ? serving.Read(text) : ExpositionReader.ReadProgress(text, options);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -10,6 +10,9 @@ public sealed record ScrapeOptions
 
     public int Concurrency { get; init; } = 8;
 
+    /// <summary>Model servers beside the known ones; tried before them.</summary>
+    public IReadOnlyList<ServingMetrics> Servers { get; init; } = [];
+
     /// <summary>Gauge or counter: steps done. Of several samples (ranks) the slowest counts.</summary>
     public string StepMetric { get; init; } = "bursar_training_step";
 

@@ -22,6 +22,9 @@ public enum ScrapeOutcome
 /// <param name="Detail">A sentence for the log when it went wrong.</param>
 public sealed record ScrapeResult(ScrapeOutcome Outcome, string? Detail = null)
 {
+    /// <summary>Which model server the page is of.</summary>
+    public string? Server { get; init; }
+
     public IReadOnlyList<ModelTokens> Tokens { get; init; } = [];
 
     public ServingGauges? Gauges { get; init; }

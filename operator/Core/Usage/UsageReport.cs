@@ -119,9 +119,15 @@ public sealed record TargetPod
     public IReadOnlyList<ScrapeTarget> Scrape { get; init; } = [];
 }
 
-/// <summary>One endpoint to read: <see cref="Kind"/> is <c>vllm</c> or <c>progress</c>.</summary>
+/// <summary>One endpoint to read: <see cref="Kind"/> is <see cref="Serving"/> or <see cref="Progress"/>.</summary>
 public sealed record ScrapeTarget
 {
+    /// <summary>A model server's page: tokens and load.</summary>
+    public const string Serving = "serving";
+
+    /// <summary>A training pod's page: steps.</summary>
+    public const string Progress = "progress";
+
     public int Port { get; init; }
 
     public string Path { get; init; } = "/metrics";

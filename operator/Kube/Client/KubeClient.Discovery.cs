@@ -8,7 +8,7 @@ public sealed partial class KubeClient
 {
     private const string AggregatedDiscovery = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
     private static readonly TimeSpan _discoveryAge = TimeSpan.FromSeconds(5);
-    private readonly SemaphoreSlim _discoveryGate = new(1, 1);
+    private readonly ActivityGate _discoveryGate;
     private readonly Dictionary<string, (DateTimeOffset At, HashSet<string>? Resources)> _discovered = new(StringComparer.Ordinal);
 
     /// <summary>Whether the server has this kind now. Asked at once for all groups where the server can answer so, else group by group; remembered for five seconds.</summary>
@@ -18,18 +18,11 @@ public sealed partial class KubeClient
         EntityKind kind = T.EntityKind;
         string root = kind.Group.Length == 0 ? "/api" : "/apis";
         string wanted = $"{kind.ApiVersion}/{kind.Plural}";
-        await _discoveryGate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            HashSet<string>? all = await DiscoverAsync(root, AggregatedDiscovery, ReadAggregated, cancellationToken).ConfigureAwait(false);
-            if (all is not null) return all.Contains(wanted);
-            HashSet<string>? group = await DiscoverAsync(kind.BasePath, "application/json", json => ReadResources(json, kind.ApiVersion), cancellationToken).ConfigureAwait(false);
-            return group is not null && group.Contains(wanted);
-        }
-        finally
-        {
-            _discoveryGate.Release();
-        }
+        using ActivityGate.Pass pass = await _discoveryGate.EnterAsync(cancellationToken).ConfigureAwait(false);
+        HashSet<string>? all = await DiscoverAsync(root, AggregatedDiscovery, ReadAggregated, cancellationToken).ConfigureAwait(false);
+        if (all is not null) return all.Contains(wanted);
+        HashSet<string>? group = await DiscoverAsync(kind.BasePath, "application/json", json => ReadResources(json, kind.ApiVersion), cancellationToken).ConfigureAwait(false);
+        return group is not null && group.Contains(wanted);
     }
 
     private async Task<HashSet<string>?> DiscoverAsync(string path, string accept, Decode<HashSet<string>?> read, CancellationToken cancellationToken)

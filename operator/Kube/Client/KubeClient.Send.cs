@@ -15,28 +15,21 @@ public sealed partial class KubeClient
     /// <summary>Sends a request with a short answer and decodes it.</summary>
     private async Task<TResult> SendAsync<TResult>(KubeRequest request, Decode<TResult> decode, CancellationToken cancellationToken)
     {
-        ActivityTracker?.Begin();
-        try
+        using ActivityUnit? unit = ActivityTracker?.Join("request", request);
+        using Deadline deadline = new(_options.RequestTimeout, TimeProvider, cancellationToken);
+        return await deadline.GuardAsync(async token =>
         {
-            using Deadline deadline = new(_options.RequestTimeout, TimeProvider, cancellationToken);
-            return await deadline.GuardAsync(async token =>
-            {
-                using HttpResponseMessage response = await OpenAsync(request, deadline, token).ConfigureAwait(false);
-                byte[] json = await response.Content.ReadAsByteArrayAsync(token).ConfigureAwait(false);
-                return decode(json);
-            }).ConfigureAwait(false);
-        }
-        finally
-        {
-            ActivityTracker?.End();
-        }
+            using HttpResponseMessage response = (await OpenAsync(request, unit, deadline, token).ConfigureAwait(false)).Response;
+            byte[] json = await response.Content.ReadAsByteArrayAsync(token).ConfigureAwait(false);
+            return decode(json);
+        }).ConfigureAwait(false);
     }
 
     /// <summary>
-    /// Sends a request until it is answered, within the rules for trying again. The caller holds a unit of activity, which is given
-    /// up while waiting. The answer is a success; its body is unread.
+    /// Sends a request until it is answered, within the rules for trying again. The caller's unit of activity is given up while
+    /// waiting. The answer is a success; its body is unread. Of a watch it goes with the id of its stream, which the caller closes.
     /// </summary>
-    private async Task<HttpResponseMessage> OpenAsync(KubeRequest request, Deadline deadline, CancellationToken cancellationToken)
+    private async Task<(HttpResponseMessage Response, Guid? Stream)> OpenAsync(KubeRequest request, ActivityUnit? unit, Deadline deadline, CancellationToken cancellationToken)
     {
         int throttled = 0, failed = 0;
         bool refused = false;
@@ -47,12 +40,24 @@ public sealed partial class KubeClient
                 throw new LeadershipLostException($"Held back {request.Method} {request.PathAndQuery}: this process may not lead any more.");
 
             TimeSpan wait;
+            // Of each try its own: what a server still says of a try that broke must not count for the next.
+            Guid? id = unit?.Ask();
+            Guid? stream = request.IsWatch ? id : null;
+            if (stream is { } opened) ActivityTracker?.Opened(opened, request.ToString());
             try
             {
                 deadline.Restart();
-                using HttpRequestMessage message = Message(request);
-                HttpResponseMessage response = await _connections.SendAsync(message, cancellationToken).ConfigureAwait(false);
-                if (response.IsSuccessStatusCode) return response;
+                using HttpRequestMessage message = Message(request, id);
+                HttpResponseMessage response;
+                // A server may keep the request waiting; its asker goes on when it waits no longer.
+                using (unit is null ? default : cancellationToken.UnsafeRegister(static state => ((ActivityUnit)state!).Answered(), unit))
+                    response = await _connections.SendAsync(message, cancellationToken).ConfigureAwait(false);
+                if (response.IsSuccessStatusCode)
+                {
+                    Guid? following = stream;
+                    stream = null;
+                    return (response, following);
+                }
 
                 ApiException refusal;
                 using (response) refusal = await RefusalAsync(request, response, cancellationToken).ConfigureAwait(false);
@@ -86,17 +91,22 @@ public sealed partial class KubeClient
                 failed++;
                 LogRetried(request.Method, request.PathAndQuery, broken.Message, wait);
             }
+            finally
+            {
+                unit?.Answered();
+                if (stream is { } closed) ActivityTracker?.Closed(closed);
+            }
 
             deadline.Stop();
-            await ActivityTracker.DelayAsync(ActivityTracker, TimeProvider, wait, cancellationToken).ConfigureAwait(false);
+            await ActivityUnit.DelayAsync(unit, TimeProvider, wait, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private HttpRequestMessage Message(KubeRequest request)
+    private HttpRequestMessage Message(KubeRequest request, Guid? asked)
     {
         HttpRequestMessage message = new(request.Method, _connections.Address(request.PathAndQuery));
         message.Headers.TryAddWithoutValidation("Accept", request.Accept);
-        if (request.ActivityStream is { } stream) message.Headers.TryAddWithoutValidation(ActivityTracker.Header, stream.ToString());
+        if (asked is { } id) message.Headers.TryAddWithoutValidation(ActivityTracker.Header, id.ToString());
         if (request.Body is not null)
         {
             message.Content = new ByteArrayContent(request.Body);

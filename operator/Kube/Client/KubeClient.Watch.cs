@@ -46,25 +46,23 @@ public sealed partial class KubeClient
             Add("resourceVersionMatch", "NotOlderThan");
         }
 
-        Guid? stream = ActivityTracker is null ? null : Guid.NewGuid();
-        ActivityTracker?.Begin();
-        if (stream is { } opened) ActivityTracker?.Opened(opened);
+        Guid? stream = null;
+        using ActivityUnit? unit = ActivityTracker?.Join("opening a watch", query);
         try
         {
             using Deadline deadline = new(_options.RequestTimeout, TimeProvider, cancellationToken);
-            HttpResponseMessage response = await deadline.GuardAsync(token =>
-                OpenAsync(new KubeRequest(HttpMethod.Get, query.ToString()) { ActivityStream = stream }, deadline, token)).ConfigureAwait(false);
-            return await WatchStream<T>.StartAsync(response, _options, stream, odd => LogOddObject(T.EntityKind.Kind, odd.Message), cancellationToken).ConfigureAwait(false);
+            (HttpResponseMessage response, stream) = await deadline.GuardAsync(token =>
+                OpenAsync(new KubeRequest(HttpMethod.Get, query.ToString()) { IsWatch = true }, unit, deadline, token)).ConfigureAwait(false);
+            WatchStream<T> watch = await WatchStream<T>.StartAsync(response, _options, stream, odd => LogOddObject(T.EntityKind.Kind, odd.Message), cancellationToken).ConfigureAwait(false);
+            // The first state is wanted as fast as it comes.
+            if (!options.SendInitialEvents) watch.Gather();
+            return watch;
         }
         catch (Exception failure)
         {
             if (stream is { } closed) ActivityTracker?.Closed(closed);
             if (failure is ApiException { IsExpired: true }) throw new WatchExpiredException(failure.Message);
             throw;
-        }
-        finally
-        {
-            ActivityTracker?.End();
         }
     }
 }

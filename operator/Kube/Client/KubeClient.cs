@@ -28,6 +28,7 @@ public sealed partial class KubeClient : IDisposable
         string version = typeof(KubeClient).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
         _connections = new Connections(config, _options.TimeProvider, _options.UserAgent ?? $"bursar/{version}");
         _log = _options.LoggerFactory.CreateLogger<KubeClient>();
+        _discoveryGate = new ActivityGate("discovery", _options.ActivityTracker);
     }
 
     public KubeConfig Config { get; }

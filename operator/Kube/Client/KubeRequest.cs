@@ -11,7 +11,10 @@ internal sealed record KubeRequest(HttpMethod Method, string PathAndQuery)
     /// <summary>A write that only the leader may do.</summary>
     public bool Fenced { get; init; }
 
-    public Guid? ActivityStream { get; init; }
+    /// <summary>Whether the answer goes on for as long as it is followed.</summary>
+    public bool IsWatch { get; init; }
 
     public bool IsRead => Method == HttpMethod.Get || Method == HttpMethod.Head;
+
+    public override string ToString() => $"{Method} {PathAndQuery}";
 }

@@ -8,6 +8,9 @@ namespace Bursar.Kube.Client;
 internal sealed class WatchStream<T> : IAsyncDisposable
     where T : class, IKubernetesEntity<T>
 {
+    /// <summary>What a burst of changes may be late by. Against the seconds that decisions take it is nothing.</summary>
+    private static readonly TimeSpan _gathering = TimeSpan.FromMilliseconds(10);
+
     private readonly HttpResponseMessage _response;
     private readonly JsonStream _json;
     private readonly KubeClientOptions _options;
@@ -54,9 +57,16 @@ internal sealed class WatchStream<T> : IAsyncDisposable
             _json.HideManagedFields(length);
             WatchEvent<T>? change = Decode(_json.Span(length));
             _json.Advance(length);
+            if (change is { IsInitialEnd: true }) Gather();
             if (change is not null) return change;
             Handled();
         }
+    }
+
+    /// <summary>From here on changes come one by one. On the wall clock alone: virtual time stands still while a change is under way.</summary>
+    public void Gather()
+    {
+        if (ReferenceEquals(_options.TimeProvider, TimeProvider.System)) _json.Gathering = _gathering;
     }
 
     /// <summary>The change that was returned last has been dealt with.</summary>

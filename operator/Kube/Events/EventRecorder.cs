@@ -39,6 +39,7 @@ public sealed partial class EventRecorder
 {
     private const int LongestNote = 1024;
     private const int Tries = 3;
+    private const string Waiting = "event to be written";
     private readonly KubeClient _client;
     private readonly EventRecorderOptions _options;
     private readonly TimeProvider _time;
@@ -91,7 +92,7 @@ public sealed partial class EventRecorder
             }
 
             _pending[key] = new Pending(evt, now);
-            _tracker?.Begin();
+            _tracker?.Begin(Waiting);
             _order.Writer.TryWrite(key);
         }
     }
@@ -118,14 +119,16 @@ public sealed partial class EventRecorder
         }
     }
 
-    /// <summary>Holds the event's unit of activity, begun when it was published.</summary>
+    /// <summary>Takes over the event's unit of activity, begun when it was published.</summary>
     private async Task WriteAsync(EventKey key, bool limited, CancellationToken cancellationToken)
     {
+        using ActivityUnit? unit = _tracker?.Start("event", key);
+        _tracker?.End(Waiting);
         try
         {
             for (int tried = 1; ; tried++)
             {
-                if (limited) await TokenAsync(cancellationToken).ConfigureAwait(false);
+                if (limited) await TokenAsync(unit, cancellationToken).ConfigureAwait(false);
                 Pending pending;
                 lock (_lock)
                 {
@@ -143,7 +146,7 @@ public sealed partial class EventRecorder
                 {
                     LogRetry(key.Reason, key.Name, failure.Message);
                     if (!Return(key, pending)) return;
-                    await ActivityTracker.DelayAsync(_tracker, _time, TimeSpan.FromSeconds(tried), cancellationToken).ConfigureAwait(false);
+                    await ActivityUnit.DelayAsync(unit, _time, TimeSpan.FromSeconds(tried), cancellationToken).ConfigureAwait(false);
                 }
                 catch (Exception failure) when (failure is not OperationCanceledException)
                 {
@@ -173,16 +176,12 @@ public sealed partial class EventRecorder
                 // May put a key in twice; whoever comes second finds nothing pending.
                 if (_pending.ContainsKey(key))
                 {
-                    _tracker?.Begin();
+                    _tracker?.Begin(Waiting);
                     _order.Writer.TryWrite(key);
                 }
             }
 
             throw;
-        }
-        finally
-        {
-            _tracker?.End();
         }
     }
 
@@ -207,7 +206,7 @@ public sealed partial class EventRecorder
         lock (_lock) _pending.Remove(key);
         Interlocked.Increment(ref _dropped);
         LogDropped(key.Reason, key.Name, reason);
-        _tracker?.End();
+        _tracker?.End(Waiting);
     }
 
     private async Task SendAsync(EventKey key, Pending pending, CancellationToken cancellationToken)
@@ -269,7 +268,7 @@ public sealed partial class EventRecorder
         Remember(key, count);
     }
 
-    private async Task TokenAsync(CancellationToken cancellationToken)
+    private async Task TokenAsync(ActivityUnit? unit, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -283,7 +282,7 @@ public sealed partial class EventRecorder
             }
 
             TimeSpan wait = TimeSpan.FromSeconds((1 - _tokens) / _options.PerSecond) + TimeSpan.FromMilliseconds(1);
-            await ActivityTracker.DelayAsync(_tracker, _time, wait, cancellationToken).ConfigureAwait(false);
+            await ActivityUnit.DelayAsync(unit, _time, wait, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -13,8 +13,11 @@ internal static class EntityJson
         where T : class, IKubernetesEntity<T> =>
         JsonSerializer.Deserialize(json, T.JsonTypeInfo) ?? throw new JsonException($"The server sent null for a {T.EntityKind.Kind}.");
 
-    /// <summary>Reads one page into <paramref name="items"/>. An item that does not decode is reported and left out; the rest of the list stands.</summary>
-    public static async ValueTask<ListPage> ReadListAsync<T>(JsonStream json, List<T> items, Action<JsonException> onOddItem, CancellationToken cancellationToken)
+    /// <summary>
+    /// Reads one page into <paramref name="items"/>. <paramref name="onContinue"/> is told of a next page as soon as the list's metadata is
+    /// read, which API servers write before the items. An item that does not decode is reported and left out; the rest of the list stands.
+    /// </summary>
+    public static async ValueTask<ListPage> ReadListAsync<T>(JsonStream json, List<T> items, Action<string>? onContinue, Action<JsonException> onOddItem, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
         string version = "";
@@ -58,6 +61,7 @@ internal static class EntityJson
             if (part == Part.Metadata) (version, next) = ReadMetadata(json.Span(length));
             else if (part == Part.Kind) kind = ReadText(json.Span(length));
             json.Advance(length);
+            if (part == Part.Metadata && next is not null) onContinue?.Invoke(next);
         }
     }
 

@@ -17,6 +17,14 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
     private int _start;
     private int _end;
     private bool _ended;
+    private long _woken;
+    private bool _busy;
+
+    /// <summary>
+    /// Set while the pieces come one by one and none is urgent: when they come faster than this, the next read is put off for as long, so
+    /// that several come with one waking of a thread, which costs more than decoding a piece. After a silence nothing is put off.
+    /// </summary>
+    public TimeSpan Gathering { get; set; }
 
     public void Dispose()
     {
@@ -112,7 +120,11 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             _start = 0;
         }
 
-        int read = await stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false);
+        if (_busy) await Task.Delay(Gathering, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+        ValueTask<int> reading = stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
+        bool waits = !reading.IsCompleted;
+        int read = await reading.ConfigureAwait(false);
+        _busy = waits && Gathering > TimeSpan.Zero && CameSoon();
         if (read == 0)
         {
             _ended = true;
@@ -122,6 +134,15 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
         onRead?.Invoke();
         _end += read;
         return true;
+    }
+
+    /// <summary>Whether hardly any time has passed since a read had to wait the last time, but for what was put off.</summary>
+    private bool CameSoon()
+    {
+        long now = TimeProvider.System.GetTimestamp();
+        bool soon = TimeProvider.System.GetElapsedTime(_woken, now) < 2 * Gathering;
+        _woken = now;
+        return soon;
     }
 
     /// <summary>Finds a value's end; goes on where it stopped when more bytes have come.</summary>

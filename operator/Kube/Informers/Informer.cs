@@ -70,23 +70,19 @@ public sealed partial class Informer<T>
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        _tracker?.Begin();
+        using ActivityUnit? unit = _tracker?.Start("cache of", T.EntityKind.Plural);
         try
         {
-            await LoopAsync(cancellationToken).ConfigureAwait(false);
+            await LoopAsync(unit, cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The way this loop ends.
         }
-        finally
-        {
-            _tracker?.End();
-        }
     }
 
-    /// <summary>Holds a unit of activity except while it waits for a timer or for events.</summary>
-    private async Task LoopAsync(CancellationToken cancellationToken)
+    /// <summary>Under way except while it waits for a timer or for events.</summary>
+    private async Task LoopAsync(ActivityUnit? unit, CancellationToken cancellationToken)
     {
         int failures = 0;
         bool checkServed = _options.Optional;
@@ -98,7 +94,7 @@ public sealed partial class Informer<T>
                 if (checkServed && !await _client.IsServedAsync<T>(cancellationToken).ConfigureAwait(false))
                 {
                     NotServed();
-                    await ActivityTracker.DelayAsync(_tracker, _time, _options.ServedCheck, cancellationToken).ConfigureAwait(false);
+                    await ActivityUnit.DelayAsync(unit, _time, _options.ServedCheck, cancellationToken).ConfigureAwait(false);
                     continue;
                 }
 
@@ -106,7 +102,7 @@ public sealed partial class Informer<T>
                 Served();
                 WatchStream<T>? open = null;
                 if (_version is null) open = await ListAsync(cancellationToken).ConfigureAwait(false);
-                bool quiet = await WatchAsync(open, cancellationToken).ConfigureAwait(false);
+                bool quiet = await WatchAsync(open, unit, cancellationToken).ConfigureAwait(false);
                 if (!quiet)
                 {
                     failures = 0;
@@ -139,7 +135,7 @@ public sealed partial class Informer<T>
                 Volatile.Write(ref _health, health with { ConsecutiveFailures = failures, LastError = failure.Message });
             }
 
-            await ActivityTracker.DelayAsync(_tracker, _time, Backoff(failures), cancellationToken).ConfigureAwait(false);
+            await ActivityUnit.DelayAsync(unit, _time, Backoff(failures), cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -220,7 +216,7 @@ public sealed partial class Informer<T>
     }
 
     /// <summary>Follows changes until the watch ends. True when it ended at once and without a word.</summary>
-    private async Task<bool> WatchAsync(WatchStream<T>? open, CancellationToken cancellationToken)
+    private async Task<bool> WatchAsync(WatchStream<T>? open, ActivityUnit? unit, CancellationToken cancellationToken)
     {
         WatchStream<T> watch = open ?? await _client.OpenWatchAsync<T>(
             new WatchOptions
@@ -235,7 +231,7 @@ public sealed partial class Informer<T>
         bool heard = open is not null;
 
         // The server is connected: from here on what it sends is counted, and waiting for it is no activity.
-        _tracker?.End();
+        unit?.Pause();
         try
         {
             while (await watch.NextAsync().ConfigureAwait(false) is { } change)
@@ -249,7 +245,7 @@ public sealed partial class Informer<T>
         }
         finally
         {
-            _tracker?.Begin();
+            unit?.Resume();
             await watch.DisposeAsync().ConfigureAwait(false);
         }
 

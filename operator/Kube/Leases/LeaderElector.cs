@@ -65,21 +65,23 @@ public sealed partial class LeaderElector
     /// </summary>
     public async Task RunAsLeaderAsync(Func<CancellationToken, Task> lead, CancellationToken cancellationToken)
     {
-        _tracker?.Begin();
+        using ActivityUnit? unit = _tracker?.Start("election", _options.Identity);
         try
         {
-            await AcquireAsync(cancellationToken).ConfigureAwait(false);
+            await AcquireAsync(unit, cancellationToken).ConfigureAwait(false);
             LogLeading(_options.Identity);
             using CancellationTokenSource leading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             using CancellationTokenSource renewing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             Task work = RunAsync(lead, leading.Token);
-            Task<bool> renewals = RenewAsync(renewing.Token);
+            Task<bool> renewals = RenewAsync(unit, renewing.Token);
             await Task.WhenAny(work, renewals).ConfigureAwait(false);
             bool lost = renewals.IsCompletedSuccessfully && !renewals.Result;
             if (lost) Volatile.Write(ref _renewal, null);
             await leading.CancelAsync().ConfigureAwait(false);
             try
             {
+                // Its last words may have to wait, for an answer or for a server that puts them off.
+                unit?.Pause();
                 await work.ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (leading.IsCancellationRequested)
@@ -88,6 +90,7 @@ public sealed partial class LeaderElector
             }
             finally
             {
+                unit?.Resume();
                 await renewing.CancelAsync().ConfigureAwait(false);
                 await renewals.ConfigureAwait(false);
                 if (!lost) await ReleaseAsync().ConfigureAwait(false);
@@ -107,32 +110,34 @@ public sealed partial class LeaderElector
         finally
         {
             Volatile.Write(ref _renewal, null);
-            _tracker?.End();
         }
     }
 
-    /// <summary>The work runs beside the renewals, even if it never yields.</summary>
-    private static Task RunAsync(Func<CancellationToken, Task> lead, CancellationToken cancellationToken) =>
-        Task.Run(() => lead(cancellationToken), CancellationToken.None);
+    /// <summary>The work runs beside the renewals, even if it never yields; what it has under way is no part of the election.</summary>
+    private static Task RunAsync(Func<CancellationToken, Task> lead, CancellationToken cancellationToken)
+    {
+        using AsyncFlowControl apart = ExecutionContext.SuppressFlow();
+        return Task.Run(() => lead(cancellationToken), CancellationToken.None);
+    }
 
-    private async Task AcquireAsync(CancellationToken cancellationToken)
+    private async Task AcquireAsync(ActivityUnit? unit, CancellationToken cancellationToken)
     {
         while (!await TryAsync(cancellationToken).ConfigureAwait(false))
         {
             double spread;
             lock (_options.Random) spread = 1 + (_options.Random.NextDouble() * 0.2);
-            await ActivityTracker.DelayAsync(_tracker, _time, _options.RetryPeriod * spread, cancellationToken).ConfigureAwait(false);
+            await ActivityUnit.DelayAsync(unit, _time, _options.RetryPeriod * spread, cancellationToken).ConfigureAwait(false);
         }
     }
 
     /// <summary>Renews until cancelled (true) or until the deadline passed without success (false). The caller's unit of activity is used here.</summary>
-    private async Task<bool> RenewAsync(CancellationToken cancellationToken)
+    private async Task<bool> RenewAsync(ActivityUnit? unit, CancellationToken cancellationToken)
     {
         try
         {
             while (true)
             {
-                await ActivityTracker.DelayAsync(_tracker, _time, _options.RetryPeriod, cancellationToken).ConfigureAwait(false);
+                await ActivityUnit.DelayAsync(unit, _time, _options.RetryPeriod, cancellationToken).ConfigureAwait(false);
                 Renewal? last = Volatile.Read(ref _renewal);
                 TimeSpan left = last is null ? TimeSpan.Zero : _options.RenewDeadline - Age(last);
                 if (left <= TimeSpan.Zero) return false;
@@ -156,8 +161,21 @@ public sealed partial class LeaderElector
 
     private bool HeldByAnother() => Volatile.Read(ref _observed)?.Spec.HolderIdentity is { Length: > 0 } holder && holder != _options.Identity;
 
-    /// <summary>One try to take or renew the lease.</summary>
+    /// <summary>One try to take or renew the lease. Whatever goes wrong with it is no more than a failed try.</summary>
     private async Task<bool> TryAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TryOnceAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException)
+        {
+            LogTryFailed(_options.Identity, failure.Message);
+            return false;
+        }
+    }
+
+    private async Task<bool> TryOnceAsync(CancellationToken cancellationToken)
     {
         try
         {
@@ -177,11 +195,6 @@ public sealed partial class LeaderElector
         catch (ApiException conflict) when (conflict.IsConflict)
         {
             if (await _client.GetOrNullAsync<V1Lease>(_options.Name, _options.Namespace, cancellationToken).ConfigureAwait(false) is { } newer) Observe(newer);
-            return false;
-        }
-        catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException)
-        {
-            LogTryFailed(_options.Identity, failure.Message);
             return false;
         }
     }

@@ -35,7 +35,7 @@ public sealed record V1Container
             else Wire.Pass(ref reader);
         }
 
-        return new V1Container { Name = name!, Resources = resources, Ports = ports, RestartPolicy = restart };
+        return new V1Container { Name = name!, Resources = resources, Ports = SharedParts.Of(ports), RestartPolicy = restart };
     }
 
     internal void Write(Utf8JsonWriter writer)

@@ -53,7 +53,7 @@ public sealed record V1ObjectMeta
         return null;
     }
 
-    /// <summary>Reads metadata; <paramref name="slim"/> keeps only the annotations that are read here.</summary>
+    /// <summary>Reads metadata; <paramref name="slim"/> keeps only what is read of pods: few annotations, no finalizers, no name it was made from.</summary>
     internal static V1ObjectMeta Read(ref Utf8JsonReader reader, bool slim)
     {
         if (!Wire.EnterObject(ref reader)) return Empty;
@@ -68,14 +68,14 @@ public sealed record V1ObjectMeta
             else if (reader.ValueTextEquals("namespace"u8)) ns = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("uid"u8)) uid = Wire.Text(ref reader);
             else if (reader.ValueTextEquals("resourceVersion"u8)) version = Wire.Text(ref reader);
-            else if (reader.ValueTextEquals("generateName"u8)) generateName = Wire.Shared(ref reader);
+            else if (!slim && reader.ValueTextEquals("generateName"u8)) generateName = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("generation"u8)) generation = Wire.Long(ref reader);
             else if (reader.ValueTextEquals("creationTimestamp"u8)) created = Wire.Ticks(ref reader);
             else if (reader.ValueTextEquals("deletionTimestamp"u8)) deleted = Wire.Ticks(ref reader);
             else if (reader.ValueTextEquals("labels"u8)) labels = Wire.Map(ref reader);
             else if (reader.ValueTextEquals("annotations"u8)) annotations = Wire.Map(ref reader, slim ? ReadAnnotations.Contains : null);
             else if (reader.ValueTextEquals("ownerReferences"u8)) owners = Wire.Array(ref reader, V1OwnerReference.Read);
-            else if (reader.ValueTextEquals("finalizers"u8)) finalizers = Wire.Array(ref reader, Wire.SharedItem);
+            else if (!slim && reader.ValueTextEquals("finalizers"u8)) finalizers = Wire.Array(ref reader, Wire.SharedItem);
             else Wire.Pass(ref reader);
         }
 
@@ -87,9 +87,9 @@ public sealed record V1ObjectMeta
             ResourceVersion = version!,
             GenerateName = generateName,
             Generation = generation,
-            Labels = labels,
-            Annotations = annotations,
-            OwnerReferences = owners,
+            Labels = SharedParts.Of(labels),
+            Annotations = SharedParts.Of(annotations),
+            OwnerReferences = SharedParts.Of(owners),
             Finalizers = finalizers,
             _created = created,
             _deleted = deleted,

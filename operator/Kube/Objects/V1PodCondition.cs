@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Bursar.Kube.Objects;
 
-/// <summary>A condition of a pod. The message is not kept.</summary>
+/// <summary>A condition of a pod: since when it is scheduled, and since when ready. Other types, reasons and messages are not kept.</summary>
 public sealed record V1PodCondition
 {
     private long _changed;
@@ -10,8 +10,6 @@ public sealed record V1PodCondition
     public string Type { get; init => field = value ?? ""; } = "";
 
     public string Status { get; init => field = value ?? ""; } = "";
-
-    public string? Reason { get; init; }
 
     public DateTimeOffset? LastTransitionTime
     {
@@ -22,18 +20,17 @@ public sealed record V1PodCondition
     internal static V1PodCondition? Read(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader)) return null;
-        string? type = null, status = null, reason = null;
+        string? type = null, status = null;
         long changed = 0;
         while (Wire.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("type"u8)) type = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("status"u8)) status = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("reason"u8)) reason = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("lastTransitionTime"u8)) changed = Wire.Ticks(ref reader);
             else Wire.Pass(ref reader);
         }
 
-        return new V1PodCondition { Type = type!, Status = status!, Reason = reason, _changed = changed };
+        return type is "PodScheduled" or "Ready" ? new V1PodCondition { Type = type, Status = status!, _changed = changed } : null;
     }
 
     internal void Write(Utf8JsonWriter writer)
@@ -41,7 +38,6 @@ public sealed record V1PodCondition
         writer.WriteStartObject();
         writer.WriteString("type", Type);
         writer.WriteString("status", Status);
-        Wire.Write(writer, "reason", Reason);
         Wire.WriteTime(writer, "lastTransitionTime", _changed);
         writer.WriteEndObject();
     }

@@ -3,64 +3,75 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Kube.Objects;
 
-/// <summary>A pod's specification, also within templates.</summary>
+/// <summary>A pod's specification, also within templates: the node, and all else, which the pods of a job have in common and share.</summary>
 [JsonConverter(typeof(V1PodSpecConverter))]
 public sealed record V1PodSpec
 {
     public static readonly V1PodSpec Empty = new();
 
-    private int _priority;
-    private int _grace = -1;
+    private static readonly PartPool<Common> _pool = new(EqualityComparer<Common>.Default, 1 << 13);
+
+    private Common _common = Common.Empty;
 
     public string? NodeName { get; init; }
 
-    public IReadOnlyList<V1Container> Containers { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Container> Containers
+    {
+        get => _common.Containers;
+        init => _common = _common with { Containers = value ?? [] };
+    }
 
-    public IReadOnlyList<V1Container> InitContainers { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Container> InitContainers
+    {
+        get => _common.InitContainers;
+        init => _common = _common with { InitContainers = value ?? [] };
+    }
 
     /// <summary>Null: not said, which the API server fills with 30.</summary>
     public long? TerminationGracePeriodSeconds
     {
-        get => _grace < 0 ? null : _grace;
-        init => _grace = value is null ? -1 : (int)Math.Clamp(value.Value, 0, int.MaxValue);
+        get => _common.Grace < 0 ? null : _common.Grace;
+        init => _common = _common with { Grace = value is null ? -1 : Clamped(value.Value) };
     }
 
-    public string? PriorityClassName { get; init; }
+    public string? PriorityClassName
+    {
+        get => _common.PriorityClassName;
+        init => _common = _common with { PriorityClassName = value };
+    }
 
     public int Priority
     {
-        get => _priority;
-        init => _priority = value;
+        get => _common.Priority;
+        init => _common = _common with { Priority = value };
     }
 
-    /// <summary>Names of the pod's resource claims, as the pod calls them.</summary>
-    public IReadOnlyList<V1PodResourceClaim> ResourceClaims { get; init => field = value ?? []; } = [];
+    public IReadOnlyDictionary<string, string> NodeSelector
+    {
+        get => _common.NodeSelector;
+        init => _common = _common with { NodeSelector = value ?? StringMap.Empty };
+    }
 
-    /// <summary>Names of scheduling gates: while there are any, the pod is not scheduled.</summary>
-    public IReadOnlyList<string> SchedulingGates { get; init => field = value ?? []; } = [];
+    public string? RestartPolicy
+    {
+        get => _common.RestartPolicy;
+        init => _common = _common with { RestartPolicy = value };
+    }
 
-    public IReadOnlyDictionary<string, string> NodeSelector { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
-
-    public IReadOnlyDictionary<string, string> Overhead { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
-
-    public string? RestartPolicy { get; init; }
-
-    public string? ServiceAccountName { get; init; }
-
-    public string? RuntimeClassName { get; init; }
-
-    public bool HostNetwork { get; init; }
+    public bool HostNetwork
+    {
+        get => _common.HostNetwork;
+        init => _common = _common with { HostNetwork = value };
+    }
 
     internal static V1PodSpec Read(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader)) return Empty;
-        string? nodeName = null, priorityClass = null, restart = null, account = null, runtimeClass = null;
+        string? nodeName = null, priorityClass = null, restart = null;
         V1Container[] containers = [], init = [];
         long grace = -1;
         int priority = 0;
-        V1PodResourceClaim[] claims = [];
-        string[] gates = [];
-        StringMap selector = StringMap.Empty, overhead = StringMap.Empty;
+        StringMap selector = StringMap.Empty;
         bool hostNetwork = false;
         while (Wire.NextProperty(ref reader))
         {
@@ -70,34 +81,24 @@ public sealed record V1PodSpec
             else if (reader.ValueTextEquals("terminationGracePeriodSeconds"u8)) grace = Wire.Long(ref reader, -1);
             else if (reader.ValueTextEquals("priorityClassName"u8)) priorityClass = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("priority"u8)) priority = Wire.Int(ref reader);
-            else if (reader.ValueTextEquals("resourceClaims"u8)) claims = Wire.Array(ref reader, V1PodResourceClaim.Read);
-            else if (reader.ValueTextEquals("schedulingGates"u8)) gates = Wire.Array(ref reader, NameOf);
             else if (reader.ValueTextEquals("nodeSelector"u8)) selector = Wire.Map(ref reader);
-            else if (reader.ValueTextEquals("overhead"u8)) overhead = Wire.Map(ref reader);
             else if (reader.ValueTextEquals("restartPolicy"u8)) restart = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("serviceAccountName"u8)) account = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("runtimeClassName"u8)) runtimeClass = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("hostNetwork"u8)) hostNetwork = Wire.Bool(ref reader);
             else Wire.Pass(ref reader);
         }
 
-        return new V1PodSpec
+        Common common = new()
         {
-            NodeName = nodeName,
-            Containers = containers,
-            InitContainers = init,
-            TerminationGracePeriodSeconds = grace < 0 ? null : grace,
+            Containers = SharedParts.Of(containers),
+            InitContainers = SharedParts.Of(init),
+            Grace = grace < 0 ? -1 : Clamped(grace),
             PriorityClassName = priorityClass,
             Priority = priority,
-            ResourceClaims = claims,
-            SchedulingGates = gates,
-            NodeSelector = selector,
-            Overhead = overhead,
+            NodeSelector = SharedParts.Of(selector),
             RestartPolicy = restart,
-            ServiceAccountName = account,
-            RuntimeClassName = runtimeClass,
             HostNetwork = hostNetwork,
         };
+        return new V1PodSpec { NodeName = nodeName, _common = _pool.Share(common) };
     }
 
     internal void Write(Utf8JsonWriter writer)
@@ -107,36 +108,36 @@ public sealed record V1PodSpec
         Wire.Write(writer, "initContainers", InitContainers, static (w, container) => container.Write(w));
         Wire.Write(writer, "containers", Containers, static (w, container) => container.Write(w));
         Wire.Write(writer, "restartPolicy", RestartPolicy);
-        if (_grace >= 0) writer.WriteNumber("terminationGracePeriodSeconds", _grace);
+        if (_common.Grace >= 0) writer.WriteNumber("terminationGracePeriodSeconds", _common.Grace);
         Wire.Write(writer, "priorityClassName", PriorityClassName);
-        if (_priority != 0) writer.WriteNumber("priority", _priority);
+        if (Priority != 0) writer.WriteNumber("priority", Priority);
         Wire.Write(writer, "nodeSelector", NodeSelector);
-        Wire.Write(writer, "overhead", Overhead);
-        Wire.Write(writer, "serviceAccountName", ServiceAccountName);
-        Wire.Write(writer, "runtimeClassName", RuntimeClassName);
         if (HostNetwork) writer.WriteBoolean("hostNetwork", true);
-        Wire.Write(writer, "resourceClaims", ResourceClaims, static (w, claim) => claim.Write(w));
-        Wire.Write(writer, "schedulingGates", SchedulingGates, static (w, gate) =>
-        {
-            w.WriteStartObject();
-            w.WriteString("name", gate);
-            w.WriteEndObject();
-        });
         writer.WriteEndObject();
     }
 
-    /// <summary>The name of a <c>{name: ...}</c> object.</summary>
-    private static string? NameOf(ref Utf8JsonReader reader)
-    {
-        if (!Wire.EnterObject(ref reader)) return null;
-        string? name = null;
-        while (Wire.NextProperty(ref reader))
-        {
-            if (reader.ValueTextEquals("name"u8)) name = Wire.Shared(ref reader);
-            else Wire.Pass(ref reader);
-        }
+    private static int Clamped(long seconds) => (int)Math.Clamp(seconds, 0, int.MaxValue);
 
-        return name;
+    private sealed record Common
+    {
+        public static readonly Common Empty = new();
+
+        public IReadOnlyList<V1Container> Containers { get; init; } = [];
+
+        public IReadOnlyList<V1Container> InitContainers { get; init; } = [];
+
+        public IReadOnlyDictionary<string, string> NodeSelector { get; init; } = StringMap.Empty;
+
+        public string? PriorityClassName { get; init; }
+
+        public string? RestartPolicy { get; init; }
+
+        public int Priority { get; init; }
+
+        /// <summary>Negative: not said.</summary>
+        public int Grace { get; init; } = -1;
+
+        public bool HostNetwork { get; init; }
     }
 }
 

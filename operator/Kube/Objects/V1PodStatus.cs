@@ -10,15 +10,18 @@ public sealed record V1PodStatus
 
     private long _started;
 
-    public string? Phase { get; init; }
+    // Null: the one address alone, as of nearly every pod.
+    private IReadOnlyList<string>? _ips;
 
-    public string? Reason { get; init; }
+    public string? Phase { get; init; }
 
     public string? PodIP { get; init; }
 
-    public IReadOnlyList<string> PodIPs { get; init => field = value ?? []; } = [];
-
-    public string? HostIP { get; init; }
+    public IReadOnlyList<string> PodIPs
+    {
+        get => _ips ?? (PodIP is { Length: > 0 } ip ? [ip] : []);
+        init => _ips = value;
+    }
 
     public DateTimeOffset? StartTime
     {
@@ -32,8 +35,6 @@ public sealed record V1PodStatus
 
     public IReadOnlyList<V1ContainerStatus> InitContainerStatuses { get; init => field = value ?? []; } = [];
 
-    public string? QosClass { get; init; }
-
     /// <summary>The condition of a type, or null.</summary>
     public V1PodCondition? Condition(string type)
     {
@@ -46,7 +47,7 @@ public sealed record V1PodStatus
     internal static V1PodStatus Read(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader)) return Empty;
-        string? phase = null, reason = null, ip = null, hostIp = null, qos = null;
+        string? phase = null, ip = null;
         string[] ips = [];
         long started = 0;
         V1PodCondition[] conditions = [];
@@ -55,28 +56,22 @@ public sealed record V1PodStatus
         {
             if (reader.ValueTextEquals("phase"u8)) phase = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("conditions"u8)) conditions = Wire.Array(ref reader, V1PodCondition.Read);
-            else if (reader.ValueTextEquals("hostIP"u8)) hostIp = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("podIP"u8)) ip = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("podIP"u8)) ip = Wire.Text(ref reader);
             else if (reader.ValueTextEquals("podIPs"u8)) ips = Wire.Array(ref reader, IpOf);
             else if (reader.ValueTextEquals("startTime"u8)) started = Wire.Ticks(ref reader);
             else if (reader.ValueTextEquals("containerStatuses"u8)) containers = Wire.Array(ref reader, V1ContainerStatus.Read);
             else if (reader.ValueTextEquals("initContainerStatuses"u8)) init = Wire.Array(ref reader, V1ContainerStatus.Read);
-            else if (reader.ValueTextEquals("qosClass"u8)) qos = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("reason"u8)) reason = Wire.Shared(ref reader);
             else Wire.Pass(ref reader);
         }
 
         return new V1PodStatus
         {
             Phase = phase,
-            Reason = reason,
             PodIP = ip,
-            PodIPs = ips,
-            HostIP = hostIp,
-            Conditions = conditions,
-            ContainerStatuses = containers,
-            InitContainerStatuses = init,
-            QosClass = qos,
+            _ips = ips.Length == 0 || (ips.Length == 1 && ips[0] == ip) ? null : ips,
+            Conditions = SharedParts.Of(conditions),
+            ContainerStatuses = SharedParts.Of(containers),
+            InitContainerStatuses = SharedParts.Of(init),
             _started = started,
         };
     }
@@ -85,8 +80,6 @@ public sealed record V1PodStatus
     {
         writer.WriteStartObject();
         Wire.Write(writer, "phase", Phase);
-        Wire.Write(writer, "reason", Reason);
-        Wire.Write(writer, "hostIP", HostIP);
         Wire.Write(writer, "podIP", PodIP);
         Wire.Write(writer, "podIPs", PodIPs, static (w, ip) =>
         {
@@ -98,7 +91,6 @@ public sealed record V1PodStatus
         Wire.Write(writer, "conditions", Conditions, static (w, condition) => condition.Write(w));
         Wire.Write(writer, "initContainerStatuses", InitContainerStatuses, static (w, status) => status.Write(w));
         Wire.Write(writer, "containerStatuses", ContainerStatuses, static (w, status) => status.Write(w));
-        Wire.Write(writer, "qosClass", QosClass);
         writer.WriteEndObject();
     }
 
@@ -108,7 +100,7 @@ public sealed record V1PodStatus
         string? ip = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("ip"u8)) ip = Wire.Shared(ref reader);
+            if (reader.ValueTextEquals("ip"u8)) ip = Wire.Text(ref reader);
             else Wire.Pass(ref reader);
         }
 

@@ -34,7 +34,9 @@ public sealed class WorkQueue<TKey> : IDisposable
     private readonly Lock _lock = new();
     private readonly Queue<TKey> _ready = new();
     private readonly HashSet<TKey> _dirty;
-    private readonly HashSet<TKey> _processing;
+    private readonly Dictionary<TKey, ActivityUnit?> _processing;
+    private readonly string _name;
+    private readonly string _waits;
     private readonly Dictionary<TKey, int> _failures;
     private readonly Dictionary<TKey, Delayed> _delayed;
     private readonly Queue<TaskCompletionSource<bool>> _takers = new();
@@ -44,13 +46,15 @@ public sealed class WorkQueue<TKey> : IDisposable
     private long _added;
     private long _retried;
 
-    public WorkQueue(TimeProvider time, ActivityTracker? tracker = null, BackoffOptions? backoff = null, IEqualityComparer<TKey>? comparer = null)
+    public WorkQueue(TimeProvider time, ActivityTracker? tracker = null, BackoffOptions? backoff = null, IEqualityComparer<TKey>? comparer = null, string? name = null)
     {
         _time = time;
         _tracker = tracker;
         _backoff = backoff ?? new BackoffOptions();
         _dirty = new HashSet<TKey>(comparer);
-        _processing = new HashSet<TKey>(comparer);
+        _processing = new Dictionary<TKey, ActivityUnit?>(comparer);
+        _name = $"queue of {name ?? typeof(TKey).Name}:";
+        _waits = $"{_name} waiting";
         _failures = new Dictionary<TKey, int>(comparer);
         _delayed = new Dictionary<TKey, Delayed>(comparer);
     }
@@ -153,7 +157,7 @@ public sealed class WorkQueue<TKey> : IDisposable
                 if (_ready.TryDequeue(out TKey? key))
                 {
                     _dirty.Remove(key);
-                    _processing.Add(key);
+                    _processing.Add(key, _tracker?.Make(_name, key));
                     Settle_NeedsLock();
                     return (true, key);
                 }
@@ -182,7 +186,7 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         lock (_lock)
         {
-            if (!_processing.Remove(key)) throw new InvalidOperationException("A key was done that nobody took.");
+            if (!_processing.Remove(key, out ActivityUnit? unit)) throw new InvalidOperationException("A key was done that nobody took.");
             if (_dirty.Contains(key))
             {
                 _ready.Enqueue(key);
@@ -190,7 +194,14 @@ public sealed class WorkQueue<TKey> : IDisposable
             }
 
             Settle_NeedsLock();
+            unit?.Dispose();
         }
+    }
+
+    /// <summary>What the calling flow does from here on, until it disposes what this returns, is the work on a key that it took.</summary>
+    public ActivityUnit.Carried Carry(TKey key)
+    {
+        lock (_lock) return _processing.GetValueOrDefault(key)?.Carry() ?? default;
     }
 
     /// <summary>No more keys are accepted; waiting ones are still handed out, delayed ones are not.</summary>
@@ -238,18 +249,18 @@ public sealed class WorkQueue<TKey> : IDisposable
         if (_shutDown || !_dirty.Add(key)) return;
         _added++;
         Settle_NeedsLock();
-        if (_processing.Contains(key)) return;
+        if (_processing.ContainsKey(key)) return;
         _ready.Enqueue(key);
         WakeTaker_NeedsLock();
     }
 
-    /// <summary>Makes the units of activity as many as keys wait (while somebody works) and are processed.</summary>
+    /// <summary>Makes the units of activity as many as keys wait while somebody works; those in work have units of their own.</summary>
     private void Settle_NeedsLock()
     {
         if (_tracker is null) return;
-        int due = (_worked ? _dirty.Count : 0) + _processing.Count;
-        for (; _units < due; _units++) _tracker.Begin();
-        for (; _units > due; _units--) _tracker.End();
+        int due = _worked ? _dirty.Count : 0;
+        for (; _units < due; _units++) _tracker.Begin(_waits);
+        for (; _units > due; _units--) _tracker.End(_waits);
     }
 
     /// <summary>Wakes a taker that still waits. One that was cancelled meanwhile does not take the wake-up with it; takers run on elsewhere, so the lock is no matter.</summary>

@@ -46,7 +46,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
         _time = client.TimeProvider;
         _tracker = client.ActivityTracker;
         _log = client.LoggerFactory.CreateLogger<ControllerRunner<T>>();
-        Queue = new WorkQueue<ObjectKey>(_time, _tracker, _options.Backoff) { Worked = false };
+        Queue = new WorkQueue<ObjectKey>(_time, _tracker, _options.Backoff, name: T.EntityKind.Plural) { Worked = false };
         informer.AddHandler(new InformerHandler<T>
         {
             Added = obj => Queue.Add(ObjectKey.Of(obj)),
@@ -105,6 +105,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
             if (!taken) return;
             try
             {
+                using ActivityUnit.Carried carried = Queue.Carry(key);
                 await ProcessAsync(key, cancellationToken).ConfigureAwait(false);
             }
             finally
@@ -174,18 +175,11 @@ public sealed partial class ControllerRunner<T> : IDisposable
 
     private async Task ResyncAsync(TimeSpan period, CancellationToken cancellationToken)
     {
-        _tracker?.Begin();
-        try
+        using ActivityUnit? unit = _tracker?.Start("resync of", T.EntityKind.Plural);
+        while (true)
         {
-            while (true)
-            {
-                await ActivityTracker.DelayAsync(_tracker, _time, period, cancellationToken).ConfigureAwait(false);
-                foreach (T obj in _informer.Store.List()) Queue.Add(ObjectKey.Of(obj));
-            }
-        }
-        finally
-        {
-            _tracker?.End();
+            await ActivityUnit.DelayAsync(unit, _time, period, cancellationToken).ConfigureAwait(false);
+            foreach (T obj in _informer.Store.List()) Queue.Add(ObjectKey.Of(obj));
         }
     }
 

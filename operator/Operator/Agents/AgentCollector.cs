@@ -88,7 +88,7 @@ public sealed partial class AgentCollector
     /// <summary>Runs until cancelled, for as long as this operator leads; once.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        _tracker?.Begin();
+        _tracker?.Begin(Wakeup.What);
         try
         {
             _certificates.Changed += _changed.Set;
@@ -108,7 +108,7 @@ public sealed partial class AgentCollector
         {
             _certificates.Changed -= _changed.Set;
             foreach (var node in Nodes()) await DropAsync(node);
-            _tracker?.End();
+            _tracker?.End(Wakeup.What);
         }
     }
 
@@ -155,7 +155,7 @@ public sealed partial class AgentCollector
             lock (_gate) if (_sessions.ContainsKey(node)) continue;
             var session = new AgentSession(agent, trust!, this, _tracker, _time, _logger);
             var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            _tracker?.Begin();
+            _tracker?.Begin(Wakeup.What);
             lock (_gate) _sessions[node] = new(session, Task.Run(() => session.RunAsync(stop.Token), CancellationToken.None), stop);
         }
         _metrics.AgentsMissing(Health.Missing.Count);

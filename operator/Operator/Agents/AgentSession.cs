@@ -41,8 +41,8 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     /// <summary>Runs until cancelled; takes over a unit of activity that its starter has begun.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        tracker?.Opened(_stream);
-        tracker?.Begin();
+        tracker?.Opened(_stream, $"usage of {agent.Node}");
+        tracker?.Begin(Wakeup.What);
         try
         {
             using var client = new AgentClient(new()
@@ -76,7 +76,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         }
         finally
         {
-            tracker?.End();
+            tracker?.End(Wakeup.What);
         }
     }
 
@@ -99,12 +99,12 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
             {
                 LogNotTold(agent.Node, exception.Message);
                 collector.Failed(this, "targets");
-                await ActivityTracker.DelayAsync(tracker, time, collector.Backoff(++failures), cancellationToken);
+                await ActivityTracker.DelayAsync(tracker, time, collector.Backoff(++failures), cancellationToken, Wakeup.What);
                 continue;
             }
             if (complete) await _targetsChanged.WaitAsync(cancellationToken);
             // A pod's owner is about to come into the cache.
-            else await ActivityTracker.DelayAsync(tracker, time, Pace, cancellationToken);
+            else await ActivityTracker.DelayAsync(tracker, time, Pace, cancellationToken, Wakeup.What);
         }
     }
 
@@ -146,7 +146,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
             {
                 tracker?.Handled(_stream);
             }
-            if (wait > TimeSpan.Zero) await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken);
+            if (wait > TimeSpan.Zero) await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
         }
     }
 
@@ -154,14 +154,14 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     {
         if (wait == TimeSpan.Zero) return await client.GetUsageAsync(after, wait, cancellationToken);
         // While the agent lets the question wait, nothing is under way here; its answer is counted on its side.
-        tracker?.End();
+        tracker?.End(Wakeup.What);
         try
         {
             return await client.GetUsageAsync(after, wait, cancellationToken);
         }
         finally
         {
-            tracker?.Begin();
+            tracker?.Begin(Wakeup.What);
         }
     }
 

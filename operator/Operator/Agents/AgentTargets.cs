@@ -11,7 +11,8 @@ namespace Bursar.Operator.Agents;
 
 /// <summary>
 /// What an agent is told of its node's pods: who they are, where they are, and where they show their metrics. A port is
-/// scraped only where the pod names it: by annotation, or, for serving pods, as the usual port of a model server.
+/// scraped only where the pod names it: by annotation (Bursar's, else the one that Prometheus's and KServe's users set), or,
+/// for serving pods, as the usual port of a model server.
 /// </summary>
 public static class AgentTargets
 {
@@ -22,8 +23,14 @@ public static class AgentTargets
     public const string PathAnnotation = "bursar.dev/metrics-path";
 
     private const string DefaultPath = "/metrics";
-    private const string ServingPortName = "http";
-    private const int ServingPort = 8000;
+
+    private static readonly (string Port, string Path)[] Annotations =
+        [(PortAnnotation, PathAnnotation), ("prometheus.io/port", "prometheus.io/path"), ("prometheus.kserve.io/port", "prometheus.kserve.io/path")];
+
+    private static readonly string[] ServingPortNames = ["metrics", "http-metrics", "http"];
+
+    /// <summary>Triton's port for metrics; vLLM, NIM, LMDeploy and Dynamo; SGLang; llama.cpp and Ray Serve.</summary>
+    private static readonly int[] ServingPorts = [8002, 8000, 30000, 8080];
 
     /// <param name="pods">The pods bound to the node that hold GPUs.</param>
     /// <param name="classOf">The class of a pod's work; null while its owners are not known, then it is not scraped yet.</param>
@@ -46,18 +53,20 @@ public static class AgentTargets
     {
         // Whoever is at a hostNetwork pod's port is not known to be the pod.
         if (pod.Spec.HostNetwork) return null;
-        int? port = pod.Metadata.Annotations.TryGetValue(PortAnnotation, out var text)
+        var named = Annotations.FirstOrDefault(pair => pod.Metadata.Annotations.ContainsKey(pair.Port), Annotations[0]);
+        int? port = pod.Metadata.Annotations.TryGetValue(named.Port, out var text)
             ? int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and < 65536 ? number : null
             : work == WorkClass.Inference ? DeclaredPort(pod) : null;
         if (port is not { } found) return null;
-        var path = pod.Metadata.Annotations.TryGetValue(PathAnnotation, out var given) && given.StartsWith('/') ? given : DefaultPath;
-        return new() { Port = found, Path = path, Kind = work == WorkClass.Inference ? "vllm" : "progress" };
+        var path = pod.Metadata.Annotations.TryGetValue(named.Path, out var given) && given.StartsWith('/') ? given : DefaultPath;
+        return new() { Port = found, Path = path, Kind = work == WorkClass.Inference ? ScrapeTarget.Serving : ScrapeTarget.Progress };
     }
 
     private static int? DeclaredPort(V1Pod pod)
     {
         var ports = pod.Spec.Containers.SelectMany(c => c.Ports).ToArray();
-        return (ports.FirstOrDefault(p => p.Name == ServingPortName) ?? ports.FirstOrDefault(p => p.ContainerPort == ServingPort))?.ContainerPort;
+        return (ServingPortNames.Select(name => ports.FirstOrDefault(p => p.Name == name)).FirstOrDefault(p => p is not null)
+            ?? ServingPorts.Select(number => ports.FirstOrDefault(p => p.ContainerPort == number)).FirstOrDefault(p => p is not null))?.ContainerPort;
     }
 
     private static IReadOnlyList<string> Addresses(V1Pod pod) =>

@@ -8,6 +8,9 @@ namespace Bursar.Operator.Agents;
 /// </summary>
 internal sealed class Wakeup(ActivityTracker? tracker)
 {
+    /// <summary>What the talk with agents is called where activity is counted.</summary>
+    public const string What = "talk with agents";
+
     private readonly Lock _gate = new();
     private TaskCompletionSource? _waiter;
     private bool _set;
@@ -29,7 +32,7 @@ internal sealed class Wakeup(ActivityTracker? tracker)
             _waiter = waiter = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
         await using var registration = cancellationToken.UnsafeRegister(_ => Wake(waiter, cancellationToken), null);
-        tracker?.End();
+        tracker?.End(What);
         await waiter.Task;
     }
 
@@ -44,7 +47,7 @@ internal sealed class Wakeup(ActivityTracker? tracker)
                 return;
             }
             _waiter = null;
-            tracker?.Begin();
+            tracker?.Begin(What);
             if (cancelled is null) waiter.TrySetResult();
             else waiter.TrySetCanceled(cancellationToken);
         }

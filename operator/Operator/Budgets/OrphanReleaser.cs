@@ -17,25 +17,18 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        client.ActivityTracker?.Begin();
-        try
+        using var unit = client.ActivityTracker?.Start("orphans");
+        while (true)
         {
-            while (true)
+            try
             {
-                try
-                {
-                    if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
-                }
-                catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
-                {
-                    LogFailed(error);
-                }
-                await ActivityTracker.DelayAsync(client.ActivityTracker, client.TimeProvider, Pace, cancellationToken);
+                if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
             }
-        }
-        finally
-        {
-            client.ActivityTracker?.End();
+            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+            {
+                LogFailed(error);
+            }
+            await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
         }
     }
 

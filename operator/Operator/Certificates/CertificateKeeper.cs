@@ -49,23 +49,18 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var tracker = client.ActivityTracker;
-        tracker?.Begin();
+        using var unit = client.ActivityTracker?.Start("certificates");
         try
         {
             while (true)
             {
                 var wait = await KeepAsync(cancellationToken) ? LookEvery : RetryEvery;
-                await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken);
+                await ActivityUnit.DelayAsync(unit, time, wait, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The way this loop ends.
-        }
-        finally
-        {
-            tracker?.End();
         }
     }
 

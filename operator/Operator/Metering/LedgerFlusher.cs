@@ -13,7 +13,7 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        client.ActivityTracker?.Begin();
+        using var unit = client.ActivityTracker?.Start("ledger flusher");
         try
         {
             while (true)
@@ -26,7 +26,7 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
                 {
                     LogFailed(error);
                 }
-                await ActivityTracker.DelayAsync(client.ActivityTracker, client.TimeProvider, Tick, cancellationToken);
+                await ActivityUnit.DelayAsync(unit, client.TimeProvider, Tick, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -41,10 +41,6 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
                 // The next leader computes the same sums from the API and the journals.
                 LogFailed(error);
             }
-        }
-        finally
-        {
-            client.ActivityTracker?.End();
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
+using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Microsoft.Extensions.Logging;
@@ -24,7 +25,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
 
     private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
 
-    private readonly SemaphoreSlim _writing = new(1, 1);
+    private readonly ActivityGate _writing = new("the ledger", client.ActivityTracker);
     private readonly Dictionary<string, (string Version, DateTimeOffset WrittenAt)> _versions = new(StringComparer.Ordinal);
 
     public async Task<GpuLedger> LoadAsync(CancellationToken cancellationToken)
@@ -50,42 +51,28 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     /// <summary>What was parked for a budget, and why, stands in the ledger before the act.</summary>
     public async Task FlushBudgetAsync(GpuLedger ledger, string budgetUid, CancellationToken cancellationToken)
     {
-        await _writing.WaitAsync(cancellationToken);
-        try
-        {
-            if (ledger.DirtyBudgetShard(budgetUid) is { } shard) await WriteAsync(ledger, shard, cancellationToken);
-        }
-        finally
-        {
-            _writing.Release();
-        }
+        using var pass = await _writing.EnterAsync(cancellationToken);
+        if (ledger.DirtyBudgetShard(budgetUid) is { } shard) await WriteAsync(ledger, shard, cancellationToken);
     }
 
     private async Task WriteAsync(GpuLedger ledger, bool all, CancellationToken cancellationToken)
     {
-        await _writing.WaitAsync(cancellationToken);
-        try
+        using var pass = await _writing.EnterAsync(cancellationToken);
+        // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
+        var behind = false;
+        var usagePace = TimeSpan.FromSeconds(Math.Clamp(_versions.Count / UsageWritesPerSecond, Pace.TotalSeconds, LongestUsagePace.TotalSeconds));
+        var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= usagePace;
+        if (withUsage) _usageWrittenAt = time.GetUtcNow();
+        foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
         {
-            // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
-            var behind = false;
-            var usagePace = TimeSpan.FromSeconds(Math.Clamp(_versions.Count / UsageWritesPerSecond, Pace.TotalSeconds, LongestUsagePace.TotalSeconds));
-            var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= usagePace;
-            if (withUsage) _usageWrittenAt = time.GetUtcNow();
-            foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
+            var due = all || shard.IsUrgent || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
+            if (!due)
             {
-                var due = all || shard.IsUrgent || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
-                if (!due)
-                {
-                    behind |= shard.Kind == LedgerShard.PodsKind;
-                    continue;
-                }
-                if (shard.Kind == LedgerShard.NodesKind && behind) continue;
-                await WriteAsync(ledger, shard, cancellationToken);
+                behind |= shard.Kind == LedgerShard.PodsKind;
+                continue;
             }
-        }
-        finally
-        {
-            _writing.Release();
+            if (shard.Kind == LedgerShard.NodesKind && behind) continue;
+            await WriteAsync(ledger, shard, cancellationToken);
         }
     }
 
@@ -93,7 +80,9 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     {
         if (shard.IsEmpty)
         {
-            if (_versions.Remove(shard.Name)) await client.DeleteAsync<V1Alpha1GpuLedger>(shard.Name, ns, null, cancellationToken);
+            // Known until it is gone: a deletion that failed is tried again.
+            if (_versions.ContainsKey(shard.Name)) await DeleteAsync(shard.Name, cancellationToken);
+            _versions.Remove(shard.Name);
             ledger.MarkWritten(shard.Name, shard.Revision);
             return;
         }
@@ -143,6 +132,18 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             }
             LogConflict(shard.Name);
             throw;
+        }
+    }
+
+    private async Task DeleteAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.DeleteAsync<V1Alpha1GpuLedger>(name, ns, null, cancellationToken);
+        }
+        catch (ApiException gone) when (gone.IsNotFound)
+        {
+            // An earlier deletion whose answer was lost.
         }
     }
 

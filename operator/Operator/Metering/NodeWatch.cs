@@ -8,7 +8,7 @@ namespace Bursar.Operator.Metering;
 /// <summary>Brings node changes to the meter one at a time: proof of life may need a read of the node's lease.</summary>
 public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient client) : IDisposable
 {
-    private readonly WorkQueue<string> _queue = new(client.TimeProvider, client.ActivityTracker);
+    private readonly WorkQueue<string> _queue = new(client.TimeProvider, client.ActivityTracker, name: "nodes");
 
     public void Start() => stores.Nodes.AddHandler(new()
     {
@@ -29,6 +29,7 @@ public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient 
             if (!taken) return;
             try
             {
+                using var carried = _queue.Carry(name);
                 if (stores.Nodes.Store.Get(null, name) is { } node) await meter.ObserveAsync(node, cancellationToken);
                 _queue.Forget(name);
             }

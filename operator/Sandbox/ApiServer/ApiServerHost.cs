@@ -114,61 +114,55 @@ internal sealed class ApiServerHost : IAsyncDisposable
         var info = RequestInfo.Parse(http.Request.Method, path, http.Request.Query);
         var isWatch = info is not null && (info.Verb == "watch" || http.Request.Query["watch"].FirstOrDefault() is "true" or "1");
         var verb = isWatch ? "watch" : info?.Verb ?? http.Request.Method.ToLowerInvariant();
-        if (!isWatch)
+        // A watch counts itself where it writes.
+        using var unit = isWatch ? null : _activity?.Start("answering", path);
+        var fault = _faults.Next(verb, info?.Resource ?? "", path, http.Request.Headers.UserAgent.ToString());
+        switch (fault)
         {
-            _activity?.Begin();
+            case Fault.Answer answer:
+                throw FaultPlan.ToError(answer.Code, answer.RetryAfterSeconds, info);
+            case Fault.Delay delay:
+                await HoldBackAsync(http, path, delay.By, ct).ConfigureAwait(false);
+                break;
+            case Fault.AnswerAfter after:
+                var answered = http.Response.Body;
+                http.Response.Body = Stream.Null;
+                try
+                {
+                    await RouteAsync(http, info, path, null, ct).ConfigureAwait(false);
+                }
+                finally
+                {
+                    http.Response.Body = answered;
+                }
+
+                http.Response.ContentLength = null;
+                http.Response.Headers.Clear();
+                throw FaultPlan.ToError(after.Code, 1, info);
+        }
+
+        await RouteAsync(http, info, path, fault, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Lets time pass over a request; who asked waits for the same timer.</summary>
+    private async Task HoldBackAsync(HttpContext http, string path, TimeSpan by, CancellationToken ct)
+    {
+        using var held = _activity?.Join("holding back", path);
+        Guid? asked = Guid.TryParse(http.Request.Headers[ActivityTracker.Header].ToString(), out var id) ? id : null;
+        if (asked is { } waits)
+        {
+            _activity?.HoldBack(waits);
         }
 
         try
         {
-            var fault = _faults.Next(verb, info?.Resource ?? "", path, http.Request.Headers.UserAgent.ToString());
-            switch (fault)
-            {
-                case Fault.Answer answer:
-                    throw FaultPlan.ToError(answer.Code, answer.RetryAfterSeconds, info);
-                case Fault.Delay delay:
-                    if (isWatch)
-                    {
-                        _activity?.Begin();
-                    }
-
-                    try
-                    {
-                        await ActivityTracker.DelayAsync(_activity, _time, delay.By, ct).ConfigureAwait(false);
-                    }
-                    finally
-                    {
-                        if (isWatch)
-                        {
-                            _activity?.End();
-                        }
-                    }
-
-                    break;
-                case Fault.AnswerAfter after:
-                    var answered = http.Response.Body;
-                    http.Response.Body = Stream.Null;
-                    try
-                    {
-                        await RouteAsync(http, info, path, null, ct).ConfigureAwait(false);
-                    }
-                    finally
-                    {
-                        http.Response.Body = answered;
-                    }
-
-                    http.Response.ContentLength = null;
-                    http.Response.Headers.Clear();
-                    throw FaultPlan.ToError(after.Code, 1, info);
-            }
-
-            await RouteAsync(http, info, path, fault, ct).ConfigureAwait(false);
+            await ActivityUnit.DelayAsync(held, _time, by, ct).ConfigureAwait(false);
         }
         finally
         {
-            if (!isWatch)
+            if (asked is { } goesOn)
             {
-                _activity?.End();
+                _activity?.GoOn(goesOn);
             }
         }
     }

@@ -277,15 +277,25 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
 
     /// <summary>
     /// Wakes one watch. From the signal until the watch has written what it found, the tracker counts a unit of work, so that
-    /// virtual time cannot pass between a write and the line that tells of it.
+    /// virtual time cannot pass between a write and the line that tells of it; likewise from its opening until it has written what
+    /// there is, since the client counts itself only until the watch is accepted.
     /// </summary>
-    private sealed class Wake(ActivityTracker? activity) : IDisposable
+    private sealed class Wake : IDisposable
     {
+        private const string What = "watch to be written";
+
+        private readonly ActivityTracker? _activity;
         private readonly Channel<byte> _signal = Channel.CreateUnbounded<byte>(new UnboundedChannelOptions { SingleReader = true });
         private readonly Lock _gate = new();
         private bool _pending;
-        private bool _working;
+        private bool _working = true;
         private bool _closed;
+
+        public Wake(ActivityTracker? activity)
+        {
+            _activity = activity;
+            activity?.Begin(What);
+        }
 
         public void Set()
         {
@@ -297,7 +307,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                 }
 
                 _pending = true;
-                activity?.Begin();
+                _activity?.Begin(What);
             }
 
             _signal.Writer.TryWrite(0);
@@ -310,7 +320,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                 if (_working)
                 {
                     _working = false;
-                    activity?.End();
+                    _activity?.End(What);
                 }
             }
 
@@ -329,12 +339,12 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                 _closed = true;
                 if (_pending)
                 {
-                    activity?.End();
+                    _activity?.End(What);
                 }
 
                 if (_working)
                 {
-                    activity?.End();
+                    _activity?.End(What);
                 }
             }
         }

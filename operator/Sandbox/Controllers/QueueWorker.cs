@@ -26,6 +26,7 @@ internal sealed partial class QueueWorker<TKey>(string name, WorkQueue<TKey> que
                 return;
             try
             {
+                using var carried = queue.Carry(next.Key);
                 await reconcile(next.Key, cancellationToken).ConfigureAwait(false);
                 queue.Forget(next.Key);
             }

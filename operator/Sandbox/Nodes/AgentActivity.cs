@@ -6,9 +6,9 @@ namespace Bursar.Sandbox.Nodes;
 /// <summary>Lets virtual time wait for what the simulated agents do.</summary>
 internal sealed class AgentActivity(ActivityTracker tracker) : IAgentActivity
 {
-    public void Begin() => tracker.Begin();
+    public void Begin() => tracker.Begin("agent");
 
-    public void End() => tracker.End();
+    public void End() => tracker.End("agent");
 
     public void Sent(Guid stream) => tracker.Sent(stream);
 }

@@ -53,7 +53,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Fact]
     public void Vllm_tokens_are_summed_over_engines_a_model_at_a_time()
     {
-        var result = ExpositionReader.ReadVllm(Encoding.UTF8.GetBytes(VllmPage));
+        var result = new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(VllmPage));
 
         result.Outcome.Should().Be(ScrapeOutcome.Ok);
         result.Tokens.Should().BeEquivalentTo([new ModelTokens("llama", 1500, 300, 4000), new ModelTokens("qwen", 0, null, 7)]);
@@ -67,7 +67,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     [InlineData("vllm:prompt_tokens_total{model_name=\"m\"} 1\n<html>\n")]
     public void A_page_that_is_malformed_anywhere_is_refused_whole(string page)
     {
-        var result = ExpositionReader.ReadVllm(Encoding.UTF8.GetBytes(page));
+        var result = new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(page));
 
         result.Outcome.Should().Be(ScrapeOutcome.Malformed);
         result.Tokens.Should().BeEmpty();
@@ -150,7 +150,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     {
         answer = context => context.Response.WriteAsync(context.Request.Path == "/good" ? "bursar_training_step 100\nbursar_training_steps 30000\n" : "not metrics at all\n");
         var targets = new TargetStore();
-        targets.Replace(new TargetList { Pods = [Pod("bad", "/bad"), Pod("good", "/good"), new TargetPod { Uid = "none", Scrape = [new ScrapeTarget { Port = 1, Kind = "vllm" }] }] });
+        targets.Replace(new TargetList { Pods = [Pod("bad", "/bad"), Pod("good", "/good"), new TargetPod { Uid = "none", Scrape = [new ScrapeTarget { Port = 1, Kind = ScrapeTarget.Serving }] }] });
         var counters = new AgentCounters();
         using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
         using var progress = new ProgressIntake(journal, time);
@@ -196,7 +196,7 @@ public sealed class ScrapeTests : IAsyncLifetime
 
     private TargetPod Pod(string uid, string path) => Pod(uid, path, port);
 
-    private async Task<ScrapeResult> ScrapeAsync(string kind = "vllm", string path = "/metrics")
+    private async Task<ScrapeResult> ScrapeAsync(string kind = ScrapeTarget.Serving, string path = "/metrics")
     {
         using var scraper = new PodScraper(new ScrapeOptions(), time);
         return await scraper.ScrapeAsync(Pod("u", "/"), new ScrapeTarget { Port = port, Path = path, Kind = kind }, default);

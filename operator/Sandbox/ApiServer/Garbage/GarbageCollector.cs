@@ -13,6 +13,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
 {
     private const string Foreground = "foregroundDeletion";
     private const string Orphan = "orphan";
+    private const string What = "garbage collection";
     private const string CrdCleanup = "customresourcecleanup.apiextensions.k8s.io";
     private static readonly ResourceKey s_namespaces = new("", "namespaces");
 
@@ -38,10 +39,10 @@ internal sealed class GarbageCollector : IAsyncDisposable
         _activity = activity;
         store.Committed = (resource, change) =>
         {
-            activity?.Begin();
+            activity?.Begin(What);
             if (!_changes.Writer.TryWrite((resource, change)))
             {
-                activity?.End();
+                activity?.End(What);
             }
         };
         _loop = Task.Run(LoopAsync);
@@ -72,7 +73,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
             }
             finally
             {
-                _activity?.End();
+                _activity?.End(What);
             }
         }
     }

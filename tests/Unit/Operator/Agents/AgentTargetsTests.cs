@@ -9,10 +9,13 @@ namespace Bursar.Tests.Unit.Operator.Agents;
 public sealed class AgentTargetsTests
 {
     [Theory]
-    [InlineData(WorkClass.Inference, null, null, "http:9000,x:8000", "9000 /metrics vllm")]
-    [InlineData(WorkClass.Inference, null, null, "x:8000", "8000 /metrics vllm")]
+    [InlineData(WorkClass.Inference, null, null, "http:9000,x:8000", "9000 /metrics serving")]
+    [InlineData(WorkClass.Inference, null, null, "x:8000", "8000 /metrics serving")]
     [InlineData(WorkClass.Inference, null, null, "x:7000", null)]
-    [InlineData(WorkClass.Inference, "7001", "/stats", "http:9000", "7001 /stats vllm")]
+    [InlineData(WorkClass.Inference, null, null, "http:8000,grpc:8001,metrics:8002", "8002 /metrics serving")]
+    [InlineData(WorkClass.Inference, null, null, "x:8000,y:8001,z:8002", "8002 /metrics serving")]
+    [InlineData(WorkClass.Inference, null, null, "x:30000", "30000 /metrics serving")]
+    [InlineData(WorkClass.Inference, "7001", "/stats", "http:9000", "7001 /stats serving")]
     [InlineData(WorkClass.Training, null, null, "http:8000", null)]
     [InlineData(WorkClass.Training, "7001", null, "", "7001 /metrics progress")]
     [InlineData(WorkClass.Training, "7001", "http://elsewhere/", "", "7001 /metrics progress")]
@@ -36,6 +39,19 @@ public sealed class AgentTargetsTests
 
         (target is null ? null : $"{target.Port} {target.Path} {target.Kind}").Should().Be(expected);
         AgentTargets.Scrape(pod with { Spec = pod.Spec with { HostNetwork = true } }, work).Should().BeNull();
+    }
+
+    [Theory]
+    [InlineData("prometheus.io/port", "prometheus.io/path")]
+    [InlineData("prometheus.kserve.io/port", "prometheus.kserve.io/path")]
+    public void What_Prometheus_and_KServe_are_told_is_believed_too_and_Bursars_own_word_first(string port, string path)
+    {
+        Dictionary<string, string> annotations = new() { [port] = "9100", [path] = "/v1/metrics" };
+        V1Pod pod = new() { Metadata = new() { Name = "p", Annotations = annotations }, Spec = new() { Containers = [new()] } };
+
+        AgentTargets.Scrape(pod, WorkClass.Inference).Should().BeEquivalentTo(new { Port = 9100, Path = "/v1/metrics" });
+        annotations[AgentTargets.PortAnnotation] = "7000";
+        AgentTargets.Scrape(pod, WorkClass.Inference).Should().BeEquivalentTo(new { Port = 7000, Path = "/metrics" });
     }
 
     [Fact]

@@ -111,7 +111,7 @@ public sealed class NodeSimulatorTests
         var loading = (await cluster.PodsAsync()).Single();
         await cluster.PassAsync(TimeSpan.FromSeconds(72));
         var serving = (await cluster.PodsAsync()).Single();
-        var page = ExpositionReader.ReadVllm(await GetPageAsync(IPAddress.Parse((string)serving["status"]!["podIP"]!), 8000));
+        var page = new ServingReader(ServingMetrics.Known).Read(await GetPageAsync(IPAddress.Parse((string)serving["status"]!["podIP"]!), 8000));
 
         Condition(loading, "Ready").Should().Be("False");
         Condition(serving, "Ready").Should().Be("True");

@@ -1,0 +1,82 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
+
+namespace Bursar.Agent.Scrape;
+
+/// <summary>
+/// Model servers that Bursar does not know, by the names of their metrics: the file that the chart's value
+/// <c>agent.servers</c> becomes.
+/// <code>
+/// [{"server": "ours", "modelLabel": "model", "prompt": ["ours_tokens_total{direction=\"in\"}"], "generated": ["ours_tokens_total{direction=\"out\"}"]}]
+/// </code>
+/// </summary>
+public static partial class ServingMap
+{
+    /// <exception cref="FormatException">Names the entry that cannot be read.</exception>
+    public static IReadOnlyList<ServingMetrics> Read(ReadOnlySpan<byte> json)
+    {
+        List<Entry>? entries;
+        try
+        {
+            entries = JsonSerializer.Deserialize(json, ServingMapJson.Default.ListEntry);
+        }
+        catch (JsonException exception)
+        {
+            throw new FormatException($"the list of model servers cannot be read: {exception.Message}", exception);
+        }
+        return [.. (entries ?? []).Select(Server)];
+    }
+
+    private static ServingMetrics Server(Entry entry, int index)
+    {
+        if (string.IsNullOrEmpty(entry.Server)) throw new FormatException($"model server {index} has no name (server)");
+        var server = new ServingMetrics(entry.Server)
+        {
+            Prompt = Ways(entry.Server, entry.Prompt),
+            Cached = Ways(entry.Server, entry.Cached),
+            Generated = Ways(entry.Server, entry.Generated),
+            Running = Ways(entry.Server, entry.Running),
+            Waiting = Ways(entry.Server, entry.Waiting),
+            CacheUse = Ways(entry.Server, entry.CacheUse),
+            ModelLabel = entry.ModelLabel ?? "model_name",
+        };
+        return server.All.Any() ? server : throw new FormatException($"model server {entry.Server} names no metric");
+    }
+
+    private static MetricName[][] Ways(string server, IReadOnlyList<string>? metrics) => metrics is not { Count: > 0 } ? [] : [[.. metrics.Select(text => Metric(server, text))]];
+
+    private static MetricName Metric(string server, string text)
+    {
+        var match = MetricPattern().Match(text);
+        return match.Success
+            ? new(match.Groups["name"].Value, match.Groups["label"].Value, match.Groups["value"].Value)
+            : throw new FormatException($"model server {server}: '{text}' is neither a metric's name nor name{{label=\"value\"}}");
+    }
+
+    [GeneratedRegex("""^(?<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?<label>[a-zA-Z_][a-zA-Z0-9_]*)="(?<value>[^"\\]*)"\})?$""", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
+    private static partial Regex MetricPattern();
+
+    internal sealed record Entry
+    {
+        public string? Server { get; init; }
+
+        public string? ModelLabel { get; init; }
+
+        public IReadOnlyList<string>? Prompt { get; init; }
+
+        public IReadOnlyList<string>? Cached { get; init; }
+
+        public IReadOnlyList<string>? Generated { get; init; }
+
+        public IReadOnlyList<string>? Running { get; init; }
+
+        public IReadOnlyList<string>? Waiting { get; init; }
+
+        public IReadOnlyList<string>? CacheUse { get; init; }
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSerializable(typeof(List<ServingMap.Entry>))]
+internal sealed partial class ServingMapJson : JsonSerializerContext;

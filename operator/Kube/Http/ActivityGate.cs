@@ -1,0 +1,82 @@
+namespace Bursar.Kube.Http;
+
+/// <summary>
+/// Lets one flow in at a time, in the order of coming. Who waits is not under way for virtual time: it waits for the one inside, who
+/// may itself wait for a timer.
+/// </summary>
+public sealed class ActivityGate(string what, ActivityTracker? tracker)
+{
+    private readonly Lock _lock = new();
+    private readonly LinkedList<Waiter> _waiting = new();
+    private bool _taken;
+
+    /// <summary>Returns inside; the way out is to dispose what it returns.</summary>
+    public async Task<Pass> EnterAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        using ActivityUnit? unit = tracker?.Join("waiting for", what);
+        Waiter waiter = new(unit);
+        lock (_lock)
+        {
+            if (!_taken)
+            {
+                _taken = true;
+                return new Pass(this);
+            }
+
+            _waiting.AddLast(waiter);
+            unit?.Pause();
+        }
+
+        await using (cancellationToken.UnsafeRegister(_ => Cancel(waiter, cancellationToken), null))
+            await waiter.Admitted.Task.ConfigureAwait(false);
+        return new Pass(this);
+    }
+
+    private void Cancel(Waiter waiter, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (!_waiting.Remove(waiter)) return;
+            waiter.Unit?.Resume();
+        }
+
+        waiter.Admitted.TrySetCanceled(cancellationToken);
+    }
+
+    private void Leave()
+    {
+        Waiter next;
+        lock (_lock)
+        {
+            if (_waiting.First is not { } first)
+            {
+                _taken = false;
+                return;
+            }
+
+            next = first.Value;
+            _waiting.RemoveFirst();
+            next.Unit?.Resume();
+        }
+
+        next.Admitted.TrySetResult();
+    }
+
+    /// <summary>Being inside.</summary>
+    public readonly struct Pass : IDisposable
+    {
+        private readonly ActivityGate _gate;
+
+        internal Pass(ActivityGate gate) => _gate = gate;
+
+        public void Dispose() => _gate.Leave();
+    }
+
+    private sealed class Waiter(ActivityUnit? unit)
+    {
+        public ActivityUnit? Unit { get; } = unit;
+
+        public TaskCompletionSource Admitted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,173 @@
+using System.Text;
+using Bursar.Agent.Scrape;
+
+namespace Bursar.Tests.Unit.Agent;
+
+/// <summary>One page a server, in its own names and labels (facts 3.1), with the sums made by hand.</summary>
+public sealed class ServingReaderTests
+{
+    [Fact]
+    public void Vllm_of_before_0_9_and_the_cached_tokens_of_newer_builds()
+    {
+        var result = Read("""
+            vllm:prompt_tokens_total{engine="0",model_name="llama"} 900
+            vllm:prompt_tokens_by_source_total{engine="0",model_name="llama",source="local_compute"} 500
+            vllm:prompt_tokens_by_source_total{engine="0",model_name="llama",source="local_cache_hit"} 300
+            vllm:prompt_tokens_by_source_total{engine="0",model_name="llama",source="external_kv_transfer"} 100
+            vllm:generation_tokens_total{engine="0",model_name="llama"} 40
+            vllm:gpu_cache_usage_perc{engine="0",model_name="llama"} 0.5
+            """);
+
+        result.Server.Should().Be("vllm");
+        result.Tokens.Should().Equal(new ModelTokens("llama", 900, 400, 40));
+        result.Gauges.Should().Be(new ServingGauges(null, null, 0.5));
+    }
+
+    [Fact]
+    public void Sglang_ranks_tell_the_same_requests_and_are_not_added_up()
+    {
+        var result = Read("""
+            sglang:prompt_tokens_total{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="0"} 1200.0
+            sglang:prompt_tokens_total{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="1"} 1200.0
+            sglang:prompt_tokens_total{engine_type="prefill",model_name="qwen",pp_rank="0",tp_rank="0"} 30
+            sglang:generation_tokens_total{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="0"} 77.0
+            sglang:generation_tokens_total{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="1"} 70.0
+            sglang:cached_tokens_total{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="0"} 11.0
+            sglang:num_running_reqs{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="0"} 4.0
+            sglang:num_running_reqs{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="1"} 4.0
+            sglang:num_queue_reqs{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="0"} 2.0
+            sglang:token_usage{engine_type="unified",model_name="qwen",pp_rank="0",tp_rank="0"} 0.28
+            """);
+
+        result.Server.Should().Be("sglang");
+        result.Tokens.Should().Equal(new ModelTokens("qwen", 1230, 11, 77));
+        result.Gauges.Should().Be(new ServingGauges(4, 2, 0.28));
+    }
+
+    /// <summary>The plain counters know of a request at its end; a long generation would look like an idle GPU until then.</summary>
+    [Fact]
+    public void Sglang_live_counters_go_before_those_that_wait_for_a_requests_end()
+    {
+        var result = Read("""
+            sglang:prompt_tokens_total{model_name="qwen"} 100
+            sglang:generation_tokens_total{model_name="qwen"} 5
+            sglang:realtime_tokens_total{model_name="qwen",mode="prefill_compute"} 150
+            sglang:realtime_tokens_total{model_name="qwen",mode="prefill_cache"} 50
+            sglang:realtime_tokens_total{model_name="qwen",mode="decode"} 60
+            """);
+
+        result.Tokens.Should().Equal(new ModelTokens("qwen", 200, 50, 60));
+    }
+
+    [Fact]
+    public void Tgi_has_histograms_whose_sums_are_the_tokens()
+    {
+        var result = Read("""
+            # TYPE tgi_request_input_length histogram
+            tgi_request_input_length_bucket{le="1000"} 2
+            tgi_request_input_length_sum 310
+            tgi_request_input_length_count 2
+            tgi_request_generated_tokens_sum 64
+            tgi_request_generated_tokens_count 2
+            tgi_queue_size 3
+            tgi_batch_current_size 1
+            """);
+
+        result.Server.Should().Be("tgi");
+        result.Tokens.Should().Equal(new ModelTokens("", 310, null, 64));
+        result.Gauges.Should().Be(new ServingGauges(1, 3, null));
+    }
+
+    [Theory]
+    [InlineData("llama.cpp", "llamacpp:prompt_tokens_total 70\nllamacpp:tokens_predicted_total 30\nllamacpp:requests_processing 1\nllamacpp:requests_deferred 2\nllamacpp:kv_cache_usage_ratio 0.1", "", 70, 30, 1, 2)]
+    [InlineData("fastdeploy", "fastdeploy:prompt_tokens_total{model_name=\"ernie\"} 70\nfastdeploy:generation_tokens_total{model_name=\"ernie\"} 30\nfastdeploy:num_requests_running 1\nfastdeploy:num_requests_waiting 2", "ernie", 70, 30, 1, 2)]
+    [InlineData("lmdeploy", "lmdeploy:prompt_tokens_total{model_name=\"m\",engine=\"0\"} 70\nlmdeploy:generation_tokens_total{model_name=\"m\",engine=\"0\"} 30\nlmdeploy:num_requests_running{model_name=\"m\"} 1\nlmdeploy:num_requests_waiting{model_name=\"m\"} 2", "m", 70, 30, 1, 2)]
+    [InlineData("nim", "prompt_tokens_total{model_name=\"m\"} 70\ngeneration_tokens_total{model_name=\"m\"} 30\nnum_requests_running{model_name=\"m\"} 1\nnum_requests_waiting{model_name=\"m\"} 2\nnum_request_max{model_name=\"m\"} 256", "m", 70, 30, 1, 2)]
+    [InlineData("dynamo", "dynamo_frontend_input_sequence_tokens_sum{model=\"m\"} 70\ndynamo_frontend_output_tokens_total{model=\"m\"} 30\ndynamo_frontend_output_sequence_tokens_sum{model=\"m\"} 20\ndynamo_frontend_inflight_requests{model=\"m\"} 1\ndynamo_frontend_queued_requests{model=\"m\"} 2", "m", 70, 30, 1, 2)]
+    [InlineData("ray-serve", "ray_vllm_prompt_tokens_total{model_name=\"m\",ReplicaId=\"a\",WorkerId=\"1\"} 40\nray_vllm_prompt_tokens_total{model_name=\"m\",ReplicaId=\"b\",WorkerId=\"2\"} 30\nray_vllm_generation_tokens_total{model_name=\"m\"} 30\nray_vllm_num_requests_running{model_name=\"m\"} 1\nray_vllm_num_requests_waiting{model_name=\"m\"} 2", "m", 70, 30, 1, 2)]
+    public void Each_server_in_its_own_names(string server, string page, string model, long prompt, long generated, long running, long waiting)
+    {
+        var result = Read(page);
+
+        result.Server.Should().Be(server);
+        result.Tokens.Should().Equal(new ModelTokens(model, prompt, null, generated));
+        result.Gauges!.Running.Should().Be(running);
+        result.Gauges.Waiting.Should().Be(waiting);
+    }
+
+    /// <summary>Its gauges of the current iteration's tokens look like counters and are none.</summary>
+    [Fact]
+    public void TensorRT_LLM_in_Triton_tells_load_and_no_tokens()
+    {
+        var result = Read("""
+            nv_trt_llm_request_metrics{model="tensorrt_llm",request_type="waiting",version="1"} 7
+            nv_trt_llm_request_metrics{model="tensorrt_llm",request_type="active",version="1"} 3
+            nv_trt_llm_request_metrics{model="tensorrt_llm",request_type="max",version="1"} 512
+            nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="fraction",model="tensorrt_llm",version="1"} 0.4
+            nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="max",model="tensorrt_llm",version="1"} 6239
+            nv_trt_llm_inflight_batcher_metrics{inflight_batcher_specific_metric="total_context_tokens",model="tensorrt_llm",version="1"} 9
+            nv_inference_pending_request_count{model="ensemble",version="1"} 50
+            """);
+
+        result.Server.Should().Be("triton");
+        result.Tokens.Should().BeEmpty();
+        result.Gauges.Should().Be(new ServingGauges(3, 7, 0.4));
+    }
+
+    /// <summary>A Dynamo worker passes its engine's metrics on: one of the two, never both.</summary>
+    [Fact]
+    public void A_page_is_one_servers()
+    {
+        var result = Read("""
+            prompt_tokens_total{model_name="m"} 5
+            vllm:prompt_tokens_total{model_name="m"} 70
+            vllm:generation_tokens_total{model_name="m"} 30
+            dynamo_frontend_output_tokens_total{model="m"} 30
+            """);
+
+        result.Tokens.Should().Equal(new ModelTokens("m", 70, null, 30));
+    }
+
+    [Fact]
+    public void Load_alone_of_one_server_gives_way_to_the_tokens_of_another()
+    {
+        Read("vllm:num_requests_running 1\nllamacpp:prompt_tokens_total 70\nllamacpp:tokens_predicted_total 30\n").Server.Should().Be("llama.cpp");
+        Read("go_goroutines 7\n").Outcome.Should().Be(ScrapeOutcome.Nothing);
+        Read("").Outcome.Should().Be(ScrapeOutcome.Nothing);
+    }
+
+    [Fact]
+    public void A_server_nobody_knows_is_read_by_the_map_of_the_chart()
+    {
+        var ours = ServingMap.Read("""
+            [{"server": "ours", "modelLabel": "model",
+              "prompt": ["ours_tokens_total{direction=\"in\"}", "ours_system_tokens_total"], "generated": ["ours_tokens_total{direction=\"out\"}"], "waiting": ["ours_queue"]}]
+            """u8);
+        var result = new ServingReader([.. ours, .. ServingMetrics.Known]).Read("""
+            ours_tokens_total{model="m",direction="in"} 60
+            ours_tokens_total{model="m",direction="out"} 9
+            ours_system_tokens_total{model="m"} 6
+            ours_queue 4
+            prompt_tokens_total 1000
+
+            """u8);
+
+        result.Server.Should().Be("ours");
+        result.Tokens.Should().Equal(new ModelTokens("m", 66, null, 9));
+        result.Gauges.Should().Be(new ServingGauges(null, 4, null));
+    }
+
+    [Theory]
+    [InlineData("""[{"prompt": ["a"]}]""", "*server 0 has no name*")]
+    [InlineData("""[{"server": "x"}]""", "*x names no metric*")]
+    [InlineData("""[{"server": "x", "prompt": ["a{b=1}"]}]""", "*x: 'a{b=1}' is neither*")]
+    [InlineData("""[{"server": "x", "promt": ["a"]}]""", "*promt*")]
+    [InlineData("""{"server": "x"}""", "*cannot be read*")]
+    public void A_map_that_cannot_be_read_says_where(string json, string message)
+    {
+        var read = () => ServingMap.Read(Encoding.UTF8.GetBytes(json));
+        read.Should().Throw<FormatException>().WithMessage(message);
+    }
+
+    private static ScrapeResult Read(string page) => new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(page + "\n"));
+}

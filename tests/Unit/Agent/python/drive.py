@@ -1,0 +1,65 @@
+"""Drives a sample of docs/samples as its framework would. Usage: drive.py SAMPLE. Says on stdout which framework it met."""
+import sys
+import types
+
+
+def framework(name, module, base):
+    """The framework itself where the machine has it, else a stand-in for its base class alone."""
+    try:
+        __import__(module)
+        print(f"{name}: the framework itself")
+    except ImportError:
+        print(f"{name}: a stub of {base}")
+        parts = module.split(".")
+        for i in range(len(parts)):
+            sys.modules[".".join(parts[: i + 1])] = types.ModuleType(".".join(parts[: i + 1]))
+        setattr(sys.modules[module], base, type(base, (), {}))
+
+
+def plain():
+    from bursar_progress import report
+
+    for step in range(1, 31):
+        report(step, 30, checkpoint=step == 20)
+
+
+def pytorch():
+    import bursar_pytorch
+
+    class Thing:
+        def zero_grad(self): ...
+        def step(self): ...
+        def backward(self): ...
+
+    bursar_pytorch.train(Thing(), [1, 2, 3, 4, 5], Thing(), lambda model, batch: Thing(), epochs=6, save=lambda step: None, save_every=20)
+
+
+def huggingface():
+    framework("huggingface", "transformers", "TrainerCallback")
+    from bursar_huggingface import BursarCallback
+
+    callback = BursarCallback()
+    for rank_zero in (False, True):
+        state = types.SimpleNamespace(global_step=0, max_steps=30, is_world_process_zero=rank_zero)
+        for state.global_step in range(1, 31) if rank_zero else [999]:
+            callback.on_step_end(None, state, None)
+            if state.global_step == 20:
+                callback.on_save(None, state, None)
+
+
+def lightning():
+    framework("lightning", "lightning.pytorch", "Callback")
+    from bursar_lightning import BursarCallback
+
+    callback = BursarCallback()
+    for rank_zero in (False, True):
+        trainer = types.SimpleNamespace(global_step=0, estimated_stepping_batches=30, is_global_zero=rank_zero)
+        for trainer.global_step in range(1, 31) if rank_zero else [999]:
+            callback.on_train_batch_end(trainer, None, None, None, 0)
+            if trainer.global_step == 19 and rank_zero:
+                callback.on_save_checkpoint(trainer, None, {})
+    trainer.estimated_stepping_batches = float("inf")
+    callback.on_train_batch_end(trainer, None, None, None, 0)
+
+
+{"plain": plain, "pytorch": pytorch, "huggingface": huggingface, "lightning": lightning}[sys.argv[1]]()
