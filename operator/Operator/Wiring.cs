@@ -69,6 +69,8 @@ public static class Wiring
     private static async Task LeadAsync(OperatorOptions options, KubeClient client, ClusterStores stores, DepartedPods departed, OperatorMetrics metrics, TimeProvider time, ILoggerFactory logs, Action<OperatorParts>? leading, CancellationToken cancellationToken)
     {
         await stores.HasSyncedAsync(cancellationToken);
+        // For virtual time this is under way until the loops are.
+        using var taking = client.ActivityTracker?.Start("taking the lead");
 
         // What is remembered, and what things cost.
         var store = new LedgerStore(client, options.Namespace, time, logs.CreateLogger<LedgerStore>());
@@ -146,8 +148,10 @@ public static class Wiring
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));
         try
         {
-            await TaskGroup.RunAsync(cancellationToken,
+            var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken,
                 recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
+            taking?.Dispose();
+            await running;
         }
         finally
         {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Bursar.Agent.Scrape;
 
 namespace Bursar.Tests.Cluster;
 
@@ -25,6 +26,8 @@ public sealed class ChartTests
     [SkippableTheory]
     [InlineData("operator.replicas=many", "replicas")]
     [InlineData("agent.journal.hostPath=relative", "hostPath")]
+    [InlineData("agent.servers[0].server=ours", "servers")]
+    [InlineData("agent.servers[0].promt[0]=a", "promt")]
     [InlineData("agnet.enabled=false", "agnet")]
     [InlineData("operator.logFormat=xml", "logFormat")]
     [InlineData("agent.namespace=bursar-system", "agent.namespace must not be the release's own")]
@@ -53,6 +56,21 @@ public sealed class ChartTests
         var documents = output.Split("\n---\n");
         documents.Single(d => d.Contains("\nkind: DaemonSet\n", StringComparison.Ordinal)).Should().Contain("automountServiceAccountToken: false");
         documents.Where(d => d.Contains("Binding\n", StringComparison.Ordinal)).Should().NotBeEmpty().And.NotContain(d => d.Contains("name: bursar-agent", StringComparison.Ordinal));
+    }
+
+    [SkippableFact]
+    public async Task The_map_of_model_servers_reaches_the_agent_as_it_reads_it()
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, "--set-json",
+            """agent.servers=[{"server": "ours", "modelLabel": "model", "prompt": ["ours_total{direction=\"in\"}"], "generated": ["ours_total{direction=\"out\"}"]}]""");
+        code.Should().Be(0, "{0}", output);
+
+        var map = output.Split("\n---\n").Single(d => d.Contains("\nkind: ConfigMap\n", StringComparison.Ordinal) && d.Contains("name: bursar-agent-servers", StringComparison.Ordinal));
+        var data = (Dictionary<object, object>)new YamlDotNet.Serialization.DeserializerBuilder().Build().Deserialize<Dictionary<string, object>>(map)["data"];
+        var server = ServingMap.Read(System.Text.Encoding.UTF8.GetBytes((string)data["servers.json"])).Should().ContainSingle().Subject;
+        server.ModelLabel.Should().Be("model");
+        server.Generated.Should().ContainSingle().Which.Should().Equal(new MetricName("ours_total", "direction", "out"));
+        output.Should().Contain("--servers=/etc/bursar-agent/servers/servers.json").And.Contain("mountPath: /etc/bursar-agent/servers");
     }
 
     private static string Chart => Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator");

@@ -90,6 +90,22 @@ public sealed class ActivityTracker
         return unit;
     }
 
+    /// <summary>
+    /// Runs work on the pool, apart from what the calling flow works for. It is under way from now until its first wait, by when it has
+    /// begun a unit of its own.
+    /// </summary>
+    public static Task Run(ActivityTracker? tracker, string what, Func<Task> work)
+    {
+        ActivityUnit? starting = tracker?.Make("starting", what);
+        using AsyncFlowControl apart = ExecutionContext.SuppressFlow();
+        return Task.Run(
+            () =>
+            {
+                using (starting) return work();
+            },
+            CancellationToken.None);
+    }
+
     /// <summary>The server keeps a request waiting for a timer of its own: who asked is not under way meanwhile.</summary>
     public void HoldBack(Guid request)
     {

@@ -72,7 +72,8 @@ public sealed partial class LeaderElector
             LogLeading(_options.Identity);
             using CancellationTokenSource leading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             using CancellationTokenSource renewing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            Task work = RunAsync(lead, leading.Token);
+            // Beside the renewals, even if it never yields; what it has under way is no part of the election.
+            Task work = ActivityTracker.Run(_tracker, "leading", () => lead(leading.Token));
             Task<bool> renewals = RenewAsync(unit, renewing.Token);
             await Task.WhenAny(work, renewals).ConfigureAwait(false);
             bool lost = renewals.IsCompletedSuccessfully && !renewals.Result;
@@ -111,13 +112,6 @@ public sealed partial class LeaderElector
         {
             Volatile.Write(ref _renewal, null);
         }
-    }
-
-    /// <summary>The work runs beside the renewals, even if it never yields; what it has under way is no part of the election.</summary>
-    private static Task RunAsync(Func<CancellationToken, Task> lead, CancellationToken cancellationToken)
-    {
-        using AsyncFlowControl apart = ExecutionContext.SuppressFlow();
-        return Task.Run(() => lead(cancellationToken), CancellationToken.None);
     }
 
     private async Task AcquireAsync(ActivityUnit? unit, CancellationToken cancellationToken)
