@@ -9,7 +9,7 @@ namespace Bursar.Tests.Cluster;
 internal static class Agents
 {
     /// <summary>Ninety milliseconds, as a loaded machine's scrapes have them.</summary>
-    private const string Told = @"by progress, 0\.(0[6-9]|1[0-3])\d* s per step over \d+ steps";
+    private const string Told = @"by progress, 0\.(0[6-9]|1[0-3])\d* s per step over \d+ steps, told by its node's agent";
 
     private static CancellationToken Ct => CancellationToken.None;
 

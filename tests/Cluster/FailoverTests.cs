@@ -18,6 +18,7 @@ public sealed class FailoverTests
         await using var first = world.StartReplica(new() { LeaderElect = true, Identity = "replica-a", Seed = 1 });
         var parts = await first.LeadsAsync(ct);
         await using var second = world.StartReplica(new() { LeaderElect = true, Identity = "replica-b", Seed = 2 });
+        await second.StandsByAsync(CancellationToken.None);
         await scene.BudgetAsync("2");
         await scene.RunawayAsync("runaway");
         await scene.JobAsync("short", declared: "60s", runFor: "60s");
@@ -53,6 +54,7 @@ public sealed class FailoverTests
         var first = world.StartReplica(new() { LeaderElect = true, Identity = "replica-a", Seed = 1 });
         await first.LeadsAsync(CancellationToken.None);
         await using var second = world.StartReplica(new() { LeaderElect = true, Identity = "replica-b", Seed = 2 });
+        await second.StandsByAsync(CancellationToken.None);
         await scene.PassAsync(5);
         second.Leads.Should().BeFalse();
 

@@ -21,7 +21,7 @@ public static class Estimator
     public static Estimate AfterResume(JobFacts job)
     {
         var estimate = StepTime(job.Progress) is { } step && TotalSteps(job) is { } total
-            ? Scale(step, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total), EstimateSource.Progress)
+            ? Scale(step, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total), job)
             : job.DeclaredDuration is { } declared ? Declared(declared)
             : Estimate.Unknown("nothing tells how long it runs");
         // Kubernetes begins the deadline anew with each run.
@@ -50,7 +50,7 @@ public static class Estimator
 
         // What was reported before the present run began is of an earlier one: this one started at its checkpoint, else at zero.
         var begun = job.RunningSince is { } run && run <= last.At ? last.Step : Math.Clamp(job.CheckpointStep ?? 0, 0, total);
-        var estimate = Scale(step, Math.Max(0, total - begun), EstimateSource.Progress);
+        var estimate = Scale(step, Math.Max(0, total - begun), job);
         // Time already worked since then is part of the steps left.
         var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
         return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
@@ -85,8 +85,9 @@ public static class Estimator
 
     private static long? TotalSteps(JobFacts job) => job.Progress.Points.LastOrDefault(p => p.Total is > 0).Total ?? job.DeclaredSteps;
 
-    private static Estimate Scale((double Low, double Mid, double High, bool Settled, string Detail) step, long steps, EstimateSource source) =>
-        new(Seconds(step.Low * steps), Seconds(step.Mid * steps), Seconds(step.High * steps), source, step.Settled, step.Detail);
+    private static Estimate Scale((double Low, double Mid, double High, bool Settled, string Detail) step, long steps, JobFacts job) =>
+        new(Seconds(step.Low * steps), Seconds(step.Mid * steps), Seconds(step.High * steps), EstimateSource.Progress, step.Settled,
+            job.ProgressTeller.Length > 0 ? $"{step.Detail}, told by {job.ProgressTeller}" : step.Detail);
 
     /// <summary>
     /// Seconds per step: the median over the last stretches between reports, weighted by their steps, so that one pause

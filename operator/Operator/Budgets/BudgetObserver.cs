@@ -77,10 +77,11 @@ public sealed class BudgetObserver(
         var count = Math.Max(1, Math.Min(job.Spec.Parallelism ?? 1, left));
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (suspended || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
-        var series = progress.Series(uid);
+        var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
             Progress = series,
+            ProgressTeller = byAgent ? "its node's agent" : "",
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(job.Metadata, template),
             DeclaredDuration = BursarAnnotations.ReadDuration(job.Metadata, template),
             RunningSince = live.Length == 0 ? null : live.Min(p => PodTimes.ScheduledAt(p)),

@@ -64,16 +64,19 @@ public sealed class ProgressBoard
         }
     }
 
-    public ProgressSeries Series(string workloadUid)
+    public ProgressSeries Series(string workloadUid) => Latest(workloadUid).Series;
+
+    /// <summary>The workload's progress, and whether an agent told it.</summary>
+    public (ProgressSeries Series, bool ByAgent) Latest(string workloadUid)
     {
         lock (_gate)
         {
-            if (!_workloads.TryGetValue(workloadUid, out var reports)) return ProgressSeries.Empty;
+            if (!_workloads.TryGetValue(workloadUid, out var reports)) return (ProgressSeries.Empty, false);
             ProgressSeries? slowest = null;
             foreach (var series in reports.Pods.Values)
                 if (slowest is null || series.Last?.Step < slowest.Last?.Step) slowest = series;
             // The side that spoke last knows best; an annotation that stopped moving must not hide the agent's word.
-            return slowest is null || reports.Own.Last?.At > slowest.Last?.At ? reports.Own : slowest;
+            return slowest is null || reports.Own.Last?.At > slowest.Last?.At ? (reports.Own, false) : (slowest, true);
         }
     }
 

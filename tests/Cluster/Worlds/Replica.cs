@@ -31,6 +31,23 @@ public sealed class Replica : IAsyncDisposable
         return await _leads.Task;
     }
 
+    /// <summary>
+    /// Waits, on the wall clock, until it is ready and waits for the lease: virtual time does not wait for a process that starts.
+    /// </summary>
+    public async Task StandsByAsync(CancellationToken ct)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(Deadline);
+        using var client = new HttpClient();
+        var ready = $"http://{await _log.Address.WaitAsync(limit.Token)}/readyz";
+        while (true)
+        {
+            using var answer = await client.GetAsync(ready, limit.Token);
+            if (answer.IsSuccessStatusCode) return;
+            await Task.Delay(20, limit.Token);
+        }
+    }
+
     public async Task<List<PrometheusSample>> MetricsAsync(CancellationToken ct)
     {
         using var client = new HttpClient();

@@ -32,6 +32,17 @@ public sealed class ProgressBoardTests
     }
 
     [Fact]
+    public void Who_spoke_last_is_who_told_it()
+    {
+        var board = new ProgressBoard();
+        board.Latest("job").ByAgent.Should().BeFalse();
+        board.Report("job", "rank-0", new(Nine, 50, 100));
+        board.Latest("job").ByAgent.Should().BeTrue();
+        board.Report("job", new(Nine.AddSeconds(1), 51, 100));
+        board.Latest("job").ByAgent.Should().BeFalse();
+    }
+
+    [Fact]
     public void A_gang_is_as_far_as_its_slowest_rank()
     {
         var board = new ProgressBoard();
