@@ -68,22 +68,23 @@ public abstract class ClusterWorld : IAsyncDisposable
     }
 
     /// <summary>Starts the operator and waits until it leads.</summary>
-    public async Task StartOperatorAsync(CancellationToken ct, OperatorOptions? options = null)
+    public async Task<Replica> StartOperatorAsync(CancellationToken ct, OperatorOptions? options = null, bool restart = false)
     {
-        _replica = StartReplica(options ?? new());
+        _replica = StartReplica(options ?? new(), restart);
         Operator = await _replica.LeadsAsync(ct);
+        return _replica;
     }
 
     /// <summary>Starts one more operator, which may have to wait for the lease.</summary>
-    public Replica StartReplica(OperatorOptions options) =>
-        new(options with { MetricsAddress = "127.0.0.1:0", Namespace = OwnNamespace, AgentNamespace = AgentNamespace }, Config, Time, Activity);
+    public Replica StartReplica(OperatorOptions options, bool restart = false) =>
+        new(options with { MetricsAddress = "127.0.0.1:0", Namespace = OwnNamespace, AgentNamespace = AgentNamespace }, Config, Time, Activity, restart);
 
     public async Task StopOperatorAsync()
     {
         if (_replica is null) return;
         await _replica.CancelAsync();
         // It may be waiting, in this world's time, for an answer to its last words.
-        while (await Task.WhenAny(_replica.Running, Task.Delay(200)) != _replica.Running) await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
+        while (await Task.WhenAny(_replica.Running, Task.Delay(20)) != _replica.Running) await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
         await _replica.DisposeAsync();
         _replica = null;
         Operator = null;
