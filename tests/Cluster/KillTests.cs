@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
+using Bursar.Operator;
 using Bursar.Operator.Api;
-using Bursar.Operator.Workloads;
 using Bursar.Sandbox.Faults;
 using Bursar.Tests.Cluster.Worlds;
 
@@ -14,7 +14,8 @@ namespace Bursar.Tests.Cluster;
 /// </summary>
 public sealed class KillTests
 {
-    private const string Operator = "bursar/";
+    private static readonly OperatorOptions First = new() { Identity = "first" };
+    private static readonly OperatorOptions Second = new() { Identity = "second" };
 
     /// <summary>A write at which the operator dies.</summary>
     /// <param name="Resource">Whose write.</param>
@@ -43,8 +44,9 @@ public sealed class KillTests
     [InlineData("gpuledgers", "patch", true, true)]     // the ledger holds that it was seen
     public async Task Killed_around_a_parking_it_is_parked_once_and_no_amount_changes(string resource, string verb, bool happens, bool afterTheAct)
     {
-        var scene = await Scene.SandboxAsync();
+        var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
+        await world.StartOperatorAsync(CancellationToken.None, First);
         await using var bill = await PodBill.OpenAsync(scene);
         await scene.BudgetAsync("2");
         await scene.RunawayAsync("runaway");
@@ -58,7 +60,7 @@ public sealed class KillTests
         left.Recorded.Should().Be(afterTheAct || resource == "jobs" || happens);
         if (resource == "gpubudgets") left.InStatus.Should().Be(happens ? 1 : 0);
         if (resource == "events") left.Told.Should().Be(happens ? 1 : 0);
-        await world.StartOperatorAsync(CancellationToken.None);
+        await world.StartOperatorAsync(CancellationToken.None, Second);
 
         await scene.UntilSuspendedAsync("runaway");
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
@@ -85,8 +87,9 @@ public sealed class KillTests
     [InlineData("events", "create", false, true)]       // before the Event
     public async Task Killed_around_a_resume_it_comes_back_once_and_is_not_parked_again(string resource, string verb, bool happens, bool afterTheAct)
     {
-        var scene = await Scene.SandboxAsync();
+        var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
+        await world.StartOperatorAsync(CancellationToken.None, First);
         await using var bill = await PodBill.OpenAsync(scene);
         await scene.BudgetAsync("1");
         await scene.JobAsync("train", declared: "1h", runFor: "2m");
@@ -103,7 +106,7 @@ public sealed class KillTests
         left.Recorded.Should().Be(!afterTheAct || (resource == "gpuledgers" && !happens));
         if (resource == "gpubudgets") left.InStatus.Should().Be(1);
         if (resource == "events") left.Told.Should().Be(0);
-        await world.StartOperatorAsync(CancellationToken.None);
+        await world.StartOperatorAsync(CancellationToken.None, Second);
 
         await scene.UntilResumedAsync("train");
         await scene.UntilAsync("the record is gone", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
@@ -119,8 +122,9 @@ public sealed class KillTests
     [InlineData(12)]
     public async Task Killed_again_and_again_at_random_moments_it_bills_the_same(int seed)
     {
-        var scene = await Scene.SandboxAsync();
+        var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
+        await world.StartOperatorAsync(CancellationToken.None, new() { Identity = "0" });
         await using var bill = await PodBill.OpenAsync(scene);
         var chance = new Random(seed);
         await scene.BudgetAsync("100");
@@ -128,10 +132,11 @@ public sealed class KillTests
         for (var kill = 0; kill < 5; kill++)
         {
             await scene.PassAsync(5 + chance.NextDouble() * 30);
-            await KillAsync(scene);
+            scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = $"({kill})" });
+            await world.AbandonOperatorAsync();
             // It is away for a while; pods end meanwhile.
             await scene.PassAsync(chance.NextDouble() * 20);
-            await world.StartOperatorAsync(CancellationToken.None);
+            await world.StartOperatorAsync(CancellationToken.None, new() { Identity = $"{kill + 1}" });
         }
         await scene.UntilAsync("all jobs are done", async () =>
         {
@@ -152,18 +157,19 @@ public sealed class KillTests
 
     private static void Arm(Scene scene, Place place)
     {
+        var client = $"({First.Identity})";
         var kill = new FaultRule(place.Happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
         {
-            Client = Operator,
+            Client = client,
             Resource = place.Resource,
             Verb = place.Verb,
             // The budget's own part of the ledger; pods and nodes are written at their own pace.
             PathPart = place.Resource == "gpuledgers" ? $"/gpuledgers/{scene.Team}." : "",
             Times = 1,
-            Then = new(new Fault.Answer(500)) { Client = Operator },
+            Then = new(new Fault.Answer(500)) { Client = client },
         };
         // A delay of nothing changes nothing: the patch of the workload arms what follows it.
-        scene.Sandbox.Server.Faults.Add(!place.AfterTheAct ? kill : new(new Fault.Delay(TimeSpan.Zero)) { Client = Operator, Resource = "jobs", Verb = "patch", Times = 1, Then = kill });
+        scene.Sandbox.Server.Faults.Add(!place.AfterTheAct ? kill : new(new Fault.Delay(TimeSpan.Zero)) { Client = client, Resource = "jobs", Verb = "patch", Times = 1, Then = kill });
     }
 
     private static async Task DieAsync(Scene scene, Place place)
@@ -172,15 +178,7 @@ public sealed class KillTests
         // The workload's patch, where it only arms, is shown too.
         var shown = place.AfterTheAct ? 2 : 1;
         await scene.UntilAsync($"the operator dies at {place}", () => Task.FromResult(faults.Shown >= shown), TimeSpan.FromSeconds(150));
-        await scene.World.StopOperatorAsync();
-        faults.Clear();
-    }
-
-    private static async Task KillAsync(Scene scene)
-    {
-        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = Operator });
-        await scene.World.StopOperatorAsync();
-        scene.Sandbox.Server.Faults.Clear();
+        await scene.World.AbandonOperatorAsync();
     }
 
     private static async Task<Left> LeftAsync(Scene scene, string job, string reason)

@@ -24,6 +24,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     public const string AgentNamespace = "bursar-agents";
 
     private NodeSimulator? _nodes;
+    private readonly List<Replica> _killed = [];
     private Replica? _replica;
 
     public required KubeClient Client { get; init; }
@@ -82,12 +83,29 @@ public abstract class ClusterWorld : IAsyncDisposable
     public async Task StopOperatorAsync()
     {
         if (_replica is null) return;
-        await _replica.CancelAsync();
-        // It may be waiting, in this world's time, for an answer to its last words.
-        while (await Task.WhenAny(_replica.Running, Task.Delay(20)) != _replica.Running) await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
-        await _replica.DisposeAsync();
+        await EndAsync(_replica);
         _replica = null;
         Operator = null;
+    }
+
+    /// <summary>
+    /// The operator, which reaches nobody any more, is left to its end, and no time passes: what a process that is killed would not
+    /// say either arrives nowhere.
+    /// </summary>
+    public async Task AbandonOperatorAsync()
+    {
+        await _replica!.CancelAsync();
+        _killed.Add(_replica);
+        _replica = null;
+        Operator = null;
+    }
+
+    private async Task EndAsync(Replica replica)
+    {
+        await replica.CancelAsync();
+        // It may be waiting, in this world's time, for an answer to its last words.
+        while (await Task.WhenAny(replica.Running, Task.Delay(20)) != replica.Running) await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
+        await replica.DisposeAsync();
     }
 
     public Task CreateNamespaceAsync(string name, CancellationToken ct) =>
@@ -198,6 +216,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     public virtual async ValueTask DisposeAsync()
     {
         await StopOperatorAsync();
+        foreach (var killed in _killed) await EndAsync(killed);
         if (_nodes is not null) await _nodes.DisposeAsync();
         Client.Dispose();
         GC.SuppressFinalize(this);
