@@ -3,6 +3,7 @@ using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Commands;
+using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;
 
@@ -116,6 +117,42 @@ public sealed class ReleaseTests
         text.Should().Contain("1 of 2 could not be given back");
         (await world.IsSuspendedAsync("runaway")).Should().BeTrue();
         (await world.ParkedAsync()).Should().Equal("Job/runaway");
+    }
+
+    [Fact]
+    public async Task Beside_a_running_operator_it_makes_it_give_up_the_lease_and_a_restarted_one_works_on()
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        var replica = await world.StartOperatorAsync(CancellationToken.None, new() { LeaderElect = true, Identity = "one" }, restart: true);
+        await scene.BudgetAsync("1");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        (await HolderAsync()).Should().Be("one");
+
+        using var output = new StringWriter();
+        var release = ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, Everything, output, CancellationToken.None);
+        await scene.UntilAsync("the command is done", () => Task.FromResult(release.IsCompleted));
+        (await release).Should().Be(0, output.ToString());
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
+
+        await scene.PassAsync(30);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse("the switch says observe");
+
+        // Told to enforce again, it is about to act, and finds its ledger written by someone else before it does.
+        await scene.SetControlAsync("enforcement", null);
+        await scene.UntilAsync("the operator ends", () => Task.FromResult(replica.Ends.Count == 1));
+        replica.Ends.Single().Should().BeOfType<LeadershipLostException>();
+        (await HolderAsync()).Should().BeNullOrEmpty("another one need not wait for the lease");
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse("it did not act on what it remembered");
+
+        await scene.UntilAsync("a new one leads", async () => await HolderAsync() == "one");
+        await scene.UntilSuspendedAsync("too-long");
+        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync()) is { SuspendedCount: 1 } status && status.Decisions![0].Reason != "ParkedAgain");
+        replica.Ends.Should().HaveCount(1);
+
+        async Task<string?> HolderAsync() => (await world.Client.GetAsync<V1Lease>("bursar", ClusterWorld.OwnNamespace, CancellationToken.None)).Spec.HolderIdentity;
     }
 
     [Fact]

@@ -50,6 +50,10 @@ public sealed partial class EventRecorder
     private readonly Dictionary<EventKey, LinkedListNode<Known>> _known = [];
     private readonly LinkedList<Known> _recent = new();
     private readonly Channel<EventKey> _order = Channel.CreateUnbounded<EventKey>(new UnboundedChannelOptions { SingleReader = true });
+    private bool _ended;
+    private bool _writing;
+    private bool _counted;
+    private int _queued;
     private double _tokens;
     private long _refilled;
     private long _dropped;
@@ -78,6 +82,13 @@ public sealed partial class EventRecorder
         DateTimeOffset now = _time.GetUtcNow();
         lock (_lock)
         {
+            if (_ended)
+            {
+                // The last loops of a process that stops may still speak when nobody writes any more.
+                Interlocked.Increment(ref _dropped);
+                return;
+            }
+
             if (_pending.TryGetValue(key, out Pending? waiting))
             {
                 waiting.Count++;
@@ -92,8 +103,7 @@ public sealed partial class EventRecorder
             }
 
             _pending[key] = new Pending(evt, now);
-            _tracker?.Begin(Waiting);
-            _order.Writer.TryWrite(key);
+            Enqueue_NeedsLock(key);
         }
     }
 
@@ -111,7 +121,7 @@ public sealed partial class EventRecorder
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             using CancellationTokenSource limit = new(_options.DrainTime, _time);
-            while (_order.Reader.TryRead(out EventKey? key))
+            while (Next() is { } key)
             {
                 if (limit.IsCancellationRequested) GiveUp(key, "no time was left");
                 else await WriteAsync(key, limited: false, limit.Token).ConfigureAwait(false);
@@ -119,11 +129,51 @@ public sealed partial class EventRecorder
         }
     }
 
-    /// <summary>Takes over the event's unit of activity, begun when it was published.</summary>
+    /// <summary>The next of those that still wait; none is taken any more after the last.</summary>
+    private EventKey? Next()
+    {
+        lock (_lock)
+        {
+            if (_order.Reader.TryRead(out EventKey? key)) return key;
+            _ended = true;
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// Events that wait are one unit of activity while nobody writes. While somebody does, they wait for that write, which may itself
+    /// wait for a timer.
+    /// </summary>
+    private void Settle_NeedsLock()
+    {
+        bool due = _queued > 0 && !_writing;
+        if (due == _counted) return;
+        _counted = due;
+        if (due) _tracker?.Begin(Waiting);
+        else _tracker?.End(Waiting);
+    }
+
+    private void Enqueue_NeedsLock(EventKey key)
+    {
+        _queued++;
+        Settle_NeedsLock();
+        _order.Writer.TryWrite(key);
+    }
+
+    private void Writing(bool begins)
+    {
+        lock (_lock)
+        {
+            if (begins) _queued--;
+            _writing = begins;
+            Settle_NeedsLock();
+        }
+    }
+
     private async Task WriteAsync(EventKey key, bool limited, CancellationToken cancellationToken)
     {
         using ActivityUnit? unit = _tracker?.Start("event", key);
-        _tracker?.End(Waiting);
+        Writing(begins: true);
         try
         {
             for (int tried = 1; ; tried++)
@@ -174,14 +224,14 @@ public sealed partial class EventRecorder
             lock (_lock)
             {
                 // May put a key in twice; whoever comes second finds nothing pending.
-                if (_pending.ContainsKey(key))
-                {
-                    _tracker?.Begin(Waiting);
-                    _order.Writer.TryWrite(key);
-                }
+                if (_pending.ContainsKey(key)) Enqueue_NeedsLock(key);
             }
 
             throw;
+        }
+        finally
+        {
+            Writing(begins: false);
         }
     }
 
@@ -203,10 +253,15 @@ public sealed partial class EventRecorder
 
     private void GiveUp(EventKey key, string reason)
     {
-        lock (_lock) _pending.Remove(key);
+        lock (_lock)
+        {
+            _pending.Remove(key);
+            _queued--;
+            Settle_NeedsLock();
+        }
+
         Interlocked.Increment(ref _dropped);
         LogDropped(key.Reason, key.Name, reason);
-        _tracker?.End(Waiting);
     }
 
     private async Task SendAsync(EventKey key, Pending pending, CancellationToken cancellationToken)

@@ -42,6 +42,9 @@ public sealed class WorkQueue<TKey> : IDisposable
     private readonly Queue<TaskCompletionSource<bool>> _takers = new();
     private bool _shutDown;
     private bool _worked = true;
+    private int _waitingTakers;
+    private int _wokenTakers;
+    private int _comingTakers;
     private int _units;
     private long _added;
     private long _retried;
@@ -149,11 +152,22 @@ public sealed class WorkQueue<TKey> : IDisposable
     /// <summary>Takes the next key, waiting for one. Not taken when the queue was shut down and is empty. Each key taken must be given to <see cref="Done"/>.</summary>
     public async ValueTask<(bool Taken, TKey Key)> TakeAsync(CancellationToken cancellationToken)
     {
+        bool woken = false;
+        lock (_lock)
+            if (_comingTakers > 0)
+            {
+                // Done and back.
+                _comingTakers--;
+                _wokenTakers++;
+                woken = true;
+            }
+
         while (true)
         {
             TaskCompletionSource<bool> waiter;
             lock (_lock)
             {
+                if (woken) _wokenTakers--;
                 if (_ready.TryDequeue(out TKey? key))
                 {
                     _dirty.Remove(key);
@@ -165,6 +179,8 @@ public sealed class WorkQueue<TKey> : IDisposable
                 if (_shutDown) return (false, default!);
                 waiter = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
                 _takers.Enqueue(waiter);
+                _waitingTakers++;
+                Settle_NeedsLock();
             }
 
             await using (cancellationToken.UnsafeRegister(static state => ((TaskCompletionSource<bool>)state!).TrySetCanceled(), waiter))
@@ -172,9 +188,16 @@ public sealed class WorkQueue<TKey> : IDisposable
                 try
                 {
                     await waiter.Task.ConfigureAwait(false);
+                    woken = true;
                 }
                 catch (OperationCanceledException)
                 {
+                    lock (_lock)
+                    {
+                        _waitingTakers--;
+                        Settle_NeedsLock();
+                    }
+
                     throw new OperationCanceledException(cancellationToken);
                 }
             }
@@ -193,6 +216,7 @@ public sealed class WorkQueue<TKey> : IDisposable
                 WakeTaker_NeedsLock();
             }
 
+            _comingTakers++;
             Settle_NeedsLock();
             unit?.Dispose();
         }
@@ -207,16 +231,14 @@ public sealed class WorkQueue<TKey> : IDisposable
     /// <summary>No more keys are accepted; waiting ones are still handed out, delayed ones are not.</summary>
     public void ShutDown()
     {
-        List<TaskCompletionSource<bool>> waiting = [];
         lock (_lock)
         {
             _shutDown = true;
             foreach (Delayed entry in _delayed.Values) entry.Timer?.Dispose();
             _delayed.Clear();
-            while (_takers.TryDequeue(out TaskCompletionSource<bool>? taker)) waiting.Add(taker);
+            while (_takers.Count > 0) WakeTaker_NeedsLock();
+            Settle_NeedsLock();
         }
-
-        foreach (TaskCompletionSource<bool> taker in waiting) taker.TrySetResult(true);
     }
 
     public void Dispose()
@@ -248,17 +270,21 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         if (_shutDown || !_dirty.Add(key)) return;
         _added++;
-        Settle_NeedsLock();
         if (_processing.ContainsKey(key)) return;
         _ready.Enqueue(key);
         WakeTaker_NeedsLock();
+        Settle_NeedsLock();
     }
 
-    /// <summary>Makes the units of activity as many as keys wait while somebody works; those in work have units of their own.</summary>
+    /// <summary>
+    /// Makes the units of activity as many as keys wait that somebody can take now. Keys in work have units of their own, and one that is
+    /// added again meanwhile waits for its work; so do all keys while every worker is at work, be it that all of them wait for a timer.
+    /// </summary>
     private void Settle_NeedsLock()
     {
         if (_tracker is null) return;
-        int due = _worked ? _dirty.Count : 0;
+        bool taken = _processing.Count == 0 || _waitingTakers + _wokenTakers + _comingTakers > 0;
+        int due = _worked && taken ? _ready.Count : 0;
         for (; _units < due; _units++) _tracker.Begin(_waits);
         for (; _units > due; _units--) _tracker.End(_waits);
     }
@@ -268,7 +294,11 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         while (_takers.TryDequeue(out TaskCompletionSource<bool>? taker))
             if (taker.TrySetResult(true))
+            {
+                _waitingTakers--;
+                _wokenTakers++;
                 return;
+            }
     }
 
     private sealed class Delayed(DateTimeOffset due)

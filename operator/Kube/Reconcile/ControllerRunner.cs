@@ -73,7 +73,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
 
     public void Enqueue(ObjectKey key) => Queue.Add(key);
 
-    /// <summary>Runs until cancelled. Keys gathered before are kept: a new leader starts with every object.</summary>
+    /// <summary>Runs until cancelled, or until the controller finds that another process leads. Keys gathered before are kept: a new leader starts with every object.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -81,8 +81,11 @@ public sealed partial class ControllerRunner<T> : IDisposable
             await _informer.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
             if (_options.Ready is { } ready) await ready(cancellationToken).ConfigureAwait(false);
             Queue.Worked = true;
-            List<Task> running = [.. Enumerable.Range(0, _options.Workers).Select(_ => WorkAsync(cancellationToken))];
-            if (_options.Resync is { } period) running.Add(ResyncAsync(period, cancellationToken));
+            using CancellationTokenSource all = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            List<Task> running = [.. Enumerable.Range(0, _options.Workers).Select(_ => WorkAsync(all.Token))];
+            if (_options.Resync is { } period) running.Add(ResyncAsync(period, all.Token));
+            Task first = await Task.WhenAny(running).ConfigureAwait(false);
+            if (first.IsFaulted) await all.CancelAsync().ConfigureAwait(false);
             await Task.WhenAll(running).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -145,6 +148,12 @@ public sealed partial class ControllerRunner<T> : IDisposable
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // Not processed: the next run of this runner finds the key waiting.
+            Queue.Add(key);
+            throw;
+        }
+        catch (LeadershipLostException)
+        {
+            // No try of this process's will go better.
             Queue.Add(key);
             throw;
         }

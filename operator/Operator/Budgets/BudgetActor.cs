@@ -63,6 +63,17 @@ public sealed partial class BudgetActor(
         }
     }
 
+    /// <summary>
+    /// Records of work that was resumed by an operator which was stopped before it could take them out: the decision to resume
+    /// stands in the memory, and the work runs.
+    /// </summary>
+    public void ForgetOutlived(ReadBudget budget, BudgetSnapshot snapshot)
+    {
+        foreach (var record in ledger.ParkedBy(budget.Uid))
+            if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running or WorkloadState.Pending })
+                ledger.Unpark(record.Uid, record.Field);
+    }
+
     /// <summary>Gives back what is parked for a budget that no longer selects it, or no longer exists. True when the record is gone.</summary>
     public async Task<bool> ReleaseAsync(ParkedRecord record, CancellationToken cancellationToken)
     {

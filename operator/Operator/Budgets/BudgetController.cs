@@ -62,6 +62,7 @@ public sealed partial class BudgetController(
         foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
         Decided?.Invoke(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
+        actor.ForgetOutlived(budget, snapshot);
         await actor.ActAsync(budget, snapshot, decision, cancellationToken);
         await ReleaseStraysAsync(budget, snapshot, cancellationToken);
         var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);

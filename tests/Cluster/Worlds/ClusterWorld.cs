@@ -26,6 +26,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     public const string AgentNamespace = "bursar-agents";
 
     private NodeSimulator? _nodes;
+    private readonly List<Replica> _killed = [];
     private Replica? _replica;
 
     public required KubeClient Client { get; init; }
@@ -79,25 +80,43 @@ public abstract class ClusterWorld : IAsyncDisposable
     }
 
     /// <summary>Starts the operator and waits until it leads.</summary>
-    public async Task StartOperatorAsync(CancellationToken ct, OperatorOptions? options = null)
+    public async Task<Replica> StartOperatorAsync(CancellationToken ct, OperatorOptions? options = null, bool restart = false)
     {
-        _replica = StartReplica(options ?? new());
+        _replica = StartReplica(options ?? new(), restart);
         Operator = await _replica.LeadsAsync(ct);
+        return _replica;
     }
 
     /// <summary>Starts one more operator, which may have to wait for the lease.</summary>
-    public Replica StartReplica(OperatorOptions options) =>
-        new(options with { MetricsAddress = "127.0.0.1:0", Namespace = OwnNamespace, AgentNamespace = AgentNamespace }, Config, Time, Activity);
+    public Replica StartReplica(OperatorOptions options, bool restart = false) =>
+        new(options with { MetricsAddress = "127.0.0.1:0", Namespace = OwnNamespace, AgentNamespace = AgentNamespace }, Config, Time, Activity, restart);
 
     public async Task StopOperatorAsync()
     {
         if (_replica is null) return;
-        await _replica.CancelAsync();
-        // It may be waiting, in this world's time, for an answer to its last words.
-        while (await Task.WhenAny(_replica.Running, Task.Delay(200)) != _replica.Running) await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
-        await _replica.DisposeAsync();
+        await EndAsync(_replica);
         _replica = null;
         Operator = null;
+    }
+
+    /// <summary>
+    /// The operator, which reaches nobody any more, is left to its end, and no time passes: what a process that is killed would not
+    /// say either arrives nowhere.
+    /// </summary>
+    public async Task AbandonOperatorAsync()
+    {
+        await _replica!.CancelAsync();
+        _killed.Add(_replica);
+        _replica = null;
+        Operator = null;
+    }
+
+    private async Task EndAsync(Replica replica)
+    {
+        await replica.CancelAsync();
+        // It may be waiting, in this world's time, for an answer to its last words.
+        while (await Task.WhenAny(replica.Running, Task.Delay(20)) != replica.Running) await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
+        await replica.DisposeAsync();
     }
 
     public virtual Task CreateNamespaceAsync(string name, CancellationToken ct) =>
@@ -208,6 +227,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     public virtual async ValueTask DisposeAsync()
     {
         await StopOperatorAsync();
+        foreach (var killed in _killed) await EndAsync(killed);
         if (_nodes is not null) await _nodes.DisposeAsync();
         Client.Dispose();
         GC.SuppressFinalize(this);

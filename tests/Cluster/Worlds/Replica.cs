@@ -10,13 +10,34 @@ namespace Bursar.Tests.Cluster.Worlds;
 public sealed class Replica : IAsyncDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan RestartAfter = TimeSpan.FromSeconds(10);
 
     private readonly CancellationTokenSource _stop = new();
+    private readonly System.Collections.Concurrent.ConcurrentQueue<Exception> _ends = new();
     private readonly ListeningLog _log = new();
     private readonly TaskCompletionSource<OperatorParts> _leads = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Replica(OperatorOptions options, KubeConfig config, TimeProvider time, ActivityTracker? activity) =>
-        Running = Task.Run(() => Wiring.RunAsync(options, config, time, _log, activity, _leads.SetResult, _stop.Token), CancellationToken.None);
+    /// <param name="restart">Started anew a while after it ended by itself, as a Deployment does.</param>
+    public Replica(OperatorOptions options, KubeConfig config, TimeProvider time, ActivityTracker? activity, bool restart = false) =>
+        Running = Task.Run(async () =>
+        {
+            while (true)
+            {
+                try
+                {
+                    await Wiring.RunAsync(options, config, time, _log, activity, parts => _leads.TrySetResult(parts), _stop.Token);
+                    return;
+                }
+                catch (Exception end) when (restart && !_stop.IsCancellationRequested)
+                {
+                    _ends.Enqueue(end);
+                }
+                await Task.Delay(RestartAfter, time, _stop.Token);
+            }
+        }, CancellationToken.None);
+
+    /// <summary>What ended it, each time that it was started anew.</summary>
+    public IReadOnlyList<Exception> Ends => [.. _ends];
 
     public Task Running { get; }
 

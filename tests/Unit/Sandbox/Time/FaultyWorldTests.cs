@@ -1,5 +1,6 @@
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
+using Bursar.Kube.Events;
 using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Leases;
@@ -46,6 +47,57 @@ public sealed class FaultyWorldTests
         await world.Time.AdvanceAsync(TimeSpan.FromSeconds(2));
 
         (await world.MapsAsync()).Should().Equal("a");
+    }
+
+    [Fact]
+    public async Task A_key_waits_for_the_worker_that_waits_for_a_timer()
+    {
+        await using var world = await World.StartAsync();
+        world.Faults.Add(new(new Fault.Answer(429, RetryAfterSeconds: 5)) { Verb = "create", Times = 1 });
+        using var queue = world.Work(async key =>
+        {
+            if ((await world.MapsAsync()).Count < 2) await world.CreateMapAsync($"{key}{(await world.MapsAsync()).Count}");
+        });
+
+        queue.Add("a");
+        await world.Time.AdvanceAsync(TimeSpan.FromSeconds(1));
+        // Both while the only worker waits: the key in work once more, and another one.
+        queue.Add("a");
+        queue.Add("b");
+        await world.Time.AdvanceAsync(TimeSpan.FromSeconds(1));
+        queue.Stats.Processing.Should().Be(1);
+        await world.Time.AdvanceAsync(TimeSpan.FromSeconds(4));
+
+        queue.Stats.Should().Match<WorkQueueStats>(stats => stats.Processing == 0 && stats.Waiting == 0);
+        (await world.MapsAsync()).Should().HaveCount(2);
+    }
+
+    [Fact]
+    public async Task An_Event_waits_for_the_one_before_it_and_none_is_taken_after_the_end()
+    {
+        await using var world = await World.StartAsync();
+        world.Faults.Add(new(new Fault.Answer(500)) { Resource = "events", Times = 2 });
+        var recorder = new EventRecorder(world.Client, new() { ReportingInstance = "test" });
+        using var stop = new CancellationTokenSource();
+        var running = Task.Run(() => recorder.RunAsync(stop.Token));
+        foreach (var reason in (string[])["One", "Two", "Three"]) recorder.Publish(Event(reason));
+
+        await world.Time.AdvanceAsync(TimeSpan.FromSeconds(10));
+        recorder.Written.Should().Be(3);
+        await stop.CancelAsync();
+        await running;
+        recorder.Publish(Event("Late"));
+        await world.Time.AdvanceAsync(TimeSpan.FromSeconds(1));
+
+        recorder.Dropped.Should().Be(1);
+
+        static KubeEvent Event(string reason) => new()
+        {
+            Regarding = new() { Kind = "ConfigMap", Namespace = "default", Name = "m", Uid = "u" },
+            Reason = reason,
+            Action = "Test",
+            Note = reason,
+        };
     }
 
     [Fact]
