@@ -19,10 +19,13 @@ namespace Bursar.Tests.Bench;
 internal static class AgentPart
 {
     public const int Gpus = 8;
-    public const int Pods = 50;
+    public const int Pods = Gpus;
+
+    /// <summary>As when each GPU is cut into slices.</summary>
+    public const int ManyPods = 56;
     private const int ScrapeSeconds = 5;
 
-    public sealed record Figures(long Anonymous, long Resident, double CpuShare, double Round, int Rounds);
+    public sealed record Figures(long Anonymous, long Resident, double CpuShare, double Round, double ManyCpuShare, double ManyRound);
 
     public static string? WhyNot() =>
         !PublishedProcess.IsPresent("bursar-agent") ? PublishedProcess.Absent
@@ -61,18 +64,7 @@ internal static class AgentPart
                 Certificate = BursarCa.CreateOperator(root, time.GetUtcNow()),
                 Time = time,
             });
-            await client.PutTargetsAsync(new()
-            {
-                Revision = "1",
-                Pods = [.. Enumerable.Range(0, Pods).Select(i => new TargetPod
-                {
-                    Uid = $"00000000-0000-0000-0000-{i:D12}",
-                    Namespace = "ml",
-                    Name = $"pod-{i}",
-                    Ips = ["127.0.0.1"],
-                    Scrape = [new() { Port = pages.Port, Path = $"/metrics/{i}", Kind = i % 2 == 0 ? "vllm" : "progress" }],
-                })],
-            }, ct);
+            await client.PutTargetsAsync(Targets(Pods, pages.Port), ct);
 
             // Asked on and on as the operator asks, in long polls; each answer is acknowledged by the next question.
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
@@ -81,21 +73,40 @@ internal static class AgentPart
             // A usage interval is a minute long; what it measures is seen at once.
             var devices = (await client.GetSignalsAsync(ct)).Devices;
             if (devices.Count(device => device.PodUids.Count == 1) != Gpus) throw new InvalidOperationException($"of {Gpus} GPUs the agent sees {devices.Count}, and not a pod on each");
-            pages.Begin();
-            var (cpu, clock) = (agent.Cpu, Stopwatch.StartNew());
-            await Task.Delay(TimeSpan.FromSeconds(seconds), ct);
-            var share = (agent.Cpu - cpu) / clock.Elapsed.TotalSeconds;
+            async Task<(double Share, double Round)> LoadAsync(int pods)
+            {
+                pages.Expect(pods);
+                var (cpu, clock) = (agent.Cpu, Stopwatch.StartNew());
+                await Task.Delay(TimeSpan.FromSeconds(seconds), ct);
+                return ((agent.Cpu - cpu) / clock.Elapsed.TotalSeconds, pages.Round());
+            }
+            var (share, round) = await LoadAsync(Pods);
             var (anonymous, resident) = (agent.Memory("RssAnon"), agent.Memory("VmRSS"));
+            await client.PutTargetsAsync(Targets(ManyPods, pages.Port), ct);
+            await Task.Delay(TimeSpan.FromSeconds(2 * ScrapeSeconds), ct);
+            var (manyShare, manyRound) = await LoadAsync(ManyPods);
             await stop.CancelAsync();
             await asking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            var (round, rounds) = pages.End();
-            return new(anonymous, resident, share, round, rounds);
+            return new(anonymous, resident, share, round, manyShare, manyRound);
         }
         finally
         {
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    private static TargetList Targets(int pods, int port) => new()
+    {
+        Revision = pods.ToString(),
+        Pods = [.. Enumerable.Range(0, pods).Select(i => new TargetPod
+        {
+            Uid = $"00000000-0000-0000-0000-{i:D12}",
+            Namespace = "ml",
+            Name = $"pod-{i}",
+            Ips = ["127.0.0.1"],
+            Scrape = [new() { Port = port, Path = $"/metrics/{i}", Kind = i % 2 == 0 ? "vllm" : "progress" }],
+        })],
+    };
 
     private static async Task AskAsync(AgentClient client, CancellationToken ct)
     {
@@ -158,7 +169,7 @@ internal static class AgentPart
         private long _last;
         private int _asked;
         private long _counted;
-        private bool _counts;
+        private int _pods;
 
         public int Port { get; } = PublishedProcess.FreePort();
 
@@ -187,19 +198,24 @@ internal static class AgentPart
             return application;
         }
 
-        public void Begin()
+        /// <summary>From here on rounds have so many pages.</summary>
+        public void Expect(int pods)
         {
-            lock (_lock) _counts = true;
+            lock (_lock)
+            {
+                _rounds.Clear();
+                _pods = pods;
+            }
         }
 
         /// <summary>The middle of the rounds' times, from the first question to the last answer.</summary>
-        public (double Seconds, int Rounds) End()
+        public double Round()
         {
             lock (_lock)
             {
                 if (_rounds.Count == 0) throw new InvalidOperationException("no round of scrapes was seen");
-                _rounds.Sort();
-                return (_rounds[_rounds.Count / 2], _rounds.Count);
+                var sorted = _rounds.Order().ToArray();
+                return sorted[sorted.Length / 2];
             }
         }
 
@@ -214,7 +230,7 @@ internal static class AgentPart
                     if (_asked > 0 && Stopwatch.GetElapsedTime(_last, now).TotalSeconds > ScrapeSeconds / 2.0) _asked = 0;
                     if (_asked++ == 0) _first = now;
                 }
-                else if (_asked == Pods && _counts && Stopwatch.GetElapsedTime(_first, now) is var took)
+                else if (_asked == _pods && Stopwatch.GetElapsedTime(_first, now) is var took)
                 {
                     // Answers may overtake each other; the round ends with the last of them.
                     if (_rounds.Count > 0 && _first == _counted) _rounds[^1] = took.TotalSeconds;
