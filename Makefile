@@ -63,8 +63,8 @@ e2e: build tools ## Run the tests that need a real kube-apiserver on it (KUBEBUI
 demo: build-operator ## Run the main job on an embedded cluster (DEMO_ARGS="--speed 60")
 	@bin/bursar demo $(DEMO_ARGS)
 
-bench: ## Measure memory, decoding and decisions against the targets of the design
-	$(DOTNET) run --project tests/Bench --configuration Release -- $(BENCH_ARGS)
+bench: publish ## Measure memory, decoding and decisions against the targets of the design; the programs as they are published
+	BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish $(DOTNET) run --project tests/Bench --configuration Release -- $(BENCH_ARGS)
 
 publish: ## Make both programs self-contained, trimmed, one file each, in artifacts/publish (linux-x64)
 	@for project in Operator AgentHost; do \

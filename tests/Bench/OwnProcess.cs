@@ -8,13 +8,13 @@ internal static class OwnProcess
 {
     public static TimeSpan Cpu => Process.GetCurrentProcess().TotalProcessorTime;
 
-    /// <summary>Bytes of <c>VmRSS</c>, <c>RssAnon</c>, ...</summary>
-    public static long Status(string name)
+    /// <summary>Bytes of <c>VmRSS</c>, <c>RssAnon</c>, ... of this process or another.</summary>
+    public static long Status(string name, int? process = null)
     {
-        foreach (var line in File.ReadLines("/proc/self/status"))
+        foreach (var line in File.ReadLines($"/proc/{process?.ToString() ?? "self"}/status"))
             if (line.StartsWith(name, StringComparison.Ordinal) && line[name.Length] == ':')
                 return long.Parse(line[(name.Length + 1)..].Replace("kB", "", StringComparison.Ordinal).Trim()) * 1024;
-        throw new InvalidOperationException($"/proc/self/status has no {name}");
+        throw new InvalidOperationException($"a process's status has no {name}");
     }
 
     /// <summary>The managed heap after everything that is free has been collected.</summary>

@@ -14,7 +14,7 @@ return args switch
     ["serve", var pods] => await SandboxProcess.RunAsync(int.Parse(pods), ct),
     ["read", var kubeconfig] => await ReaderProcess.RunAsync(kubeconfig, ct),
     ["write", var kubeconfig] => await WriterProcess.RunAsync(kubeconfig, ct),
-    ["operate", var kubeconfig, var seconds] => await OperatorProcess.RunAsync(kubeconfig, int.Parse(seconds), ct),
+    ["pass", var kubeconfig] => await PassProcess.RunAsync(kubeconfig, ct),
     ["replay", var traces] => ReplayProcess.Run(traces),
     _ => await Suite.RunAsync(SuiteOptions.Parse(args), ct),
 };

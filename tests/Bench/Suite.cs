@@ -1,4 +1,5 @@
 using System.Globalization;
+using Bursar.Kube.Config;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Bench;
@@ -13,6 +14,7 @@ internal static class Suite
         var table = new FigureTable();
         if (options.Pods > 0) await OnSandboxAsync(options, table, ct);
         if (options.RealPods > 0) await OnRealServerAsync(options, table, ct);
+        await AgentAsync(options, table, ct);
         await ReplayAsync(options, table, ct);
         table.Print();
         return 0;
@@ -26,16 +28,48 @@ internal static class Suite
         await ReaderAsync("sandbox", kubeconfig, table, ct);
 
         Progress("the operator on it");
-        await using var child = ChildProcess.Start("operate", kubeconfig, options.IdleSeconds.ToString(CultureInfo.InvariantCulture));
+        await OperatorAsync(options, kubeconfig, table, ct);
+        Progress("its decisions");
+        await using var child = ChildProcess.Start("pass", kubeconfig);
         var f = await child.FiguresAsync(ct);
-        var size = $"{f["pods"]:N0} pods, {f["budgets"]:N0} budgets";
-        table.Add($"operator: process start to first decision, {size}", $"{f["firstDecision"]:F1} s (CPU {f["firstDecisionCpu"]:F1} s)", "< 5 s", f["firstDecision"] < 5);
-        table.Add("operator: process start to every budget decided", $"{f["allDecided"]:F1} s");
-        table.Add("operator: API writes until the new ledger is stored, once", $"{f["firstWrites"]:N0} in {f["settled"]:F0} s");
-        table.Add($"operator: one decision pass, {size}", $"{f["pass"] * 1000:F0} ms", "< 250 ms", f["pass"] < 0.25);
-        table.Add($"operator: resident, {options.IdleSeconds} s into running", $"{f["resident"] / MiB:F0} MiB (anonymous {f["anonymous"] / MiB:F0}, peak {f["peak"] / MiB:F0}, live heap {f["heap"] / MiB:F0})", "< 150 MiB", f["resident"] < 150 * MiB);
-        table.Add($"operator: CPU while pods burn, {f["decisionsPerSecond"]:F0} decisions/s", $"{f["cpuShare"]:F2} core", "< 0.2 core", f["cpuShare"] < 0.2);
-        table.Add("operator: API writes while pods burn", $"{f["writesPerSecond"]:F1} /s", "≤ 10 /s", f["writesPerSecond"] <= 10);
+        table.Add($"operator: one decision pass, {f["pods"]:N0} pods, {f["budgets"]:N0} budgets", $"{f["pass"] * 1000:F0} ms", "< 250 ms", f["pass"] < 0.25);
+        table.Add("operator: live heap, in a process of the bench", $"{f["heap"] / MiB:F0} MiB");
+    }
+
+    private static async Task OperatorAsync(SuiteOptions options, string kubeconfig, FigureTable table, CancellationToken ct)
+    {
+        if (!PublishedProcess.IsPresent("bursar"))
+        {
+            table.Skip("operator: start, memory, CPU, writes", PublishedProcess.Absent);
+            return;
+        }
+        using var api = ApiConnection.Of(KubeConfig.FromFile(kubeconfig));
+        var budgets = options.Pods / Seeder.PodsPerJob;
+        var f = await OperatorPart.MeasureAsync(kubeconfig, api, budgets, options.IdleSeconds, ct);
+        var size = $"{options.Pods:N0} pods, {budgets:N0} budgets";
+        table.Add($"operator: process start to first decision, {size}", $"{f.FirstDecision:F1} s (CPU {f.FirstDecisionCpu:F1} s)", "< 5 s", f.FirstDecision < 5);
+        table.Add("operator: process start to every budget decided", $"{f.AllDecided:F1} s");
+        table.Add("operator: API writes until the new ledger is stored, once", $"{f.FirstWrites:N0} in {f.Settled:F0} s");
+        table.Add($"operator: resident, {options.IdleSeconds} s into running", $"{f.Resident / MiB:F0} MiB (anonymous {f.Anonymous / MiB:F0}, peak {f.Peak / MiB:F0})", "< 150 MiB", f.Resident < 150 * MiB);
+        table.Add($"operator: CPU while pods burn, {f.DecisionsPerSecond:F0} decisions/s", $"{f.CpuShare:F2} core", "< 0.2 core", f.CpuShare < 0.2);
+        table.Add("operator: API writes while pods burn", $"{f.WritesPerSecond:F1} /s", "≤ 10 /s", f.WritesPerSecond <= 10);
+    }
+
+    private static async Task AgentAsync(SuiteOptions options, FigureTable table, CancellationToken ct)
+    {
+        if (AgentPart.WhyNot() is { } why)
+        {
+            table.Skip("agent: memory, CPU, scrapes", why);
+            return;
+        }
+        Progress("the agent on a simulated node");
+        var f = await AgentPart.MeasureAsync(options.IdleSeconds, ct);
+        var load = $"{AgentPart.Gpus} GPUs each second, {AgentPart.Pods} pods every 5 s";
+        table.Add($"agent: memory of its own (RssAnon), {load}", $"{f.Anonymous / MiB:F0} MiB", "≤ 30 MiB", f.Anonymous <= 30 * MiB);
+        table.Add("agent: resident", $"{f.Resident / MiB:F0} MiB", "≤ 70 MiB", f.Resident <= 70 * MiB);
+        table.Add($"agent: CPU, {load}", $"{f.CpuShare * 100:F2} % of a core", "< 1 %", f.CpuShare < 0.01);
+        table.Add($"agent: a round of {AgentPart.Pods} scrapes", $"{f.Round * 1000:F0} ms");
+        table.Add($"agent: with {AgentPart.ManyPods} pods", $"{f.ManyCpuShare * 100:F2} % of a core, a round {f.ManyRound * 1000:F0} ms");
     }
 
     private static async Task OnRealServerAsync(SuiteOptions options, FigureTable table, CancellationToken ct)

@@ -9,7 +9,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     where T : class, IKubernetesEntity<T>
 {
     /// <summary>What a burst of changes may be late by. Against the seconds that decisions take it is nothing.</summary>
-    private static readonly TimeSpan _gathering = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan _gathering = TimeSpan.FromMilliseconds(50);
 
     private readonly HttpResponseMessage _response;
     private readonly JsonStream _json;
