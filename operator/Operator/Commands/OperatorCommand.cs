@@ -1,7 +1,7 @@
 using System.CommandLine;
+using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
-using Bursar.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
