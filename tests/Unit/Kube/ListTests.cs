@@ -1,5 +1,6 @@
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Tests.Unit.Kube;
 
@@ -21,6 +22,56 @@ public class ListTests
         server.Requests.Select(asked => asked.Query).Should().Equal(
             "?labelSelector=x%20in%20%28y%29&limit=2",
             "?labelSelector=x%20in%20%28y%29&limit=2&continue=next");
+    }
+
+    [Fact]
+    public async Task The_next_page_is_asked_for_before_this_ones_items_have_come()
+    {
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using ScriptedServer server = await ScriptedServer.StartAsync(async (request, context) =>
+        {
+            if (request.Query.Contains("continue=next", StringComparison.Ordinal))
+            {
+                asked.SetResult();
+                await context.JsonAsync(Answers.List("9", Answers.Map("b", "2")));
+                return;
+            }
+
+            await context.Response.WriteAsync("""{"metadata":{"resourceVersion":"9","continue":"next"},"items":[""");
+            await context.Response.Body.FlushAsync();
+            await asked.Task.WaitAsync(TimeSpan.FromSeconds(30));
+            await context.Response.WriteAsync(Answers.Map("a", "1") + "]}");
+        });
+        using KubeClient client = server.Client();
+
+        KubeList<V1ConfigMap> list = await client.ListAsync<V1ConfigMap>(new ListOptions(), default);
+
+        list.Items.Select(item => item.Metadata.Name).Should().Equal("a", "b");
+    }
+
+    [Fact]
+    public async Task A_page_cut_after_the_next_was_asked_for_is_read_anew_and_nothing_twice()
+    {
+        int tries = 0;
+        await using ScriptedServer server = await ScriptedServer.StartAsync(async (request, context) =>
+        {
+            if (request.Query.Contains("continue=next", StringComparison.Ordinal))
+            {
+                await context.JsonAsync(Answers.List("9", Answers.Map("c", "3")));
+                return;
+            }
+
+            await context.Response.WriteAsync("""{"metadata":{"resourceVersion":"9","continue":"next"},"items":[""" + Answers.Map("a", "1") + ",");
+            await context.Response.Body.FlushAsync();
+            if (Interlocked.Increment(ref tries) == 1) context.Abort();
+            else await context.Response.WriteAsync(Answers.Map("b", "2") + "]}");
+        });
+        using KubeClient client = server.Client();
+
+        KubeList<V1ConfigMap> list = await client.ListAsync<V1ConfigMap>(new ListOptions(), default);
+
+        list.Items.Select(item => item.Metadata.Name).Should().Equal("a", "b", "c");
+        tries.Should().Be(2);
     }
 
     [Fact]
