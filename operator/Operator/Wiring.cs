@@ -122,7 +122,7 @@ public static class Wiring
         {
             if (!GpuRequest.Of(job.Spec.Template.Spec).IsAny) return;
             if (BursarAnnotations.ReadProgress(job.Metadata, job.Spec.Template) is { } report)
-                progress.Report(job.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
+                progress.Report(job.Metadata.Uid, new ProgressPoint(ProgressBoard.SeenAt(job, time.GetUtcNow()), report.Step, report.Total));
             WakeNamespace(job.Metadata.Namespace ?? "");
         }
         void SeeDeployment(V1Deployment deployment)

@@ -139,6 +139,7 @@ public sealed class ReleaseTests
 
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("too-long")).Should().BeFalse("the switch says observe");
+        (await scene.StatusAsync())!.SuspendedCount.Should().Be(0);
 
         // Told to enforce again, it is about to act, and finds its ledger written by someone else before it does.
         await scene.SetControlAsync("enforcement", null);

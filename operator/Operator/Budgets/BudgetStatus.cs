@@ -15,7 +15,10 @@ public static class BudgetStatus
 {
     public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger)
     {
-        var parked = ledger.ParkedBy(budget.Metadata.Uid).OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal).ToArray();
+        // A record of work that someone else resumed stays while the budget may not act on it; suspended it is not.
+        var running = decision.Workloads.Where(w => w.State is WorkloadState.Running or WorkloadState.Pending).Select(w => w.Key.Uid)
+            .Except(decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid)).ToHashSet(StringComparer.Ordinal);
+        var parked = ledger.ParkedBy(budget.Metadata.Uid).Where(p => !running.Contains(p.Uid)).OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal).ToArray();
         var installed = ledger.Installed;
         return new()
         {

@@ -55,6 +55,33 @@ public class ControllerRunnerTests
         controller.Overlapped.Should().BeFalse();
     }
 
+    [Fact]
+    public async Task A_controller_that_finds_another_leader_ends_the_runner()
+    {
+        ManualTimeProvider clock = new();
+        ActivityTracker tracker = new();
+        await using ScriptedServer server = await ScriptedServer.StartAsync((asked, context) =>
+            asked.IsWatch ? context.HoldAsync() : context.JsonAsync(Answers.List("10", Answers.Map("m", "1"))));
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock, ActivityTracker = tracker });
+        Informer<V1ConfigMap> informer = new(client, new InformerOptions { StreamingList = false });
+        using ControllerRunner<V1ConfigMap> runner = new(client, informer, new Deposed(), new ControllerRunnerOptions<V1ConfigMap> { Workers = 3, Resync = TimeSpan.FromMinutes(1) });
+        using CancellationTokenSource stop = new();
+        Task following = informer.RunAsync(stop.Token);
+
+        await FluentActions.Awaiting(() => runner.RunAsync(stop.Token).WaitAsync(TimeSpan.FromSeconds(10))).Should().ThrowAsync<LeadershipLostException>();
+
+        await tracker.WhenIdleAsync(default).WaitAsync(TimeSpan.FromSeconds(10));
+        await stop.CancelAsync();
+        await following.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    private sealed class Deposed : IEntityController<V1ConfigMap>
+    {
+        public Task<ReconciliationResult<V1ConfigMap>> ReconcileAsync(V1ConfigMap entity, CancellationToken cancellationToken) => throw new LeadershipLostException("another one leads");
+
+        public Task<ReconciliationResult<V1ConfigMap>> DeletedAsync(V1ConfigMap entity, CancellationToken cancellationToken) => throw new LeadershipLostException("another one leads");
+    }
+
     private sealed class Recording : IEntityController<V1ConfigMap>
     {
         private readonly ConcurrentDictionary<string, int> _seen = [];
