@@ -241,22 +241,36 @@ public sealed partial class LeaderElector
         V1Lease? lease = Volatile.Read(ref _observed);
         if (lease is null || lease.Spec.HolderIdentity != _options.Identity) return;
         Volatile.Write(ref _renewal, null);
-        JsonObject spec = new()
-        {
-            ["holderIdentity"] = "",
-            ["leaseDurationSeconds"] = 1,
-            ["renewTime"] = Micro(_time.GetUtcNow()),
-        };
         try
         {
             using CancellationTokenSource limit = new(TimeSpan.FromSeconds(5), _time);
-            Volatile.Write(ref _observed, await PatchAsync(lease, spec, limit.Token).ConfigureAwait(false));
+            try
+            {
+                await GiveBackAsync(lease, limit.Token).ConfigureAwait(false);
+            }
+            catch (ApiException conflict) when (conflict.IsConflict)
+            {
+                // Our own renewal, whose answer was not awaited any more; or another holds it, and there is nothing to give back.
+                lease = await _client.GetAsync<V1Lease>(_options.Name, _options.Namespace, limit.Token).ConfigureAwait(false);
+                if (lease.Spec.HolderIdentity == _options.Identity) await GiveBackAsync(lease, limit.Token).ConfigureAwait(false);
+            }
         }
         catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or OperationCanceledException)
         {
             // Then it runs out by itself.
             LogReleaseFailed(_options.Identity, failure.Message);
         }
+    }
+
+    private async Task GiveBackAsync(V1Lease lease, CancellationToken cancellationToken)
+    {
+        JsonObject spec = new()
+        {
+            ["holderIdentity"] = "",
+            ["leaseDurationSeconds"] = 1,
+            ["renewTime"] = Micro(_time.GetUtcNow()),
+        };
+        Volatile.Write(ref _observed, await PatchAsync(lease, spec, cancellationToken).ConfigureAwait(false));
     }
 
     private Task<V1Lease> PatchAsync(V1Lease lease, JsonObject spec, CancellationToken cancellationToken) =>

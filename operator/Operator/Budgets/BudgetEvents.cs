@@ -9,10 +9,13 @@ namespace Bursar.Operator.Budgets;
 /// <summary>The Events of a decision, on the budget and on the workload, with the money in the note.</summary>
 public sealed class BudgetEvents(EventRecorder recorder)
 {
+    /// <summary>The reason of the Event that says that work was suspended.</summary>
+    public const string Suspended = "Suspended";
+
     public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
     {
         var (verb, type) = action.Kind == ActionKind.Park
-            ? (action.Class == WorkClass.Inference ? "ScaledToZero" : "Suspended", KubeEvent.Warning)
+            ? (action.Class == WorkClass.Inference ? "ScaledToZero" : Suspended, KubeEvent.Warning)
             : ("Resumed", KubeEvent.Normal);
         // The moment of the parking is part of the key: a second parking in a window is another event, not a repeat.
         var key = $"{windowKey}/{action.Reason}/{action.Parked?.Undone.Count ?? 0}/{action.Parked?.Since.ToUnixTimeSeconds()}";

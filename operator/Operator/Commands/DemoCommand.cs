@@ -81,7 +81,13 @@ public static class DemoCommand
         var shown = screen.RunAsync(showing.Token);
         try
         {
-            if (options.Once) return Tell(await cluster.WaitForCatchAsync(options.Deadline, cancellationToken), options, output, error, await EndAsync());
+            if (options.Once)
+            {
+                var caught = await cluster.WaitForCatchAsync(options.Deadline, cancellationToken);
+                // Its Event is under way to the screen.
+                if (caught is not null) await Task.WhenAny(screen.SuspensionShown, shown, Task.Delay(options.Deadline, options.Wall, cancellationToken));
+                return Tell(caught, options, output, error, await EndAsync());
+            }
             // Shown until Ctrl-C; only a failure of the operator or of the screen comes earlier.
             await await Task.WhenAny(shown, cluster.Operator);
             return cancellationToken.IsCancellationRequested ? 0 : 1;

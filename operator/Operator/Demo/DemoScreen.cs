@@ -3,6 +3,7 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -28,6 +29,7 @@ internal sealed class DemoScreen
     private readonly Informer<V1Alpha1GpuBudget> _budgets;
     private readonly Informer<V1Event> _events;
     private readonly IReadOnlyList<string> _hints;
+    private readonly TaskCompletionSource _suspension = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="console">Null: plain lines to <paramref name="output"/>.</param>
     public DemoScreen(DemoCluster cluster, IAnsiConsole? console, TextWriter output, TimeProvider wall, IReadOnlyList<string> hints)
@@ -41,6 +43,9 @@ internal sealed class DemoScreen
         _events = new(cluster.Client);
         _events.AddHandler(new() { Added = Tell });
     }
+
+    /// <summary>Complete once the Event of the runaway job's suspension was shown.</summary>
+    public Task SuspensionShown => _suspension.Task;
 
     /// <summary>A line of the demo's own, or of the operator's log.</summary>
     public void Say(string text)
@@ -90,7 +95,9 @@ internal sealed class DemoScreen
     /// <summary>The budget's Event repeats what stands on the workload with its name: one line a decision is enough.</summary>
     private void Tell(V1Event happened)
     {
-        if (happened.Regarding?.Kind == V1Alpha1GpuBudget.KindName) Say($"{happened.Regarding.Namespace}/{happened.Regarding.Name}  {happened.Reason}: {happened.Note}");
+        if (happened.Regarding?.Kind != V1Alpha1GpuBudget.KindName) return;
+        Say($"{happened.Regarding.Namespace}/{happened.Regarding.Name}  {happened.Reason}: {happened.Note}");
+        if (happened.Reason == BudgetEvents.Suspended && happened.Related?.Name == DemoWorld.RunawayJob) _suspension.TrySetResult();
     }
 
     private IEnumerable<V1Alpha1GpuBudget> Budgets() =>

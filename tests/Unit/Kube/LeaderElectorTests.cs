@@ -32,6 +32,30 @@ public class LeaderElectorTests
     }
 
     [Fact]
+    public async Task A_renewal_whose_answer_is_not_awaited_does_not_keep_the_lease_from_being_given_back()
+    {
+        await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
+        ManualTimeProvider clock = new();
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
+        TaskCompletionSource leading = new(), done = new();
+        Task run = Elector(client, "one").RunAsLeaderAsync(_ =>
+        {
+            leading.SetResult();
+            return done.Task;
+        }, default);
+        await leading.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        _server.Silent = true;
+        int writes = _server.Writes;
+        await Until.TrueAsync(() => _server.Writes > writes, "a renewal that is not answered", () => clock.Advance(TimeSpan.FromMilliseconds(500)));
+        _server.Silent = false;
+
+        done.SetResult();
+        await run.WaitAsync(TimeSpan.FromSeconds(10));
+
+        _server.Holder.Should().BeEmpty();
+    }
+
+    [Fact]
     public async Task Expiry_is_judged_by_what_was_seen_here_not_by_the_others_clock()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
@@ -169,6 +193,9 @@ public class LeaderElectorTests
 
         public bool Broken { get; set; }
 
+        /// <summary>What is written counts, and is not answered.</summary>
+        public bool Silent { get; set; }
+
         public int Writes
         {
             get
@@ -221,7 +248,7 @@ public class LeaderElectorTests
                 answer = _lease.ToJsonString();
             }
 
-            return context.JsonAsync(answer, status);
+            return Silent ? context.HoldAsync() : context.JsonAsync(answer, status);
         }
     }
 }
