@@ -25,13 +25,16 @@ public sealed partial class GpuLedger
         get { lock (gate) return installed is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null; }
     }
 
-    /// <summary>Says when Bursar came to the cluster; only the first word counts. Nothing before it is ever charged.</summary>
+    /// <summary>
+    /// Says when Bursar came to the cluster; only the first word counts. Nothing before its second is ever charged: the API tells a
+    /// pod's times in whole seconds, and one that came in the same second did not come before.
+    /// </summary>
     public bool Install(DateTimeOffset at)
     {
         lock (gate)
         {
             if (installed is not null) return false;
-            installed = at.ToUnixTimeMilliseconds();
+            installed = at.ToUnixTimeSeconds() * 1000;
             BaseShard().Touch();
             return true;
         }

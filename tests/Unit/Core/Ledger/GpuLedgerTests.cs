@@ -34,6 +34,16 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
+    public void A_pod_of_the_second_of_the_installation_is_charged_whole()
+    {
+        var ledger = new GpuLedger();
+        ledger.Install(Start.AddMilliseconds(340));
+        ledger.Reprice(V100, Price, Start);
+        ledger.Observe(Pod("p") with { FinishedAt = Start.AddSeconds(12) });
+        Spent(ledger, Start.AddMinutes(1)).Should().Be(Price.For(TimeSpan.FromSeconds(12)));
+    }
+
+    [Fact]
     public void A_price_cuts_time_and_leaves_the_past_alone()
     {
         var ledger = Priced();
