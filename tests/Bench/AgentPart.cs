@@ -104,7 +104,7 @@ internal static class AgentPart
             Namespace = "ml",
             Name = $"pod-{i}",
             Ips = ["127.0.0.1"],
-            Scrape = [new() { Port = port, Path = $"/metrics/{i}", Kind = i % 2 == 0 ? "vllm" : "progress" }],
+            Scrape = [new() { Port = port, Path = $"/metrics/{i}", Kind = i % 2 == 0 ? ScrapeTarget.Serving : ScrapeTarget.Progress }],
         })],
     };
 
