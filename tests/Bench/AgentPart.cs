@@ -25,6 +25,9 @@ internal static class AgentPart
     public const int ManyPods = 56;
     private const int ScrapeSeconds = 5;
 
+    /// <summary>Measured from here on: an agent runs for weeks, and in its first minute the runtime compiles what is hot.</summary>
+    private const int WarmUpSeconds = 60;
+
     public sealed record Figures(long Anonymous, long Resident, double CpuShare, double Round, double ManyCpuShare, double ManyRound);
 
     public static string? WhyNot() =>
@@ -80,6 +83,7 @@ internal static class AgentPart
                 await Task.Delay(TimeSpan.FromSeconds(seconds), ct);
                 return ((agent.Cpu - cpu) / clock.Elapsed.TotalSeconds, pages.Round());
             }
+            await Task.Delay(TimeSpan.FromSeconds(WarmUpSeconds), ct);
             var (share, round) = await LoadAsync(Pods);
             var (anonymous, resident) = (agent.Memory("RssAnon"), agent.Memory("VmRSS"));
             await client.PutTargetsAsync(Targets(ManyPods, pages.Port), ct);
