@@ -25,7 +25,8 @@ internal static class Suite
         Progress($"filling the embedded cluster with {options.Pods} pods");
         await using var sandbox = ChildProcess.Start("serve", options.Pods.ToString(CultureInfo.InvariantCulture));
         var kubeconfig = await sandbox.HearAsync(ct);
-        await ReaderAsync("sandbox", kubeconfig, table, ct);
+        // It keeps its objects as ready bytes and sends far faster than an API server can, of which the target speaks.
+        await ReaderAsync("sandbox", kubeconfig, sendsAsServersDo: false, table, ct);
 
         Progress("the operator on it");
         await OperatorAsync(options, kubeconfig, table, ct);
@@ -82,10 +83,10 @@ internal static class Suite
         Progress($"filling a kube-apiserver with {options.RealPods} pods");
         await using var plane = await ControlPlane.StartAsync(controllers: null, withScheduler: false, withServiceAccounts: false, ct);
         using (var api = new ApiConnection(plane.Address, plane.Token)) await new Seeder(api).SeedPodsAsync(options.RealPods, ct);
-        await ReaderAsync("kube-apiserver", plane.KubeconfigPath, table, ct);
+        await ReaderAsync("kube-apiserver", plane.KubeconfigPath, sendsAsServersDo: true, table, ct);
     }
 
-    private static async Task ReaderAsync(string server, string kubeconfig, FigureTable table, CancellationToken ct)
+    private static async Task ReaderAsync(string server, string kubeconfig, bool sendsAsServersDo, FigureTable table, CancellationToken ct)
     {
         Progress($"reading the {server}'s pods");
         await using var child = ChildProcess.Start("read", kubeconfig);
@@ -94,7 +95,9 @@ internal static class Suite
         var ratio = f["decodedSeconds"] / f["rawSeconds"];
         table.Add($"{server}: heap per cached pod, {pods}", $"{f["heapPerPod"] / KiB:F2} KiB", "≤ 2 KiB", f["heapPerPod"] <= 2 * KiB);
         table.Add($"{server}: resident with that cache, after listing five times", $"{f["resident"] / MiB:F0} MiB");
-        table.Add($"{server}: list and decode / raw sending time", $"{ratio:F2} ({f["decodedSeconds"]:F2} s / {f["rawSeconds"]:F2} s; CPU here {f["decodedCpu"]:F2} s / {f["rawCpu"]:F2} s)", "≤ 1.2", ratio <= 1.2);
+        var (what, measured) = ($"{server}: list and decode / raw sending time", $"{ratio:F2} ({f["decodedSeconds"]:F2} s / {f["rawSeconds"]:F2} s; CPU here {f["decodedCpu"]:F2} s / {f["rawCpu"]:F2} s)");
+        if (sendsAsServersDo) table.Add(what, measured, "≤ 1.2", ratio <= 1.2);
+        else table.Add(what, measured);
         table.Add($"{server}: CPU per 1,000 pod updates seen", $"{f["updatesCpu"]:F2} s", "≤ 0.2 s", f["updatesCpu"] <= 0.2);
     }
 

@@ -3,7 +3,7 @@ namespace Bursar.Tests.Bench;
 /// <summary>How much is measured; the defaults are the design's.</summary>
 internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, string Traces)
 {
-    /// <summary><c>--pods 10000 --real-pods 10000 --idle 30 --traces FOLDER</c>; a count of 0 leaves the part out.</summary>
+    /// <summary><c>--pods 10000 --real-pods 3000 --idle 30 --traces FOLDER</c>; a count of 0 leaves the part out.</summary>
     public static SuiteOptions Parse(string[] args)
     {
         var options = new SuiteOptions(10_000, 3_000, 30, Path.GetFullPath("../shared/traces"));
