@@ -102,12 +102,12 @@ public static class Wiring
         var echoes = new EchoGuard(stores, time);
         var actor = new BudgetActor(stores, ledger, store, new WorkloadActor(client), echoes, events, brake, logs.CreateLogger<BudgetActor>());
         var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
-        var books = new PriceBookController(client, stores, prices, time);
+        var books = new PriceBookController(client, stores, ledger, prices, recorder, time);
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
 
         using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
-        using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, new TimedController<V1Alpha1GpuPriceBook>(books, metrics, time), new() { Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
+        using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, new TimedController<V1Alpha1GpuPriceBook>(books, metrics, time), new() { Concerns = PriceBookController.Concerns });
 
         // What wakes what.
         void WakeNamespace(string ns)
@@ -136,6 +136,12 @@ public static class Wiring
         control.Changed += WakeAll;
         agents.Progressed += WakeNamespace;
         books.Changed += WakeAll;
+        prices.TrustChanged += () =>
+        {
+            foreach (var book in stores.PriceBooks.Store.List()) bookRunner.Enqueue(ObjectKey.Of(book));
+            WakeAll();
+        };
+        nodes.DevicesTold += pods.ObserveOn;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
         nodeWatch.Start();

@@ -191,6 +191,11 @@ public sealed class ParkedWorkTests
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("too-long")).Should().BeTrue();
         world.Nodes.ReturnNode("gpu-1");
+        await scene.UntilConditionAsync("MeteringFresh", "True");
+        await scene.PassAsync(30);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeTrue("there is no book: what things cost is not known for certain");
+        (await scene.ConditionAsync("PricesTrusted"))!.Reason.Should().Be("PricesUntrusted");
+        await world.CreateBookAsync("*V100*", "3.06", CancellationToken.None);
         await scene.UntilResumedAsync("too-long", TimeSpan.FromSeconds(60));
     }
 }

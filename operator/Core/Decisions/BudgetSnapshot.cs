@@ -53,6 +53,13 @@ public sealed record BudgetSnapshot
     /// <summary>Products without a matching rate among this budget's work.</summary>
     public IReadOnlyList<string> UnpricedProducts { get; init; } = [];
 
+    /// <summary>Why the prices of this budget's work are not those of the price book, as far as the last trusted ones go on; null when they are.</summary>
+    public string? PricesUntrusted { get; init; }
+
+    /// <summary>Why no forecast can be made right now; null when one can.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public string? ForecastDoubt => MeteringStale ?? PricesUntrusted ?? (UnpricedProducts.Count > 0 ? $"no price matches {string.Join(", ", UnpricedProducts.Take(3))}" : null);
+
     /// <summary>How many more workloads forecasts may park before the cluster's brake applies.</summary>
     public int BrakeAllowance { get; init; } = int.MaxValue;
 

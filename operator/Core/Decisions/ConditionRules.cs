@@ -35,9 +35,11 @@ public static class ConditionRules
             budget.MeteringStale is { } stale
                 ? new("MeteringFresh", false, Reasons.NodeLost, $"Forecasts pause: {stale}.")
                 : new("MeteringFresh", true, Reasons.Fresh, "The API server's times are current."),
-            budget.UnpricedProducts.Count == 0
+            budget.PricesUntrusted is { } doubt
+                ? new("PricesTrusted", false, Reasons.PricesUntrusted, $"The last trusted prices go on and forecasts pause: {doubt}.")
+            : budget.UnpricedProducts.Count == 0
                 ? new("PricesTrusted", true, Reasons.Priced, "Every GPU in use has a price.")
-                : new("PricesTrusted", false, Reasons.Unpriced, $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted. Add a rate to the default GpuPriceBook."),
+                : new("PricesTrusted", false, Reasons.Unpriced, $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook."),
         };
         if (balance.FloorExceedsLimit)
             conditions.Add(new("FloorExceedsLimit", true, Reasons.FloorExceedsLimit,

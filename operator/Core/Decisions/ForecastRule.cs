@@ -4,7 +4,7 @@ namespace Bursar.Core.Decisions;
 
 /// <summary>
 /// The forecast: spent + what all work still costs ≤ limit. What overruns it is parked (<see cref="Victims"/>), what
-/// fits is admitted. It pauses while metering is stale, and for a job while its progress is.
+/// fits is admitted. It pauses while metering is stale or prices are not trusted, and for a job while its progress is.
 /// </summary>
 public static class ForecastRule
 {
@@ -16,9 +16,9 @@ public static class ForecastRule
         if (LimitRule.IsReached(balance)) return;
 
         var jobs = work.Where(w => w.IsActiveJob && !plan.IsParking(w)).ToArray();
-        if (budget.MeteringStale is not null)
+        if (budget.ForecastDoubt is not null)
         {
-            foreach (var item in jobs) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+            foreach (var item in jobs.Where(w => w.Work.Rate is not null)) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
             return;
         }
         foreach (var item in jobs)

@@ -7,7 +7,7 @@ public static class HoldRule
 {
     public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
     {
-        if (plan.Budget.MeteringStale is not null) return;
+        if (plan.Budget.ForecastDoubt is not null) return;
         foreach (var item in work)
             if (item is { Parkable: true, IsActiveJob: true } && IsHeld(item, plan.Budget)
                 && !memory.Admitted.ContainsKey(item.Work.Key.Uid) && !Remembering.IsSettling(item.Work, memory, plan.Budget.Now))

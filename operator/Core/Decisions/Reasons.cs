@@ -63,6 +63,10 @@ public static class Reasons
     public const string NodeLost = "NodeLost";
     public const string Priced = "Priced";
     public const string Unpriced = "Unpriced";
+
+    /// <summary>The price book says something that its guard does not let pass, or there is no book: the last trusted prices go on.</summary>
+    public const string PricesUntrusted = "PricesUntrusted";
+    public const string PricesTrusted = "PricesTrusted";
     public const string AllParkable = "AllParkable";
     public const string UnstoppableWork = "UnstoppableWork";
     public const string FloorExceedsLimit = "FloorExceedsLimit";

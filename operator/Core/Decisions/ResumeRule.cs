@@ -36,7 +36,7 @@ public static class ResumeRule
             else if (NeverFits(item, budget, balance)) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, budget, balance, NeededInEmptyWindow(item, budget), LimitToResume(item, plan, work)));
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(budget));
             else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget)) plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
-            else if (budget.MeteringStale is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+            else if (budget.ForecastDoubt is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
             else if (free && cause is not null && LimitToResume(item, plan, work) <= balance.Limit)
             {
                 free = false;

@@ -40,7 +40,7 @@ public static class Sentences
     public const string Braked =
         "It would be parked by forecast, but too much of the cluster's work was parked within minutes: run 'bursar continue' to go on.";
 
-    public static string Paused(BudgetSnapshot budget) => $"Forecasts pause: {budget.MeteringStale}.";
+    public static string Paused(BudgetSnapshot budget) => $"Forecasts pause: {budget.ForecastDoubt}.";
 
     public static string ProgressStale(ChargedWork item) => $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Numerics;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 
@@ -101,7 +102,7 @@ public sealed partial class GpuLedger
             // Reserved is summed as budgets sum it, pod by pod; the rest by a sweep over the node. Nothing is got by
             // subtraction, so a flaw in either shows as a bill that does not add up.
             Int128 reserved = 0;
-            var edges = new SortedDictionary<long, (int Held, int Unknown)>();
+            var edges = new SortedDictionary<long, List<(DeviceShare Share, int Held, int Unknown)>>();
             foreach (var pod in account.Pods)
             {
                 if (pod.Labels is not null) reserved += UnitsOf(pod, start, end);
@@ -109,27 +110,27 @@ public sealed partial class GpuLedger
                 var close = Math.Min(end, pod.End ?? end);
                 if (begin >= close) continue;
                 var step = pod.Labels is not null ? (Held: pod.Gpus, Unknown: 0) : (Held: 0, Unknown: pod.Gpus);
-                Shift(edges, begin, step.Held, step.Unknown);
-                Shift(edges, close, -step.Held, -step.Unknown);
+                Edge(edges, begin).Add((pod.Share, step.Held, step.Unknown));
+                Edge(edges, close).Add((pod.Share, -step.Held, -step.Unknown));
             }
-            foreach (var (at, _, _) in account.Capacity) Shift(edges, Math.Clamp(at, start, Math.Max(start, end)), 0, 0);
+            foreach (var (at, _, _) in account.Capacity) Edge(edges, Math.Clamp(at, start, Math.Max(start, end)));
             foreach (var (away, back) in account.Lost)
             {
-                Shift(edges, Math.Clamp(away, start, Math.Max(start, end)), 0, 0);
-                if (back is { } at) Shift(edges, Math.Clamp(at, start, Math.Max(start, end)), 0, 0);
+                Edge(edges, Math.Clamp(away, start, Math.Max(start, end)));
+                if (back is { } at) Edge(edges, Math.Clamp(at, start, Math.Max(start, end)));
             }
-            Shift(edges, start, 0, 0);
-            Shift(edges, Math.Max(start, end), 0, 0);
+            Edge(edges, start);
+            Edge(edges, Math.Max(start, end));
 
             Int128 total = 0, unallocated = 0, lost = 0, unknownLabels = 0, unpriced = 0;
-            int held = 0, unknown = 0;
+            var taken = new Dictionary<DeviceShare, (int Held, int Unknown)>();
             long? previous = null;
-            foreach (var (at, (heldStep, unknownStep)) in edges)
+            foreach (var (at, steps) in edges)
             {
                 if (previous is { } begin && begin < at)
                 {
                     var capacity = CapacityAt(account, begin);
-                    var present = Math.Max(capacity, held + unknown);
+                    var present = Math.Max(capacity, CardsOf(taken));
                     scratch.Clear();
                     CutByPrice(account, begin, at);
                     foreach (var span in scratch)
@@ -145,13 +146,25 @@ public sealed partial class GpuLedger
                         if (IsLost(account, begin)) lost += perGpu * present;
                         else
                         {
-                            unallocated += perGpu * (present - held - unknown);
-                            unknownLabels += perGpu * unknown;
+                            // Money, not devices: what parts leave of a card, and the fractions of a nano below it, is nobody's.
+                            Int128 rest = (Int128)nano * present;
+                            foreach (var (share, (held, unknown)) in taken)
+                            {
+                                if (share.NanoOf(nano) is not { } part) continue;
+                                rest -= (Int128)part * (held + unknown);
+                                unknownLabels += length * part * unknown;
+                            }
+                            unallocated += length * rest;
                         }
+                        foreach (var (share, (held, unknown)) in taken)
+                            if (!share.IsKnown) unpriced += length * (held + unknown);
                     }
                 }
-                held += heldStep;
-                unknown += unknownStep;
+                foreach (var (share, held, unknown) in steps)
+                {
+                    taken.TryGetValue(share, out var sum);
+                    taken[share] = (sum.Held + held, sum.Unknown + unknown);
+                }
                 previous = at;
             }
             var unattributed = new SortedDictionary<string, Amount>(StringComparer.Ordinal);
@@ -199,6 +212,8 @@ public sealed partial class GpuLedger
                 if (!present && !node.Pods.Exists(pod => pod.End is null)) continue;
                 var product = ProductOf(node, node.Capacity.Count - 1);
                 if (!prices.ContainsKey(product)) found.Add(product);
+                foreach (var pod in node.Pods)
+                    if (pod.End is null && !pod.Share.IsKnown) found.Add(pod.Product);
             }
             return [.. found];
         }
@@ -208,6 +223,24 @@ public sealed partial class GpuLedger
     public Rate? CurrentRate(string product)
     {
         lock (gate) return prices.TryGetValue(product, out var timeline) ? new Rate(timeline.Changes[^1].Nano) : null;
+    }
+
+    /// <summary>The price of a product at a moment, where more is planned than is in force.</summary>
+    public Rate? RateOf(string product, DateTimeOffset at)
+    {
+        lock (gate) return prices.TryGetValue(product, out var timeline) ? new Rate(timeline.At(at.ToUnixTimeMilliseconds())) : null;
+    }
+
+    /// <summary>Whether anything was ever priced.</summary>
+    public bool HasPrices
+    {
+        get { lock (gate) return prices.Count > 0; }
+    }
+
+    /// <summary>What a node was last said to have; nothing while it is not known.</summary>
+    public (string Product, int Gpus) LastStatement(string node)
+    {
+        lock (gate) return nodes.TryGetValue(node, out var account) && account.Capacity.Count > 0 ? (account.Capacity[^1].Product, account.Capacity[^1].Gpus) : ("", 0);
     }
 
     private List<(LedgerEntry Entry, IReadOnlyDictionary<string, string>? Labels)> EntriesWithLabels(string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
@@ -224,8 +257,8 @@ public sealed partial class GpuLedger
                 foreach (var span in scratch)
                 {
                     var open = pod.End is null && span.To == present && end == present && !IsLost(pod.Node, present);
-                    entries.Add((new(pod.Uid, pod.Pod, pod.Workload, pod.Class, pod.Node.Name, ProductAt(pod.Node, span.From), pod.Gpus,
-                        span.Nano is { } nano ? new Rate(nano) : null, Moment(span.From), open ? null : Moment(span.To)), pod.Labels));
+                    entries.Add((new(pod.Uid, pod.Pod, pod.Workload, pod.Class, pod.Node.Name, pod.Share.IsKnown ? ProductAt(pod.Node, span.From) : pod.Product, pod.Gpus,
+                        span.Nano is { } nano ? new Rate(nano) : null, Moment(span.From), open ? null : Moment(span.To)) { Share = pod.Share }, pod.Labels));
                 }
             }
             return entries;
@@ -259,6 +292,13 @@ public sealed partial class GpuLedger
     private void SpansOf(PodAccount pod, long from, long to)
     {
         scratch.Clear();
+        CutFrame(pod, from, to);
+        if (pod.Share.IsWhole) return;
+        for (var i = 0; i < scratch.Count; i++) scratch[i] = scratch[i] with { Nano = pod.Share.NanoOf(scratch[i].Nano) };
+    }
+
+    private void CutFrame(PodAccount pod, long from, long to)
+    {
         from = Math.Max(from, pod.From);
         to = Math.Min(to, pod.End ?? to);
         foreach (var (away, back) in pod.Node.Lost)
@@ -314,10 +354,23 @@ public sealed partial class GpuLedger
         return false;
     }
 
-    private static void Shift(SortedDictionary<long, (int Held, int Unknown)> edges, long at, int held, int unknown)
+    /// <summary>The cards that all that is taken needs at least: parts are summed exactly, and rounded up.</summary>
+    private static int CardsOf(Dictionary<DeviceShare, (int Held, int Unknown)> taken)
     {
-        edges.TryGetValue(at, out var edge);
-        edges[at] = (edge.Held + held, edge.Unknown + unknown);
+        var cards = 0;
+        BigInteger parts = 0, of = 1;
+        foreach (var (share, (held, unknown)) in taken)
+        {
+            if (share.IsWhole) cards += held + unknown;
+            else if (share.IsKnown && held + unknown > 0) (parts, of) = (parts * share.Of + of * share.Parts * (held + unknown), of * share.Of);
+        }
+        return cards + (int)((parts + of - 1) / of);
+    }
+
+    private static List<(DeviceShare Share, int Held, int Unknown)> Edge(SortedDictionary<long, List<(DeviceShare Share, int Held, int Unknown)>> edges, long at)
+    {
+        if (!edges.TryGetValue(at, out var edge)) edges.Add(at, edge = []);
+        return edge;
     }
 
     private static DateTimeOffset Moment(long at) => DateTimeOffset.FromUnixTimeMilliseconds(at);
@@ -338,13 +391,15 @@ public sealed partial class GpuLedger
         public void Add(GpuLedger ledger, PodAccount pod, long from, long to)
         {
             ledger.SpansOf(pod, from, to);
+            Int128 held = 0;
             foreach (var span in ledger.scratch)
             {
                 var time = (Int128)(span.To - span.From) * pod.Gpus;
-                reserved += time;
+                held += time;
                 if (span.Nano is { } nano) units += time * nano;
                 else unpriced += time;
             }
+            reserved += pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held;
             if (pod.From <= to && !(pod.End <= to))
             {
                 gpus += pod.Gpus;

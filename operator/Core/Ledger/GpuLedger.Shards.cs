@@ -185,6 +185,7 @@ public sealed partial class GpuLedger
                 return shard with
                 {
                     Installed = installed,
+                    Currency = currency,
                     Prices = [.. prices.OrderBy(pair => pair.Key, StringComparer.Ordinal)
                         .Select(pair => new ShardPrice(pair.Key, [.. pair.Value.Changes.Select(change => new ShardPriceChange(change.At, change.Nano))]))],
                 };
@@ -229,6 +230,8 @@ public sealed partial class GpuLedger
         Node = pod.Node.Name,
         Product = pod.Product,
         Gpus = pod.Gpus,
+        Parts = pod.Share.IsWhole ? null : pod.Share.Parts,
+        Of = pod.Share.IsWhole ? null : pod.Share.Of,
         From = pod.From,
         Finished = pod.FinishedAt,
         Gone = pod.GoneAt,
@@ -267,6 +270,7 @@ public sealed partial class GpuLedger
             case LedgerShard.BaseKind:
                 BaseShard().Restore(shard.Revision);
                 installed = shard.Installed ?? installed;
+                currency = shard.Currency ?? currency;
                 foreach (var price in shard.Prices ?? [])
                 {
                     if (!prices.TryGetValue(price.Product, out var timeline)) prices.Add(price.Product, timeline = new());
@@ -307,6 +311,7 @@ public sealed partial class GpuLedger
             Node = NodeNamed(stored.Node),
             Product = stored.Product,
             Gpus = stored.Gpus,
+            Share = stored.Of is { } of ? new(stored.Parts ?? 0, of) : DeviceShare.Whole,
             From = stored.From,
             FinishedAt = stored.Finished,
             GoneAt = stored.Gone,

@@ -18,6 +18,7 @@ public sealed partial class GpuLedger
     private readonly Dictionary<string, PriceTimeline> prices = [];
     private readonly Dictionary<string, ShardState> shards = [];
     private long? installed;
+    private string? currency;
 
     /// <summary>From when on is counted. Null until <see cref="Install"/>.</summary>
     public DateTimeOffset? Installed
@@ -44,12 +45,34 @@ public sealed partial class GpuLedger
     /// The price of a product from <paramref name="at"/> on; what ran before keeps its price. The first price of a
     /// product also covers the time before, for unpriced was never free. A product that loses its price keeps the last.
     /// </summary>
-    public bool Reprice(string product, Rate rate, DateTimeOffset at)
+    /// <param name="product">The product, or whatever else is one price: to the ledger it is a name.</param>
+    /// <param name="rate">Its price.</param>
+    /// <param name="at">From when on.</param>
+    /// <param name="planned">What it will be later, in the order of time, in the place of all that was planned before; null leaves that.</param>
+    public bool Reprice(string product, Rate rate, DateTimeOffset at, IReadOnlyList<(DateTimeOffset At, Rate Rate)>? planned = null)
     {
         lock (gate)
         {
             if (!prices.TryGetValue(product, out var timeline)) prices.Add(product, timeline = new());
-            if (!timeline.State(at.ToUnixTimeMilliseconds(), rate.NanoPerGpuHour)) return false;
+            var changed = timeline.State(at.ToUnixTimeMilliseconds(), rate.NanoPerGpuHour);
+            if (planned is not null) changed |= timeline.Plan(at.ToUnixTimeMilliseconds(), [.. planned.Select(one => (one.At.ToUnixTimeMilliseconds(), one.Rate.NanoPerGpuHour))]);
+            if (changed) BaseShard().Touch();
+            return changed;
+        }
+    }
+
+    /// <summary>The currency of every amount; null until a book said one.</summary>
+    public string? Currency
+    {
+        get { lock (gate) return currency; }
+    }
+
+    public bool SetCurrency(string code)
+    {
+        lock (gate)
+        {
+            if (currency == code) return false;
+            currency = code;
             BaseShard().Touch();
             return true;
         }

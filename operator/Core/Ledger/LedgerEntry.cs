@@ -17,7 +17,11 @@ public sealed record LedgerEntry(
     int Gpus,
     Rate? Rate,
     DateTimeOffset From,
-    DateTimeOffset? To);
+    DateTimeOffset? To)
+{
+    /// <summary>What part of a device each of the <see cref="Gpus"/> is; <see cref="Rate"/> is of that part.</summary>
+    public DeviceShare Share { get; init; } = DeviceShare.Whole;
+}
 
 /// <summary>What one workload cost in an interval, and what its pods did since they began.</summary>
 public sealed record WorkloadSpend
@@ -29,7 +33,7 @@ public sealed record WorkloadSpend
     /// <summary>Exactly the sum of the entries inside the interval.</summary>
     public required Amount Spent { get; init; }
 
-    /// <summary>GPU-milliseconds billed inside the interval.</summary>
+    /// <summary>GPU-milliseconds billed inside the interval, of a slice or slot its part; of each pod cut to whole ones.</summary>
     public required Int128 ReservedGpuMs { get; init; }
 
     /// <summary>GPU-milliseconds inside the interval that have no price.</summary>

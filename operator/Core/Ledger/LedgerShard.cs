@@ -40,6 +40,8 @@ public sealed record LedgerShard
 
     public long? Installed { get; init; }
 
+    public string? Currency { get; init; }
+
     public IReadOnlyList<ShardPrice>? Prices { get; init; }
 
     public IReadOnlyList<ShardWorkload>? Workloads { get; init; }
@@ -79,6 +81,11 @@ public sealed record ShardPod
     public string Product { get; init; } = "";
 
     public int Gpus { get; init; }
+
+    /// <summary>What part of a device each of them is; absent for whole ones.</summary>
+    public int? Parts { get; init; }
+
+    public int? Of { get; init; }
 
     public long From { get; init; }
 

@@ -42,7 +42,7 @@ internal sealed class NodeAccount(string name)
     private void ReadProduct(PodAccount pod)
     {
         // The least of several, so that the order in which pods were seen does not matter.
-        if (pod.Product.Length > 0 && (PodsProduct.Length == 0 || string.CompareOrdinal(pod.Product, PodsProduct) < 0)) PodsProduct = pod.Product;
+        if (pod.Product.Length > 0 && pod.Share.IsKnown && (PodsProduct.Length == 0 || string.CompareOrdinal(pod.Product, PodsProduct) < 0)) PodsProduct = pod.Product;
     }
 
     public bool State(long at, int gpus, string product)

@@ -29,6 +29,8 @@ internal sealed class PodAccount(string uid)
 
     public int Gpus { get; set; }
 
+    public DeviceShare Share { get; set; } = DeviceShare.Whole;
+
     public long From { get; set; }
 
     public long? FinishedAt { get; set; }
@@ -66,18 +68,21 @@ internal sealed class PodAccount(string uid)
         if (observed < FirstObserved)
         {
             // An earlier sight of the same facts changes no fact, and is not worth a write.
-            changed = FirstObserved == long.MaxValue || Pod != seen.Pod || Workload != seen.Workload || Class != seen.Class || Gpus != seen.Gpus
+            changed = FirstObserved == long.MaxValue || Pod != seen.Pod || Workload != seen.Workload || Class != seen.Class || Gpus != seen.Gpus || Share != seen.Share
                 || Node != node || From != seen.ScheduledAt.ToUnixTimeMilliseconds() || !SameLabels(Labels, seen.Labels);
             FirstObserved = observed;
-            (Pod, Workload, Class, Node, Gpus) = (seen.Pod, seen.Workload, seen.Class, node, seen.Gpus);
+            (Pod, Workload, Class, Node) = (seen.Pod, seen.Workload, seen.Class, node);
+            // What part of a device it holds is fixed once its node has told: a job's rate does not hang on its neighbours.
+            if (ProductObserved == long.MaxValue) (Gpus, Share) = (seen.Gpus, seen.Share);
             From = seen.ScheduledAt.ToUnixTimeMilliseconds();
             if (!SameLabels(Labels, seen.Labels)) Labels = new Dictionary<string, string>(seen.Labels);
         }
-        if (seen.Product.Length > 0 && observed < ProductObserved)
+        // The earliest word that says what part it is; a word that says so goes before one that does not.
+        if (seen.Product.Length > 0 && (ProductObserved == long.MaxValue || (Share.IsKnown == seen.Share.IsKnown ? observed < ProductObserved : seen.Share.IsKnown)))
         {
             ProductObserved = observed;
-            changed |= Product != seen.Product;
-            Product = seen.Product;
+            changed |= Product != seen.Product || Share != seen.Share || Gpus != seen.Gpus;
+            (Product, Share, Gpus) = (seen.Product, seen.Share, seen.Gpus);
         }
         if (seen.FinishedAt?.ToUnixTimeMilliseconds() is { } finished && !(FinishedAt <= finished))
         {

@@ -24,8 +24,11 @@ public sealed record PodObservation
     /// <summary>The node's product, empty while unknown; what <see cref="GpuLedger.ObserveNode"/> says of the node goes first.</summary>
     public string Product { get; init; } = "";
 
-    /// <summary>Whole devices, by the effective request.</summary>
+    /// <summary>Devices, or parts of one each as <see cref="Share"/> says, by the effective request.</summary>
     public required int Gpus { get; init; }
+
+    /// <summary>What part of a device each is, as the node says that <see cref="Product"/> is of.</summary>
+    public DeviceShare Share { get; init; } = DeviceShare.Whole;
 
     /// <summary>When <c>PodScheduled</c> became true: billing begins.</summary>
     public required DateTimeOffset ScheduledAt { get; init; }

@@ -20,6 +20,19 @@ internal sealed class PriceTimeline
         return true;
     }
 
+    /// <summary>Puts what is said for the time after a moment in the place of what was said before.</summary>
+    public bool Plan(long after, IReadOnlyList<(long At, long Nano)> later)
+    {
+        var kept = changes.FindLastIndex(change => change.At <= after) + 1;
+        if (changes.Skip(kept).SequenceEqual(later)) return false;
+        changes.RemoveRange(kept, changes.Count - kept);
+        changes.AddRange(later);
+        return true;
+    }
+
+    /// <summary>The price at a moment; before the first statement, that one's.</summary>
+    public long At(long at) => changes[Math.Max(0, changes.FindLastIndex(change => change.At <= at))].Nano;
+
     /// <summary>Hands on [from, to) cut at the changes.</summary>
     public void Cut(List<RatedSpan> into, long from, long to)
     {

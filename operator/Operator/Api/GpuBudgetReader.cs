@@ -41,10 +41,10 @@ public static class GpuBudgetReader
                 topUps.Add(new(amount, key, list[i].Reason ?? ""));
             }
         }
-        selector = ReadSelector(spec.Selector, "spec.selector", errors);
+        selector = WorkSelectors.Read(spec.Selector, "spec.selector", errors);
         if (spec.Exempt is not null)
         {
-            exempt = ReadSelector(spec.Exempt, "spec.exempt", errors);
+            exempt = WorkSelectors.Read(spec.Exempt, "spec.exempt", errors);
             if (exempt.IsEmpty) errors.Add(new("spec.exempt", "an empty selector would exempt all work; use mode: Observe for that"));
         }
         var thresholds = spec.Thresholds ?? [50, 80, 100];
@@ -79,7 +79,7 @@ public static class GpuBudgetReader
     public static bool TryReadSelector(V1Alpha1GpuBudget budget, out LabelSelector selector)
     {
         var errors = new List<FieldError>();
-        selector = ReadSelector(budget.Spec?.Selector, "spec.selector", errors);
+        selector = WorkSelectors.Read(budget.Spec?.Selector, "spec.selector", errors);
         return errors.Count == 0;
     }
 
@@ -103,18 +103,6 @@ public static class GpuBudgetReader
         var wrong = spec.Validate("spec.window");
         errors.AddRange(wrong);
         return wrong.Count == 0 ? spec : null;
-    }
-
-    private static LabelSelector ReadSelector(WorkSelector? selector, string path, List<FieldError> errors)
-    {
-        if (selector is null) return LabelSelector.Everything;
-        var read = new LabelSelector
-        {
-            MatchLabels = selector.MatchLabels ?? new Dictionary<string, string>(),
-            MatchExpressions = [.. (selector.MatchExpressions ?? []).Select(e => new LabelRequirement(e.Key ?? "", e.Operator ?? "", e.Values ?? []))],
-        };
-        errors.AddRange(read.Validate(path));
-        return read;
     }
 
     private static TEnum ReadEnum<TEnum>(string? text, TEnum byDefault, string path, List<FieldError> errors)

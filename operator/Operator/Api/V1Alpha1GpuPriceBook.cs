@@ -1,5 +1,7 @@
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Core.Money;
+using Bursar.Core.Prices;
+using Bursar.Core.Text;
 using Bursar.Kube.Attributes;
 using Bursar.Kube.Objects;
 
@@ -12,6 +14,7 @@ namespace Bursar.Operator.Api;
 [GenericAdditionalPrinterColumn(".spec.default", "Default", "boolean", Description = "Whether this book prices the cluster.")]
 [GenericAdditionalPrinterColumn(".spec.currency", "Currency", "string")]
 [GenericAdditionalPrinterColumn(".status.conditions[?(@.type==\"Ready\")].reason", "State", "string", Description = "The reason of the condition Ready.")]
+[GenericAdditionalPrinterColumn(".status.conditions[?(@.type==\"PricesTrusted\")].status", "Trusted", "string", Description = "Whether every node is charged at this book's rates.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
 public sealed class V1Alpha1GpuPriceBook : IKubernetesEntity<V1Alpha1GpuPriceBook>
 {
@@ -52,19 +55,33 @@ public sealed class GpuPriceBookSpec
     [Items(0, 500)]
     [Description("The rates; the first that matches a node wins. A node that none matches is unpriced, which a condition and an Event say.")]
     public IReadOnlyList<GpuPriceRate>? Rates { get; set; }
+
+    [DefaultJson("{}")]
+    [Description("What a price may be before a person has looked at it. A change outside of it is not taken over: the last trusted price goes on, forecasts "
+        + "pause and PricesTrusted is False, until the annotation bursar.dev/accept-generation names this book's generation. A price of zero is always outside.")]
+    public GpuPriceGuard? Guard { get; set; } = new();
 }
 
+[ValidationRule("has(self.perGpuHour) != has(self.owned)", message: "a rate has either perGpuHour or owned")]
 public sealed class GpuPriceRate
 {
     [DefaultJson("{}")]
-    [Description("Which nodes the rate is for. Left out or empty: all.")]
+    [Description("Which nodes the rate is for: all that is given must hold. Left out or empty: all nodes.")]
     public GpuPriceMatch? Match { get; set; } = new();
 
-    [Required]
     [Length(1, 20)]
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
-    [Description("Money per GPU and hour, in the book's currency: digits with an optional fraction of up to nine digits, as \"3.06\".")]
+    [Description("Money per GPU and hour, in the book's currency: digits with an optional fraction of up to nine digits, as \"3.06\". "
+        + "Of a whole card: MIG slices cost the mean of their parts of its compute and memory, shared slots the card divided by its slots.")]
     public string? PerGpuHour { get; set; }
+
+    [Description("Hardware of one's own: the price per GPU and hour is capitalCost / lifetime + yearlyCost / 8760h + power x PUE x tariff.")]
+    public GpuPriceOwned? Owned { get; set; }
+
+    [Format("date-time")]
+    [Length(1, 64)]
+    [Description("From when on the rate counts (RFC 3339); until then the rates below it do. A date that has passed when the rate is first seen counts from then.")]
+    public string? From { get; set; }
 
     [Length(0, 256)]
     [Description("Where the price is from and of what day, for people.")]
@@ -74,9 +91,82 @@ public sealed class GpuPriceRate
 public sealed class GpuPriceMatch
 {
     [Length(1, 128)]
-    [Description("The GPU's product name, as the node label nvidia.com/gpu.product has it, else as NVML gives it. "
+    [Description("The GPU's product name, as the node label nvidia.com/gpu.product has it (without what it appends for slices and slots), else as NVML gives it. "
         + "* stands for any characters, ? for one. Left out: any product.")]
     public string? Product { get; set; }
+
+    [Length(1, 63)]
+    [Description("on-demand, spot or reserved, as Karpenter, EKS, GKE and AKS label it, each in its own spelling; a node without such a label is on-demand. * and ? as above.")]
+    public string? CapacityType { get; set; }
+
+    [Length(1, 63)]
+    [Description("The node label topology.kubernetes.io/region. * and ? as above.")]
+    public string? Region { get; set; }
+
+    [Length(1, 63)]
+    [Description("The node label node.kubernetes.io/instance-type. * and ? as above.")]
+    public string? InstanceType { get; set; }
+
+    [Description("Labels of the node.")]
+    public WorkSelector? NodeSelector { get; set; }
+}
+
+[ValidationRule("duration(self.lifetime) >= duration('1h') && duration(self.lifetime) <= duration('876000h')", message: "lifetime must be from 1h to 876000h", fieldPath: ".lifetime")]
+[ValidationRule("!has(self.powerWatts) || has(self.powerPricePerKWh)", message: "powerWatts needs powerPricePerKWh")]
+public sealed class GpuPriceOwned
+{
+    [Required]
+    [Length(1, 22)]
+    [Pattern(DecimalText.Pattern)]
+    [Description("What one GPU cost to buy, with its share of the machine, network and rack.")]
+    public string? CapitalCost { get; set; }
+
+    [Required]
+    [Length(1, 64)]
+    [Pattern(GoDuration.Pattern)]
+    [Description("Over how long that is written off, such as 35040h for four years.")]
+    public string? Lifetime { get; set; }
+
+    [Length(1, 22)]
+    [Pattern(DecimalText.Pattern)]
+    [Description("What one GPU costs a year beside power: room, repairs, people.")]
+    public string? YearlyCost { get; set; }
+
+    [Length(1, 22)]
+    [Pattern(DecimalText.Pattern)]
+    [Description("The price of a kilowatt-hour. Left out: power is not counted.")]
+    public string? PowerPricePerKWh { get; set; }
+
+    [DefaultJson("\"1\"")]
+    [Length(1, 12)]
+    [Pattern(@"^[1-5](\.[0-9]{1,9})?$")]
+    [Description("Power usage effectiveness: what the building draws for each watt of the machines, from 1 to 5.")]
+    public string? Pue { get; set; } = "1";
+
+    [RangeMinimum(1)]
+    [RangeMaximum(100_000)]
+    [Description("What one GPU draws, with its share of the machine, in watts. Left out: the rated power of its board, where Bursar knows it; else the rate prices nothing.")]
+    public int? PowerWatts { get; set; }
+}
+
+[ValidationRule("!has(self.minPerGpuHour) || !has(self.maxPerGpuHour) || double(self.minPerGpuHour) <= double(self.maxPerGpuHour)", message: "minPerGpuHour must not be more than maxPerGpuHour", fieldPath: ".minPerGpuHour")]
+public sealed class GpuPriceGuard
+{
+    [Length(1, 20)]
+    [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
+    [Description("The least a GPU hour may cost.")]
+    public string? MinPerGpuHour { get; set; }
+
+    [Length(1, 20)]
+    [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
+    [Description("The most a GPU hour may cost.")]
+    public string? MaxPerGpuHour { get; set; }
+
+    [DefaultJson("300")]
+    [RangeMinimum(1)]
+    [RangeMaximum(1_000_000)]
+    [Description("By how much a price may change at once, in percent of the smaller of the two: 300 lets it rise to four times or fall to a quarter.")]
+    public int? MaxJumpPercent { get; set; } = PriceGuard.DefaultJumpPercent;
 }
 
 public sealed class GpuPriceBookStatus
@@ -86,6 +176,6 @@ public sealed class GpuPriceBookStatus
 
     [Items(0, 16)]
     [ListType("map", "type")]
-    [Description("Ready: the book can be read and is in use, or why not.")]
+    [Description("Ready: the book can be read and is in use, or why not. PricesTrusted, of the default book: every node is charged at its rates, or which are not, at what price, and why.")]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 }

@@ -54,6 +54,7 @@ public sealed class BudgetObserver(
             Memory = memory,
             MeteringStale = Stale(spends),
             UnpricedProducts = Unpriced(spends.Values, budget, now),
+            PricesUntrusted = Untrusted(budget, spends, work, now),
             BrakeAllowance = brake.Allowance(now),
             SwitchedToObserve = control.ObserveOnly,
         };
@@ -104,7 +105,7 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(job.Metadata, template),
             CreatedAt = job.Metadata.CreationTimestamp ?? now,
-            Gpus = request.Whole * count,
+            Gpus = request.Units * count,
             Rate = RateOf(request, count, template.Spec, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
@@ -143,7 +144,7 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, []),
             PriorityWithin = BursarAnnotations.ReadPriority(deployment.Metadata, template),
             CreatedAt = deployment.Metadata.CreationTimestamp ?? now,
-            Gpus = request.Whole * count,
+            Gpus = request.Units * count,
             Rate = RateOf(request, count, template.Spec, [], spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
@@ -169,22 +170,22 @@ public sealed class BudgetObserver(
     };
 
     /// <summary>
-    /// The rate of the spec's GPUs: at what its pods burn now, else at the product they last ran on, else at the dearest
+    /// The rate of the spec's GPUs: at what its pods burn now, else at what they last ran on, else at the dearest
     /// that its node selector allows, so that a job without a pod is not let in on a price it may not get.
     /// </summary>
     private Rate? RateOf(GpuRequest request, int count, V1PodSpec template, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
     {
-        if (request.Whole == 0) return null;
-        var gpus = request.Whole * count;
+        if (!request.IsAny) return null;
+        var gpus = request.Units * count;
         if (spend is { Gpus: > 0 } && spend.RatePerHour != Rate.Zero) return new Rate(spend.RatePerHour.NanoPerGpuHour / spend.Gpus) * gpus;
-        var product = live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node ? GpuProduct.Of(node)
-            : spend is not null ? ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid)?.Product
-            : null;
-        if (product is { Length: > 0 }) return prices.RateOf(product) is { } known ? known * gpus : null;
+        if (live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node)
+            return prices.RateOn(node, request) is { } there ? there * count : null;
+        if (spend is not null && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last)
+            return prices.RateOf(last.Product, last.Share) is { } known ? known * gpus : null;
         Rate? dearest = null;
-        foreach (var possible in nodes.ProductsFor(template.NodeSelector))
-            if (prices.RateOf(possible) is { } rate && (dearest is null || rate > dearest.Value)) dearest = rate;
-        return dearest is { } found ? found * gpus : null;
+        foreach (var possible in nodes.NodesFor(template.NodeSelector))
+            if (prices.RateOn(possible, request) is { } rate && (dearest is null || rate > dearest.Value)) dearest = rate;
+        return dearest is { } found ? found * count : null;
     }
 
     private int PriorityOf(V1PodSpec template, IReadOnlyList<V1Pod> live) =>
@@ -219,6 +220,28 @@ public sealed class BudgetObserver(
             if (spends.ContainsKey(open.Workload.Uid) && nodes.IsLost(open.Node)) return $"node {open.Node} gives no sign";
         return null;
     }
+
+    /// <summary>Why the book's prices are not those this budget's work is charged at: the book itself, or a node that its work is on or may come to.</summary>
+    private string? Untrusted(ReadBudget budget, Dictionary<string, WorkloadSpend> spends, List<WorkloadSnapshot> work, DateTimeOffset now)
+    {
+        if (prices.Problem is { } problem) return problem;
+        var doubts = prices.Untrusted;
+        if (doubts.Count == 0) return null;
+        var concerned = ledger.Entries(budget.Namespace, now - TimeSpan.FromMilliseconds(1), now, now)
+            .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid)).Select(entry => entry.Node);
+        foreach (var waiting in work.Where(w => w.BurnRate == Rate.Zero && w.State is not WorkloadState.Suspended))
+            if (TemplateOf(waiting.Key) is { } template) concerned = concerned.Concat(nodes.NodesFor(template.NodeSelector).Select(node => node.Metadata.Name));
+        // What has no price at all is said as unpriced.
+        return concerned.Distinct(StringComparer.Ordinal).Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
+            .Select(node => $"{doubts[node].Class}: {doubts[node].Why}").Order(StringComparer.Ordinal).FirstOrDefault();
+    }
+
+    private V1PodSpec? TemplateOf(WorkloadKey key) => key.Kind switch
+    {
+        "Job" => stores.Jobs.Store.Get(key.Namespace, key.Name)?.Spec.Template.Spec,
+        "Deployment" => stores.Deployments.Store.Get(key.Namespace, key.Name)?.Spec.Template.Spec,
+        _ => null,
+    };
 
     private string[] Unpriced(IEnumerable<WorkloadSpend> spends, ReadBudget budget, DateTimeOffset now)
     {

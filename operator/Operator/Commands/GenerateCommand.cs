@@ -93,6 +93,8 @@ public static class GenerateCommand
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuPriceBookSpec))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuPriceRate))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuPriceMatch))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuPriceOwned))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuPriceGuard))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuPriceBookStatus))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuLedgerSpec))]
     private static IReadOnlyList<JsonObject> Definitions() =>

@@ -14,6 +14,9 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
     private readonly Lock _gate = new();
     private readonly Dictionary<string, DateTimeOffset> _lost = new(StringComparer.Ordinal);
 
+    /// <summary>A node's devices are known now, or known otherwise: its pods may hold other parts of them than was thought.</summary>
+    public event Action<string>? DevicesTold;
+
     public IReadOnlyCollection<string> Lost
     {
         get { lock (_gate) return [.. _lost.Keys]; }
@@ -27,10 +30,7 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
     public async Task ObserveAsync(V1Node node, CancellationToken cancellationToken)
     {
         var name = node.Metadata.Name;
-        var gpus = GpuProduct.Count(node);
-        var product = GpuProduct.Of(node);
-        if (gpus > 0) ledger.ObserveNode(name, product, gpus, node.Metadata.CreationTimestamp ?? time.GetUtcNow());
-        if (product.Length > 0 && prices.RateOf(product) is { } rate && ledger.CurrentRate(product) != rate) ledger.Reprice(product, rate, time.GetUtcNow());
+        if (prices.Observe(node)) DevicesTold?.Invoke(name);
 
         if (node.Status.Condition("Ready") is { Status: "Unknown" } ready)
         {
@@ -51,14 +51,13 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
     public void ObserveGone(V1Node node)
     {
         lock (_gate) _lost.Remove(node.Metadata.Name);
+        prices.ObserveGone(node.Metadata.Name);
         ledger.ObserveNodeGone(node.Metadata.Name, time.GetUtcNow());
     }
 
-    /// <summary>The products that a template's node selector leaves open: what a job without a bound pod may be charged for.</summary>
-    public IEnumerable<string> ProductsFor(IReadOnlyDictionary<string, string> nodeSelector) =>
-        stores.Nodes.Store.List()
-            .Where(n => GpuProduct.Count(n) > 0 && nodeSelector.All(s => n.Metadata.Labels.TryGetValue(s.Key, out var value) && value == s.Value))
-            .Select(GpuProduct.Of).Where(p => p.Length > 0).Distinct(StringComparer.Ordinal);
+    /// <summary>The nodes with GPUs that a template's node selector leaves open: what a job without a bound pod may be charged for.</summary>
+    public IEnumerable<V1Node> NodesFor(IReadOnlyDictionary<string, string> nodeSelector) =>
+        stores.Nodes.Store.List().Where(n => nodeSelector.All(s => n.Metadata.Labels.TryGetValue(s.Key, out var value) && value == s.Value) && PriceList.DevicesOf(n).Cards > 0);
 
     private static DateTimeOffset? Latest(DateTimeOffset? left, DateTimeOffset? right) => left is null || right > left ? right : left;
 }

@@ -47,6 +47,9 @@ public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient 
     public void Dispose() => _queue.Dispose();
 
     private static bool Same(V1Node before, V1Node after) =>
-        GpuProduct.Of(before) == GpuProduct.Of(after) && GpuProduct.Count(before) == GpuProduct.Count(after)
+        Same(before.Metadata.Labels, after.Metadata.Labels) && Same(before.Status.Capacity, after.Status.Capacity)
         && before.Status.Condition("Ready")?.Status == after.Status.Condition("Ready")?.Status;
+
+    private static bool Same(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> after) =>
+        before.Count == after.Count && before.All(pair => after.TryGetValue(pair.Key, out var value) && value == pair.Value);
 }

@@ -36,6 +36,13 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         foreach (var pod in waiting) Book(pod, gone: false);
     }
 
+    /// <summary>A node told what its devices are: its pods' parts of them are booked by that.</summary>
+    public void ObserveOn(string node)
+    {
+        foreach (var pod in stores.Pods.Store.List())
+            if (pod.Spec.NodeName == node) Book(pod, gone: false);
+    }
+
     /// <summary>
     /// Closes what the ledger still bills and the API no longer shows. A replica that stood by saw when it went; where
     /// nobody watched, its end is the moment this is noticed, for nothing proves an earlier one.
@@ -79,7 +86,8 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         }
         var now = time.GetUtcNow();
         var finished = PodTimes.FinishedAt(pod);
-        var product = stores.Nodes.Store.Get(null, pod.Spec.NodeName!) is { } node ? GpuProduct.Of(node) : "";
+        var devices = stores.Nodes.Store.Get(null, pod.Spec.NodeName!) is { } node ? PriceList.DevicesOf(node) : null;
+        var share = request.ShareOn(devices);
         var changed = ledger.Observe(new()
         {
             Uid = pod.Metadata.Uid,
@@ -88,9 +96,10 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
             Class = top.Class,
             Labels = top.Labels,
             Node = pod.Spec.NodeName!,
-            // A slice has a product of its own, which has no price: a unit of it is not a card.
-            Product = request.Whole > 0 ? product : request.Other!,
-            Gpus = Math.Max(1, request.Whole),
+            // A unit of which nobody can say what part of a card it is is named with its resource: it has no price.
+            Product = devices is not { Product.Length: > 0 } ? "" : share.IsKnown ? devices.Product : $"{request.Resources![0].Resource} of {devices.Product}",
+            Gpus = request.Units,
+            Share = share,
             ScheduledAt = scheduled,
             FinishedAt = finished,
             GoneAt = gone && finished is null ? now : null,

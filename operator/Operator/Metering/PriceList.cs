@@ -1,35 +1,127 @@
+using System.Collections.Immutable;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
+using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Metering;
 
 /// <summary>
-/// The prices in force: the one default <c>GpuPriceBook</c>, as it was last readable. A change takes effect when it is
-/// first seen and never rewrites the past.
+/// The prices in force: the one default <c>GpuPriceBook</c>, as far as it can be trusted. What is trusted stands in the
+/// ledger, so that neither a book that is deleted nor a restart changes a price. A change takes effect when it is first
+/// seen, or at its date, and never rewrites the past.
 /// </summary>
 public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvider time)
 {
-    private volatile PriceBook _book = DefaultPriceBook.Book;
+    private sealed record Reading(PriceBook? Book, string? Name, string? Problem);
 
-    public PriceBook Book => _book;
+    private readonly Lock _gate = new();
+    private volatile Reading _reading = new(null, null, PriceDecider.NoBook);
+    private ImmutableSortedDictionary<string, (string Class, string Why)> _untrusted = ImmutableSortedDictionary.Create<string, (string, string)>(StringComparer.Ordinal);
 
-    public string Currency => _book.Currency;
+    /// <summary>A node's price became untrusted, or trusted again, or the book itself did.</summary>
+    public event Action? TrustChanged;
 
-    public Rate? RateOf(string product) => GpuProduct.RateOf(product, _book);
+    /// <summary>The book in force; null when there is none, or none that can be read.</summary>
+    public PriceBook? Book => _reading.Book;
 
-    /// <summary>Reads the default book again and tells the ledger the price of every product of the cluster.</summary>
+    /// <summary>The name of the default book, readable or not.</summary>
+    public string? BookName => _reading.Name;
+
+    public string Currency => ledger.Currency ?? _reading.Book?.Currency ?? DefaultPriceBook.Currency;
+
+    /// <summary>What is wrong with the book as a whole; null when nothing is.</summary>
+    public string? Problem => _reading.Problem;
+
+    /// <summary>Nodes whose price is not the book's, with their price class and why.</summary>
+    public IReadOnlyDictionary<string, (string Class, string Why)> Untrusted
+    {
+        get { lock (_gate) return _untrusted; }
+    }
+
+    /// <summary>When the book next changes by itself.</summary>
+    public DateTimeOffset? NextDate => _reading.Book?.DatesAfter(time.GetUtcNow()).Select(date => (DateTimeOffset?)date).FirstOrDefault();
+
+    /// <summary>Reads the default book again and tells the ledger the price of every node's devices.</summary>
     public void Refresh()
     {
         // With several defaults the oldest stands, so that a second one by mistake changes no price.
-        var chosen = stores.PriceBooks.Store.List().Where(b => b.Spec?.Default == true)
+        var chosen = stores.PriceBooks.Store.List().Where(b => b.Spec?.Default == true && b.Metadata.DeletionTimestamp is null)
             .OrderBy(b => b.Metadata.CreationTimestamp).ThenBy(b => b.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
-        if (chosen is not null && GpuPriceBookReader.Read(chosen, out var book).Count == 0) _book = book!;
+        var before = _reading;
+        _reading = Read(chosen);
+        var changed = before.Problem != _reading.Problem || before.Name != _reading.Name;
+        foreach (var node in stores.Nodes.Store.List()) Price(node, out _, ref changed);
+        if (changed) TrustChanged?.Invoke();
+    }
 
+    /// <summary>Tells the ledger what a node has and what it costs. True when the ledger did not know its devices so.</summary>
+    public bool Observe(V1Node node)
+    {
+        var changed = false;
+        Price(node, out var news, ref changed);
+        if (changed) TrustChanged?.Invoke();
+        return news;
+    }
+
+    public void ObserveGone(string node)
+    {
+        bool changed;
+        lock (_gate)
+        {
+            changed = _untrusted.ContainsKey(node);
+            _untrusted = _untrusted.Remove(node);
+        }
+        if (changed) TrustChanged?.Invoke();
+    }
+
+    public static NodeDevices DevicesOf(V1Node node) =>
+        NodeDevices.Of(node.Metadata.Labels, node.Status.Capacity.Count > 0 ? node.Status.Capacity : node.Status.Allocatable);
+
+    /// <summary>What a pod's request costs an hour on a node, at the trusted price; null while that is not known.</summary>
+    public Rate? RateOn(V1Node node, GpuRequest request) => RateOf(ClassOf(node), request.ShareOn(DevicesOf(node))) is { } rate ? rate * request.Units : null;
+
+    /// <summary>The trusted price of a part of a device of a class.</summary>
+    public Rate? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, time.GetUtcNow()));
+
+    /// <summary>The class under which the ledger keeps a node.</summary>
+    public string ClassOf(V1Node node) => ledger.LastStatement(node.Metadata.Name) is { Product.Length: > 0 } told ? told.Product : DevicesOf(node).Product;
+
+    private Reading Read(V1Alpha1GpuPriceBook? chosen)
+    {
+        if (chosen is null) return new(null, null, PriceDecider.NoBook);
+        var name = chosen.Metadata.Name;
+        if (GpuPriceBookReader.Read(chosen, out var book) is { Count: > 0 } errors) return new(null, name, $"GpuPriceBook {name} cannot be read ({errors[0]})");
+        // Sums of two currencies are no sums.
+        if (ledger.Currency is { } sofar && sofar != book!.Currency && ledger.HasPrices && !book.IsAccepted)
+            return new(null, name, $"GpuPriceBook {name} is in {book.Currency} and all sums so far are in {sofar}");
+        ledger.SetCurrency(book!.Currency);
+        return new(book, name, null);
+    }
+
+    private void Price(V1Node node, out bool news, ref bool changed)
+    {
+        news = false;
+        var name = node.Metadata.Name;
+        var devices = DevicesOf(node);
+        if (devices is { Product.Length: 0, Cards: 0 }) return;
         var now = time.GetUtcNow();
-        foreach (var product in stores.Nodes.Store.List().Select(GpuProduct.Of).Distinct(StringComparer.Ordinal))
-            if (product.Length > 0 && RateOf(product) is { } rate) ledger.Reprice(product, rate, now);
+        var told = ledger.LastStatement(name);
+        var reading = _reading;
+        var verdict = PriceDecider.Decide(reading.Book, reading.Problem, PricedNode.Of(devices.Product, node.Metadata.Labels), told.Product, c => ledger.RateOf(c, now), now);
+        // The price first: a class without one would be unpriced for a moment.
+        if (verdict.Rate is { } rate) ledger.Reprice(verdict.Class, rate, now, verdict.Planned);
+        if (devices.Cards > 0) news = ledger.ObserveNode(name, verdict.Class, devices.Cards, told.Gpus == 0 ? node.Metadata.CreationTimestamp ?? now : now);
+
+        lock (_gate)
+        {
+            var known = _untrusted.TryGetValue(name, out var former);
+            var doubt = devices.Cards > 0 ? verdict.Untrusted : null;
+            if (doubt is null ? !known : known && former == (verdict.Class, doubt)) return;
+            _untrusted = doubt is null ? _untrusted.Remove(name) : _untrusted.SetItem(name, (verdict.Class, doubt));
+            changed = true;
+        }
     }
 }

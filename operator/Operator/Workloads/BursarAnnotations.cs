@@ -17,6 +17,9 @@ public static class BursarAnnotations
     public const string Resume = "bursar.dev/resume";
     public const string Approved = "approved";
 
+    /// <summary>On a price book: the generation whose prices its owner accepts, guard or not.</summary>
+    public const string AcceptGeneration = "bursar.dev/accept-generation";
+
     /// <summary>A mirror of the ledger, for people; never read back as its source.</summary>
     public const string SuspendedBy = "bursar.dev/suspended-by";
 

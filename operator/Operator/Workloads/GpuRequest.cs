@@ -1,54 +1,91 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Prices;
 using Bursar.Core.Text;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Workloads;
 
-/// <summary>
-/// The GPUs a pod holds: the effective request, that is the larger of its containers with restartable init containers
-/// together and of any one init container, as the scheduler counts it.
-/// </summary>
-/// <param name="Whole">Whole devices (<c>nvidia.com/gpu</c>).</param>
-/// <param name="Other">Another GPU resource it asks for (a MIG slice, a shared slot, another vendor), or null.</param>
-public readonly record struct GpuRequest(int Whole, string? Other)
-{
-    public const string WholeGpu = "nvidia.com/gpu";
+/// <summary>Units of one resource: cards, slices of one profile, or shared slots.</summary>
+public readonly record struct GpuUnits(string Resource, int Count);
 
-    public bool IsAny => Whole > 0 || Other is not null;
+/// <summary>
+/// The GPUs a pod holds: the effective request, that is of each resource the larger of its containers with restartable
+/// init containers together and of any one init container, as the scheduler counts it.
+/// </summary>
+public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
+{
+    public const string WholeGpu = NodeDevices.WholeGpu;
+
+    private const int Most = 4096;
+
+    public bool IsAny => Resources is { Count: > 0 };
+
+    /// <summary>Units of <c>nvidia.com/gpu</c>: whole devices, unless their node shares or cuts them.</summary>
+    public int Whole => (Resources ?? []).FirstOrDefault(r => r.Resource == WholeGpu).Count;
+
+    /// <summary>Another GPU resource it asks for (a MIG slice, a shared slot, another vendor), or null.</summary>
+    public string? Other => (Resources ?? []).FirstOrDefault(r => r.Resource != WholeGpu).Resource;
+
+    /// <summary>What is counted of it: the units of its resource, or one where it mixes several, which then is their sum.</summary>
+    public int Units => Resources switch
+    {
+        null or [] => 0,
+        [var one] => one.Count,
+        _ => 1,
+    };
 
     public static GpuRequest Of(V1PodSpec pod)
     {
-        long running = 0, largestInit = 0;
-        string? other = null;
-        foreach (var container in pod.Containers)
+        List<GpuUnits>? found = null;
+        foreach (var container in pod.Containers) Find(container, ref found);
+        foreach (var container in pod.InitContainers) Find(container, ref found);
+        if (found is null) return default;
+        for (var i = 0; i < found.Count; i++) found[i] = found[i] with { Count = Count(pod, found[i].Resource) };
+        return new(found);
+    }
+
+    /// <summary>What part of a device each of the <see cref="Units"/> is on a node; without a node a GPU is a whole one.</summary>
+    public DeviceShare ShareOn(NodeDevices? node)
+    {
+        switch (Resources)
         {
-            running += Count(container, ref other);
+            case null or []:
+                return DeviceShare.Unknown;
+            case [var one]:
+                return node?.ShareOf(one.Resource) ?? (one.Resource == WholeGpu ? DeviceShare.Whole : DeviceShare.Unknown);
+            default:
+                var sum = new DeviceShare(0, 1);
+                foreach (var one in Resources) sum = DeviceShare.Sum(sum, (node?.ShareOf(one.Resource) ?? DeviceShare.Unknown) * one.Count);
+                return sum;
         }
-        long sidecars = 0;
+    }
+
+    private static bool IsGpu(string resource) =>
+        resource is WholeGpu or NodeDevices.SharedGpu or NodeDevices.AmdGpu
+        || resource.StartsWith("nvidia.com/mig-", StringComparison.Ordinal) || resource.StartsWith("gpu.intel.com/", StringComparison.Ordinal);
+
+    private static void Find(V1Container container, ref List<GpuUnits>? found)
+    {
+        // Extended resources have equal requests and limits; where only one is written, it is the limit.
+        foreach (var (resource, quantity) in container.Resources.Limits.Concat(container.Resources.Requests))
+            if (IsGpu(resource) && quantity != "0" && (found is null || !found.Exists(one => one.Resource == resource))) (found ??= []).Add(new(resource, 0));
+    }
+
+    private static int Count(V1PodSpec pod, string resource)
+    {
+        long running = 0, largestInit = 0, sidecars = 0;
+        foreach (var container in pod.Containers) running += Count(container, resource);
         foreach (var container in pod.InitContainers)
         {
-            var count = Count(container, ref other);
+            var count = Count(container, resource);
             if (container.RestartPolicy == "Always") sidecars += count;
             // An init container runs beside the sidecars started before it.
             else largestInit = Math.Max(largestInit, count + sidecars);
         }
-        return new((int)Math.Min(Math.Max(running + sidecars, largestInit), 4096), other);
+        return (int)Math.Min(Math.Max(running + sidecars, largestInit), Most);
     }
 
-    /// <summary>Resources that are GPUs of some sort and not whole NVIDIA devices.</summary>
-    private static bool IsOther(string resource) =>
-        resource.StartsWith("nvidia.com/mig-", StringComparison.Ordinal) || resource is "nvidia.com/gpu.shared" or "amd.com/gpu"
-        || resource.StartsWith("gpu.intel.com/", StringComparison.Ordinal);
-
-    private static long Count(V1Container container, ref string? other)
-    {
-        long whole = 0;
-        // Extended resources have equal requests and limits; where only one is written, it is the limit.
-        var resources = container.Resources.Requests.Count > 0 ? container.Resources.Requests : container.Resources.Limits;
-        foreach (var (resource, quantity) in container.Resources.Limits.Concat(resources).DistinctBy(r => r.Key))
-        {
-            if (resource == WholeGpu && KubernetesQuantity.TryParse(quantity, out var count)) whole = count.ToInt64();
-            else if (IsOther(resource) && quantity != "0") other = resource;
-        }
-        return whole;
-    }
+    private static long Count(V1Container container, string resource) =>
+        (container.Resources.Limits.TryGetValue(resource, out var quantity) || container.Resources.Requests.TryGetValue(resource, out quantity))
+        && KubernetesQuantity.TryParse(quantity, out var count) ? Math.Max(0, count.ToInt64()) : 0;
 }

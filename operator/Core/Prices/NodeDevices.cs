@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Bursar.Core.Ledger;
+using Bursar.Core.Text;
+
+namespace Bursar.Core.Prices;
+
+/// <summary>
+/// What a node's labels and resources say of its GPUs: their product, how many cards there are, and what part of a card
+/// one unit of each resource is. A slot of a shared device is the device ÷ its slots, however many are taken.
+/// </summary>
+public sealed record NodeDevices
+{
+    public const string WholeGpu = "nvidia.com/gpu";
+    public const string SharedGpu = "nvidia.com/gpu.shared";
+    public const string AmdGpu = "amd.com/gpu";
+    public const string ProductLabel = "nvidia.com/gpu.product";
+
+    private const string Mig = "nvidia.com/mig-";
+    private const int MostDevices = 4096;
+
+    private IReadOnlyDictionary<string, string> _labels = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>The card's, without what GPU feature discovery appends for slices and slots; empty while nobody tells.</summary>
+    public string Product { get; private init; } = "";
+
+    /// <summary>Cards, however they are cut.</summary>
+    public int Cards { get; private init; }
+
+    /// <summary>The profile of every device where all of the node's cards are cut alike and stand as whole GPUs.</summary>
+    private string? SingleProfile { get; init; }
+
+    private int CapacityOfWhole { get; init; }
+
+    public static NodeDevices Of(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> capacity)
+    {
+        var product = Text(labels, ProductLabel);
+        if (product.EndsWith("-SHARED", StringComparison.Ordinal)) product = product[..^"-SHARED".Length];
+        string? profile = null;
+        if (product.LastIndexOf("-MIG-", StringComparison.Ordinal) is > 0 and var at)
+        {
+            profile = product[(at + "-MIG-".Length)..];
+            product = product[..at];
+        }
+        if (profile is null && Text(labels, "cloud.google.com/gke-gpu-partition-size") is { Length: > 0 } partition) profile = partition;
+        if (product.Length == 0) product = Text(labels, "amd.com/gpu.product-name");
+        // GKE's own device plugin writes no product; its name of the accelerator is one.
+        if (product.Length == 0) product = Text(labels, "cloud.google.com/gke-accelerator");
+
+        var whole = Count(capacity, WholeGpu);
+        var read = new NodeDevices { _labels = labels, Product = product, SingleProfile = profile, CapacityOfWhole = whole };
+        return read with { Cards = read.CountCards(capacity) };
+    }
+
+    /// <summary>The part of a card that one unit of a resource is; <see cref="DeviceShare.Unknown"/> where nothing tells.</summary>
+    public DeviceShare ShareOf(string resource)
+    {
+        if (resource == AmdGpu) return DeviceShare.Whole;
+        if (resource is WholeGpu or SharedGpu)
+        {
+            var device = SingleProfile is null ? DeviceShare.Whole : MigProfile.ShareOf(SingleProfile, Product) ?? DeviceShare.Unknown;
+            return device / SlotsOf(WholeGpu);
+        }
+        if (!resource.StartsWith(Mig, StringComparison.Ordinal)) return DeviceShare.Unknown;
+        var name = resource.EndsWith(".shared", StringComparison.Ordinal) ? resource[..^".shared".Length] : resource;
+        return (MigProfile.ShareOf(name[Mig.Length..], Product) ?? DeviceShare.Unknown) / SlotsOf(name);
+    }
+
+    private int CountCards(IReadOnlyDictionary<string, string> capacity)
+    {
+        var units = CapacityOfWhole + Count(capacity, SharedGpu);
+        if (SingleProfile is not null)
+        {
+            // Here the label counts MIG devices: as many cards as they need at least.
+            var devices = Label("nvidia.com/gpu.count") is { } told ? told : (units + Math.Max(1, SlotsOf(WholeGpu)) - 1) / Math.Max(1, SlotsOf(WholeGpu));
+            return MigProfile.MostPerCard(SingleProfile, Product) is { } most ? (devices + most - 1) / most : 0;
+        }
+        var cut = capacity.Keys.Any(resource => resource.StartsWith(Mig, StringComparison.Ordinal) && Count(capacity, resource) > 0);
+        var slots = SlotsOf(WholeGpu);
+        if (!cut && slots <= 1) return units > 0 ? units : Count(capacity, AmdGpu);
+        if (Label("nvidia.com/gpu.count") is { } cards) return cards;
+        // No label: what the resources need at least. Slices are summed exactly and rounded up to cards.
+        var slices = new DeviceShare(0, 1);
+        foreach (var (resource, _) in capacity)
+            if (resource.StartsWith(Mig, StringComparison.Ordinal) && ShareOf(resource) is { IsKnown: true } share) slices = DeviceShare.Sum(slices, share * Count(capacity, resource));
+        return (units + Math.Max(1, slots) - 1) / Math.Max(1, slots) + (slices.IsKnown ? (slices.Parts + slices.Of - 1) / slices.Of : 0);
+    }
+
+    /// <summary>Slots a device of the resource is shared out in; 1 where it is not shared, 0 where it is and nothing tells how.</summary>
+    private int SlotsOf(string resource)
+    {
+        if (Label($"{(resource == WholeGpu ? "nvidia.com/gpu" : resource)}.replicas") is { } replicas) return Math.Max(1, replicas);
+        if (resource != WholeGpu) return 1;
+        if (Text(_labels, "cloud.google.com/gke-gpu-sharing-strategy").Length > 0) return Label("cloud.google.com/gke-max-shared-clients-per-gpu") ?? 0;
+        if (!Text(_labels, ProductLabel).EndsWith("-SHARED", StringComparison.Ordinal)) return 1;
+        return Label("nvidia.com/gpu.count") is > 0 and var cards && CapacityOfWhole % cards == 0 ? CapacityOfWhole / cards : 0;
+    }
+
+    private int? Label(string name) => Text(_labels, name) is { Length: > 0 and < 10 } text && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    private static string Text(IReadOnlyDictionary<string, string> labels, string name) => labels.TryGetValue(name, out var value) ? value : "";
+
+    private static int Count(IReadOnlyDictionary<string, string> capacity, string resource) =>
+        capacity.TryGetValue(resource, out var text) && KubernetesQuantity.TryParse(text, out var count)
+            ? (int)Math.Clamp(count.ToInt64(), 0, MostDevices) : 0;
+}

@@ -1,0 +1,101 @@
+using Bursar.Core.Money;
+using Bursar.Core.Prices;
+
+namespace Bursar.Tests.Unit.Core.Prices;
+
+public sealed class PriceDeciderTests
+{
+    private const string V100 = "Tesla-V100-SXM2-16GB";
+    private static readonly DateTimeOffset Now = new(2026, 11, 21, 12, 0, 0, TimeSpan.Zero);
+    private static readonly Rate Trusted = Rate.FromDecimal(3.06m);
+
+    [Theory]
+    [InlineData("3.06", null)]
+    [InlineData("12.24", null)]
+    [InlineData("12.25", "a jump of more than 300 %")]
+    [InlineData("0.765", null)]
+    [InlineData("0.764", "a jump of more than 300 %")]
+    [InlineData("0", "a price of zero")]
+    [InlineData("3060", "a jump of more than 300 %")]
+    [InlineData("0.0042", "a jump of more than 300 %")] // 730 times too low
+    public void A_price_outside_the_guard_leaves_the_last_trusted_one(string price, string? why)
+    {
+        var verdict = Decide(Book(price));
+        verdict.Class.Should().Be(V100);
+        verdict.Rate.Should().Be(why is null ? Rate.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)) : Trusted);
+        if (why is null) verdict.Untrusted.Should().BeNull();
+        else verdict.Untrusted.Should().Contain(why);
+    }
+
+    [Fact]
+    public void Bounds_hold_also_for_a_first_price()
+    {
+        var book = Book("31") with { Guard = new(Rate.FromDecimal(0.05m), Rate.FromDecimal(30), 300) };
+        var verdict = PriceDecider.Decide(book, null, new(V100), "", _ => null, Now);
+        verdict.Rate.Should().BeNull();
+        verdict.Untrusted.Should().Contain("more than the guard's 30");
+        PriceDecider.Decide(Book("0.04") with { Guard = book.Guard }, null, new(V100), "", _ => null, Now).Untrusted.Should().Contain("less than the guard's 0.05");
+        PriceDecider.Decide(Book("31"), null, new(V100), "", _ => null, Now).Rate.Should().Be(Rate.FromDecimal(31));
+    }
+
+    [Fact]
+    public void An_accepted_generation_is_trusted_and_another_generation_is_not()
+    {
+        Decide(Book("3060") with { AcceptedGeneration = 7 }).Rate.Should().Be(Rate.FromDecimal(3060));
+        Decide(Book("0") with { AcceptedGeneration = 7 }).Rate.Should().Be(Rate.Zero);
+        Decide(Book("3060") with { AcceptedGeneration = 6 }).Rate.Should().Be(Trusted);
+    }
+
+    [Fact]
+    public void What_stands_already_is_trusted_whatever_the_guard_says_now() =>
+        Decide(Book("3.06") with { Guard = new(null, Rate.FromDecimal(1), 1) }).Untrusted.Should().BeNull();
+
+    [Fact]
+    public void Without_a_book_the_node_stays_what_it_was()
+    {
+        const string spot = V100 + " [capacityType=spot]";
+        // The bare product once had another price.
+        var verdict = PriceDecider.Decide(null, PriceDecider.NoBook, new(V100), spot, c => c == spot ? new Rate(5) : new Rate(9), Now);
+        verdict.Should().BeEquivalentTo(new PriceVerdict(spot, new Rate(5), PriceDecider.NoBook, []));
+    }
+
+    [Fact]
+    public void Without_a_rate_the_last_price_goes_on_and_a_node_that_never_had_one_is_unpriced()
+    {
+        var none = new PriceBook("b", 7, "USD", [new(new("*H100*"), new Rate(1))]);
+        Decide(none).Should().BeEquivalentTo(new PriceVerdict(V100, Trusted, PriceDecider.NoRate, []));
+        PriceDecider.Decide(none, null, new(V100), "", _ => null, Now).Should().BeEquivalentTo(new PriceVerdict(V100, null, PriceDecider.NoRate, []));
+    }
+
+    [Fact]
+    public void A_new_class_is_judged_by_the_price_its_node_had()
+    {
+        var book = new PriceBook("b", 7, "USD", [new(new("*V100*") { CapacityType = "spot" }, Rate.FromDecimal(0.001m)), new(new("*V100*"), Trusted)]);
+        var node = new PricedNode(V100) { CapacityType = "spot" };
+        var verdict = PriceDecider.Decide(book, null, node, V100, c => c == V100 ? Trusted : null, Now);
+        verdict.Class.Should().Be(V100, "the new class has no trusted price");
+        verdict.Untrusted.Should().Contain("jump");
+        PriceDecider.Decide(book with { AcceptedGeneration = 7 }, null, node, V100, c => c == V100 ? Trusted : null, Now).Class.Should().Be(V100 + " [capacityType=spot]");
+    }
+
+    [Fact]
+    public void Another_machine_under_the_same_name_does_not_inherit_a_price() =>
+        PriceDecider.Decide(null, null, new("Tesla-T4"), V100, c => c == V100 ? Trusted : null, Now).Rate.Should().BeNull();
+
+    [Fact]
+    public void Later_prices_are_planned_as_far_as_they_are_trusted()
+    {
+        PriceRule At(int days, string price) => new(new("*V100*"), Rate.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture))) { From = Now.AddDays(days) };
+        var book = new PriceBook("b", 7, "USD", [At(30, "9000"), At(20, "4"), At(10, "3.5"), At(-10, "3.06"), new(new("*"), new Rate(1))]);
+        var verdict = Decide(book);
+        verdict.Rate.Should().Be(Trusted);
+        verdict.Planned.Should().Equal((Now.AddDays(10), Rate.FromDecimal(3.5m)), (Now.AddDays(20), Rate.FromDecimal(4)));
+        verdict.Untrusted.Should().BeNull();
+        // At its date it is judged again, and said.
+        PriceDecider.Decide(book, null, new(V100), V100, _ => Rate.FromDecimal(4), Now.AddDays(30)).Untrusted.Should().Contain("jump");
+    }
+
+    private static PriceVerdict Decide(PriceBook book) => PriceDecider.Decide(book, null, new(V100), V100, c => c == V100 ? Trusted : null, Now);
+
+    private static PriceBook Book(string price) => new("b", 7, "USD", [new(new("*V100*"), Rate.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)))]);
+}
