@@ -8,8 +8,8 @@ namespace Bursar.Core.Prices;
 /// <para>
 /// Choices: AWS us-east-1 where AWS lists the product, being the largest and machine-readable; else the one list that
 /// has it. V100 is 3.06 (p3.2xlarge, also Azure's), the price of the founding example. The founding articles'
-/// other figures (H100 2.00, A100 4.00, A10 0.75, T4 0.50) are community or former prices and stand here as today's
-/// lists have them. A product without a list price (L40, GH200, GeForce and RTX boards) is left out on purpose: unpriced is said
+/// other figures (H100 2.00, A100 4.00, A10 0.75, T4 0.50) are community or former prices: they stand in the notes, and
+/// as a book of their own in <see cref="Founding"/>. A product without a list price (L40, GH200, GeForce and RTX boards) is left out on purpose: unpriced is said
 /// aloud, a guess would be believed.
 /// </para>
 /// </summary>
@@ -19,28 +19,40 @@ public static class DefaultPriceBook
     public const string Currency = "USD";
 
     /// <summary>Order matters: GB200 before B200, A100 80 GB before other A100, A10G before A10, L40S before L4.</summary>
-    private static readonly (string Product, string PerGpuHour, string Note)[] Table =
+    private static readonly (string Product, string PerGpuHour, string Note)[] Today =
     [
         ("*GB200*", "27.04", "Azure GB200 108.16/4, 2026-06-18"),
         ("*-B300*", "17.80", "AWS B300, us-east-1, 2026-07-20"),
         ("*-B200*", "14.24", "AWS p6-b200, us-east-1, 2026-07-20"),
         ("*-H200*", "7.912", "AWS p5en, us-east-1, 2026-07-20"),
-        ("*H100*", "6.88", "AWS p5.48xlarge 55.04/8, us-east-1, 2026-07-20"),
-        ("*A100-*80GB*", "3.431", "AWS p4de, us-east-1, 2026-07-20"),
+        ("*H100*", "6.88", "AWS p5.48xlarge 55.04/8, us-east-1, 2026-07-20; founding article 2.00 (community tiers)"),
+        ("*A100-*80GB*", "3.431", "AWS p4de, us-east-1, 2026-07-20; founding article 4.00 (Azure's 80 GB: 4.10)"),
         ("*A100-*", "2.745", "AWS p4d 21.9576/8, us-east-1, 2026-07-20"),
-        ("*V100*", "3.06", "AWS p3.2xlarge, us-east-1, 2026-07-20; Azure NC6s_v3 the same"),
+        ("*-A100", "2.745", "AWS p4d 21.9576/8, us-east-1, 2026-07-20"),
+        ("*V100*", "3.06", "AWS p3.2xlarge, us-east-1, 2026-07-20; Azure NC6s_v3 and the founding article the same"),
         ("*A10G*", "1.006", "AWS g5.xlarge, us-east-1, 2026-07-20"),
-        ("*-A10", "1.29", "Lambda A10, 2026-09-20"),
-        ("*-A10-*", "1.29", "Lambda A10, 2026-09-20"),
+        ("*-A10", "1.29", "Lambda A10, 2026-09-20; founding article 0.75 (Lambda's former price)"),
+        ("*-A10-*", "1.29", "Lambda A10, 2026-09-20; founding article 0.75 (Lambda's former price)"),
         ("*L40S*", "1.861", "AWS g6e.xlarge, us-east-1, 2026-07-20"),
         ("*-L4", "0.8048", "AWS g6.xlarge, us-east-1, 2026-07-20"),
         ("*-L4-*", "0.8048", "AWS g6.xlarge, us-east-1, 2026-07-20"),
-        ("*-T4", "0.526", "AWS g4dn.xlarge, us-east-1, 2026-07-20; Azure NC4as_T4_v3 the same"),
-        ("*-T4-*", "0.526", "AWS g4dn.xlarge, us-east-1, 2026-07-20; Azure NC4as_T4_v3 the same"),
+        ("*-T4", "0.526", "AWS g4dn.xlarge, us-east-1, 2026-07-20; Azure NC4as_T4_v3 the same; founding article 0.50"),
+        ("*-T4-*", "0.526", "AWS g4dn.xlarge, us-east-1, 2026-07-20; Azure NC4as_T4_v3 the same; founding article 0.50"),
         ("*MI300X*", "6.00", "Azure ND96isr_MI300X_v5 48.00/8, eastus2, 2026-06-18"),
     ];
 
-    public static readonly PriceBook Book = new(Name, 0, Currency, [.. Table.Select(Rule)]);
+    public static readonly PriceBook Book = new(Name, 0, Currency, [.. Today.Select(Rule)]);
+
+    /// <summary>The rates of the founding articles, with which their examples come out.</summary>
+    public static readonly PriceBook Founding = new("founding-articles", 0, Currency,
+    [
+        Rule(("*H100*", "2.00", "founding article B, 2025-12")),
+        Rule(("*A100*", "4.00", "founding article C, 2026-01")),
+        Rule(("*V100*", "3.06", "founding article C, p3.2xlarge, 2026-01")),
+        Rule(("*A10", "0.75", "founding article B, 2025-12")),
+        Rule(("*A10-*", "0.75", "founding article B, 2025-12")),
+        Rule(("*T4*", "0.50", "founding article B, 2025-12")),
+    ]);
 
     private static PriceRule Rule((string Product, string PerGpuHour, string Note) row) =>
         Rate.TryParse(row.PerGpuHour, out var rate)

@@ -1,0 +1,166 @@
+using Bursar.Core.Prices;
+using Bursar.Operator.Commands;
+using Bursar.Operator.Imports;
+
+namespace Bursar.Tests.Unit.Operator.Imports;
+
+public sealed class PriceImportTests
+{
+    private static readonly DateTimeOffset Now = new(2026, 11, 21, 12, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_CSV_keeps_its_order_and_its_quotes()
+    {
+        var read = PriceCsv.Read("\uFEFFproduct,capacityType,Region,instanceType,perGpuHour,from,note\r\n\"*H100*\",spot,us-*,,2.064,,\"negotiated, \"\"frame\"\" contract\"\r\n\r\n*H100*,,,p5.48xlarge,6.88,2026-12-01T00:00:00Z,\r\n,,,,1,,\r\n");
+        read.LeftOut.Should().BeEmpty();
+        read.Rates.Select(r => (r.Match.Product, r.Match.CapacityType, r.Match.Region, r.Match.InstanceType, r.PerGpuHour.ToString(), r.From, r.Note)).Should().Equal(
+            ("*H100*", "spot", "us-*", null, "2.064", null, "negotiated, \"frame\" contract"),
+            ("*H100*", null, null, "p5.48xlarge", "6.88", new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero), null),
+            ("*", null, null, null, "1.00", null, null));
+    }
+
+    [Fact]
+    public void An_instances_price_is_shared_out_to_its_GPUs() =>
+        PriceCsv.Read("instanceType,perInstanceHour,gpus\np4d.24xlarge,21.9576,8\n").Rates.Single().PerGpuHour.ToString().Should().Be("2.7447");
+
+    [Theory]
+    [InlineData("", "the file is empty")]
+    [InlineData("product,prize\nx,1", "\"prize\" is none of the columns")]
+    [InlineData("product\nx", "a column perGpuHour is needed")]
+    [InlineData("product,product,perGpuHour\nx,y,1", "two columns are named product")]
+    [InlineData("product,perGpuHour\nx,1,2", "line 2: has 3 fields")]
+    [InlineData("product,perGpuHour\nx,1\n\ny,1e3", "line 4, perGpuHour: \"1e3\" is not an amount")]
+    [InlineData("product,perGpuHour\nx,-1", "line 2, perGpuHour")]
+    [InlineData("product,perGpuHour\n\"x,1", "line 2: a quote is not closed")]
+    [InlineData("product,perGpuHour,from\nx,1,tomorrow", "line 2, from: \"tomorrow\"")]
+    [InlineData("instanceType,perInstanceHour,gpus\nx,1,0", "line 2, gpus: \"0\"")]
+    public void What_is_wrong_in_a_CSV_is_said_with_its_line(string text, string message) =>
+        FluentActions.Invoking(() => PriceCsv.Read(text)).Should().Throw<ImportException>().WithMessage($"*{message}*");
+
+    [Fact]
+    public void An_OpenCost_or_Kubecost_price_sheet_gives_its_GPU_rows()
+    {
+        var read = PriceCsv.Read("""
+            EndTimestamp,InstanceID,Region,AssetClass,InstanceIDField,InstanceType,MarketPriceHourly,Version
+            2026-04-17 23:34:22 UTC,Quadro_RTX_4000,,gpu,gpu.nvidia.com/class,g4dn.xlarge,0.35,
+            2026-04-17 23:34:22 UTC,H100,us-east-1,gpu,,,2.5,
+            2026-04-17 23:34:22 UTC,gke-standard-cluster-1,,node,metadata.name,,0.43,
+            """);
+        read.Rates.Should().HaveCount(2);
+        read.Rates[0].Match.NodeSelector.MatchLabels.Should().Equal(new Dictionary<string, string> { ["gpu.nvidia.com/class"] = "Quadro_RTX_4000" });
+        (read.Rates[0].Match.InstanceType, read.Rates[0].PerGpuHour.ToString()).Should().Be(("g4dn.xlarge", "0.35"));
+        (read.Rates[1].Match.Product, read.Rates[1].Match.Region).Should().Be(("*H100*", "us-east-1"));
+        read.LeftOut.Should().Equal("line 4: asset class node is no price of a GPU");
+    }
+
+    [Theory]
+    [InlineData("""{"provider": "custom", "CPU": "0.031611", "RAM": "0.004237", "GPU": "0.95", "spotGPU": "0.308"}""")]
+    [InlineData("""
+        apiVersion: v1
+        kind: ConfigMap
+        metadata: {name: opencost-conf}
+        data:
+          default.json: |
+            {"provider": "custom", "CPU": "0.1", "GPU": "0.95", "spotGPU": "0.308"}
+        """)]
+    [InlineData("opencost:\n  customPricing:\n    enabled: true\n    costModel:\n      GPU: 0.95\n      spotGPU: 0.308\n")]
+    public void OpenCosts_custom_pricing_is_read_in_each_of_its_forms(string text)
+    {
+        var read = GeneratePriceBookCommand.Read(text, "auto", ".yaml", monthly: false, new Dictionary<string, int>());
+        var book = new PriceBook("b", 1, "USD", read.Rates);
+        book.RateFor(new("any"), Now).ToString().Should().Be("0.95");
+        book.RateFor(new("any") { CapacityType = "spot" }, Now).ToString().Should().Be("0.308");
+    }
+
+    [Fact]
+    public void OpenCosts_monthly_prices_are_said_to_be_such_and_labels_are_kept()
+    {
+        var read = OpenCostPrices.Read("""{"GPU": "2190", "gpuLabel": "gpu.example/type", "gpuLabelValue": "a100"}""", monthly: true);
+        read.Rates.Single().PerGpuHour.ToString().Should().Be("3.00");
+        read.Rates.Single().Match.NodeSelector.MatchLabels.Should().Equal(new Dictionary<string, string> { ["gpu.example/type"] = "a100" });
+        OpenCostPrices.Read("""{"GPU": "2190"}""", monthly: false).LeftOut.Should().Contain(left => left.Contains("--monthly"));
+        FluentActions.Invoking(() => OpenCostPrices.Read("""{"GPU": "a lot"}""", monthly: false)).Should().Throw<ImportException>().WithMessage("GPU: \"a lot\"*");
+    }
+
+    [Fact]
+    public void NodeOverlays_become_rates_per_GPU_the_heaviest_first()
+    {
+        var read = GeneratePriceBookCommand.Read("""
+            apiVersion: karpenter.sh/v1alpha1
+            kind: NodeOverlay
+            metadata: {name: a-light}
+            spec:
+              requirements: [{key: node.kubernetes.io/instance-type, operator: In, values: [p5.48xlarge]}]
+              price: "55.04"
+            ---
+            apiVersion: karpenter.sh/v1alpha1
+            kind: NodeOverlay
+            metadata: {name: heavy}
+            spec:
+              weight: 10
+              requirements:
+              - {key: node.kubernetes.io/instance-type, operator: In, values: [p5.48xlarge, x9.large]}
+              - {key: karpenter.sh/capacity-type, operator: In, values: [spot]}
+              - {key: karpenter.sh/nodepool, operator: NotIn, values: [default]}
+              price: 20
+            ---
+            kind: NodeOverlay
+            metadata: {name: adjusts}
+            spec: {priceAdjustment: "-15%", requirements: []}
+            ---
+            kind: NodeOverlay
+            metadata: {name: compares}
+            spec: {price: "1", requirements: [{key: karpenter.k8s.aws/instance-cpu, operator: Gt, values: ["8"]}]}
+            ---
+            kind: NodeOverlay
+            metadata: {name: counts}
+            spec: {price: "8", requirements: [{key: karpenter.k8s.aws/instance-gpu-count, operator: In, values: ["4"]}]}
+            """, "auto", ".yaml", false, new Dictionary<string, int> { ["x9.large"] = 5 });
+        read.Rates.Select(r => (r.Match.InstanceType, r.Match.CapacityType, r.PerGpuHour.ToString())).Should().Equal(
+            ("p5.48xlarge", "spot", "2.50"), ("x9.large", "spot", "4.00"), (null, null, "2.00"), ("p5.48xlarge", null, "6.88"));
+        read.Rates[0].Match.NodeSelector.MatchExpressions.Single().Key.Should().Be("karpenter.sh/nodepool");
+        read.LeftOut.Should().HaveCount(2).And.Contain(left => left.Contains("adjusts by -15%")).And.Contain(left => left.Contains("Gt cannot be said"));
+    }
+
+    [Fact]
+    public void An_overlay_of_an_unknown_instance_is_left_out_rather_than_guessed() =>
+        NodeOverlayPrices.Read("""{"kind": "List", "items": [{"kind": "NodeOverlay", "metadata": {"name": "o"}, "spec": {"price": "9", "requirements": [{"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["m5.large"]}]}}]}""", new Dictionary<string, int>())
+            .LeftOut.Single().Should().Contain("--gpus m5.large=N");
+
+    [Theory]
+    [InlineData("x: 1", ".yaml", "neither a CSV")]
+    [InlineData("a: [", ".yaml", "line 2")]
+    [InlineData("product,perGpuHour\n", ".csv", "no price could be taken over")]
+    public void What_is_no_price_list_is_refused(string text, string extension, string message) =>
+        FluentActions.Invoking(() => GeneratePriceBookCommand.Read(text, "auto", extension, false, new Dictionary<string, int>())).Should().Throw<ImportException>().WithMessage($"*{message}*");
+
+    [Fact]
+    public async Task The_command_writes_a_book_that_can_be_applied()
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(file, "product,perGpuHour,note\n*H100*,2.50,ours\n");
+            var (code, output, error) = Run("pricebook", "--from", file, "--name", "ours", "--currency", "EUR");
+            (code, error).Should().Be((0, ""));
+            output.Should().Contain("kind: GpuPriceBook").And.Contain("currency: EUR").And.Contain("perGpuHour: \"2.50\"").And.Contain("note: ours").And.Contain("default: true").And.Contain("name: ours");
+            Run("pricebook", "--from", file, "--currency", "euro").Error.Should().Contain("spec.currency");
+            Run("pricebook", "--from", file, "--gpus", "nine").Should().Be((1, "", "error: --gpus: \"nine\" is not TYPE=N, as p5.48xlarge=8\n"));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+        Run("pricebook", "--from", "/nowhere.csv").Code.Should().Be(1);
+        Run("pricebook").Output.Should().Contain("AWS p5.48xlarge 55.04/8, us-east-1, 2026-07-20");
+        Run("pricebook", "--list", "founding").Output.Should().Contain("perGpuHour: \"4.00\"");
+    }
+
+    private static (int Code, string Output, string Error) Run(params string[] arguments)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        var code = GenerateCommand.Create().Parse(arguments).Invoke(new() { Output = output, Error = error });
+        return (code, output.ToString(), error.ToString());
+    }
+}
