@@ -162,6 +162,11 @@ public sealed class PriceTests
         await scene.UntilAsync("a quarter", async () => (await scene.StatusAsync())?.BurnRatePerHour == "0.765");
         (await scene.StatusAsync())!.Workloads!.Single().RatePerHour.Should().Be("0.765");
         (await scene.ConditionAsync("PricesTrusted"))!.Status.Should().Be("True");
+
+        await scene.PassAsync(130);
+        using var explained = new StringWriter();
+        (await Bursar.Operator.Commands.ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, scene.Team, "b", json: false, explained, Ct)).Should().Be(0);
+        explained.ToString().Should().MatchRegex(@"Cost of the work since .*\n  Job/slot  0\.0[0-9]+\n    [0-9.]+ s × 1 × 1/4 of Tesla-V100-SXM2-16GB at 0\.765/h = 0\.0[0-9]+\n");
     }
 
     private static Task PinnedJobAsync(Scene scene, string name, string label, string value) =>

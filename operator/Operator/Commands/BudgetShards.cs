@@ -9,7 +9,11 @@ namespace Bursar.Operator.Commands;
 internal static class BudgetShards
 {
     /// <summary>The budgets' shards of all namespaces, each with the name of its object.</summary>
-    public static async Task<IReadOnlyList<LedgerShard>> ReadAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<LedgerShard>> ReadAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
+        [.. (await ReadAllAsync(client, bursarNamespace, cancellationToken)).Where(shard => shard.Kind == LedgerShard.BudgetKind)];
+
+    /// <summary>Every shard: pods, nodes and prices too.</summary>
+    public static async Task<IReadOnlyList<LedgerShard>> ReadAllAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
     {
         KubeList<V1Alpha1GpuLedger> list;
         try
@@ -21,12 +25,14 @@ internal static class BudgetShards
         {
             throw new CommandException($"the cluster has no {V1Alpha1GpuLedger.KindName}s: Bursar's CRDs are not installed.");
         }
-        return [.. list.Items.Select(Read).OfType<LedgerShard>()];
+        return [.. list.Items.Select(ReadAny).OfType<LedgerShard>()];
     }
 
     /// <summary>The shard in an object; null when it is not a budget's.</summary>
-    public static LedgerShard? Read(V1Alpha1GpuLedger ledger) =>
-        ledger.Spec is { Kind: LedgerShard.BudgetKind, Data.ValueKind: JsonValueKind.Object } spec && spec.Data.Deserialize(LedgerJson.Default.LedgerShard) is { } shard
+    public static LedgerShard? Read(V1Alpha1GpuLedger ledger) => ReadAny(ledger) is { Kind: LedgerShard.BudgetKind } shard ? shard : null;
+
+    private static LedgerShard? ReadAny(V1Alpha1GpuLedger ledger) =>
+        ledger.Spec is { Data.ValueKind: JsonValueKind.Object } spec && spec.Data.Deserialize(LedgerJson.Default.LedgerShard) is { } shard
             ? shard with { Name = ledger.Metadata.Name }
             : null;
 

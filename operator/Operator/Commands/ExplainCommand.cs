@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
+using Bursar.Core.Prices;
+using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Operator.Api;
 
@@ -30,14 +32,35 @@ public static class ExplainCommand
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, CancellationToken cancellationToken)
     {
         var budget = await ClusterAccess.WithRightAsync($"get gpubudgets.{ApiGroup.Name} in namespace {ns}", () => client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken));
-        var remembered = await BudgetShards.ReadAsync(client, bursarNamespace, cancellationToken);
+        var everything = await BudgetShards.ReadAllAsync(client, bursarNamespace, cancellationToken);
+        var remembered = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
         // A budget that was deleted and made anew has another UID; without one, the name must do.
         var shards = remembered.Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name).ToArray();
         if (budget is null && shards.Length == 0) throw new CommandException($"there is no GpuBudget {name} in namespace {ns}.");
 
         if (json) await output.WriteLineAsync(Raw(budget, shards).ToJsonString(Indented));
-        else await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)]));
+        else
+        {
+            await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)]));
+            if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
+                await output.WriteAsync(ExplainCost.Of(GpuLedger.Load(everything), await BookAsync(client, cancellationToken), ns, selector, from, client.TimeProvider.GetUtcNow()));
+        }
         return 0;
+    }
+
+    /// <summary>The default book, for what it says of its rates; without the right to see it the sums stand all the same.</summary>
+    private static async Task<PriceBook?> BookAsync(KubeClient client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var chosen = (await client.ListAsync<V1Alpha1GpuPriceBook>(new(), cancellationToken)).Items.Where(book => book.Spec?.Default == true)
+                .OrderBy(book => book.Metadata.CreationTimestamp).ThenBy(book => book.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
+            return chosen is not null && GpuPriceBookReader.Read(chosen, out var read).Count == 0 ? read : null;
+        }
+        catch (ApiException refused) when (refused.IsForbidden || refused.IsNotFound)
+        {
+            return null;
+        }
     }
 
     private static JsonObject Raw(V1Alpha1GpuBudget? budget, IReadOnlyList<LedgerShard> shards)
