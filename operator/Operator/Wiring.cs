@@ -77,6 +77,7 @@ public static class Wiring
         var ledger = await store.LoadAsync(cancellationToken);
         ledger.Install(time.GetUtcNow());
         var progress = new ProgressBoard();
+        var everPriced = ledger.HasPrices;
         var prices = new PriceList(stores, ledger, time);
         prices.Refresh();
 
@@ -150,7 +151,7 @@ public static class Wiring
         stores.Jobs.AddHandler(new() { Added = SeeJob, Updated = (_, job) => SeeJob(job), Deleted = job => { progress.Forget(job.Metadata.Uid); SeeJob(job); } });
         stores.Deployments.AddHandler(new() { Added = SeeDeployment, Updated = (_, deployment) => SeeDeployment(deployment), Deleted = SeeDeployment });
         pods.CloseVanished();
-        await books.EnsureDefaultAsync(cancellationToken);
+        await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));
         try
         {

@@ -16,6 +16,7 @@ public sealed record PriceVerdict(string Class, Rate? Rate, string? Untrusted, I
 public static class PriceDecider
 {
     public const string NoBook = "no GpuPriceBook is the default";
+    public const string NoPower = "its rate needs the board's power, which is not known of this product: give owned.powerWatts";
     public const string NoRate = "no rate of the price book matches it";
 
     /// <param name="book">The book in force; null when there is none, or none that can be read.</param>
@@ -38,7 +39,7 @@ public static class PriceDecider
             // Without a book nothing says what class the node is of: it stays what it was.
             return before is not null ? new(current, before, problem ?? NoBook, []) : GoOn(problem ?? NoBook);
         if (book.RuleFor(node, now) is not { } rule) return GoOn(NoRate);
-        if (rule.RateFor(node.Product) is not { } rate) return GoOn("its rate needs the board's power, which is not known of this product: give owned.powerWatts");
+        if (rule.RateFor(node.Product) is not { } rate) return GoOn(NoPower);
         if (rate != last && !book.IsAccepted && book.Guard.Refuses(rate, last) is { } refusal) return GoOn(refusal);
 
         var planned = new List<(DateTimeOffset, Rate)>();

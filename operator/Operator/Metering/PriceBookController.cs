@@ -73,9 +73,10 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
     /// A cluster that never had a price gets a book with dated list prices. One whose book was deleted does not: list
     /// prices in the place of the owner's would be a change that nobody made.
     /// </summary>
-    public async Task EnsureDefaultAsync(CancellationToken cancellationToken)
+    /// <param name="everPriced">What the ledger said before the prices were first read.</param>
+    public async Task EnsureDefaultAsync(bool everPriced, CancellationToken cancellationToken)
     {
-        if (ledger.HasPrices || stores.PriceBooks.Store.List().Any(b => b.Spec?.Default == true)) return;
+        if (everPriced || stores.PriceBooks.Store.List().Any(b => b.Spec?.Default == true)) return;
         try
         {
             await client.CreateAsync(GpuPriceBookReader.ToObject(DefaultPriceBook.Book), cancellationToken);
@@ -88,13 +89,15 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
 
     private V1Condition Trust(V1Alpha1GpuPriceBook book)
     {
-        var accept = string.Create(CultureInfo.InvariantCulture, $"{BursarAnnotations.AcceptGeneration}: \"{book.Metadata.Generation}\"");
+        var accept = string.Create(CultureInfo.InvariantCulture, $" To take the book over as it is, annotate it with {BursarAnnotations.AcceptGeneration}: \"{book.Metadata.Generation}\".");
+        // No acceptance makes a rate of nothing.
+        if (GpuPriceBookReader.Read(book, out _).Count > 0 || prices.Problem is null && prices.Untrusted.Values.All(one => one.Why is PriceDecider.NoRate or PriceDecider.NoPower)) accept = "";
         var byReason = prices.Untrusted.Values.Distinct().GroupBy(one => one.Why, one => one.Class, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal).ToArray();
-        var (reason, message) = prices.Problem is { } problem ? (Reasons.PricesUntrusted, $"The last trusted prices go on: {problem}. To take the book over as it is, annotate it with {accept}.")
+        var (reason, message) = prices.Problem is { } problem ? (Reasons.PricesUntrusted, $"The last trusted prices go on: {problem}.{accept}")
             : byReason.Length == 0 ? (Reasons.Priced, "Every node is charged at this book's rates.")
             : byReason.All(group => prices.Untrusted.Values.Where(one => one.Why == group.Key).All(one => ledger.CurrentRate(one.Class) is null) && group.Key == PriceDecider.NoRate)
                 ? (Reasons.Unpriced, $"No rate matches {Classes(byReason[0])}: that work is not counted.")
-            : (Reasons.PricesUntrusted, $"The last trusted prices go on, where there are any. {string.Join("; ", byReason.Take(5).Select(group => $"{Classes(group)}: {group.Key}"))}. To take the book over as it is, annotate it with {accept}.");
+            : (Reasons.PricesUntrusted, $"The last trusted prices go on, where there are any. {string.Join("; ", byReason.Take(5).Select(group => $"{Classes(group)}: {group.Key}"))}.{accept}");
         return new()
         {
             Type = Reasons.PricesTrusted,

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
@@ -16,6 +17,8 @@ namespace Bursar.Operator.Metering;
 public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvider time)
 {
     private sealed record Reading(PriceBook? Book, string? Name, string? Problem);
+
+    private static readonly ConditionalWeakTable<V1Node, NodeDevices> s_devices = [];
 
     private readonly Lock _gate = new();
     private volatile Reading _reading = new(null, null, PriceDecider.NoBook);
@@ -77,8 +80,9 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
         if (changed) TrustChanged?.Invoke();
     }
 
-    public static NodeDevices DevicesOf(V1Node node) =>
-        NodeDevices.Of(node.Metadata.Labels, node.Status.Capacity.Count > 0 ? node.Status.Capacity : node.Status.Allocatable);
+    /// <summary>Read once of each state of a node: every job that waits asks it of every node.</summary>
+    public static NodeDevices DevicesOf(V1Node node) => s_devices.GetValue(node, static one =>
+        NodeDevices.Of(one.Metadata.Labels, one.Status.Capacity.Count > 0 ? one.Status.Capacity : one.Status.Allocatable));
 
     /// <summary>What a pod's request costs an hour on a node, at the trusted price; null while that is not known.</summary>
     public Rate? RateOn(V1Node node, GpuRequest request) => RateOf(ClassOf(node), request.ShareOn(DevicesOf(node))) is { } rate ? rate * request.Units : null;
@@ -91,7 +95,8 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
 
     private Reading Read(V1Alpha1GpuPriceBook? chosen)
     {
-        if (chosen is null) return new(null, null, PriceDecider.NoBook);
+        // Where nothing was ever priced, the book that the operator is about to write is as good as there.
+        if (chosen is null) return ledger.HasPrices ? new(null, null, PriceDecider.NoBook) : new(DefaultPriceBook.Book, null, null);
         var name = chosen.Metadata.Name;
         if (GpuPriceBookReader.Read(chosen, out var book) is { Count: > 0 } errors) return new(null, name, $"GpuPriceBook {name} cannot be read ({errors[0]})");
         // Sums of two currencies are no sums.
@@ -102,6 +107,12 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     }
 
     private void Price(V1Node node, out bool news, ref bool changed)
+    {
+        // One at a time: a verdict by the book before must not be told after one by the book now.
+        lock (_gate) PriceAlone(node, out news, ref changed);
+    }
+
+    private void PriceAlone(V1Node node, out bool news, ref bool changed)
     {
         news = false;
         var name = node.Metadata.Name;
@@ -115,13 +126,10 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
         if (verdict.Rate is { } rate) ledger.Reprice(verdict.Class, rate, now, verdict.Planned);
         if (devices.Cards > 0) news = ledger.ObserveNode(name, verdict.Class, devices.Cards, told.Gpus == 0 ? node.Metadata.CreationTimestamp ?? now : now);
 
-        lock (_gate)
-        {
-            var known = _untrusted.TryGetValue(name, out var former);
-            var doubt = devices.Cards > 0 ? verdict.Untrusted : null;
-            if (doubt is null ? !known : known && former == (verdict.Class, doubt)) return;
-            _untrusted = doubt is null ? _untrusted.Remove(name) : _untrusted.SetItem(name, (verdict.Class, doubt));
-            changed = true;
-        }
+        var known = _untrusted.TryGetValue(name, out var former);
+        var doubt = devices.Cards > 0 ? verdict.Untrusted : null;
+        if (doubt is null ? !known : known && former == (verdict.Class, doubt)) return;
+        _untrusted = doubt is null ? _untrusted.Remove(name) : _untrusted.SetItem(name, (verdict.Class, doubt));
+        changed = true;
     }
 }
