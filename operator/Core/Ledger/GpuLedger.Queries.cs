@@ -258,7 +258,8 @@ public sealed partial class GpuLedger
                 {
                     var open = pod.End is null && span.To == present && end == present && !IsLost(pod.Node, present);
                     entries.Add((new(pod.Uid, pod.Pod, pod.Workload, pod.Class, pod.Node.Name, pod.Share.IsKnown ? ProductAt(pod.Node, span.From) : pod.Product, pod.Gpus,
-                        span.Nano is { } nano ? new Rate(nano) : null, Moment(span.From), open ? null : Moment(span.To)) { Share = pod.Share }, pod.Labels));
+                        span.Nano is { } nano ? new Rate(nano) : null, Moment(span.From), open ? null : Moment(span.To))
+                    { Share = pod.Share }, pod.Labels));
                 }
             }
             return entries;

@@ -1,10 +1,10 @@
-using FsCheck;
-using FsCheck.Fluent;
 using System.Text.Json;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
+using FsCheck;
+using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 

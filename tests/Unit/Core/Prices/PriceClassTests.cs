@@ -1,8 +1,8 @@
-using FsCheck;
-using FsCheck.Fluent;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
+using FsCheck;
+using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Prices;
 
