@@ -72,6 +72,9 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
                     foreach (string id in devices.DeviceIds)
                         list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, devices.ResourceName, id));
                 }
+                // Devices of a ResourceClaim come by driver, pool and name; a claim may be several pods'.
+                foreach (var claimed in container.DynamicResources.SelectMany(claim => claim.ClaimResources).Where(claimed => claimed.DriverName == DeviceId.ClaimDriver))
+                    list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, claimed.DriverName, $"{claimed.DriverName}/{claimed.PoolName}/{claimed.DeviceName}"));
             }
         }
         return list;

@@ -1,20 +1,27 @@
+using System.Globalization;
+
 namespace Bursar.Agent.Pods;
 
 /// <summary>
-/// Finds the UID of a pod that PodResources knows by name only: in the operator's list, else by the pod's log directory
-/// (<c>&lt;namespace&gt;_&lt;name&gt;_&lt;uid&gt;</c>), else by the cgroup of a process on the pod's device. What is ambiguous stays
-/// unresolved: an interval without a UID is better than one on the wrong pod.
+/// Finds the UID of a pod that PodResources knows by name only: in the operator's list, else by the pod's log directory, else by
+/// the cgroup of a process on the pod's device; and finds whose a process is. What is ambiguous stays unresolved: an interval
+/// without a UID is better than one on the wrong pod.
 /// </summary>
 public sealed class PodUidResolver
 {
     /// <summary>How long an answer from the disk is believed; a pod that was recreated under its name has a new directory.</summary>
     private static readonly TimeSpan DiskAnswerLife = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a process is believed to be whose it was: its number may come again, but not soon.</summary>
+    private static readonly TimeSpan OwnerLife = TimeSpan.FromSeconds(30);
+
     private readonly TargetStore targets;
     private readonly string? logRoot;
     private readonly string? procRoot;
     private readonly TimeProvider time;
-    private readonly Dictionary<(string, string), (string? Uid, DateTimeOffset At)> answers = [];
+    private readonly Dictionary<int, (ProcessOwner Owner, DateTimeOffset At)> owners = [];
+    private PodLogs logs = new();
+    private DateTimeOffset? logsAt;
 
     /// <param name="targets">What the operator told.</param>
     /// <param name="logRoot">The host's <c>/var/log/pods</c>, or null.</param>
@@ -33,62 +40,74 @@ public sealed class PodUidResolver
     /// <param name="pids">Processes on a device that this pod alone holds.</param>
     public string? Resolve(string ns, string name, IEnumerable<int> pids)
     {
-        if (targets.FindUid(ns, name) is { } told)
-            return told;
-        var now = time.GetUtcNow();
-        if (answers.TryGetValue((ns, name), out var answer) && now - answer.At < DiskAnswerLife && now >= answer.At)
-            return answer.Uid;
-        string? uid = FromLogs(ns, name) ?? FromProcesses(pids);
-        if (answers.Count > 4096)
-            answers.Clear();
-        answers[(ns, name)] = (uid, now);
-        return uid;
+        string? told = targets.FindUid(ns, name);
+        var directories = Logs().Uids(ns, name);
+        string? running = Running(ns, name, pids);
+        // A name is used again (StatefulSets) before the operator has heard of it: the process on the device is of the new pod, and
+        // the kubelet has made that pod's directory.
+        if (told is not null)
+            return running is not null && running != told && directories.Contains(running) ? running : told;
+        return directories.Count == 1 ? directories[0]
+            : directories.Count > 1 ? running is not null && directories.Contains(running) ? running : null
+            : running;
     }
 
-    private string? FromLogs(string ns, string name)
+    /// <summary>Whose process it is, by its cgroup.</summary>
+    public ProcessOwner OwnerOf(int pid)
     {
-        if (logRoot is null || !Directory.Exists(logRoot))
-            return null;
-        string prefix = $"{ns}_{name}_";
-        string? found = null;
+        if (procRoot is null)
+            return ProcessOwner.Unknown;
+        var now = time.GetUtcNow();
+        if (owners.TryGetValue(pid, out var known) && now - known.At < OwnerLife && now >= known.At)
+            return known.Owner;
+        ProcessOwner owner;
         try
         {
-            foreach (string path in Directory.EnumerateDirectories(logRoot))
-            {
-                string directory = Path.GetFileName(path);
-                if (!directory.StartsWith(prefix, StringComparison.Ordinal))
-                    continue;
-                if (found is not null)
-                    return null;
-                found = directory[prefix.Length..];
-            }
+            string folder = Path.Combine(procRoot, pid.ToString(CultureInfo.InvariantCulture));
+            string text = File.ReadAllText(Path.Combine(folder, "cgroup"));
+            // The kernel keeps fifteen characters of nvidia-cuda-mps-server.
+            owner = File.Exists(Path.Combine(folder, "comm")) && File.ReadAllText(Path.Combine(folder, "comm")).StartsWith("nvidia-cuda-mps", StringComparison.Ordinal)
+                ? new ProcessOwner(ProcessKind.MpsServer)
+                : CgroupPath.FindPodUid(text) is { } uid ? new ProcessOwner(ProcessKind.Pod, Canonical(uid)) : new ProcessOwner(ProcessKind.Host);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The directory is the kubelet's: it may vanish or be closed to us, and then tells nothing.
-            return null;
+            // Processes end between the driver's list and this line; asked again at the next sample.
+            owners.Remove(pid);
+            return ProcessOwner.Unknown;
         }
-        return string.IsNullOrEmpty(found) ? null : found;
+        if (owners.Count > 8192)
+            owners.Clear();
+        owners[pid] = (owner, now);
+        return owner;
     }
 
-    private string? FromProcesses(IEnumerable<int> pids)
+    /// <summary>The pod's namespace and name, as the operator or the kubelet's directories tell.</summary>
+    public (string Namespace, string Name)? NameOf(string uid) =>
+        targets.Find(uid) is { } told ? (told.Namespace, told.Name) : Logs().NameOf(uid);
+
+    /// <summary>The API knows a static pod by its mirror's UID, its cgroup by the hash of its file.</summary>
+    private string Canonical(string uid) =>
+        uid.Contains('-', StringComparison.Ordinal) || Logs().NameOf(uid) is not { } name ? uid : targets.FindUid(name.Namespace, name.Name) ?? uid;
+
+    private PodLogs Logs()
     {
-        if (procRoot is null)
-            return null;
+        var now = time.GetUtcNow();
+        if (logsAt is not { } at || now - at >= DiskAnswerLife || now < at)
+        {
+            logs = PodLogs.Read(logRoot);
+            logsAt = now;
+        }
+        return logs;
+    }
+
+    /// <summary>The one pod that the processes are of; null when they are of several, or of a pod of another name.</summary>
+    private string? Running(string ns, string name, IEnumerable<int> pids)
+    {
         string? found = null;
         foreach (int pid in pids)
         {
-            string text;
-            try
-            {
-                text = File.ReadAllText(Path.Combine(procRoot, pid.ToString(), "cgroup"));
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                // Processes end between the driver's list and this line.
-                continue;
-            }
-            if (CgroupPath.FindPodUid(text) is not { } uid)
+            if (OwnerOf(pid) is not { Kind: ProcessKind.Pod, PodUid: { } uid } || (NameOf(uid) is { } other && other != (ns, name)))
                 continue;
             if (found is not null && found != uid)
                 return null;
