@@ -5,6 +5,8 @@ using Bursar.Agent.Doors;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
+using Bursar.Agent.Pods;
+using Bursar.Agent.Probe;
 using Bursar.Agent.Scrape;
 using Bursar.Hosting;
 using Microsoft.Extensions.Logging;
@@ -100,6 +102,31 @@ internal static class AgentCommand
                 // A part that failed ends the process with an error: the kubelet starts it again.
                 return await Task.WhenAny(stop, server.Failed) == stop ? 0 : 1;
             }
+        });
+        command.Subcommands.Add(CreateProbe());
+        return command;
+    }
+
+    private static Command CreateProbe()
+    {
+        var socket = OptionSources.Text("--pod-resources-socket", "The kubelet's PodResources socket.", KubeletPodResources.DefaultSocket);
+        var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
+        var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
+        var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
+        var samples = OptionSources.Text("--samples", "How often the devices are read, a second apart.", "5");
+        var command = new Command("probe", "Prints every device, process and reading of this node, how long each NVML call takes, and what an hour of sampling costs.");
+        foreach (var option in (Option<string>[])[socket, procRoot, logRoot, library, samples])
+            command.Options.Add(option);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            string Value(Option<string> option) => parsed.GetValue(option)!;
+            if (!int.TryParse(Value(samples), out int count) || count is < 1 or > 3600)
+                return await FailAsync($"--samples '{Value(samples)}' is not a number from 1 to 3600");
+            var time = TimeProvider.System;
+            using var kubelet = new KubeletPodResources(Value(socket), time);
+            var uids = new PodUidResolver(new TargetStore(), Value(logRoot), Value(procRoot), time);
+            var probe = new NodeProbe(Value(library), kubelet, uids, time);
+            return await probe.WriteAsync(Console.Out, new ProbeOptions { Samples = count }, cancellationToken) ? 0 : 1;
         });
         return command;
     }
