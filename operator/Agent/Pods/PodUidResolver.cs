@@ -86,6 +86,9 @@ public sealed class PodUidResolver
     public (string Namespace, string Name)? NameOf(string uid) =>
         targets.Find(uid) is { } told ? (told.Namespace, told.Name) : Logs().NameOf(uid);
 
+    /// <summary>The operator has told of a pod of this name; it tells of none that has ended.</summary>
+    public bool IsLive(string ns, string name) => targets.FindUid(ns, name) is not null;
+
     /// <summary>The API knows a static pod by its mirror's UID, its cgroup by the hash of its file.</summary>
     private string Canonical(string uid) =>
         uid.Contains('-', StringComparison.Ordinal) || Logs().NameOf(uid) is not { } name ? uid : targets.FindUid(name.Namespace, name.Name) ?? uid;

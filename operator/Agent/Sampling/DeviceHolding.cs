@@ -30,11 +30,13 @@ public readonly record struct HoldingKey(string Namespace, string Pod, string Co
 /// <param name="ResolveUid">Namespace, name and processes on devices that the pod holds alone, to UID.</param>
 /// <param name="OwnerOf">Whose a process is.</param>
 /// <param name="NameOf">A UID's namespace and name.</param>
+/// <param name="IsLive">The operator has told of a pod of this namespace and name that has not ended.</param>
 public sealed record PodKnowledge(
-    Func<string, string, IReadOnlyList<int>, string?> ResolveUid, Func<int, ProcessOwner> OwnerOf, Func<string, (string Namespace, string Name)?> NameOf)
+    Func<string, string, IReadOnlyList<int>, string?> ResolveUid, Func<int, ProcessOwner> OwnerOf, Func<string, (string Namespace, string Name)?> NameOf,
+    Func<string, string, bool> IsLive)
 {
     public PodKnowledge(PodUidResolver uids)
-        : this(uids.Resolve, uids.OwnerOf, uids.NameOf)
+        : this(uids.Resolve, uids.OwnerOf, uids.NameOf, uids.IsLive)
     {
     }
 }
@@ -70,6 +72,9 @@ public static class DeviceHoldings
             var reading = holders.Count > 0 ? holders[0].Reading : gpus.Devices.First(r => r.Uuid == device);
             bool replicas = holders.Exists(h => h.Id.Replica || h.Id.Kind == DeviceKind.Shared || h.Listed.Resource == "nvidia.com/gpu.shared");
             var listed = holders.DistinctBy(h => (h.Listed.Namespace, h.Listed.Pod)).ToList();
+            // Kubelets before 1.34 list pods that have ended beside the one that has the device now.
+            if (!replicas && listed.Count > 1 && listed.Exists(h => pods.IsLive(h.Listed.Namespace, h.Listed.Pod)))
+                listed.RemoveAll(h => !pods.IsLive(h.Listed.Namespace, h.Listed.Pod));
             foreach (var holder in listed)
             {
                 string? reason = Reason(holder.Id, reading);

@@ -136,7 +136,7 @@ public sealed partial class Sampler(
         }
     }
 
-    private static bool Same(SamplerView one, SamplerView other)
+    internal static bool Same(SamplerView one, SamplerView other)
     {
         if (one.Gpus.State != other.Gpus.State || one.Gpus.Devices.Count != other.Gpus.Devices.Count || !one.Holdings.SequenceEqual(other.Holdings))
             return false;

@@ -18,6 +18,7 @@ public sealed class AttributionTests
 
     private readonly Dictionary<int, ProcessOwner> processes = [];
     private readonly List<PodDevice> devices = [];
+    private readonly HashSet<string> live = [];
     private readonly UsageAccumulator accumulator = new();
     private readonly List<UsageInterval> closed = [];
     private DateTimeOffset at = Start;
@@ -66,6 +67,17 @@ public sealed class AttributionTests
         devices.Add(new PodDevice("ns", "p", "main", "nvidia.com/gpu", Gpu));
 
         Holdings(Whole(1)).Should().ContainSingle().Which.Key.Container.Should().Be("init");
+    }
+
+    [Fact]
+    public void A_pod_that_has_ended_and_is_still_listed_holds_nothing_beside_the_one_that_runs()
+    {
+        devices.Add(new PodDevice("ns", "ended", "c", "nvidia.com/gpu", Gpu));
+        devices.Add(new PodDevice("ns", "runs", "c", "nvidia.com/gpu", Gpu));
+
+        Holdings(Whole(1)).Select(h => h.Key.Pod).Should().Equal(["ended", "runs"], "before the operator has spoken nobody can tell");
+        live.Add("runs");
+        Holdings(Whole(1)).Should().ContainSingle().Which.Should().Match<DeviceHolding>(h => h.Key.Pod == "runs" && h.Share == "1/1");
     }
 
     [Fact]
@@ -312,7 +324,8 @@ public sealed class AttributionTests
     private PodKnowledge Knowledge => new(
         (ns, name, _) => ns == "ns" ? "uid-" + name : null,
         pid => processes.TryGetValue(pid, out var owner) ? owner : ProcessOwner.Unknown,
-        uid => ("ns", uid["uid-".Length..]));
+        uid => ("ns", uid["uid-".Length..]),
+        (_, name) => live.Contains(name));
 
     private void Take(GpuSnapshot gpus)
     {
