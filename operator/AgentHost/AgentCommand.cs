@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Bursar.Agent;
+using Bursar.Agent.Dcgm;
 using Bursar.Agent.Doors;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
@@ -28,6 +29,7 @@ internal static class AgentCommand
         var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
         var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
         var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
+        var exporter = OptionSources.Text("--dcgm-exporter", "URL of this node's dcgm-exporter, read where NVML is not there and for the activity of MIG devices; empty reads none.", "");
         var scrapeInterval = OptionSources.Text("--scrape-interval-seconds", "How often pods are scraped.", "5");
         var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
         var totalMetric = OptionSources.Text("--progress-total-metric", "The metric of steps in all.", new ScrapeOptions().TotalMetric);
@@ -37,7 +39,7 @@ internal static class AgentCommand
 
         var command = new RootCommand("Measures what pods do with the GPUs of this node and tells Bursar's operator.");
         foreach (var option in (Option<string>[])[nodeName, operatorAddress, podAddress, metricsAddress, journalDir, socket, certDir, procRoot,
-            logRoot, library, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
+            logRoot, library, exporter, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
         {
             command.Options.Add(option);
         }
@@ -51,6 +53,10 @@ internal static class AgentCommand
                 return await FailAsync($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
             if (!Enum.TryParse<LogFormat>(Value(logFormat), ignoreCase: true, out var format) || !Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level))
                 return await FailAsync("--log-format is json or text; --log-level is trace, debug, information, warning or error");
+
+            Uri? exporterAddress = null;
+            if (Value(exporter).Length > 0 && (!Uri.TryCreate(Value(exporter), UriKind.Absolute, out exporterAddress) || exporterAddress.Scheme != Uri.UriSchemeHttp))
+                return await FailAsync($"--dcgm-exporter '{Value(exporter)}' is not an http URL");
 
             IReadOnlyList<ServingMetrics> known = [];
             try
@@ -66,6 +72,8 @@ internal static class AgentCommand
             using var loggers = Logging.Create(format, level, Console.Error, time);
             using var gpus = new NvmlGpuReader(Value(library), time);
             using var kubelet = new KubeletPodResources(Value(socket), time);
+            using var dcgm = exporterAddress is null ? null : new DcgmExporter(exporterAddress, time);
+            using var both = dcgm is null ? null : new SecondSource(gpus, kubelet, dcgm);
             var options = new AgentOptions
             {
                 NodeName = Value(nodeName),
@@ -88,7 +96,7 @@ internal static class AgentCommand
             AgentServer server;
             try
             {
-                server = await AgentServer.StartAsync(options, gpus, kubelet, time, loggers, cancellationToken);
+                server = await AgentServer.StartAsync(options, (IGpuReader?)both ?? gpus, (IPodResources?)both ?? kubelet, time, loggers, cancellationToken);
             }
             catch (Exception exception) when (exception is IOException or FormatException)
             {

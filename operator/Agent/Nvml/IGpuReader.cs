@@ -73,7 +73,15 @@ public sealed record GpuReading
 
     /// <summary>Processes that used the device since the last reading; empty when idle.</summary>
     public IReadOnlyList<GpuProcessUse> ProcessUse { get; init; } = [];
+
+    /// <summary>What pods used, from a source that tells pods and no processes; it then goes before the processes.</summary>
+    public IReadOnlyList<GpuPodUse> PodUse { get; init; } = [];
 }
+
+/// <param name="Namespace">The pod's namespace.</param>
+/// <param name="Pod">The pod's name.</param>
+/// <param name="SmPercent">Percent of the streaming multiprocessors' time.</param>
+public readonly record struct GpuPodUse(string Namespace, string Pod, int SmPercent);
 
 /// <param name="Pid">The process in the host's pid namespace.</param>
 /// <param name="MemoryBytes">Null when the driver does not tell.</param>

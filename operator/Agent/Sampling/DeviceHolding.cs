@@ -144,7 +144,7 @@ public static class DeviceHoldings
     {
         null => id?.Kind == DeviceKind.Mig ? UsageReasons.MigActivityUnknown : UsageReasons.DeviceUnreadable,
         { Lost: true } => UsageReasons.DeviceLost,
-        { Mig: true } or { ParentUuid: not null } => UsageReasons.MigActivityUnknown,
+        { Mig: true } or { ParentUuid: not null, UtilizationPercent: null } => UsageReasons.MigActivityUnknown,
         { UtilizationPercent: null } => UsageReasons.DeviceUnreadable,
         _ => null,
     };

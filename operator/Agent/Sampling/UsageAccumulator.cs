@@ -140,7 +140,7 @@ public sealed class UsageAccumulator
             busy = 0;
         if (busy > 0)
         {
-            var parts = DeviceSplit.Of(reading, [.. holders.Select(h => h.State.PodUid)], ownerOf);
+            var parts = DeviceSplit.Of(reading, [.. holders.Select(h => new DeviceHolder(h.Key.Namespace, h.Key.Pod, h.State.PodUid))], ownerOf);
             long[] weights = [.. parts.Select(p => p.Weight)];
             long[] works = DeviceSplit.Divide(busy, weights), energies = DeviceSplit.Divide(energy ?? 0, weights);
             for (int i = 0; i < parts.Count; i++)
