@@ -89,16 +89,23 @@ public static class Estimator
         new(Seconds(step.Low * steps), Seconds(step.Mid * steps), Seconds(step.High * steps), EstimateSource.Progress, step.Settled,
             job.ProgressTeller.Length > 0 ? $"{step.Detail}, told by {job.ProgressTeller}" : step.Detail);
 
+    /// <summary>After a restart the run before tells more, until this one has settled.</summary>
+    private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(ProgressSeries series)
+    {
+        var present = StepTime(series.Points);
+        if (present is { Settled: true } || series.Earlier.Count < 3) return present;
+        var earlier = StepTime(series.Earlier);
+        return earlier is { Settled: true } || series.Points.Count < 3 ? earlier : present;
+    }
+
     /// <summary>
     /// Seconds per step: the median over the last stretches between reports, weighted by their steps, so that one pause
     /// for a checkpoint, a warm-up or one late report does not move it; the ends are the weighted 10th and 90th
     /// percentiles, widened by 10 %/√n. Pauses that come back show in the mean of the whole run, which the high end never
     /// goes below. One stretch alone tells nothing certain: it may hold the compilation before the first step.
     /// </summary>
-    private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(ProgressSeries series)
+    private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(IReadOnlyList<ProgressPoint> points)
     {
-        // Right after a restart the run before tells more than one stretch of this one.
-        var points = series.Points.Count < 3 && series.Earlier.Count >= 3 ? series.Earlier : series.Points;
         if (points.Count < 2) return null;
 
         // A full series has been thinned behind its first point: that stretch is history, not one of the last samples.

@@ -138,7 +138,8 @@ public sealed partial class BudgetController(
     {
         var now = time.GetUtcNow();
         var known = _written.TryGetValue(budget.Metadata.Uid, out var written);
-        if (!BudgetStatus.IsWorthWriting(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue)) return null;
+        if (BudgetStatus.DueIn(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue) is not { } due) return null;
+        if (due > TimeSpan.Zero) return due;
         if (!pacer.TryTake(budget.Metadata.Uid, out var wait)) return wait;
         if (!await PatchStatusAsync(budget, status, cancellationToken)) return ConflictRetry;
         _written[budget.Metadata.Uid] = (status, now);

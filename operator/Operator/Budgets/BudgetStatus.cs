@@ -72,19 +72,26 @@ public static class BudgetStatus
         string.Join("; ", errors.Take(5).Select(e => $"{e.Path}: {e.Message}")) + (errors.Count > 5 ? $"; and {errors.Count - 5} more" : "");
 
     /// <summary>
-    /// Whether a new status is worth a write: a state, condition, parked work or decision changed, a figure moved by 1 %
-    /// of the limit, or a minute has passed while something moved.
+    /// How long until a new status is worth a write; null where nothing changed that would be. At once: a state, condition, window, parked
+    /// work or decision, or a figure that moved by 1 % of the limit. The burn rate tells that a pod began or ended, what people look
+    /// for after a suspension: after five seconds. Everything else that moves: after a minute.
     /// </summary>
-    public static bool IsWorthWriting(GpuBudgetStatus? written, GpuBudgetStatus next, TimeSpan sinceWrite)
+    public static TimeSpan? DueIn(GpuBudgetStatus? written, GpuBudgetStatus next, TimeSpan sinceWrite)
     {
         if (written is null || written.State != next.State || written.ObservedGeneration != next.ObservedGeneration || written.SuspendedCount != next.SuspendedCount
-            || written.Window?.Start != next.Window?.Start && next.Window?.End != written.Window?.End && sinceWrite >= TimeSpan.FromSeconds(5)
             || written.Limit != next.Limit || written.Decisions?.FirstOrDefault()?.Time != next.Decisions?.FirstOrDefault()?.Time
             || !(written.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)).SequenceEqual((next.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)))
-            || !(written.Workloads ?? []).Select(w => (w.Name, w.State)).Order().SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())) return true;
-        if (Moved(written.Spent, next.Spent, next.Limit) || Moved(written.Projected, next.Projected, next.Limit)) return true;
-        return sinceWrite >= TimeSpan.FromSeconds(60) && (written.Spent != next.Spent || written.Projected != next.Projected || written.BurnRatePerHour != next.BurnRatePerHour || written.OutsideSelector != next.OutsideSelector);
+            || !(written.Workloads ?? []).Select(w => (w.Name, w.State)).Order().SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())
+            || IsAnotherWindow(written.Window, next.Window) || Moved(written.Spent, next.Spent, next.Limit) || Moved(written.Projected, next.Projected, next.Limit)) return TimeSpan.Zero;
+        var soon = written.BurnRatePerHour != next.BurnRatePerHour;
+        if (!soon && written.Spent == next.Spent && written.Projected == next.Projected && written.OutsideSelector == next.OutsideSelector) return null;
+        var pause = TimeSpan.FromSeconds(soon ? 5 : 60);
+        return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
+
+    /// <summary>It begins where the written one ended; a rolling window moves all the time, and that is no news.</summary>
+    private static bool IsAnotherWindow(GpuBudgetStatusWindow? written, GpuBudgetStatusWindow? next) =>
+        written?.End is { } end && next?.Start is { } start && string.CompareOrdinal(start, end) >= 0;
 
     /// <summary>A merge patch that also takes away what the new status no longer has.</summary>
     public static JsonObject Patch(V1Alpha1GpuBudget budget, GpuBudgetStatus status)

@@ -161,6 +161,20 @@ public sealed class EstimatorTests
     }
 
     [Fact]
+    public void A_restarted_run_keeps_the_settled_step_time_of_the_run_before_until_its_own_has_settled()
+    {
+        var again = Start.AddHours(1);
+        var series = Steady(0.4, 20, 11);
+        for (var i = 0; i < 5; i++) series = series.With(new(again.AddSeconds(2 * i), 5 * i, null));
+        var job = Job(series, 30_000) with { RunningSince = again, DeclaredDuration = TimeSpan.FromMinutes(20) };
+
+        var estimate = Estimator.Remaining(job, again.AddSeconds(8));
+
+        estimate.Source.Should().Be(EstimateSource.Progress, "the owner's word was measured to be wrong");
+        estimate.Mid.TotalSeconds.Should().BeApproximately(11_992, 0.01);
+    }
+
+    [Fact]
     public void An_owners_word_holds_until_progress_has_settled()
     {
         var job = Job(Steady(0.09, 10, 4), 30_000) with { DeclaredDuration = TimeSpan.FromMinutes(20) };

@@ -35,7 +35,7 @@ public sealed class VirtualTimeProviderTests
                 seen.Add(time.GetUtcNow());
             }
         });
-        await time.AdvanceAsync(TimeSpan.Zero);
+        await WaitUntilAsync(() => time.Pending > 0);
 
         await time.AdvanceAsync(TimeSpan.FromHours(1));
 
@@ -125,7 +125,7 @@ public sealed class VirtualTimeProviderTests
             await wall.AdvanceAsync(TimeSpan.FromSeconds(1));
         // A wait that the pacing began late ends late: the wall clock goes on as long as it takes.
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (Volatile.Read(ref count) < 6)
+        while (Volatile.Read(ref count) < 6 || time.GetUtcNow() < wall.GetUtcNow())
             await wall.AdvanceAsync(TimeSpan.FromSeconds(1), patience.Token);
         var end = time.GetUtcNow();
         await stop.CancelAsync();

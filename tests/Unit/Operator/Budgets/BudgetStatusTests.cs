@@ -1,0 +1,48 @@
+using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
+
+namespace Bursar.Tests.Unit.Operator.Budgets;
+
+public sealed class BudgetStatusTests
+{
+    private static GpuBudgetStatus With(Action<GpuBudgetStatus>? change = null)
+    {
+        var status = new GpuBudgetStatus
+        {
+            State = "OnTrack",
+            ObservedGeneration = 1,
+            Limit = "10.000000",
+            Spent = "1.000000",
+            Projected = "2.000000",
+            OutsideSelector = "0.000000",
+            BurnRatePerHour = "6.12",
+            SuspendedCount = 0,
+            Workloads = [new() { Name = "train", State = "Running" }],
+        };
+        change?.Invoke(status);
+        return status;
+    }
+
+    public static TheoryData<string, GpuBudgetStatus?, GpuBudgetStatus, double, double?> Changes => new()
+    {
+        { "the first", null, With(), 0, 0 },
+        { "the same", With(), With(), 3600, null },
+        { "another state", With(), With(s => s.State = "ProjectedOver"), 0, 0 },
+        { "work that was parked", With(), With(s => s.SuspendedCount = 1), 0, 0 },
+        { "work that began to run", With(s => s.Workloads = [new() { Name = "train", State = "Pending" }]), With(), 0, 0 },
+        { "1 % of the limit", With(), With(s => s.Spent = "1.100000"), 0, 0 },
+        { "less than 1 % of the limit", With(), With(s => s.Spent = "1.090000"), 10, 50 },
+        { "less than 1 % of the limit, a minute later", With(), With(s => s.Spent = "1.090000"), 60, 0 },
+        { "a pod that ended just after the write", With(), With(s => s.BurnRatePerHour = "3.06"), 2, 3 },
+        { "a pod that ended", With(), With(s => s.BurnRatePerHour = "3.06"), 5, 0 },
+        { "the next window", With(Window("2026-11-01", "2026-12-01")), With(Window("2026-12-01", "2027-01-01")), 0, 0 },
+        { "a rolling window that rolled on", With(Window("2026-11-20", "2026-11-21")), With(Window("2026-11-20T00:01:00Z", "2026-11-21T00:01:00Z")), 60, null },
+    };
+
+    private static Action<GpuBudgetStatus> Window(string start, string end) => status => status.Window = new() { Start = start, End = end };
+
+    [Theory]
+    [MemberData(nameof(Changes))]
+    public void A_status_is_written_when_it_is_news(string what, GpuBudgetStatus? written, GpuBudgetStatus next, double sinceWrite, double? due) =>
+        BudgetStatus.DueIn(written, next, TimeSpan.FromSeconds(sinceWrite)).Should().Be(due is { } seconds ? TimeSpan.FromSeconds(seconds) : null, what);
+}
