@@ -15,6 +15,9 @@ public sealed class PodUidResolver
     /// <summary>How long a process is believed to be whose it was: its number may come again, but not soon.</summary>
     private static readonly TimeSpan OwnerLife = TimeSpan.FromSeconds(30);
 
+    /// <summary>A process whose cgroup was not to be read is looked at again at the next sample.</summary>
+    private static readonly TimeSpan UnknownLife = TimeSpan.FromMilliseconds(900);
+
     private readonly TargetStore targets;
     private readonly string? logRoot;
     private readonly string? procRoot;
@@ -58,26 +61,14 @@ public sealed class PodUidResolver
         if (procRoot is null)
             return ProcessOwner.Unknown;
         var now = time.GetUtcNow();
-        if (owners.TryGetValue(pid, out var known) && now - known.At < OwnerLife && now >= known.At)
+        if (owners.TryGetValue(pid, out var known) && now >= known.At
+            && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownLife : OwnerLife))
+        {
             return known.Owner;
-        ProcessOwner owner;
-        try
-        {
-            string folder = Path.Combine(procRoot, pid.ToString(CultureInfo.InvariantCulture));
-            string text = File.ReadAllText(Path.Combine(folder, "cgroup"));
-            // The kernel keeps fifteen characters of nvidia-cuda-mps-server.
-            owner = File.Exists(Path.Combine(folder, "comm")) && File.ReadAllText(Path.Combine(folder, "comm")).StartsWith("nvidia-cuda-mps", StringComparison.Ordinal)
-                ? new ProcessOwner(ProcessKind.MpsServer)
-                : CgroupPath.FindPodUid(text) is { } uid ? new ProcessOwner(ProcessKind.Pod, Canonical(uid)) : new ProcessOwner(ProcessKind.Host);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            // Processes end between the driver's list and this line; asked again at the next sample.
-            owners.Remove(pid);
-            return ProcessOwner.Unknown;
         }
         if (owners.Count > 8192)
             owners.Clear();
+        var owner = Look(pid);
         owners[pid] = (owner, now);
         return owner;
     }
@@ -85,6 +76,28 @@ public sealed class PodUidResolver
     /// <summary>The pod's namespace and name, as the operator or the kubelet's directories tell.</summary>
     public (string Namespace, string Name)? NameOf(string uid) =>
         targets.Find(uid) is { } told ? (told.Namespace, told.Name) : Logs().NameOf(uid);
+
+    private ProcessOwner Look(int pid)
+    {
+        string folder = Path.Combine(procRoot!, pid.ToString(CultureInfo.InvariantCulture));
+        string cgroup = Path.Combine(folder, "cgroup"), comm = Path.Combine(folder, "comm");
+        // Processes end between the driver's list and this line, and an exception for each would cost more than the sample.
+        if (!File.Exists(cgroup))
+            return ProcessOwner.Unknown;
+        try
+        {
+            string text = File.ReadAllText(cgroup);
+            // The kernel keeps fifteen characters of nvidia-cuda-mps-server.
+            return File.Exists(comm) && File.ReadAllText(comm).StartsWith("nvidia-cuda-mps", StringComparison.Ordinal) ? new ProcessOwner(ProcessKind.MpsServer)
+                : CgroupPath.FindPodUid(text) is { } uid ? new ProcessOwner(ProcessKind.Pod, Canonical(uid))
+                : new ProcessOwner(ProcessKind.Host);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // It ended in this very moment, or is not to be seen from here.
+            return ProcessOwner.Unknown;
+        }
+    }
 
     /// <summary>The operator has told of a pod of this name; it tells of none that has ended.</summary>
     public bool IsLive(string ns, string name) => targets.FindUid(ns, name) is not null;
