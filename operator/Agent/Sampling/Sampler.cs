@@ -84,6 +84,9 @@ public sealed partial class Sampler(
     /// <summary>One sample: read, attribute, journal.</summary>
     public async Task SampleAsync(CancellationToken cancellationToken)
     {
+        // After a pause, who holds what must be of the same moment as the readings.
+        if (view is { } last && time.GetUtcNow() - last.At > UsageAccumulator.Trailing)
+            nextList = DateTimeOffset.MinValue;
         await ListAsync(cancellationToken);
         long begun = time.GetTimestamp();
         var snapshot = gpus.Read();

@@ -110,6 +110,7 @@ public sealed class UsageAccumulator
                 continue;
             }
             state.PodUid = uid;
+            state.Gone = holding is null;
             if (reason != state.Reason || share != state.Share)
             {
                 Close(key, state, closed);
@@ -134,7 +135,11 @@ public sealed class UsageAccumulator
         var holders = all.Where(h => h.State.Reason != UsageReasons.ReservedForOthers).ToList();
         long busy = 0;
         if (reading.UtilizationPercent is { } percent)
-            busy = (elapsed > Trailing && percents.TryGetValue(reading.Uuid, out int before) ? before + percent : 2L * percent) * elapsedMs;
+        {
+            int before = elapsed > Trailing && percents.TryGetValue(reading.Uuid, out int known) ? known : percent;
+            // A pod that has gone in a pause may not be said to have worked after its end, which nobody here knows.
+            busy = (all.Exists(h => h.State.Gone) ? 2L * Math.Min(before, percent) : before + percent) * elapsedMs;
+        }
         // A device that was not to be seen before has done what it did for nobody knows whom, at a time that nobody knows.
         if (holders.Count == 0 && !percents.ContainsKey(reading.Uuid))
             busy = 0;
@@ -231,6 +236,7 @@ public sealed class UsageAccumulator
         public string Share = "0/1";
         public bool Listed = true;
         public bool Nobodys;
+        public bool Gone;
         public long Busy;
         public long? EnergyMj;
         public long? MemoryMiBMs;

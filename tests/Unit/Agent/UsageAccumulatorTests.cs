@@ -108,6 +108,14 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
+    public void A_pod_that_went_in_a_pause_is_not_said_to_have_worked_after_its_end()
+    {
+        accumulator.Take(Start, [Holding("a")], Gpu(90));
+        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(90));
+        accumulator.Take(Start.AddSeconds(11), [], Gpu(0)).Single().BusyMs.Should().Be(900);
+    }
+
+    [Fact]
     public void Without_a_counter_energy_is_power_times_time()
     {
         static GpuSnapshot Draws(int milliwatts) => new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = 50, PowerMilliwatts = milliwatts }]);
