@@ -29,6 +29,7 @@ internal static class AgentCommand
         var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
         var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
         var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
+        var resources = OptionSources.Text("--gpu-resources", "Extended resources that are GPUs besides nvidia.com/gpu, its .shared and nvidia.com/mig-*, with commas between.", "");
         var exporter = OptionSources.Text("--dcgm-exporter", "URL of this node's dcgm-exporter, read where NVML is not there and for the activity of MIG devices; empty reads none.", "");
         var scrapeInterval = OptionSources.Text("--scrape-interval-seconds", "How often pods are scraped.", "5");
         var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
@@ -39,7 +40,7 @@ internal static class AgentCommand
 
         var command = new RootCommand("Measures what pods do with the GPUs of this node and tells Bursar's operator.");
         foreach (var option in (Option<string>[])[nodeName, operatorAddress, podAddress, metricsAddress, journalDir, socket, certDir, procRoot,
-            logRoot, library, exporter, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
+            logRoot, library, resources, exporter, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
         {
             command.Options.Add(option);
         }
@@ -71,7 +72,7 @@ internal static class AgentCommand
             var time = TimeProvider.System;
             using var loggers = Logging.Create(format, level, Console.Error, time);
             using var gpus = new NvmlGpuReader(Value(library), time);
-            using var kubelet = new KubeletPodResources(Value(socket), time);
+            using var kubelet = new KubeletPodResources(Value(socket), time, Value(resources).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
             using var dcgm = exporterAddress is null ? null : new DcgmExporter(exporterAddress, time);
             using var both = dcgm is null ? null : new SecondSource(gpus, kubelet, dcgm);
             var options = new AgentOptions

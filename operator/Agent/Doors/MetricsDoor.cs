@@ -107,7 +107,7 @@ internal sealed class MetricsDoor(
             if (device.Uuid.Length == 0)
                 continue;
             (string, string) label = ("uuid", device.Uuid);
-            info.Sample(1, label, ("name", device.Name));
+            info.Sample(1, label, ("name", device.Name), ("parent", device.ParentUuid ?? ""));
             lost.Sample(device.Lost ? 1 : 0, label);
             if (device.Lost)
                 continue;

@@ -220,6 +220,7 @@ public sealed class DoorTests
         (interval.To - interval.From).Should().BeGreaterThanOrEqualTo(TimeSpan.FromSeconds(60)).And.BeLessThanOrEqualTo(TimeSpan.FromSeconds(70));
         interval.BusyMs.Should().Be((long)(interval.To - interval.From).TotalMilliseconds / 2);
         signals.Devices.Should().ContainSingle().Which.PodUids.Should().Equal("u1");
+        signals.Source.Should().Be("ready");
     }
 
     [Fact]
