@@ -6,6 +6,7 @@ var root = new RootCommand("Bursar keeps GPU work inside its money.")
     DemoCommand.Create(),
     OperatorCommand.Create(),
     ExplainCommand.Create(),
+    ReportCommand.Create(),
     ReleaseCommand.Create(),
     ContinueCommand.Create(),
     GenerateCommand.Create(),

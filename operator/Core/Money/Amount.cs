@@ -14,7 +14,6 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
     /// <summary>Units in one nano of the currency: the milliseconds of an hour.</summary>
     public const long UnitsPerNano = 3_600_000;
 
-    private static readonly Int128 UnitsPerMicro = (Int128)UnitsPerNano * 1_000;
     private static readonly Int128 UnitsPerWhole = (Int128)UnitsPerNano * 1_000_000_000;
 
     public static readonly Amount Zero = new(0);
@@ -98,12 +97,19 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
     public int CompareTo(Amount other) => Units.CompareTo(other.Units);
 
     /// <summary>The amount in the currency with six places, rounded half-even: <c>2.295000</c>.</summary>
-    public override string ToString()
+    public override string ToString() => ToString(6);
+
+    /// <summary>The same with up to nine places: what a step or a token cost is small.</summary>
+    public string ToString(int places)
     {
-        var micros = RoundHalfEven(Units, UnitsPerMicro);
-        var sign = micros < 0 ? "-" : "";
-        if (micros < 0) micros = -micros;
-        return string.Create(CultureInfo.InvariantCulture, $"{sign}{micros / 1_000_000}.{(long)(micros % 1_000_000):000000}");
+        ArgumentOutOfRangeException.ThrowIfNegative(places);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(places, 9);
+        var scale = (long)Math.Pow(10, places);
+        var parts = RoundHalfEven(Units, UnitsPerWhole / scale);
+        var sign = parts < 0 ? "-" : "";
+        if (parts < 0) parts = -parts;
+        var whole = string.Create(CultureInfo.InvariantCulture, $"{sign}{parts / scale}");
+        return places == 0 ? whole : $"{whole}.{((long)(parts % scale)).ToString(CultureInfo.InvariantCulture).PadLeft(places, '0')}";
     }
 
     /// <summary>For sentences: two places, or as many as show a small amount: <c>2.30</c>, <c>0.000072</c>.</summary>

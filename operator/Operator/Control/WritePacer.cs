@@ -1,12 +1,12 @@
 namespace Bursar.Operator.Control;
 
 /// <summary>
-/// Keeps the operator's bookkeeping writes (status) at nine a second whatever the number of budgets; with the lease and the
+/// Keeps the operator's bookkeeping writes (status) at eight a second whatever the number of budgets; with the lease and the
 /// ledger that is less than ten. What stops or gives
 /// back work does not wait here. Who is turned away is given a turn of its own: a thousand that all came back for the
 /// same free write would only decide again and again.
 /// </summary>
-public sealed class WritePacer(TimeProvider time, int perSecond = 9)
+public sealed class WritePacer(TimeProvider time, int perSecond = 8)
 {
     /// <summary>A turn that nobody came for falls back.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);

@@ -21,7 +21,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     public static readonly TimeSpan LongestUsagePace = TimeSpan.FromMinutes(5);
 
     /// <summary>Writes a second that usage may take, of the ten that the operator has.</summary>
-    private const int UsageWritesPerSecond = 5;
+    private const int UsageWritesPerSecond = 1;
 
     private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
 

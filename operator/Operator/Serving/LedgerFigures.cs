@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Bursar.Core.Ledger;
+using Bursar.Core.Reports;
 using Bursar.Core.Text;
 
 namespace Bursar.Operator.Serving;
@@ -38,6 +39,8 @@ internal sealed class LedgerFigures(TimeProvider time)
         meter.CreateObservableCounter("bursar_energy_joules_total", () => Read().Energy, description: "Energy that agents measured for the namespace's pods.");
         meter.CreateObservableCounter("bursar_tokens_total", () => Read().Tokens, description: "Tokens by model and direction: prompt, cached (a part of prompt) and generated.");
         meter.CreateObservableGauge("bursar_unbudgeted_cost", () => Read().Unbudgeted, description: "Cost of GPU work that no budget of its namespace selects, since Bursar was installed, in the currency.");
+        meter.CreateObservableGauge("bursar_cost_per_thousand_tokens", () => Read().PerThousandTokens,
+            description: "What 1,000 tokens of a model, prompt and generated together, have cost since its pods began, idle time included, in the currency.");
         meter.CreateObservableGauge("bursar_unpriced_products", () => Read().Unpriced, description: "GPU products in use that no rate of the price book matches.");
     }
 
@@ -81,6 +84,9 @@ internal sealed class LedgerFigures(TimeProvider time)
             }
             sums.Unbudgeted.Add(new(ledger.OutsideSelectors(ns, selectorsOf(ns), installed, now, now).ToDouble(), new("namespace", ns), new KeyValuePair<string, object?>("currency", currency())));
         }
+        foreach (var row in CostReport.Of(ledger, new(installed, now, ReportBy.Model), now, _ => null).Rows)
+            if (row.Life is { } life && UnitCosts.PerThousandTokens(life) is { } cost)
+                sums.PerThousandTokens.Add(new(cost.ToDouble(), new("namespace", row.Namespace), new("model", row.Model), new("currency", currency())));
         Gpu(sums, "", "unattributed", ledger.Nodes().Sum(node => ledger.UnattributedMs(node).Values.Sum()) / 1000.0);
         sums.Unpriced.Add(new(ledger.UnpricedProducts().Count));
         return sums;
@@ -114,6 +120,8 @@ internal sealed class LedgerFigures(TimeProvider time)
         public List<Measurement<double>> Tokens { get; } = [];
 
         public List<Measurement<double>> Unbudgeted { get; } = [];
+
+        public List<Measurement<double>> PerThousandTokens { get; } = [];
 
         public List<Measurement<int>> Unpriced { get; } = [];
     }

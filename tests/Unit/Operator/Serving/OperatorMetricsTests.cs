@@ -74,6 +74,7 @@ public sealed class OperatorMetricsTests : IDisposable
         Value("bursar_gpu_seconds_total", ("namespace", ""), ("basis", "unattributed")).Should().Be(60);
         Value("bursar_energy_joules_total", ("namespace", "team")).Should().Be(6);
         Value("bursar_tokens_total", ("model", "m"), ("direction", "generated")).Should().Be(70);
+        Value("bursar_cost_per_thousand_tokens", ("namespace", "team"), ("model", "m")).Should().BeApproximately(6.12 * 1000 / 220, 1e-9, "two V100 for an hour, 220 tokens");
         Value("bursar_unbudgeted_cost", ("namespace", "team"), ("currency", "USD")).Should().BeApproximately(2 * 3.06, 1e-9);
 
         // The node turns out to have been away for half of it.

@@ -1,0 +1,40 @@
+using System.Numerics;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Reports;
+
+/// <summary>
+/// What one unit of output cost: the real cost of the GPUs that made it, idle time included. Exact until it is rounded, once, to a
+/// whole unit of <see cref="Amount"/> (a 10⁻¹⁵ of a currency unit); null where there was no output.
+/// </summary>
+public static class UnitCosts
+{
+    /// <summary>Per 1,000 tokens of both directions together.</summary>
+    public static Amount? PerThousandTokens(LifeUsage life) => Per(life.Spent, 1_000, life.Tokens.Prompt + life.Tokens.Generated);
+
+    /// <summary>Per 1,000 prompt tokens, as if the whole cost were theirs: prompt and generated tokens share the GPU's time in parts that nobody measures.</summary>
+    public static Amount? PerThousandPrompt(LifeUsage life) => Per(life.Spent, 1_000, life.Tokens.Prompt);
+
+    /// <summary>Per 1,000 generated tokens, as if the whole cost were theirs.</summary>
+    public static Amount? PerThousandGenerated(LifeUsage life) => Per(life.Spent, 1_000, life.Tokens.Generated);
+
+    public static Amount? PerStep(LifeUsage life) => life.Steps is { } steps ? Per(life.Spent, 1, steps) : null;
+
+    /// <summary>Per GPU and hour, over prices that changed and cards of several kinds.</summary>
+    public static Amount? PerGpuHour(LifeUsage life) => Per(life.Spent, 3_600_000, life.ReservedGpuMs);
+
+    /// <summary>Joules per token of both directions; null without tokens or where no energy was read.</summary>
+    public static double? JoulesPerToken(LifeUsage life) =>
+        life.EnergyMj > 0 && life.Tokens.Prompt + life.Tokens.Generated is > 0 and var tokens ? life.EnergyMj / 1000.0 / tokens : null;
+
+    private static Amount? Per(Amount cost, long each, Int128 count)
+    {
+        if (count <= 0) return null;
+        var product = (BigInteger)cost.Units * each;
+        var quotient = BigInteger.DivRem(product, (BigInteger)count, out var remainder);
+        var twice = BigInteger.Abs(remainder) * 2;
+        if (twice > (BigInteger)count || twice == (BigInteger)count && !quotient.IsEven) quotient += product.Sign;
+        return new((Int128)quotient);
+    }
+}

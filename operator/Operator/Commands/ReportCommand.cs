@@ -1,0 +1,91 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Bursar.Core.Ledger;
+using Bursar.Core.Prices;
+using Bursar.Core.Reports;
+using Bursar.Core.Text;
+using Bursar.Kube.Client;
+using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
+using Bursar.Operator.Metering;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>What is to be reported.</summary>
+/// <param name="From">Null: the first of this month, UTC.</param>
+/// <param name="To">Null: now.</param>
+/// <param name="Namespace">Null: the whole cluster.</param>
+public sealed record ReportRequest(DateTimeOffset? From, DateTimeOffset? To, ReportBy By, string? Namespace = null, bool Csv = false);
+
+/// <summary><c>bursar report</c>: what GPU work cost, from the stored ledger alone; needs no running operator.</summary>
+public static class ReportCommand
+{
+    public static Command Create()
+    {
+        var access = new ClusterAccess();
+        var ns = new Option<string?>("--namespace", "-n") { Description = "Only this namespace; by default the whole cluster, with what no pod held." };
+        var by = new Option<ReportBy>("--by") { Description = "What the rows are: namespace, workload, model or day.", DefaultValueFactory = _ => ReportBy.Workload };
+        var from = new Option<DateTimeOffset?>("--from") { Description = "The first moment: a date (UTC) or RFC 3339; by default the first of this month (UTC).", CustomParser = ReadMoment };
+        var to = new Option<DateTimeOffset?>("--to") { Description = "The moment it ends before: a date (UTC) or RFC 3339; by default now.", CustomParser = ReadMoment };
+        var form = new Option<string>("--output", "-o") { Description = "table or csv.", DefaultValueFactory = _ => "table" };
+        form.AcceptOnlyFromAmong("table", "csv");
+        var command = new Command("report", "Say what GPU work cost, and what a unit of its output cost.") { ns, by, from, to, form };
+        access.AddTo(command);
+        command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
+        {
+            var request = new ReportRequest(parsed.GetValue(from), parsed.GetValue(to), parsed.GetValue(by), parsed.GetValue(ns), parsed.GetValue(form) == "csv");
+            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
+        }));
+        return command;
+    }
+
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, CancellationToken cancellationToken)
+    {
+        var ledger = await ClusterAccess.WithRightAsync($"list gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () => LoadAsync(client, bursarNamespace, cancellationToken));
+        // Running work is charged up to now, by the clock that its beginning was told by.
+        var now = client.ServerTime ?? client.TimeProvider.GetUtcNow();
+        var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
+        if (query.To <= query.From) throw new CommandException($"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)}).");
+        var books = await ClusterAccess.WithRightAsync($"list gpupricebooks.{ApiGroup.Name}", () => client.ListAsync<V1Alpha1GpuPriceBook>(new(), cancellationToken));
+        var steps = StepsOf(ledger);
+        var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
+        var currency = books.Items.Where(b => b.Spec?.Default == true).MinBy(b => b.Metadata.CreationTimestamp)?.Spec?.Currency ?? DefaultPriceBook.Book.Currency;
+        await output.WriteAsync(request.Csv ? ReportText.Csv(report, currency) : ReportText.Table(report, query.Namespace, currency));
+        return 0;
+    }
+
+    private static async Task<GpuLedger> LoadAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await new LedgerStore(client, bursarNamespace, client.TimeProvider, NullLogger<LedgerStore>.Instance).LoadAsync(cancellationToken);
+        }
+        catch (ApiException missing) when (missing.IsNotFound)
+        {
+            throw new CommandException($"the cluster has no {V1Alpha1GpuLedger.KindName}s: Bursar's CRDs are not installed.");
+        }
+    }
+
+    /// <summary>How far each job under a budget has come, as the operator last stored it.</summary>
+    private static Dictionary<string, long> StepsOf(GpuLedger ledger)
+    {
+        var steps = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach (var (_, _, uid) in ledger.RememberedBudgets())
+            foreach (var (work, series) in BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Progress)
+                if (series.Last is { Step: > 0 } last) steps[work] = last.Step;
+        return steps;
+    }
+
+    private static DateTimeOffset? ReadMoment(ArgumentResult result)
+    {
+        if (result.Tokens is [{ Value: var text }])
+        {
+            if (DateTimeOffset.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var day)) return day;
+            if (Rfc3339.TryParse(text, out var moment)) return moment;
+        }
+        result.AddError($"{result.Argument.Name} is a date such as 2026-11-01, or a moment such as 2026-11-01T00:00:00Z.");
+        return null;
+    }
+}

@@ -1,0 +1,138 @@
+using System.Globalization;
+using System.Text;
+using Bursar.Core.Money;
+using Bursar.Core.Reports;
+using Bursar.Core.Text;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>A report as a table for people and as CSV (RFC 4180) for spreadsheets.</summary>
+internal static class ReportText
+{
+    private const string Unallocated = "(unallocated)";
+    private const string NodeLost = "(node lost)";
+
+    public static string Table(CostReport report, string? ns, string currency)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{ns ?? "The cluster"}, {Rfc3339.Format(report.From)} to {Rfc3339.Format(report.To)}, in {currency}\n\n");
+        var costs = Rounded(report);
+        var rows = new List<string[]> { Heads(report.By) };
+        for (var i = 0; i < report.Rows.Count; i++) rows.Add(Cells(report.By, report.Rows[i], costs[i]));
+        var blank = KeysOf(report.By).Length - 1;
+        foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count))) rows.Add([name, .. Enumerable.Repeat("", blank), cost]);
+        rows.Add(["total", .. Enumerable.Repeat("", blank), report.Total.ToString()]);
+        Align(text, rows, KeysOf(report.By).Length);
+
+        var unpriced = report.Rows.Aggregate((Int128)0, (sum, row) => sum + row.UnpricedGpuMs);
+        if (unpriced > 0) text.Append(CultureInfo.InvariantCulture, $"\n{Hours(unpriced)} GPU-hours have no price and are not in these sums.\n");
+        if (report.By != ReportBy.Day && report.Rows.Any(row => row.Life is { MeasuredMs: > 0 } || row.Life?.Steps is not null))
+            text.Append("\nCOST and GPU-HOURS are of the interval; what stands right of them is of the work's whole life, since that is how agents measure.\n");
+        if (report.By == ReportBy.Workload)
+        {
+            var advice = report.Rows.Select(row => (row, Advice.Of(row))).Where(pair => pair.Item2 is not null).ToArray();
+            if (advice.Length > 0) text.Append("\nAdvice\n");
+            foreach (var (row, sentence) in advice) text.Append(CultureInfo.InvariantCulture, $"  {row.Namespace} {row.Kind}/{row.Workload}: {sentence}.\n");
+        }
+        return text.ToString();
+    }
+
+    public static string Csv(CostReport report, string currency)
+    {
+        var text = new StringBuilder();
+        string[] measures = report.By == ReportBy.Day ? [] :
+        [
+            "life_cost", "life_gpu_hours", "measured_ratio", "busy_gpu_hours", "idle_cost", "energy_kwh", "prompt_tokens", "cached_prompt_tokens", "generated_tokens", "steps",
+            "cost_per_gpu_hour", "cost_per_1000_tokens", "cost_per_1000_prompt_tokens", "cost_per_1000_generated_tokens", "cost_per_step", "joules_per_token",
+        ];
+        Line([.. KeysOf(report.By).Select(k => k.ToLowerInvariant()), "cost", "currency", "gpu_hours", "unpriced_gpu_hours", .. measures]);
+        var costs = Rounded(report);
+        for (var i = 0; i < report.Rows.Count; i++)
+        {
+            var row = report.Rows[i];
+            Line([.. Keys(report.By, row), costs[i], currency, Hours(row.ReservedGpuMs), Hours(row.UnpricedGpuMs), .. row.Life is { } life && measures.Length > 0 ? Measures(life) : []]);
+        }
+        var blank = KeysOf(report.By).Length - 1;
+        foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count))) Line([name, .. Enumerable.Repeat("", blank), cost, currency, "", "", .. measures.Select(_ => "")]);
+        return text.ToString();
+
+        void Line(IEnumerable<string> cells) => text.AppendJoin(',', cells.Select(Quoted)).Append("\r\n");
+    }
+
+    private static string[] Measures(LifeUsage life) =>
+    [
+        life.Spent.ToString(), Hours(life.ReservedGpuMs), Number(life.Measured, "0.####"), Hours(life.BusyMs), life.Idle.ToString(), Number(life.EnergyMj / 3.6e9, "0.######"),
+        Count(life.Tokens.Prompt), Count(life.Tokens.Cached), Count(life.Tokens.Generated), life.Steps is { } steps ? Count(steps) : "",
+        Unit(UnitCosts.PerGpuHour(life)), Unit(UnitCosts.PerThousandTokens(life)), Unit(UnitCosts.PerThousandPrompt(life)), Unit(UnitCosts.PerThousandGenerated(life)), Unit(UnitCosts.PerStep(life)),
+        UnitCosts.JoulesPerToken(life) is { } joules ? Number(joules, "0.######") : "",
+    ];
+
+    private static string[] KeysOf(ReportBy by) => by switch
+    {
+        ReportBy.Day => ["DAY", "NAMESPACE"],
+        ReportBy.Workload => ["NAMESPACE", "KIND", "WORKLOAD"],
+        ReportBy.Model => ["NAMESPACE", "MODEL"],
+        _ => ["NAMESPACE"],
+    };
+
+    private static string[] Keys(ReportBy by, ReportRow row) => by switch
+    {
+        ReportBy.Day => [row.Day, row.Namespace],
+        ReportBy.Workload => [row.Namespace, row.Kind, row.Workload],
+        ReportBy.Model => [row.Namespace, row.Model.Length > 0 ? row.Model : "(none)"],
+        _ => [row.Namespace],
+    };
+
+    private static string[] Heads(ReportBy by) =>
+        by == ReportBy.Day ? [.. KeysOf(by), "COST", "GPU-HOURS"] : [.. KeysOf(by), "COST", "GPU-HOURS", "MEASURED", "ACTIVITY", "IDLE-COST", "KWH", "TOKENS", "PER-1K-TOKENS", .. by == ReportBy.Workload ? ["PER-STEP"] : Array.Empty<string>()];
+
+    private static string[] Cells(ReportBy by, ReportRow row, string cost)
+    {
+        string[] first = [.. Keys(by, row), cost, Hours(row.ReservedGpuMs)];
+        if (row.Life is not { } life) return first;
+        var tokens = life.Tokens.Prompt + life.Tokens.Generated;
+        return
+        [
+            .. first, Number(life.Measured * 100, "0") + "%", life.Activity is { } activity ? Number(activity * 100, "0") + "%" : "", life.MeasuredMs > 0 ? life.Idle.ToString() : "",
+            life.EnergyMj > 0 ? Number(life.EnergyMj / 3.6e9, "0.###") : "", tokens > 0 ? Count(tokens) : "", Unit(UnitCosts.PerThousandTokens(life)),
+            .. by == ReportBy.Workload ? [Unit(UnitCosts.PerStep(life))] : Array.Empty<string>(),
+        ];
+    }
+
+    private static IEnumerable<string> Rest(CostReport report) => report.Unallocated is null ? [] : [Unallocated, NodeLost];
+
+    /// <summary>The costs as shown: each is what it adds to the rounded sum so far, so that the column adds up to the rounded total.</summary>
+    private static List<string> Rounded(CostReport report)
+    {
+        var shown = new List<string>();
+        var (sum, before) = (Amount.Zero, Amount.Zero);
+        foreach (var cost in report.Rows.Select(row => row.Spent).Concat(report.Unallocated is { } unallocated ? [unallocated, report.NodeLost!.Value] : []))
+        {
+            sum += cost;
+            Amount.TryParse(sum.ToString(), out var rounded);
+            shown.Add((rounded - before).ToString());
+            before = rounded;
+        }
+        return shown;
+    }
+
+    private static void Align(StringBuilder text, List<string[]> rows, int keys)
+    {
+        var widths = Enumerable.Range(0, rows[0].Length).Select(column => rows.Max(row => column < row.Length ? row[column].Length : 0)).ToArray();
+        foreach (var row in rows)
+        {
+            var line = string.Join("   ", row.Select((cell, column) => column < keys ? cell.PadRight(widths[column]) : cell.PadLeft(widths[column])));
+            text.Append(line.TrimEnd()).Append('\n');
+        }
+    }
+
+    private static string Unit(Amount? cost) => cost?.ToString(9) ?? "";
+
+    private static string Hours(Int128 milliseconds) => Number((double)milliseconds / 3_600_000, "0.####");
+
+    private static string Count(long count) => count.ToString(CultureInfo.InvariantCulture);
+
+    private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+
+    private static string Quoted(string cell) => cell.AsSpan().ContainsAny(",\"\r\n") ? $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : cell;
+}

@@ -1,0 +1,131 @@
+using System.Globalization;
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.Reports;
+using Bursar.Core.Usage;
+using Bursar.Operator.Budgets;
+using Bursar.Operator.Commands;
+
+namespace Bursar.Tests.Cluster;
+
+public sealed class ReportTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 8, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public async Task The_table_names_work_cost_and_unit_costs_and_adds_up()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await world.StoreAsync(Ledger());
+
+        var text = await ReportAsync(world, new(Start, Start.AddHours(4), ReportBy.Workload));
+
+        text.Should().Be("""
+            The cluster, 2026-11-02T08:00:00Z to 2026-11-02T12:00:00Z, in USD
+
+            NAMESPACE       KIND         WORKLOAD        COST   GPU-HOURS   MEASURED   ACTIVITY   IDLE-COST     KWH    TOKENS   PER-1K-TOKENS      PER-STEP
+            team-nlp        Deployment   chat        4.590000         1.5       100%        10%    4.131000   0.375   1530000     0.003000000
+            team-vision     Job          train       2.295000        0.75         0%                                                            0.000076500
+            (unallocated)                            5.355000
+            (node lost)                              0.000000
+            total                                   12.240000
+
+            COST and GPU-HOURS are of the interval; what stands right of them is of the work's whole life, since that is how agents measure.
+
+            Advice
+              team-nlp Deployment/chat: its GPUs worked 10 % of 1.5 measured GPU-hours; the rest cost 4.13, while it made 1,530,000 tokens: turn on dynamic batching, or serve it from fewer GPUs.
+
+            """.ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public async Task The_csv_has_a_row_for_each_and_its_costs_add_up_to_the_last_digit_shown()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await world.StoreAsync(Ledger(price: 3.0700001m));
+
+        foreach (var by in Enum.GetValues<ReportBy>())
+        {
+            var lines = (await ReportAsync(world, new(Start, Start.AddHours(4), by, Csv: true))).Split("\r\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(',')).ToArray();
+            var cost = Array.IndexOf(lines[0], "cost");
+
+            lines.Should().OnlyContain(line => line.Length == lines[0].Length, "by {0}", by);
+            lines.Skip(1).Sum(line => decimal.Parse(line[cost], CultureInfo.InvariantCulture)).Should().Be(12.280000m, "by {0}: four GPU-hours at 3.0700001", by);
+        }
+    }
+
+    [Fact]
+    public async Task A_namespaces_report_has_its_own_work_only()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await world.StoreAsync(Ledger());
+
+        var text = await ReportAsync(world, new(Start, Start.AddHours(4), ReportBy.Day, "team-vision"));
+
+        text.Should().Contain("2026-11-02   team-vision   2.295000").And.MatchRegex(@"total +2\.295000").And.NotContain("unallocated").And.NotContain("team-nlp");
+    }
+
+    [Fact]
+    public async Task An_interval_that_ends_before_it_begins_is_refused()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+
+        await FluentActions.Awaiting(() => ReportAsync(world, new(Start, Start, ReportBy.Day))).Should().ThrowAsync<CommandException>().WithMessage("*before it begins*");
+    }
+
+    [Fact]
+    public async Task A_missing_right_is_named()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        world.Refuse("list", "gpuledgers");
+
+        await FluentActions.Awaiting(() => ReportAsync(world, new(Start, Start.AddHours(1), ReportBy.Day))).Should().ThrowAsync<CommandException>().WithMessage("*list gpuledgers.bursar.dev in namespace bursar-system*");
+    }
+
+    private static async Task<string> ReportAsync(CommandsWorld world, ReportRequest request)
+    {
+        using var output = new StringWriter();
+        (await ReportCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, request, output, CancellationToken.None)).Should().Be(0);
+        return output.ToString();
+    }
+
+    /// <summary>A node with one V100 over four hours: a job of 45 minutes that made 30,000 steps, and a server of an hour and a half.</summary>
+    private static GpuLedger Ledger(decimal price = 3.06m)
+    {
+        var ledger = new GpuLedger();
+        ledger.Install(Start.AddDays(-1));
+        ledger.ObserveNode("n1", "Tesla-V100", 1, Start);
+        ledger.Reprice("Tesla-V100", Rate.FromDecimal(price), Start);
+        ledger.Observe(Pod("p", new("team-vision", "Job", "train", "uid-train"), Start, Start.AddMinutes(45)));
+        ledger.Observe(Pod("q", new("team-nlp", "Deployment", "chat", "uid-chat"), Start.AddHours(1), Start.AddHours(2.5)));
+        ledger.Record(new()
+        {
+            Node = "n1",
+            Epoch = "e",
+            First = 1,
+            Next = 3,
+            Intervals = [new() { Seq = 1, PodUid = "q", Namespace = "team-nlp", Pod = "q", Device = "GPU-0", From = Start.AddHours(1), To = Start.AddHours(2.5), BusyMs = 540_000, EnergyMj = 1_350_000_000 }],
+            Tokens = [new() { Seq = 2, PodUid = "q", Model = "llama", Prompt = 1_000_000, Generated = 530_000, At = Start.AddHours(2) }],
+        }, null);
+        var progress = ProgressSeries.Empty.With(new(Start, 1, 30_000)).With(new(Start.AddMinutes(45), 30_000, 30_000));
+        ledger.SetBudgetMemory("team-vision", "vision", "uid-vision", BudgetMemoryJson.Write(new() { Progress = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal) { ["uid-train"] = progress } }));
+        return ledger;
+    }
+
+    private static PodObservation Pod(string uid, WorkloadKey workload, DateTimeOffset from, DateTimeOffset to) => new()
+    {
+        Uid = uid,
+        Pod = uid,
+        Workload = workload,
+        Class = workload.Kind == "Job" ? WorkClass.Training : WorkClass.Inference,
+        Labels = new Dictionary<string, string>(),
+        Node = "n1",
+        Product = "Tesla-V100",
+        Gpus = 1,
+        ScheduledAt = from,
+        FinishedAt = to,
+        ObservedAt = to,
+    };
+}

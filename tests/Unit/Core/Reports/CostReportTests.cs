@@ -1,0 +1,159 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.Reports;
+using Bursar.Core.Usage;
+using Bursar.Tests.Unit.Core.Ledger;
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Bursar.Tests.Unit.Core.Reports;
+
+public sealed class CostReportTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly Rate V100 = Rate.FromDecimal(3.06m);
+
+    /// <summary>Whatever the rows are told apart by, they and what no pod had are the nodes' bill, to the unit.</summary>
+    [Fact]
+    public void Every_grouping_adds_up_to_the_nodes_bills() =>
+        Prop.ForAll(
+            Gen.Choose(0, int.MaxValue).ToArbitrary(),
+            seed =>
+            {
+                var ledger = new LedgerWorld(seed).Told();
+                var now = LedgerWorld.At(LedgerWorld.Seconds);
+                var (a, b) = (new Random(seed).Next(LedgerWorld.Seconds), new Random(~seed).Next(LedgerWorld.Seconds + 60));
+                var (from, to) = (LedgerWorld.At(Math.Min(a, b)), LedgerWorld.At(Math.Max(a, b)));
+                foreach (var by in Enum.GetValues<ReportBy>())
+                {
+                    var report = CostReport.Of(ledger, new(from, to, by), now, _ => null);
+                    (Sum(report.Rows) + report.Unallocated!.Value + report.NodeLost!.Value).Should().Be(report.Total, "by {0}, seed {1}", by, seed);
+                    var ofNamespaces = LedgerWorld.Namespaces.Aggregate(Amount.Zero, (sum, ns) => sum + CostReport.Of(ledger, new(from, to, by, ns), now, _ => null).Total);
+                    ofNamespaces.Should().Be(Sum(report.Rows), "by {0}, seed {1}", by, seed);
+                }
+                return true;
+            }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void By_day_cuts_at_midnight_utc()
+    {
+        var ledger = Ledger();
+        ledger.Observe(Pod("p", "train") with { ScheduledAt = Start.AddHours(23), FinishedAt = Start.AddHours(26) });
+
+        var report = CostReport.Of(ledger, new(Start, Start.AddDays(7), ReportBy.Day, "team"), Start.AddDays(7), _ => null);
+
+        report.Rows.Select(row => (row.Day, row.Namespace, row.Spent.ToString(2))).Should().Equal(("2026-11-01", "team", "3.06"), ("2026-11-02", "team", "6.12"));
+        report.Rows.Should().OnlyContain(row => row.Life == null, "the ledger keeps no usage by day");
+        report.Total.ToString(2).Should().Be("9.18");
+    }
+
+    [Fact]
+    public void Unit_costs_are_those_of_the_whole_life_whatever_the_interval()
+    {
+        var ledger = Ledger();
+        ledger.Observe(Pod("p", "chat"));
+        ledger.Record(Report(new UsageInterval { From = Start, To = Start.AddHours(2), BusyMs = 1_800_000, EnergyMj = 720_000_000 }, ("llama", 2_000_000, 1_060_000)), null);
+        var now = Start.AddHours(2);
+
+        var row = CostReport.Of(ledger, new(Start.AddHours(1), now, ReportBy.Workload, "team"), now, _ => null).Rows.Single();
+
+        row.Spent.Should().Be(V100.For(TimeSpan.FromHours(1)));
+        var life = row.Life!;
+        life.Spent.Should().Be(V100.For(TimeSpan.FromHours(2)));
+        life.Measured.Should().Be(1);
+        life.Activity.Should().Be(0.25);
+        life.Idle.ToString().Should().Be("4.590000");
+        UnitCosts.PerThousandTokens(life)!.Value.ToString().Should().Be("0.002000");
+        UnitCosts.PerThousandPrompt(life)!.Value.ToString().Should().Be("0.003060");
+        UnitCosts.PerThousandGenerated(life)!.Value.ToString(9).Should().Be("0.005773585");
+        UnitCosts.PerGpuHour(life)!.Value.ToString(2).Should().Be("3.06");
+        UnitCosts.JoulesPerToken(life).Should().BeApproximately(0.2353, 0.0001);
+        UnitCosts.PerStep(life).Should().BeNull("nobody told steps");
+    }
+
+    [Fact]
+    public void A_workloads_models_share_its_cost_by_their_tokens()
+    {
+        var ledger = Ledger();
+        ledger.Observe(Pod("p", "chat"));
+        ledger.Observe(Pod("q", "train"));
+        ledger.Record(Report(new UsageInterval { From = Start, To = Start.AddHours(1), BusyMs = 10 }, ("small", 100, 0), ("large", 150, 50)), null);
+        var now = Start.AddHours(1);
+
+        var report = CostReport.Of(ledger, new(Start, now, ReportBy.Model, "team"), now, _ => null);
+
+        report.Rows.Select(row => (row.Model, row.Spent.ToString(2))).Should().Equal(("", "3.06"), ("large", "2.04"), ("small", "1.02"));
+        report.Total.ToString(2).Should().Be("6.12");
+    }
+
+    /// <summary>The founding paper's step: 85 ms on a V100 at 3.06 an hour, ten thousand of them about 0.72.</summary>
+    [Fact]
+    public void A_training_step_of_85_ms_costs_7_23e_5()
+    {
+        var ledger = Ledger();
+        ledger.Observe(Pod("p", "train") with { FinishedAt = Start.AddSeconds(850) });
+
+        var life = CostReport.Of(ledger, new(Start, Start.AddDays(1), ReportBy.Workload), Start.AddDays(1), uid => uid == "uid-train" ? 10_000 : null).Rows.Single().Life!;
+
+        life.Spent.ToString().Should().Be("0.722500");
+        UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be("0.000072250");
+    }
+
+    [Theory]
+    [InlineData(0.75, 2_000, 1, "0.000416667", "a query of two seconds on an A10")]
+    [InlineData(4.00, 1, 1, "0.000001111", "a millisecond of an A100")]
+    [InlineData(2.00, 3_600_000, 500, "0.004000000", "two an hour, half a thousand units")]
+    public void The_founding_papers_unit_costs_come_out(double rate, long milliseconds, long units, string cost, string what)
+    {
+        var life = new LifeUsage { Spent = Rate.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds)), ReservedGpuMs = milliseconds, MeasuredMs = 0, BusyMs = 0, EnergyMj = 0, Tokens = new(0, 0, 0), Steps = units };
+
+        UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be(cost, what);
+    }
+
+    [Fact]
+    public void Advice_names_the_numbers_that_led_to_it()
+    {
+        var life = new LifeUsage { Spent = V100.For(TimeSpan.FromHours(10)), ReservedGpuMs = 36_000_000, MeasuredMs = 36_000_000, BusyMs = 3_600_000, EnergyMj = 0, Tokens = new(900_000, 0, 100_000) };
+        ReportRow Row(LifeUsage of) => new() { Spent = of.Spent, ReservedGpuMs = of.ReservedGpuMs, UnpricedGpuMs = 0, Life = of };
+
+        Advice.Of(Row(life)).Should().Be("its GPUs worked 10 % of 10 measured GPU-hours; the rest cost 27.54, while it made 1,000,000 tokens: turn on dynamic batching, or serve it from fewer GPUs");
+        Advice.Of(Row(life with { Tokens = new(0, 0, 0) })).Should().EndWith("feed it faster, or give it fewer GPUs");
+        Advice.Of(Row(life with { BusyMs = 20_000_000 })).Should().BeNull();
+        Advice.Of(Row(life with { MeasuredMs = 60_000, BusyMs = 0 })).Should().BeNull("a minute tells nothing");
+    }
+
+    private static Amount Sum(IReadOnlyList<ReportRow> rows) => rows.Aggregate(Amount.Zero, (sum, row) => sum + row.Spent);
+
+    private static GpuLedger Ledger()
+    {
+        var ledger = new GpuLedger();
+        ledger.Install(Start);
+        ledger.ObserveNode("n1", "Tesla-V100", 8, Start);
+        ledger.Reprice("Tesla-V100", V100, Start);
+        return ledger;
+    }
+
+    private static PodObservation Pod(string name, string job) => new()
+    {
+        Uid = name,
+        Pod = name,
+        Workload = new("team", "Job", job, $"uid-{job}"),
+        Class = WorkClass.Training,
+        Labels = new Dictionary<string, string>(),
+        Node = "n1",
+        Product = "Tesla-V100",
+        Gpus = 1,
+        ScheduledAt = Start,
+        ObservedAt = Start,
+    };
+
+    private static UsageReport Report(UsageInterval interval, params (string Model, long Prompt, long Generated)[] tokens) => new()
+    {
+        Node = "n1",
+        Epoch = "e",
+        First = 1,
+        Next = 2 + tokens.Length,
+        Intervals = [interval with { Seq = 1, PodUid = "p", Namespace = "team", Pod = "p", Device = "GPU-0" }],
+        Tokens = [.. tokens.Select((t, i) => new TokenSample { Seq = 2 + i, PodUid = "p", Model = t.Model, Prompt = t.Prompt, Generated = t.Generated, At = interval.To })],
+    };
+}
