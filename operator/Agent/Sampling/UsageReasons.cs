@@ -1,3 +1,5 @@
+using Bursar.Core.Usage;
+
 namespace Bursar.Agent.Sampling;
 
 /// <summary>Why an interval does not tell what its device did for a pod, or tells of work that is no pod's.</summary>
@@ -16,7 +18,7 @@ public static class UsageReasons
     public const string ReservedForOthers = "reserved-for-others";
 
     /// <summary>A pod used the device without having asked for it: its cgroup tells which.</summary>
-    public const string NotRequested = "not-requested";
+    public const string NotRequested = UsageInterval.NotRequested;
 
     /// <summary>A process of the node itself worked on the device.</summary>
     public const string HostProcess = "host-process";

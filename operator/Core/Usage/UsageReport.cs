@@ -33,6 +33,9 @@ public sealed record UsageReport
 /// <summary>What one pod's container did on one device between two moments.</summary>
 public sealed record UsageInterval
 {
+    /// <summary>A pod used the device without having asked for it: its cgroup tells which.</summary>
+    public const string NotRequested = "not-requested";
+
     public long Seq { get; init; }
 
     /// <summary>Absent when the node could not tell (PodResources carries names only).</summary>
