@@ -9,6 +9,7 @@ public sealed class AgentCounters
     private readonly ConcurrentDictionary<string, long> posts = new();
     private long samples;
     private long listFailures;
+    private long readTicks;
     private long refusedConnections;
 
     public IReadOnlyDictionary<string, long> Scrapes => scrapes;
@@ -16,6 +17,9 @@ public sealed class AgentCounters
     public IReadOnlyDictionary<string, long> Posts => posts;
 
     public long Samples => Interlocked.Read(ref samples);
+
+    /// <summary>Time spent in the driver's library.</summary>
+    public TimeSpan ReadTime => new(Interlocked.Read(ref readTicks));
 
     public long ListFailures => Interlocked.Read(ref listFailures);
 
@@ -26,6 +30,8 @@ public sealed class AgentCounters
     public void Posted(string outcome) => posts.AddOrUpdate(outcome, 1, (_, n) => n + 1);
 
     public void Sampled() => Interlocked.Increment(ref samples);
+
+    public void DevicesRead(TimeSpan took) => Interlocked.Add(ref readTicks, took.Ticks);
 
     public void ListFailed() => Interlocked.Increment(ref listFailures);
 

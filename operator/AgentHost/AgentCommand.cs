@@ -1,10 +1,13 @@
 using System.CommandLine;
 using System.Text.Json;
 using Bursar.Agent;
+using Bursar.Agent.Dcgm;
 using Bursar.Agent.Doors;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
+using Bursar.Agent.Pods;
+using Bursar.Agent.Probe;
 using Bursar.Agent.Scrape;
 using Bursar.Hosting;
 using Microsoft.Extensions.Logging;
@@ -26,6 +29,8 @@ internal static class AgentCommand
         var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
         var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
         var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
+        var resources = OptionSources.Text("--gpu-resources", "Extended resources that are GPUs besides nvidia.com/gpu, its .shared and nvidia.com/mig-*, with commas between.", "");
+        var exporter = OptionSources.Text("--dcgm-exporter", "URL of this node's dcgm-exporter, read where NVML is not there and for the activity of MIG devices; empty reads none.", "");
         var scrapeInterval = OptionSources.Text("--scrape-interval-seconds", "How often pods are scraped.", "5");
         var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
         var totalMetric = OptionSources.Text("--progress-total-metric", "The metric of steps in all.", new ScrapeOptions().TotalMetric);
@@ -35,7 +40,7 @@ internal static class AgentCommand
 
         var command = new RootCommand("Measures what pods do with the GPUs of this node and tells Bursar's operator.");
         foreach (var option in (Option<string>[])[nodeName, operatorAddress, podAddress, metricsAddress, journalDir, socket, certDir, procRoot,
-            logRoot, library, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
+            logRoot, library, resources, exporter, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
         {
             command.Options.Add(option);
         }
@@ -50,6 +55,10 @@ internal static class AgentCommand
             if (!Enum.TryParse<LogFormat>(Value(logFormat), ignoreCase: true, out var format) || !Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level))
                 return await FailAsync("--log-format is json or text; --log-level is trace, debug, information, warning or error");
 
+            Uri? exporterAddress = null;
+            if (Value(exporter).Length > 0 && (!Uri.TryCreate(Value(exporter), UriKind.Absolute, out exporterAddress) || exporterAddress.Scheme != Uri.UriSchemeHttp))
+                return await FailAsync($"--dcgm-exporter '{Value(exporter)}' is not an http URL");
+
             IReadOnlyList<ServingMetrics> known = [];
             try
             {
@@ -63,7 +72,9 @@ internal static class AgentCommand
             var time = TimeProvider.System;
             using var loggers = Logging.Create(format, level, Console.Error, time);
             using var gpus = new NvmlGpuReader(Value(library), time);
-            using var kubelet = new KubeletPodResources(Value(socket), time);
+            using var kubelet = new KubeletPodResources(Value(socket), time, Value(resources).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+            using var dcgm = exporterAddress is null ? null : new DcgmExporter(exporterAddress, time);
+            using var both = dcgm is null ? null : new SecondSource(gpus, kubelet, dcgm);
             var options = new AgentOptions
             {
                 NodeName = Value(nodeName),
@@ -86,7 +97,7 @@ internal static class AgentCommand
             AgentServer server;
             try
             {
-                server = await AgentServer.StartAsync(options, gpus, kubelet, time, loggers, cancellationToken);
+                server = await AgentServer.StartAsync(options, (IGpuReader?)both ?? gpus, (IPodResources?)both ?? kubelet, time, loggers, cancellationToken);
             }
             catch (Exception exception) when (exception is IOException or FormatException)
             {
@@ -100,6 +111,31 @@ internal static class AgentCommand
                 // A part that failed ends the process with an error: the kubelet starts it again.
                 return await Task.WhenAny(stop, server.Failed) == stop ? 0 : 1;
             }
+        });
+        command.Subcommands.Add(CreateProbe());
+        return command;
+    }
+
+    private static Command CreateProbe()
+    {
+        var socket = OptionSources.Text("--pod-resources-socket", "The kubelet's PodResources socket.", KubeletPodResources.DefaultSocket);
+        var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
+        var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
+        var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
+        var samples = OptionSources.Text("--samples", "How often the devices are read, a second apart.", "5");
+        var command = new Command("probe", "Prints every device, process and reading of this node, how long each NVML call takes, and what an hour of sampling costs.");
+        foreach (var option in (Option<string>[])[socket, procRoot, logRoot, library, samples])
+            command.Options.Add(option);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            string Value(Option<string> option) => parsed.GetValue(option)!;
+            if (!int.TryParse(Value(samples), out int count) || count is < 1 or > 3600)
+                return await FailAsync($"--samples '{Value(samples)}' is not a number from 1 to 3600");
+            var time = TimeProvider.System;
+            using var kubelet = new KubeletPodResources(Value(socket), time);
+            var uids = new PodUidResolver(new TargetStore(), Value(logRoot), Value(procRoot), time);
+            var probe = new NodeProbe(Value(library), kubelet, uids, time);
+            return await probe.WriteAsync(Console.Out, new ProbeOptions { Samples = count }, cancellationToken) ? 0 : 1;
         });
         return command;
     }

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Net.Http.Headers;
+using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Tests.TestKit.ApiServers;
 
@@ -17,6 +19,18 @@ public sealed class ServerCases(EveryApiServer servers) : ApiCase(servers)
         }
 
         ((string?)(await api.GetAsync("/version")).Body!["gitVersion"]).Should().StartWith("v1.36.");
+    }
+
+    [SkippableTheory, MemberData(nameof(Servers))]
+    public async Task An_answers_date_is_the_clock_of_its_objects_times(string server)
+    {
+        var api = await On(server);
+        var ns = await api.NamespaceAsync();
+        using var body = new StringContent(ConfigMap("dated"), Encoding.UTF8, "application/json");
+        using var reply = await api.Http.PostAsync(new Uri(ConfigMaps(ns), UriKind.Relative), body);
+        var made = JsonNode.Parse(await reply.Content.ReadAsStringAsync())!;
+        var created = DateTimeOffset.Parse((string)made["metadata"]!["creationTimestamp"]!, CultureInfo.InvariantCulture);
+        reply.Headers.Date.Should().BeOnOrAfter(created).And.BeBefore(created.AddSeconds(5));
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]

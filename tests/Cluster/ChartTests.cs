@@ -28,6 +28,8 @@ public sealed class ChartTests
     [InlineData("agent.journal.hostPath=relative", "hostPath")]
     [InlineData("agent.servers[0].server=ours", "servers")]
     [InlineData("agent.servers[0].promt[0]=a", "promt")]
+    [InlineData("agent.dcgmExporter=node:9400", "dcgmExporter")]
+    [InlineData("agent.gpuResources[0]=gpu", "gpuResources")]
     [InlineData("agnet.enabled=false", "agnet")]
     [InlineData("operator.logFormat=xml", "logFormat")]
     [InlineData("agent.namespace=bursar-system", "agent.namespace must not be the release's own")]
@@ -71,6 +73,16 @@ public sealed class ChartTests
         server.ModelLabel.Should().Be("model");
         server.Generated.Should().ContainSingle().Which.Should().Equal(new MetricName("ours_total", "direction", "out"));
         output.Should().Contain("--servers=/etc/bursar-agent/servers/servers.json").And.Contain("mountPath: /etc/bursar-agent/servers");
+    }
+
+    [SkippableFact]
+    public async Task Other_gpu_resources_and_the_nodes_exporter_reach_the_agent()
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image,
+            "--set-json", """agent.gpuResources=["example.com/gpu", "example.com/slice"]""", "--set", "agent.dcgmExporter=http://$(HOST_IP):9400/metrics");
+        code.Should().Be(0, "{0}", output);
+
+        output.Should().Contain("- --gpu-resources=example.com/gpu,example.com/slice").And.Contain("- \"--dcgm-exporter=http://$(HOST_IP):9400/metrics\"").And.Contain("fieldPath: status.hostIP");
     }
 
     private static string Chart => Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator");

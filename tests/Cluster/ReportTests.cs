@@ -48,7 +48,7 @@ public sealed class ReportTests
 
         foreach (var by in Enum.GetValues<ReportBy>())
         {
-            var lines = (await ReportAsync(world, new(Start, Start.AddHours(4), by), csv: true)).Split("\r\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(',')).ToArray();
+            var lines = (await ReportAsync(world, new(Start, Start.AddHours(4), by, Csv: true))).Split("\r\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(',')).ToArray();
             var cost = Array.IndexOf(lines[0], "cost");
 
             lines.Should().OnlyContain(line => line.Length == lines[0].Length, "by {0}", by);
@@ -84,10 +84,10 @@ public sealed class ReportTests
         await FluentActions.Awaiting(() => ReportAsync(world, new(Start, Start.AddHours(1), ReportBy.Day))).Should().ThrowAsync<CommandException>().WithMessage("*list gpuledgers.bursar.dev in namespace bursar-system*");
     }
 
-    private static async Task<string> ReportAsync(CommandsWorld world, ReportQuery query, bool csv = false)
+    private static async Task<string> ReportAsync(CommandsWorld world, ReportRequest request)
     {
         using var output = new StringWriter();
-        (await ReportCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, query, csv, output, CancellationToken.None)).Should().Be(0);
+        (await ReportCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, request, output, CancellationToken.None)).Should().Be(0);
         return output.ToString();
     }
 

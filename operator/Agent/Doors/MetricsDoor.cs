@@ -70,6 +70,10 @@ internal sealed class MetricsDoor(
         if (view is not null)
             Devices(page, view);
         page.Family("bursar_agent_samples_total", PrometheusType.Counter, "Samples taken.").Sample(counters.Samples);
+        page.Family("bursar_agent_sample_pause_seconds", PrometheusType.Gauge, "The pause between samples at the moment: longer while nothing changes.").Sample(sampler.Pause.TotalSeconds);
+        page.Family("bursar_agent_gpu_read_seconds_total", PrometheusType.Counter, "Time spent in the driver's library.").Sample(counters.ReadTime.TotalSeconds);
+        page.Family("process_cpu_seconds_total", PrometheusType.Counter, "CPU time of this process.").Sample(Environment.CpuUsage.TotalTime.TotalSeconds);
+        page.Family("process_resident_memory_bytes", PrometheusType.Gauge, "Resident memory of this process.").Sample(Environment.WorkingSet);
         page.Family("bursar_agent_pod_resources_failures_total", PrometheusType.Counter, "Times the kubelet did not list its devices.").Sample(counters.ListFailures);
         var scrapes = page.Family("bursar_agent_scrapes_total", PrometheusType.Counter, "Scrapes of pods by outcome.");
         foreach (var (outcome, count) in counters.Scrapes)
@@ -103,7 +107,7 @@ internal sealed class MetricsDoor(
             if (device.Uuid.Length == 0)
                 continue;
             (string, string) label = ("uuid", device.Uuid);
-            info.Sample(1, label, ("name", device.Name));
+            info.Sample(1, label, ("name", device.Name), ("parent", device.ParentUuid ?? ""));
             lost.Sample(device.Lost ? 1 : 0, label);
             if (device.Lost)
                 continue;

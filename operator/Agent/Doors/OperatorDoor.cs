@@ -103,6 +103,7 @@ internal sealed partial class OperatorDoor(
         {
             Node = node,
             Now = WireTime.Truncate(time.GetUtcNow()),
+            Source = view?.Gpus.Word ?? "",
             Devices = view is null ? [] : [.. view.Gpus.Devices.Where(d => d.Uuid.Length > 0).Select(d => new DeviceSignal
             {
                 Device = d.Uuid,

@@ -9,6 +9,9 @@ public sealed record SignalReport
 
     public DateTimeOffset Now { get; init; }
 
+    /// <summary>What served the devices' figures (NVML and its driver, a dcgm-exporter), or why nothing did.</summary>
+    public string Source { get; init; } = "";
+
     public IReadOnlyList<DeviceSignal> Devices { get; init; } = [];
 
     public IReadOnlyList<PodSignal> Pods { get; init; } = [];

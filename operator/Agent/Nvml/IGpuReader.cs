@@ -37,8 +37,23 @@ public sealed record GpuReading
     /// <summary>The device fell off the bus; its figures are absent.</summary>
     public bool Lost { get; init; }
 
-    /// <summary>The device is cut into MIG instances; utilisation is not to be had from NVML then.</summary>
+    /// <summary>The device is cut into MIG devices, which are readings of their own; NVML tells no utilisation then.</summary>
     public bool Mig { get; init; }
+
+    /// <summary>Of a MIG device: the UUID of the GPU that it is a slice of. Power, energy and temperature are that GPU's.</summary>
+    public string? ParentUuid { get; init; }
+
+    /// <summary>The number in <c>/dev/nvidia0</c>, of a MIG device its parent's: how GKE and the DRA driver name devices.</summary>
+    public int? Minor { get; init; }
+
+    /// <summary>Of a MIG device: its GPU instance.</summary>
+    public int? GpuInstance { get; init; }
+
+    /// <summary>Of a MIG device: its compute instance.</summary>
+    public int? ComputeInstance { get; init; }
+
+    /// <summary>Of a MIG device: its compute slices. Of a GPU that is cut: how many there are to be had in all.</summary>
+    public int? Slices { get; init; }
 
     public long? MemoryTotalBytes { get; init; }
 
@@ -58,7 +73,15 @@ public sealed record GpuReading
 
     /// <summary>Processes that used the device since the last reading; empty when idle.</summary>
     public IReadOnlyList<GpuProcessUse> ProcessUse { get; init; } = [];
+
+    /// <summary>What pods used, from a source that tells pods and no processes; it then goes before the processes.</summary>
+    public IReadOnlyList<GpuPodUse> PodUse { get; init; } = [];
 }
+
+/// <param name="Namespace">The pod's namespace.</param>
+/// <param name="Pod">The pod's name.</param>
+/// <param name="SmPercent">Percent of the streaming multiprocessors' time.</param>
+public readonly record struct GpuPodUse(string Namespace, string Pod, int SmPercent);
 
 /// <param name="Pid">The process in the host's pid namespace.</param>
 /// <param name="MemoryBytes">Null when the driver does not tell.</param>

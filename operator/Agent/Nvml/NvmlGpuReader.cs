@@ -18,6 +18,7 @@ public sealed class NvmlGpuReader : IGpuReader
 
     private readonly IReadOnlyList<string> paths;
     private readonly TimeProvider time;
+    private readonly NvmlCallTimes? times;
     private readonly List<Device> devices = [];
     private NvmlLibrary? library;
     private bool initialised;
@@ -28,8 +29,10 @@ public sealed class NvmlGpuReader : IGpuReader
 
     /// <param name="path">An explicit path of the library, or null for <see cref="DefaultPaths"/>.</param>
     /// <param name="time">The clock that paces retries and stamps.</param>
-    public NvmlGpuReader(string? path, TimeProvider time)
+    /// <param name="times">Where the durations of the library's calls go; null measures none.</param>
+    public NvmlGpuReader(string? path, TimeProvider time, NvmlCallTimes? times = null)
     {
+        this.times = times;
         paths = string.IsNullOrEmpty(path) ? DefaultPaths : [path];
         this.time = time;
     }
@@ -48,17 +51,22 @@ public sealed class NvmlGpuReader : IGpuReader
         else if (code != NvmlReturn.Success)
             return GiveUp(code, now);
 
-        var readings = new GpuReading[devices.Count];
-        for (int i = 0; i < readings.Length; i++)
+        var readings = new List<GpuReading>(devices.Count);
+        foreach (var device in devices)
         {
-            if (!Read(devices[i], out readings[i], out var fatal))
+            if (!Read(device, readings, out var fatal))
                 return GiveUp(fatal, now);
         }
-        if (!Array.Exists(readings, r => r.Lost))
+        if (!readings.Exists(r => r.Lost))
             lostSince = null;
         else
             lostSince ??= now;
-        return new GpuSnapshot(NvmlState.Ready, $"driver {driver}, {readings.Length} GPUs", readings);
+        int slices = readings.Count(r => r.ParentUuid is not null);
+        int refused = devices.Count(d => d.Refused);
+        return new GpuSnapshot(
+            NvmlState.Ready,
+            $"driver {driver}, {readings.Count - slices} GPUs{(slices > 0 ? $", {slices} MIG devices" : "")}{(refused > 0 ? $", {refused} that the driver does not let be read" : "")}",
+            readings);
     }
 
     public void Dispose()
@@ -73,7 +81,7 @@ public sealed class NvmlGpuReader : IGpuReader
         if (now < nextAttempt)
             return false;
         nextAttempt = now + RetryAfter;
-        library ??= NvmlLibrary.TryLoad(paths);
+        library ??= NvmlLibrary.TryLoad(paths, times);
         if (library is null)
         {
             unreadable = new GpuSnapshot(NvmlState.NoLibrary, $"no NVML library: tried {string.Join(", ", paths)}", []);
@@ -135,65 +143,149 @@ public sealed class NvmlGpuReader : IGpuReader
             return code;
         code = library.Uuid(device.Handle, out device.Uuid);
         if (code == NvmlReturn.Success)
+        {
             library.Name(device.Handle, out device.Name);
+            device.Minor = library.Minor(device.Handle, out uint minor) == NvmlReturn.Success ? (int)minor : null;
+        }
         return code;
     }
 
     /// <summary>False when the driver itself is gone; a lost device is a reading like any other.</summary>
-    private bool Read(Device device, out GpuReading reading, out NvmlReturn fatal)
+    private bool Read(Device device, List<GpuReading> readings, out NvmlReturn fatal)
     {
-        reading = new GpuReading { Uuid = device.Uuid, Name = device.Name, Lost = true };
         fatal = NvmlReturn.Success;
+        device.Refused = false;
         if (device.Uuid.Length == 0)
         {
             var code = Identify(device);
             if (DriverGone(code, ref fatal))
                 return false;
-            if (code != NvmlReturn.Success)
+            if (code == NvmlReturn.NoPermission)
+            {
+                // The count contains GPUs that belong to others (device cgroups, virtual machines): not lost, just not ours.
+                device.Refused = true;
                 return true;
+            }
+            if (code != NvmlReturn.Success)
+            {
+                readings.Add(Lost(device));
+                return true;
+            }
         }
 
-        var codes = new NvmlReturn[7];
+        var codes = new NvmlReturn[8];
         var nvml = library!;
+        NvmlUtilization utilization = default;
+        NvmlProcessInfo[] processes = [], clients = [];
+        uint slots = 0;
         codes[0] = nvml.MigMode(device.Handle, out bool mig);
         codes[1] = nvml.Memory(device.Handle, out ulong total, out ulong used);
         codes[2] = nvml.Temperature(device.Handle, out uint temperature);
         codes[3] = nvml.Power(device.Handle, out uint power);
         codes[4] = nvml.Energy(device.Handle, out ulong energy);
-        codes[5] = nvml.Processes(device.Handle, out var processes);
-        NvmlUtilization utilization = default;
-        NvmlProcessUtilizationSample[] uses = [];
-        codes[6] = mig ? NvmlReturn.NotSupported : nvml.Utilization(device.Handle, out utilization);
+        if (mig)
+        {
+            // The rest is not supported on a GPU that is cut, or is only its slices' sum.
+            codes[5] = nvml.MaxMigDevices(device.Handle, out slots);
+        }
+        else
+        {
+            codes[5] = nvml.Processes(device.Handle, out processes);
+            codes[6] = nvml.Utilization(device.Handle, out utilization);
+            codes[7] = nvml.MpsProcesses(device.Handle, out clients);
+        }
         foreach (var code in codes)
         {
             if (DriverGone(code, ref fatal))
                 return false;
-            if (code is NvmlReturn.GpuIsLost or NvmlReturn.ResetRequired or NvmlReturn.GpuNotFound)
+            if (IsLost(code))
+            {
+                readings.Add(Lost(device));
                 return true;
+            }
         }
+        NvmlProcessUtilizationSample[] uses = [];
         if (!mig && nvml.ProcessUse(device.Handle, device.LastSample, out uses) == NvmlReturn.Success)
         {
             foreach (var use in uses)
                 device.LastSample = Math.Max(device.LastSample, use.TimeStamp);
         }
 
-        reading = new GpuReading
+        readings.Add(new GpuReading
         {
             Uuid = device.Uuid,
             Name = device.Name,
+            Minor = device.Minor,
             Mig = mig,
+            Slices = mig && codes[5] == NvmlReturn.Success ? (int)slots : null,
             MemoryTotalBytes = Number(codes[1], total),
             MemoryUsedBytes = Number(codes[1], used),
             TemperatureCelsius = (int?)Number(codes[2], temperature),
             PowerMilliwatts = Number(codes[3], power),
             EnergyMillijoules = Number(codes[4], energy),
-            UtilizationPercent = codes[6] == NvmlReturn.Success ? (int)Math.Min(utilization.Gpu, 100) : null,
-            Processes = Array.ConvertAll(processes, p => new GpuProcess((int)p.Pid, Number(NvmlReturn.Success, p.UsedGpuMemory))),
+            UtilizationPercent = !mig && codes[6] == NvmlReturn.Success ? (int)Math.Min(utilization.Gpu, 100) : null,
+            Processes = Processes(processes, clients),
             ProcessUse = Array.ConvertAll(uses, u => new GpuProcessUse(
                 (int)u.Pid, (int)Math.Min(u.SmUtil, 100), DateTimeOffset.UnixEpoch.AddTicks((long)Math.Min(u.TimeStamp, MaxMicroseconds) * 10))),
-        };
+        });
+        return ReadSlices(device, slots, readings, ref fatal);
+    }
+
+    /// <summary>
+    /// The MIG devices of a GPU, found anew each time: a handle dies with its instance, and another instance may get its slot.
+    /// False when the driver itself is gone.
+    /// </summary>
+    private bool ReadSlices(Device parent, uint slots, List<GpuReading> readings, ref NvmlReturn fatal)
+    {
+        var nvml = library!;
+        for (uint slot = 0; slot < slots; slot++)
+        {
+            var code = nvml.MigDevice(parent.Handle, slot, out nint handle);
+            if (DriverGone(code, ref fatal))
+                return false;
+            // NOT_FOUND is an empty slot, INVALID_ARGUMENT an instance that is being made or unmade.
+            if (code != NvmlReturn.Success || nvml.Uuid(handle, out string uuid) != NvmlReturn.Success)
+                continue;
+            if (!parent.Slices.TryGetValue(uuid, out var shape))
+            {
+                shape = new Slice(
+                    nvml.GpuInstance(handle, out uint gi) == NvmlReturn.Success ? (int)gi : null,
+                    nvml.ComputeInstance(handle, out uint ci) == NvmlReturn.Success ? (int)ci : null,
+                    nvml.Attributes(handle, out var attributes) == NvmlReturn.Success ? (int)attributes.ComputeInstanceSliceCount : null);
+                // A UUID is an instance's for its life; what is gone is not asked for again.
+                if (parent.Slices.Count > 64)
+                    parent.Slices.Clear();
+                parent.Slices[uuid] = shape;
+            }
+            code = nvml.Memory(handle, out ulong total, out ulong used);
+            if (DriverGone(code, ref fatal))
+                return false;
+            if (code is NvmlReturn.InvalidArgument or NvmlReturn.NotFound or NvmlReturn.GpuNotFound)
+                continue;
+            nvml.Processes(handle, out var processes);
+            readings.Add(new GpuReading
+            {
+                Uuid = uuid,
+                Name = parent.Name,
+                ParentUuid = parent.Uuid,
+                Minor = parent.Minor,
+                GpuInstance = shape.GpuInstance,
+                ComputeInstance = shape.ComputeInstance,
+                Slices = shape.Slices,
+                MemoryTotalBytes = Number(code, total),
+                MemoryUsedBytes = Number(code, used),
+                Processes = Processes(processes, []),
+            });
+        }
         return true;
     }
+
+    private static GpuReading Lost(Device device) => new() { Uuid = device.Uuid, Name = device.Name, Minor = device.Minor, Lost = true };
+
+    private static bool IsLost(NvmlReturn code) => code is NvmlReturn.GpuIsLost or NvmlReturn.ResetRequired or NvmlReturn.GpuNotFound;
+
+    private static GpuProcess[] Processes(NvmlProcessInfo[] processes, NvmlProcessInfo[] clients) =>
+        [.. processes.Concat(clients).DistinctBy(p => p.Pid).Select(p => new GpuProcess((int)p.Pid, Number(NvmlReturn.Success, p.UsedGpuMemory)))];
 
     private const ulong MaxMicroseconds = 250_000_000_000_000_000;
 
@@ -215,6 +307,11 @@ public sealed class NvmlGpuReader : IGpuReader
         public nint Handle;
         public string Uuid = "";
         public string Name = "";
+        public int? Minor;
+        public bool Refused;
         public ulong LastSample;
+        public readonly Dictionary<string, Slice> Slices = new(StringComparer.Ordinal);
     }
+
+    private sealed record Slice(int? GpuInstance, int? ComputeInstance, int? Slices);
 }

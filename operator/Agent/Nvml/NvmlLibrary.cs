@@ -29,11 +29,20 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     private readonly delegate* unmanaged[Cdecl]<nint, ulong*, int> energy;
     private readonly delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> processes;
     private readonly delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int> processUse;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> mpsProcesses;
     private readonly delegate* unmanaged[Cdecl]<nint, uint*, uint*, int> migMode;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> maxMigDevices;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint, nint*, int> migDevice;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> gpuInstance;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> computeInstance;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlDeviceAttributes*, int> attributes;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> minorNumber;
+    private readonly NvmlCallTimes? times;
 
-    private NvmlLibrary(nint handle, string path)
+    private NvmlLibrary(nint handle, string path, NvmlCallTimes? times)
     {
         this.handle = handle;
+        this.times = times;
         Path = path;
         init = (delegate* unmanaged[Cdecl]<int>)Export("nvmlInit_v2");
         shutdown = (delegate* unmanaged[Cdecl]<int>)Export("nvmlShutdown");
@@ -52,6 +61,13 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         processes = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)Export("nvmlDeviceGetComputeRunningProcesses_v3");
         processUse = (delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int>)Export("nvmlDeviceGetProcessUtilization");
         migMode = (delegate* unmanaged[Cdecl]<nint, uint*, uint*, int>)Export("nvmlDeviceGetMigMode");
+        mpsProcesses = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)Export("nvmlDeviceGetMPSComputeRunningProcesses_v3");
+        maxMigDevices = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMaxMigDeviceCount");
+        migDevice = (delegate* unmanaged[Cdecl]<nint, uint, nint*, int>)Export("nvmlDeviceGetMigDeviceHandleByIndex");
+        gpuInstance = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetGpuInstanceId");
+        computeInstance = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetComputeInstanceId");
+        attributes = (delegate* unmanaged[Cdecl]<nint, NvmlDeviceAttributes*, int>)Export("nvmlDeviceGetAttributes_v2");
+        minorNumber = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMinorNumber");
 
         // Some early 535 drivers write 32-byte records into the 24-byte list of _v3. They export the confidential
         // computing query but not yet the detail list; no other driver does that.
@@ -66,20 +82,22 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public int ProcessStride { get; }
 
     /// <summary>Null when none of the paths holds a library with at least an entry point.</summary>
-    public static NvmlLibrary? TryLoad(IEnumerable<string> paths)
+    /// <param name="paths">Where it is looked for, in this order.</param>
+    /// <param name="times">Where the duration of each call goes; null measures nothing.</param>
+    public static NvmlLibrary? TryLoad(IEnumerable<string> paths, NvmlCallTimes? times = null)
     {
         foreach (string path in paths)
         {
             if (!NativeLibrary.TryLoad(path, out nint handle))
                 continue;
             if (NativeLibrary.TryGetExport(handle, "nvmlInit_v2", out _))
-                return new NvmlLibrary(handle, path);
+                return new NvmlLibrary(handle, path, times);
             NativeLibrary.Free(handle);
         }
         return null;
     }
 
-    public NvmlReturn Init() => init == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)init();
+    public NvmlReturn Init() => Done("nvmlInit_v2", Begin(), init == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)init());
 
     public void Shutdown()
     {
@@ -97,7 +115,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn DriverVersion(out string version)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = driverVersion == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)driverVersion(buffer, TextSize);
+        var code = Done("nvmlSystemGetDriverVersion", Begin(), driverVersion == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)driverVersion(buffer, TextSize));
         version = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -105,7 +123,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Count(out uint devices)
     {
         uint value = 0;
-        var code = count == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)count(&value);
+        var code = Done("nvmlDeviceGetCount_v2", Begin(), count == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)count(&value));
         devices = value;
         return code;
     }
@@ -113,7 +131,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn HandleByIndex(uint index, out nint device)
     {
         nint value = 0;
-        var code = handleByIndex == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)handleByIndex(index, &value);
+        var code = Done("nvmlDeviceGetHandleByIndex_v2", Begin(), handleByIndex == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)handleByIndex(index, &value));
         device = value;
         return code;
     }
@@ -121,7 +139,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Uuid(nint device, out string value)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = uuid == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)uuid(device, buffer, TextSize);
+        var code = Done("nvmlDeviceGetUUID", Begin(), uuid == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)uuid(device, buffer, TextSize));
         value = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -129,7 +147,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Name(nint device, out string value)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = name == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)name(device, buffer, TextSize);
+        var code = Done("nvmlDeviceGetName", Begin(), name == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)name(device, buffer, TextSize));
         value = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -137,7 +155,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Utilization(nint device, out NvmlUtilization value)
     {
         NvmlUtilization result = default;
-        var code = utilization == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)utilization(device, &result);
+        var code = Done("nvmlDeviceGetUtilizationRates", Begin(), utilization == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)utilization(device, &result));
         value = result;
         return code;
     }
@@ -148,7 +166,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         if (memoryV2 != null)
         {
             NvmlMemoryV2 second = new() { Version = NvmlMemoryV2.PackedVersion };
-            var code = (NvmlReturn)memoryV2(device, &second);
+            var code = Done("nvmlDeviceGetMemoryInfo_v2", Begin(), (NvmlReturn)memoryV2(device, &second));
             if (code is not (NvmlReturn.NotSupported or NvmlReturn.ArgumentVersionMismatch or NvmlReturn.FunctionNotFound))
             {
                 (total, used) = (second.Total, second.Used);
@@ -156,7 +174,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             }
         }
         NvmlMemory first = default;
-        var fallback = memory == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)memory(device, &first);
+        var fallback = Done("nvmlDeviceGetMemoryInfo", Begin(), memory == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)memory(device, &first));
         (total, used) = (first.Total, first.Used);
         return fallback;
     }
@@ -165,7 +183,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     {
         const int gpuSensor = 0;
         uint value = 0;
-        var code = temperature == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)temperature(device, gpuSensor, &value);
+        var code = Done("nvmlDeviceGetTemperature", Begin(), temperature == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)temperature(device, gpuSensor, &value));
         celsius = value;
         return code;
     }
@@ -173,7 +191,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Power(nint device, out uint milliwatts)
     {
         uint value = 0;
-        var code = power == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)power(device, &value);
+        var code = Done("nvmlDeviceGetPowerUsage", Begin(), power == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)power(device, &value));
         milliwatts = value;
         return code;
     }
@@ -181,7 +199,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Energy(nint device, out ulong millijoules)
     {
         ulong value = 0;
-        var code = energy == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)energy(device, &value);
+        var code = Done("nvmlDeviceGetTotalEnergyConsumption", Begin(), energy == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)energy(device, &value));
         millijoules = value;
         return code;
     }
@@ -189,19 +207,59 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn MigMode(nint device, out bool on)
     {
         uint current = 0, pending = 0;
-        var code = migMode == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)migMode(device, &current, &pending);
+        var code = Done("nvmlDeviceGetMigMode", Begin(), migMode == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)migMode(device, &current, &pending));
         on = code == NvmlReturn.Success && current == 1;
         return code;
     }
 
     /// <summary>Asks with count 0 for the number, then with room to spare, doubled while processes keep starting.</summary>
-    public NvmlReturn Processes(nint device, out NvmlProcessInfo[] list)
+    public NvmlReturn Processes(nint device, out NvmlProcessInfo[] list) =>
+        Processes(processes, "nvmlDeviceGetComputeRunningProcesses_v3", device, out list);
+
+    /// <summary>The clients of an MPS server; the list of compute processes may name the server alone.</summary>
+    public NvmlReturn MpsProcesses(nint device, out NvmlProcessInfo[] list) =>
+        Processes(mpsProcesses, "nvmlDeviceGetMPSComputeRunningProcesses_v3", device, out list);
+
+    public NvmlReturn MaxMigDevices(nint device, out uint devices) => Number(maxMigDevices, "nvmlDeviceGetMaxMigDeviceCount", device, out devices);
+
+    /// <summary>NOT_FOUND is an empty slot.</summary>
+    public NvmlReturn MigDevice(nint parent, uint slot, out nint device)
+    {
+        nint value = 0;
+        var code = Done("nvmlDeviceGetMigDeviceHandleByIndex", Begin(), migDevice == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)migDevice(parent, slot, &value));
+        device = value;
+        return code;
+    }
+
+    public NvmlReturn GpuInstance(nint device, out uint id) => Number(gpuInstance, "nvmlDeviceGetGpuInstanceId", device, out id);
+
+    public NvmlReturn ComputeInstance(nint device, out uint id) => Number(computeInstance, "nvmlDeviceGetComputeInstanceId", device, out id);
+
+    public NvmlReturn Minor(nint device, out uint number) => Number(minorNumber, "nvmlDeviceGetMinorNumber", device, out number);
+
+    public NvmlReturn Attributes(nint device, out NvmlDeviceAttributes value)
+    {
+        NvmlDeviceAttributes result = default;
+        var code = Done("nvmlDeviceGetAttributes_v2", Begin(), attributes == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)attributes(device, &result));
+        value = result;
+        return code;
+    }
+
+    private NvmlReturn Number(delegate* unmanaged[Cdecl]<nint, uint*, int> call, string name, nint device, out uint value)
+    {
+        uint result = 0;
+        var code = Done(name, Begin(), call == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)call(device, &result));
+        value = result;
+        return code;
+    }
+
+    private NvmlReturn Processes(delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> call, string name, nint device, out NvmlProcessInfo[] list)
     {
         list = [];
-        if (processes == null)
+        if (call == null)
             return NvmlReturn.FunctionNotFound;
         uint found = 0;
-        var code = (NvmlReturn)processes(device, &found, null);
+        var code = Done(name, Begin(), (NvmlReturn)call(device, &found, null));
         if (code != NvmlReturn.InsufficientSize)
             return code;
         uint room = Math.Max(found, 1) + 8;
@@ -212,7 +270,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             byte[] buffer = new byte[checked((int)room * sizeof(NvmlProcessDetail))];
             found = room;
             fixed (byte* start = buffer)
-                code = (NvmlReturn)processes(device, &found, start);
+                code = Done(name, Begin(), (NvmlReturn)call(device, &found, start));
             if (code == NvmlReturn.InsufficientSize)
                 continue;
             if (code != NvmlReturn.Success)
@@ -232,7 +290,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         if (processUse == null)
             return NvmlReturn.FunctionNotFound;
         uint found = 0;
-        var code = (NvmlReturn)processUse(device, null, &found, lastSeenMicroseconds);
+        var code = Done("nvmlDeviceGetProcessUtilization", Begin(), (NvmlReturn)processUse(device, null, &found, lastSeenMicroseconds));
         if (code == NvmlReturn.NotFound)
             return NvmlReturn.Success;
         if (code != NvmlReturn.InsufficientSize)
@@ -243,7 +301,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             var buffer = new NvmlProcessUtilizationSample[room];
             found = room;
             fixed (NvmlProcessUtilizationSample* start = buffer)
-                code = (NvmlReturn)processUse(device, start, &found, lastSeenMicroseconds);
+                code = Done("nvmlDeviceGetProcessUtilization", Begin(), (NvmlReturn)processUse(device, start, &found, lastSeenMicroseconds));
             if (code == NvmlReturn.InsufficientSize)
                 continue;
             if (code == NvmlReturn.NotFound)
@@ -257,6 +315,14 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     }
 
     public void Dispose() => NativeLibrary.Free(handle);
+
+    private long Begin() => times?.Begin() ?? 0;
+
+    private NvmlReturn Done(string call, long begun, NvmlReturn code)
+    {
+        times?.Done(call, begun);
+        return code;
+    }
 
     private static string Text(byte* buffer)
     {

@@ -70,3 +70,18 @@ internal struct NvmlProcessUtilizationSample
     public uint EncUtil;
     public uint DecUtil;
 }
+
+/// <summary>nvmlDeviceAttributes_t: how much of its GPU a MIG device is.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct NvmlDeviceAttributes
+{
+    public uint MultiprocessorCount;
+    public uint SharedCopyEngineCount;
+    public uint SharedDecoderCount;
+    public uint SharedEncoderCount;
+    public uint SharedJpegCount;
+    public uint SharedOfaCount;
+    public uint GpuInstanceSliceCount;
+    public uint ComputeInstanceSliceCount;
+    public ulong MemorySizeMB;
+}

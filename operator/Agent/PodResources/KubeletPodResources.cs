@@ -17,9 +17,14 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
     private readonly string socketPath;
     private readonly TimeProvider time;
     private readonly HttpClient client;
+    private readonly IReadOnlyCollection<string> renamed;
 
-    public KubeletPodResources(string socketPath, TimeProvider time)
+    /// <param name="socketPath">The kubelet's socket.</param>
+    /// <param name="time">The clock of the deadline.</param>
+    /// <param name="renamed">What this cluster's device plugin calls GPUs besides the usual names.</param>
+    public KubeletPodResources(string socketPath, TimeProvider time, IReadOnlyCollection<string>? renamed = null)
     {
+        this.renamed = renamed ?? [];
         this.socketPath = socketPath;
         this.time = time;
         client = new HttpClient(new SocketsHttpHandler
@@ -58,7 +63,7 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
 
     public void Dispose() => client.Dispose();
 
-    private static List<PodDevice> Flatten(ListPodResourcesResponse answer)
+    private List<PodDevice> Flatten(ListPodResourcesResponse answer)
     {
         var list = new List<PodDevice>();
         foreach (var pod in answer.PodResources)
@@ -67,11 +72,14 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
             {
                 foreach (var devices in container.Devices)
                 {
-                    if (!GpuResourceNames.IsGpu(devices.ResourceName))
+                    if (!GpuResourceNames.IsGpu(devices.ResourceName, renamed))
                         continue;
                     foreach (string id in devices.DeviceIds)
                         list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, devices.ResourceName, id));
                 }
+                // Devices of a ResourceClaim come by driver, pool and name; a claim may be several pods'.
+                foreach (var claimed in container.DynamicResources.SelectMany(claim => claim.ClaimResources).Where(claimed => claimed.DriverName == DeviceId.ClaimDriver))
+                    list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, claimed.DriverName, $"{claimed.DriverName}/{claimed.PoolName}/{claimed.DeviceName}"));
             }
         }
         return list;

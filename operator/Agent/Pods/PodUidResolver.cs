@@ -1,20 +1,30 @@
+using System.Globalization;
+
 namespace Bursar.Agent.Pods;
 
 /// <summary>
-/// Finds the UID of a pod that PodResources knows by name only: in the operator's list, else by the pod's log directory
-/// (<c>&lt;namespace&gt;_&lt;name&gt;_&lt;uid&gt;</c>), else by the cgroup of a process on the pod's device. What is ambiguous stays
-/// unresolved: an interval without a UID is better than one on the wrong pod.
+/// Finds the UID of a pod that PodResources knows by name only: in the operator's list, else by the pod's log directory, else by
+/// the cgroup of a process on the pod's device; and finds whose a process is. What is ambiguous stays unresolved: an interval
+/// without a UID is better than one on the wrong pod.
 /// </summary>
 public sealed class PodUidResolver
 {
     /// <summary>How long an answer from the disk is believed; a pod that was recreated under its name has a new directory.</summary>
     private static readonly TimeSpan DiskAnswerLife = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a process is believed to be whose it was: its number may come again, but not soon.</summary>
+    private static readonly TimeSpan OwnerLife = TimeSpan.FromSeconds(30);
+
+    /// <summary>A process whose cgroup was not to be read is looked at again at the next sample.</summary>
+    private static readonly TimeSpan UnknownLife = TimeSpan.FromMilliseconds(900);
+
     private readonly TargetStore targets;
     private readonly string? logRoot;
     private readonly string? procRoot;
     private readonly TimeProvider time;
-    private readonly Dictionary<(string, string), (string? Uid, DateTimeOffset At)> answers = [];
+    private readonly Dictionary<int, (ProcessOwner Owner, DateTimeOffset At)> owners = [];
+    private PodLogs logs = new();
+    private DateTimeOffset? logsAt;
 
     /// <param name="targets">What the operator told.</param>
     /// <param name="logRoot">The host's <c>/var/log/pods</c>, or null.</param>
@@ -33,62 +43,87 @@ public sealed class PodUidResolver
     /// <param name="pids">Processes on a device that this pod alone holds.</param>
     public string? Resolve(string ns, string name, IEnumerable<int> pids)
     {
-        if (targets.FindUid(ns, name) is { } told)
-            return told;
-        var now = time.GetUtcNow();
-        if (answers.TryGetValue((ns, name), out var answer) && now - answer.At < DiskAnswerLife && now >= answer.At)
-            return answer.Uid;
-        string? uid = FromLogs(ns, name) ?? FromProcesses(pids);
-        if (answers.Count > 4096)
-            answers.Clear();
-        answers[(ns, name)] = (uid, now);
-        return uid;
+        string? told = targets.FindUid(ns, name);
+        var directories = Logs().Uids(ns, name);
+        string? running = Running(ns, name, pids);
+        // A name is used again (StatefulSets) before the operator has heard of it: the process on the device is of the new pod, and
+        // the kubelet has made that pod's directory.
+        if (told is not null)
+            return running is not null && running != told && directories.Contains(running) ? running : told;
+        return directories.Count == 1 ? directories[0]
+            : directories.Count > 1 ? running is not null && directories.Contains(running) ? running : null
+            : running;
     }
 
-    private string? FromLogs(string ns, string name)
+    /// <summary>Whose process it is, by its cgroup.</summary>
+    public ProcessOwner OwnerOf(int pid)
     {
-        if (logRoot is null || !Directory.Exists(logRoot))
-            return null;
-        string prefix = $"{ns}_{name}_";
-        string? found = null;
+        if (procRoot is null)
+            return ProcessOwner.Unknown;
+        var now = time.GetUtcNow();
+        if (owners.TryGetValue(pid, out var known) && now >= known.At
+            && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownLife : OwnerLife))
+        {
+            return known.Owner;
+        }
+        if (owners.Count > 8192)
+            owners.Clear();
+        var owner = Look(pid);
+        owners[pid] = (owner, now);
+        return owner;
+    }
+
+    /// <summary>The pod's namespace and name, as the operator or the kubelet's directories tell.</summary>
+    public (string Namespace, string Name)? NameOf(string uid) =>
+        targets.Find(uid) is { } told ? (told.Namespace, told.Name) : Logs().NameOf(uid);
+
+    private ProcessOwner Look(int pid)
+    {
+        string folder = Path.Combine(procRoot!, pid.ToString(CultureInfo.InvariantCulture));
+        string cgroup = Path.Combine(folder, "cgroup"), comm = Path.Combine(folder, "comm");
+        // Processes end between the driver's list and this line, and an exception for each would cost more than the sample.
+        if (!File.Exists(cgroup))
+            return ProcessOwner.Unknown;
         try
         {
-            foreach (string path in Directory.EnumerateDirectories(logRoot))
-            {
-                string directory = Path.GetFileName(path);
-                if (!directory.StartsWith(prefix, StringComparison.Ordinal))
-                    continue;
-                if (found is not null)
-                    return null;
-                found = directory[prefix.Length..];
-            }
+            string text = File.ReadAllText(cgroup);
+            // The kernel keeps fifteen characters of nvidia-cuda-mps-server.
+            return File.Exists(comm) && File.ReadAllText(comm).StartsWith("nvidia-cuda-mps", StringComparison.Ordinal) ? new ProcessOwner(ProcessKind.MpsServer)
+                : CgroupPath.FindPodUid(text) is { } uid ? new ProcessOwner(ProcessKind.Pod, Canonical(uid))
+                : new ProcessOwner(ProcessKind.Host);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The directory is the kubelet's: it may vanish or be closed to us, and then tells nothing.
-            return null;
+            // It ended in this very moment, or is not to be seen from here.
+            return ProcessOwner.Unknown;
         }
-        return string.IsNullOrEmpty(found) ? null : found;
     }
 
-    private string? FromProcesses(IEnumerable<int> pids)
+    /// <summary>The operator has told of a pod of this name; it tells of none that has ended.</summary>
+    public bool IsLive(string ns, string name) => targets.FindUid(ns, name) is not null;
+
+    /// <summary>The API knows a static pod by its mirror's UID, its cgroup by the hash of its file.</summary>
+    private string Canonical(string uid) =>
+        uid.Contains('-', StringComparison.Ordinal) || Logs().NameOf(uid) is not { } name ? uid : targets.FindUid(name.Namespace, name.Name) ?? uid;
+
+    private PodLogs Logs()
     {
-        if (procRoot is null)
-            return null;
+        var now = time.GetUtcNow();
+        if (logsAt is not { } at || now - at >= DiskAnswerLife || now < at)
+        {
+            logs = PodLogs.Read(logRoot);
+            logsAt = now;
+        }
+        return logs;
+    }
+
+    /// <summary>The one pod that the processes are of; null when they are of several, or of a pod of another name.</summary>
+    private string? Running(string ns, string name, IEnumerable<int> pids)
+    {
         string? found = null;
         foreach (int pid in pids)
         {
-            string text;
-            try
-            {
-                text = File.ReadAllText(Path.Combine(procRoot, pid.ToString(), "cgroup"));
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                // Processes end between the driver's list and this line.
-                continue;
-            }
-            if (CgroupPath.FindPodUid(text) is not { } uid)
+            if (OwnerOf(pid) is not { Kind: ProcessKind.Pod, PodUid: { } uid } || (NameOf(uid) is { } other && other != (ns, name)))
                 continue;
             if (found is not null && found != uid)
                 return null;

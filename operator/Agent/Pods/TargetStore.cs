@@ -20,6 +20,9 @@ public sealed class TargetStore
     public string? FindUid(string ns, string name) =>
         current.ByName.TryGetValue((ns, name), out var pods) && pods.Count == 1 ? pods[0].Uid : null;
 
+    /// <summary>The pod of this UID, or null when it is not in the list.</summary>
+    public TargetPod? Find(string uid) => current.ByUid.TryGetValue(uid, out var pod) ? pod : null;
+
     /// <summary>Every pod that has this address; a pod can only be told by it when there is exactly one.</summary>
     public IReadOnlyList<TargetPod> FindByAddress(IPAddress address) =>
         current.ByAddress.TryGetValue(Plain(address), out var pods) ? pods : [];
@@ -38,6 +41,7 @@ public sealed class TargetStore
             foreach (var pod in list.Pods)
             {
                 Add(ByName, (pod.Namespace, pod.Name), pod);
+                ByUid[pod.Uid] = pod;
                 foreach (string text in pod.Ips.Distinct())
                 {
                     if (IPAddress.TryParse(text, out var address))
@@ -49,6 +53,8 @@ public sealed class TargetStore
         public TargetList List { get; }
 
         public Dictionary<(string Namespace, string Name), List<TargetPod>> ByName { get; } = [];
+
+        public Dictionary<string, TargetPod> ByUid { get; } = new(StringComparer.Ordinal);
 
         public Dictionary<IPAddress, List<TargetPod>> ByAddress { get; } = [];
 

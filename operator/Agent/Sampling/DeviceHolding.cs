@@ -1,13 +1,24 @@
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
+using Bursar.Agent.Pods;
 
 namespace Bursar.Agent.Sampling;
 
 /// <summary>A pod holds a device at this moment.</summary>
 /// <param name="Key">Who and what.</param>
 /// <param name="PodUid">Null while nobody could tell.</param>
-/// <param name="Reason">One of <see cref="UsageReasons"/> when the device's work cannot be told to be this pod's.</param>
-public sealed record DeviceHolding(HoldingKey Key, string? PodUid, string? Reason);
+/// <param name="Reason">One of <see cref="UsageReasons"/> when the device's activity for the pod is not to be had.</param>
+public sealed record DeviceHolding(HoldingKey Key, string? PodUid, string? Reason)
+{
+    /// <summary>
+    /// The share of the physical GPU: <c>1/1</c>, a MIG device's slices (<c>2/7</c>), <c>0/1</c> where the device is shared: how many
+    /// slots it has, and so what one of them is, the operator knows.
+    /// </summary>
+    public string Share { get; init; } = "1/1";
+
+    /// <summary>The kubelet gave the pod the device; else a process on the device told of the pod.</summary>
+    public bool Listed { get; init; } = true;
+}
 
 /// <summary>
 /// Where several containers of one pod list the same device (an init container and its successor), the first stands for
@@ -15,63 +26,128 @@ public sealed record DeviceHolding(HoldingKey Key, string? PodUid, string? Reaso
 /// </summary>
 public readonly record struct HoldingKey(string Namespace, string Pod, string Container, string Device);
 
+/// <summary>What the node knows of pods, beyond the kubelet's list and the driver's readings.</summary>
+/// <param name="ResolveUid">Namespace, name and processes on devices that the pod holds alone, to UID.</param>
+/// <param name="OwnerOf">Whose a process is.</param>
+/// <param name="NameOf">A UID's namespace and name.</param>
+/// <param name="IsLive">The operator has told of a pod of this namespace and name that has not ended.</param>
+public sealed record PodKnowledge(
+    Func<string, string, IReadOnlyList<int>, string?> ResolveUid, Func<int, ProcessOwner> OwnerOf, Func<string, (string Namespace, string Name)?> NameOf,
+    Func<string, string, bool> IsLive)
+{
+    public PodKnowledge(PodUidResolver uids)
+        : this(uids.Resolve, uids.OwnerOf, uids.NameOf, uids.IsLive)
+    {
+    }
+}
+
 /// <summary>Pure: the kubelet's list of devices and the GPUs' readings give who holds what.</summary>
 public static class DeviceHoldings
 {
-    /// <param name="devices">What the kubelet lists.</param>
-    /// <param name="gpus">The readings of this moment.</param>
-    /// <param name="resolveUid">Namespace, name and processes on devices that the pod holds alone, to UID.</param>
-    public static List<DeviceHolding> Of(
-        IReadOnlyList<PodDevice> devices, GpuSnapshot gpus, Func<string, string, IReadOnlyList<int>, string?> resolveUid)
+    /// <summary>Where KAI (and Run:ai before it) put the pods that hold a GPU for pods with fractions of it.</summary>
+    public static readonly IReadOnlyList<string> ReservationNamespaces = ["kai-resource-reservation", "runai-reservation"];
+
+    public static List<DeviceHolding> Of(IReadOnlyList<PodDevice> devices, GpuSnapshot gpus, PodKnowledge pods)
     {
-        var byDevice = new Dictionary<string, List<(PodDevice Holder, DeviceId Id)>>(StringComparer.Ordinal);
-        foreach (var holder in devices)
+        var byDevice = new Dictionary<string, List<Holder>>(StringComparer.Ordinal);
+        foreach (var listed in devices)
         {
-            var id = DeviceId.Parse(holder.DeviceId);
-            if (!byDevice.TryGetValue(id.Device, out var holders))
-                byDevice[id.Device] = holders = [];
-            holders.Add((holder, id));
+            var id = DeviceId.Parse(listed.DeviceId);
+            var reading = id.Find(gpus.Devices);
+            string device = reading is { Uuid.Length: > 0 } ? reading.Uuid : id.Device;
+            if (!byDevice.TryGetValue(device, out var holders))
+                byDevice[device] = holders = [];
+            holders.Add(new Holder(listed, id, reading));
+        }
+        foreach (var reading in gpus.Devices)
+        {
+            if (reading.Processes.Count > 0)
+                byDevice.TryAdd(reading.Uuid, []);
         }
 
-        var holdings = new List<DeviceHolding>();
+        var found = new List<(DeviceHolding Holding, GpuReading? Reading)>();
         var pids = new Dictionary<(string, string), List<int>>();
         foreach (var (device, holders) in byDevice)
         {
-            var pods = holders.DistinctBy(h => (h.Holder.Namespace, h.Holder.Pod)).ToList();
-            var reading = gpus.Devices.FirstOrDefault(r => r.Uuid == device);
-            string? reason = Reason(pods.Count, holders, reading);
-            foreach (var (holder, _) in pods)
+            var reading = holders.Count > 0 ? holders[0].Reading : gpus.Devices.First(r => r.Uuid == device);
+            bool replicas = holders.Exists(h => h.Id.Replica || h.Id.Kind == DeviceKind.Shared || h.Listed.Resource == "nvidia.com/gpu.shared");
+            var listed = holders.DistinctBy(h => (h.Listed.Namespace, h.Listed.Pod)).ToList();
+            // Kubelets before 1.34 list pods that have ended beside the one that has the device now.
+            if (!replicas && listed.Count > 1 && listed.Exists(h => pods.IsLive(h.Listed.Namespace, h.Listed.Pod)))
+                listed.RemoveAll(h => !pods.IsLive(h.Listed.Namespace, h.Listed.Pod));
+            foreach (var holder in listed)
             {
-                if (pods.Count == 1 && reading is not null)
+                string? reason = Reason(holder.Id, reading);
+                if (ReservationNamespaces.Contains(holder.Listed.Namespace))
+                    reason = UsageReasons.ReservedForOthers;
+                else if (listed.Count == 1 && !replicas && reading is not null)
                 {
-                    if (!pids.TryGetValue((holder.Namespace, holder.Pod), out var list))
-                        pids[(holder.Namespace, holder.Pod)] = list = [];
+                    if (!pids.TryGetValue((holder.Listed.Namespace, holder.Listed.Pod), out var list))
+                        pids[(holder.Listed.Namespace, holder.Listed.Pod)] = list = [];
                     list.AddRange(reading.Processes.Select(p => p.Pid));
                 }
-                holdings.Add(new DeviceHolding(new HoldingKey(holder.Namespace, holder.Pod, holder.Container, device), null, reason));
+                var holding = new DeviceHolding(new HoldingKey(holder.Listed.Namespace, holder.Listed.Pod, holder.Listed.Container, device), null, reason)
+                {
+                    Share = listed.Count > 1 || replicas ? "0/1" : Share(holder.Id, reading, gpus),
+                };
+                found.Add((holding, reading));
             }
         }
-        for (int i = 0; i < holdings.Count; i++)
+        for (int i = 0; i < found.Count; i++)
         {
-            var key = holdings[i].Key;
+            var key = found[i].Holding.Key;
             IReadOnlyList<int> processes = pids.TryGetValue((key.Namespace, key.Pod), out var list) ? list : [];
-            holdings[i] = holdings[i] with { PodUid = resolveUid(key.Namespace, key.Pod, processes) };
+            found[i] = (found[i].Holding with { PodUid = pods.ResolveUid(key.Namespace, key.Pod, processes) }, found[i].Reading);
         }
+
+        var holdings = new List<DeviceHolding>(found.Count);
+        foreach (var on in byDevice.Keys)
+            holdings.AddRange(Settle(on, [.. found.Where(f => f.Holding.Key.Device == on).Select(f => f.Holding)], gpus.Devices.FirstOrDefault(r => r.Uuid == on), pods));
         return holdings;
     }
 
-    private static string? Reason(int pods, List<(PodDevice Holder, DeviceId Id)> holders, GpuReading? reading)
+    /// <summary>Adds the pods that work on the device without having it from the kubelet; a reservation steps back behind them.</summary>
+    private static IEnumerable<DeviceHolding> Settle(string device, List<DeviceHolding> listed, GpuReading? reading, PodKnowledge pods)
     {
-        if (holders.Exists(h => h.Id.Kind == DeviceKind.Mig || h.Holder.Resource.StartsWith("nvidia.com/mig-", StringComparison.Ordinal)) || reading is { Mig: true })
-            return UsageReasons.MigNotAttributed;
-        if (pods > 1 || holders.Exists(h => h.Id.Kind == DeviceKind.Shared || h.Holder.Resource == "nvidia.com/gpu.shared"))
-            return UsageReasons.SharedDevice;
-        return reading switch
+        var users = new List<DeviceHolding>();
+        foreach (var process in reading?.Processes ?? [])
         {
-            null => UsageReasons.DeviceUnreadable,
-            { Lost: true } => UsageReasons.DeviceLost,
-            { UtilizationPercent: null } => UsageReasons.DeviceUnreadable,
-            _ => null,
-        };
+            if (pods.OwnerOf(process.Pid) is not { Kind: ProcessKind.Pod, PodUid: { } uid }
+                || listed.Exists(h => h.PodUid == uid) || users.Exists(h => h.PodUid == uid))
+            {
+                continue;
+            }
+            var name = pods.NameOf(uid);
+            // Listed, but of a UID that nobody could tell until now: the same pod.
+            int same = listed.FindIndex(h => h.PodUid is null && name == (h.Key.Namespace, h.Key.Pod));
+            if (same >= 0)
+            {
+                listed[same] = listed[same] with { PodUid = uid };
+                continue;
+            }
+            string? reason = Reason(null, reading);
+            users.Add(new DeviceHolding(new HoldingKey(name?.Namespace ?? "", name?.Name ?? uid, "", device), uid, reason) { Share = "0/1", Listed = false });
+        }
+        var holders = users.Count > 0 ? listed.Where(h => h.Reason != UsageReasons.ReservedForOthers) : listed;
+        return holders.Concat(users);
     }
+
+    private static string Share(DeviceId id, GpuReading? reading, GpuSnapshot gpus)
+    {
+        if (id.Kind != DeviceKind.Mig && reading?.ParentUuid is null)
+            return "1/1";
+        int? all = gpus.Devices.FirstOrDefault(r => r.Uuid == reading?.ParentUuid)?.Slices;
+        return reading?.Slices is { } slices && all is { } whole && slices <= whole ? $"{slices}/{whole}" : "0/1";
+    }
+
+    private static string? Reason(DeviceId? id, GpuReading? reading) => reading switch
+    {
+        null => id?.Kind == DeviceKind.Mig ? UsageReasons.MigActivityUnknown : UsageReasons.DeviceUnreadable,
+        { Lost: true } => UsageReasons.DeviceLost,
+        { Mig: true } or { ParentUuid: not null, UtilizationPercent: null } => UsageReasons.MigActivityUnknown,
+        { UtilizationPercent: null } => UsageReasons.DeviceUnreadable,
+        _ => null,
+    };
+
+    private sealed record Holder(PodDevice Listed, DeviceId Id, GpuReading? Reading);
 }

@@ -13,8 +13,13 @@ namespace Bursar.Agent.Sampling;
 public sealed record SamplerView(DateTimeOffset At, GpuSnapshot Gpus, IReadOnlyList<DeviceHolding> Holdings);
 
 /// <summary>
-/// Reads the devices once a second, and less often, up to every ten seconds, while nothing changes; asks the kubelet every five.
-/// What it makes of that goes into the journal.
+/// Reads the devices once a second, and less often while nothing changes; asks the kubelet every five. What it makes of that goes
+/// into the journal.
+/// <para>
+/// The rule: a sample that shows what the one before it showed (devices, holders, processes, utilisation) doubles the pause, up to
+/// ten seconds; the first that shows anything else brings it back to one. Totals do not suffer: energy and the processes' use are
+/// the driver's own counts since the last sample, and utilisation over a pause is the mean of its two ends.
+/// </para>
 /// </summary>
 public sealed partial class Sampler(
     IGpuReader gpus, IPodResources podResources, PodUidResolver uids, UsageJournal journal, AgentCounters counters,
@@ -30,14 +35,19 @@ public sealed partial class Sampler(
     public static readonly TimeSpan ListLife = TimeSpan.FromSeconds(60);
 
     private readonly UsageAccumulator accumulator = new();
+    private readonly PodKnowledge pods = new(uids);
     private IReadOnlyList<PodDevice> devices = [];
     private DateTimeOffset? listedAt;
     private DateTimeOffset nextList = DateTimeOffset.MinValue;
+    private string lastUnlisted = "";
     private volatile SamplerView? view;
     private volatile string? listFault = "the kubelet was not asked yet";
 
     /// <summary>Null before the first sample.</summary>
     public SamplerView? View => view;
+
+    /// <summary>How long the sampler pauses at the moment.</summary>
+    public TimeSpan Pause { get; private set; } = Shortest;
 
     /// <summary>Why the kubelet's list is not to be had, or null.</summary>
     public string? ListFault => listFault;
@@ -61,6 +71,7 @@ public sealed partial class Sampler(
                     activity?.End();
                 }
                 delay = before is not null && Same(before, view!) ? Min(delay * 2, Longest) : Shortest;
+                Pause = delay;
                 await Task.Delay(delay, time, cancellationToken);
             }
         }
@@ -73,16 +84,35 @@ public sealed partial class Sampler(
     /// <summary>One sample: read, attribute, journal.</summary>
     public async Task SampleAsync(CancellationToken cancellationToken)
     {
+        // After a pause, who holds what must be of the same moment as the readings.
+        if (view is { } last && time.GetUtcNow() - last.At > UsageAccumulator.Trailing)
+            nextList = DateTimeOffset.MinValue;
         await ListAsync(cancellationToken);
+        long begun = time.GetTimestamp();
         var snapshot = gpus.Read();
+        counters.DevicesRead(time.GetElapsedTime(begun));
         var now = time.GetUtcNow();
         if (view?.Gpus.State != snapshot.State)
             LogState(snapshot.State, snapshot.Word);
-        var holdings = DeviceHoldings.Of(devices, snapshot, uids.Resolve);
-        journal.Append([.. accumulator.Take(now, holdings, snapshot).Select(JournalEntry.Of)]);
+        var holdings = DeviceHoldings.Of(devices, snapshot, pods);
+        string unlisted = Unlisted(snapshot, holdings);
+        if (unlisted.Length > 0 && unlisted != lastUnlisted)
+        {
+            // A pod has just begun: its second is not to wait for the kubelet's turn. Once for each device, since it may be the node's own work.
+            nextList = DateTimeOffset.MinValue;
+            await ListAsync(cancellationToken);
+            holdings = DeviceHoldings.Of(devices, snapshot, pods);
+            unlisted = Unlisted(snapshot, holdings);
+        }
+        lastUnlisted = unlisted;
+        journal.Append([.. accumulator.Take(now, holdings, snapshot, pods.OwnerOf).Select(JournalEntry.Of)]);
         view = new SamplerView(now, snapshot, holdings);
         counters.Sampled();
     }
+
+    /// <summary>The devices that work and that the kubelet gave to no pod.</summary>
+    private static string Unlisted(GpuSnapshot snapshot, List<DeviceHolding> holdings) =>
+        string.Join(' ', snapshot.Devices.Where(r => (r.UtilizationPercent > 0 || r.Processes.Count > 0) && !holdings.Exists(h => h.Listed && h.Key.Device == r.Uuid)).Select(r => r.Uuid));
 
     private async Task ListAsync(CancellationToken cancellationToken)
     {
@@ -109,7 +139,7 @@ public sealed partial class Sampler(
         }
     }
 
-    private static bool Same(SamplerView one, SamplerView other)
+    internal static bool Same(SamplerView one, SamplerView other)
     {
         if (one.Gpus.State != other.Gpus.State || one.Gpus.Devices.Count != other.Gpus.Devices.Count || !one.Holdings.SequenceEqual(other.Holdings))
             return false;
@@ -117,7 +147,7 @@ public sealed partial class Sampler(
         {
             var (a, b) = (one.Gpus.Devices[i], other.Gpus.Devices[i]);
             if (a.Uuid != b.Uuid || a.Lost != b.Lost || a.Mig != b.Mig || a.UtilizationPercent != b.UtilizationPercent
-                || a.Processes.Count != b.Processes.Count)
+                || !a.Processes.Select(p => p.Pid).SequenceEqual(b.Processes.Select(p => p.Pid)))
             {
                 return false;
             }

@@ -1,4 +1,5 @@
 using Bursar.Agent.Nvml;
+using Bursar.Agent.Pods;
 using Bursar.Core.Usage;
 
 namespace Bursar.Agent.Sampling;
@@ -6,7 +7,8 @@ namespace Bursar.Agent.Sampling;
 /// <summary>
 /// Turns samples into intervals, without reading clock or device. A sample tells of the time since the one before it:
 /// utilisation in percent times milliseconds is kept as an integer, and only whole milliseconds leave with an interval, the
-/// rest stays for the next, so that the sum over any split is exact. Intervals of one device never overlap.
+/// rest stays for the next, so that the sum over any split is exact. What a device did is divided among its holders
+/// (<see cref="DeviceSplit"/>); intervals of one pod on one device never overlap.
 /// </summary>
 public sealed class UsageAccumulator
 {
@@ -16,40 +18,59 @@ public sealed class UsageAccumulator
     /// <summary>Samples further apart than this do not tell what happened between them: the time stays out.</summary>
     public static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// The driver's figure is of the second before the sample. Over a longer pause the mean of both ends is taken: the sampler pauses
+    /// while nothing changes, and a change then came, on average, in the middle.
+    /// </summary>
+    public static readonly TimeSpan Trailing = TimeSpan.FromSeconds(2);
+
+    /// <summary>Two ends of a pause, each in percent: a millisecond has two hundred parts.</summary>
+    private const long Parts = 200;
+
+    private const long BytesPerMiB = 1024 * 1024;
+
     private readonly Dictionary<HoldingKey, Open> open = [];
-    private readonly Dictionary<string, long> lastEnergy = new(StringComparer.Ordinal);
+    private readonly EnergyCounters counters = new();
+    private Dictionary<string, int> percents = new(StringComparer.Ordinal);
     private DateTimeOffset? previous;
 
     /// <summary>Takes the sample of this moment and returns the intervals it closes. A clock that went back is waited for.</summary>
-    public List<UsageInterval> Take(DateTimeOffset at, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus)
+    /// <param name="at">The moment.</param>
+    /// <param name="holdings">Who holds what from now on.</param>
+    /// <param name="gpus">What the devices did since the last sample.</param>
+    /// <param name="ownerOf">Whose a process is; null where nobody can tell.</param>
+    public List<UsageInterval> Take(DateTimeOffset at, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus, Func<int, ProcessOwner>? ownerOf = null)
     {
         var now = WireTime.Truncate(at);
         var closed = new List<UsageInterval>();
         if (previous is { } earlier && now <= earlier)
             return closed;
-        var energy = EnergySince(gpus);
-        if (previous is { } before)
+        var elapsed = now - (previous ?? now);
+        var energy = counters.Since(gpus, elapsed.Ticks / TimeSpan.TicksPerMillisecond);
+        if (previous is not null)
         {
-            if (now - before > LongestGap)
+            if (elapsed > LongestGap)
                 closed.AddRange(CloseAll());
             else
-                Extend(before, now, holdings, gpus, energy, closed);
+                Extend(now, elapsed, holdings, gpus, energy, ownerOf ?? (_ => ProcessOwner.Unknown), closed);
         }
         previous = now;
+        percents = gpus.Devices.Where(r => r.UtilizationPercent is not null).ToDictionary(r => r.Uuid, r => r.UtilizationPercent!.Value);
 
         var held = new HashSet<HoldingKey>();
         foreach (var holding in holdings)
         {
             held.Add(holding.Key);
             if (!open.TryGetValue(holding.Key, out var state))
-                open[holding.Key] = new Open { From = now, To = now, PodUid = holding.PodUid, Reason = holding.Reason };
+                open[holding.Key] = new Open { From = now, To = now, PodUid = holding.PodUid, Reason = holding.Reason, Share = holding.Share, Listed = holding.Listed };
             else if (state.To - state.From >= Length)
                 Close(holding.Key, state, closed);
         }
-        foreach (var (key, state) in open.Where(o => !held.Contains(o.Key)).ToList())
+        foreach (var (key, state) in open.Where(o => !held.Contains(o.Key) && (!o.Value.Nobodys || now - o.Value.From >= Length)).ToList())
         {
             Close(key, state, closed);
-            open.Remove(key);
+            if (!state.Nobodys || state.To < now)
+                open.Remove(key);
         }
         return closed;
     }
@@ -65,81 +86,145 @@ public sealed class UsageAccumulator
     }
 
     private void Extend(
-        DateTimeOffset before, DateTimeOffset now, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus,
-        Dictionary<string, long> energy, List<UsageInterval> closed)
+        DateTimeOffset now, TimeSpan elapsed, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus,
+        Dictionary<string, long> energy, Func<int, ProcessOwner> ownerOf, List<UsageInterval> closed)
     {
-        long elapsedMs = (now - before).Ticks / TimeSpan.TicksPerMillisecond;
+        var holders = new Dictionary<string, List<(HoldingKey Key, Open State)>>(StringComparer.Ordinal);
         foreach (var (key, state) in open)
         {
+            if (state.Nobodys)
+                continue;
             var holding = holdings.FirstOrDefault(h => h.Key == key);
             var reading = gpus.Devices.FirstOrDefault(r => r.Uuid == key.Device);
             // A pod that has just gone held the device until now: only the reading can have changed its reason.
             string? reason = holding is not null ? holding.Reason
                 : state.Reason ?? (reading is { Lost: false, UtilizationPercent: not null } ? null : UsageReasons.DeviceUnreadable);
             string? uid = holding?.PodUid ?? state.PodUid;
+            string share = holding?.Share ?? state.Share;
             if (state.PodUid is not null && uid != state.PodUid)
             {
                 // Another pod under the same name: what it held began with this sample.
                 Close(key, state, closed);
                 state.From = state.To = now;
-                (state.PodUid, state.Reason) = (uid, reason);
+                (state.PodUid, state.Reason, state.Share) = (uid, reason, share);
                 continue;
             }
             state.PodUid = uid;
-            if (reason != state.Reason)
+            state.Gone = holding is null;
+            if (reason != state.Reason || share != state.Share)
             {
                 Close(key, state, closed);
-                state.Reason = reason;
+                (state.Reason, state.Share) = (reason, share);
             }
             state.To = now;
-            if (reason is null && reading is { UtilizationPercent: { } percent })
+            if (reason is null or UsageReasons.MigActivityUnknown or UsageReasons.ReservedForOthers)
             {
-                state.BusyPercentMs += percent * elapsedMs;
-                if (energy.TryGetValue(key.Device, out long used))
-                    state.EnergyMj = (state.EnergyMj ?? 0) + used;
+                if (!holders.TryGetValue(key.Device, out var list))
+                    holders[key.Device] = list = [];
+                list.Add((key, state));
             }
+        }
+        foreach (var reading in gpus.Devices)
+            Divide(reading, holders.TryGetValue(reading.Uuid, out var list) ? list : [], now, elapsed, energy.TryGetValue(reading.Uuid, out long used) ? used : null, ownerOf);
+    }
+
+    private void Divide(
+        GpuReading reading, List<(HoldingKey Key, Open State)> all, DateTimeOffset now, TimeSpan elapsed, long? energy, Func<int, ProcessOwner> ownerOf)
+    {
+        long elapsedMs = elapsed.Ticks / TimeSpan.TicksPerMillisecond;
+        var holders = all.Where(h => h.State.Reason != UsageReasons.ReservedForOthers).ToList();
+        long busy = 0;
+        if (reading.UtilizationPercent is { } percent)
+        {
+            int before = elapsed > Trailing && percents.TryGetValue(reading.Uuid, out int known) ? known : percent;
+            // A pod that has gone in a pause may not be said to have worked after its end, which nobody here knows.
+            busy = (all.Exists(h => h.State.Gone) ? 2L * Math.Min(before, percent) : before + percent) * elapsedMs;
+        }
+        // A device that was not to be seen before has done what it did for nobody knows whom, at a time that nobody knows.
+        if (holders.Count == 0 && !percents.ContainsKey(reading.Uuid))
+            busy = 0;
+        if (busy > 0)
+        {
+            var parts = DeviceSplit.Of(reading, [.. holders.Select(h => new DeviceHolder(h.Key.Namespace, h.Key.Pod, h.State.PodUid))], ownerOf);
+            long[] weights = [.. parts.Select(p => p.Weight)];
+            long[] works = DeviceSplit.Divide(busy, weights), energies = DeviceSplit.Divide(energy ?? 0, weights);
+            for (int i = 0; i < parts.Count; i++)
+            {
+                var state = parts[i].Holder >= 0 ? holders[parts[i].Holder].State : Nobody(reading.Uuid, parts[i].Reason, now, elapsed);
+                state.Busy += works[i];
+                if (energy is not null)
+                    state.EnergyMj = (state.EnergyMj ?? 0) + energies[i];
+                state.To = now;
+            }
+        }
+        else if (energy is { } drawn)
+        {
+            // An idle device draws power for those who keep it: equally.
+            var keepers = holders.Count > 0 ? holders : all;
+            long[] energies = DeviceSplit.Divide(drawn, [.. keepers.Select(_ => 1L)]);
+            for (int i = 0; i < keepers.Count; i++)
+                keepers[i].State.EnergyMj = (keepers[i].State.EnergyMj ?? 0) + energies[i];
+        }
+        foreach (var (_, state) in holders)
+        {
+            long? bytes = Memory(reading, state.PodUid, holders.Count == 1, ownerOf);
+            if (bytes is { } known)
+                state.MemoryMiBMs = (state.MemoryMiBMs ?? 0) + known / BytesPerMiB * elapsedMs;
         }
     }
 
-    private Dictionary<string, long> EnergySince(GpuSnapshot gpus)
+    /// <summary>What the pod's processes have of the device's memory; an only holder without any has what is used.</summary>
+    private static long? Memory(GpuReading reading, string? uid, bool only, Func<int, ProcessOwner> ownerOf)
     {
-        var used = new Dictionary<string, long>(StringComparer.Ordinal);
-        foreach (var reading in gpus.Devices)
+        long? sum = null;
+        foreach (var process in reading.Processes)
         {
-            if (reading.EnergyMillijoules is not { } counter)
-                continue;
-            // A decrease is a counter that began anew with the driver: all it shows was used since.
-            if (lastEnergy.TryGetValue(reading.Uuid, out long last))
-                used[reading.Uuid] = counter >= last ? counter - last : counter;
-            lastEnergy[reading.Uuid] = counter;
+            if (process.MemoryBytes is { } bytes && uid is not null && ownerOf(process.Pid) is { Kind: ProcessKind.Pod } owner && owner.PodUid == uid)
+                sum = (sum ?? 0) + bytes;
         }
-        return used;
+        return sum ?? (only ? reading.MemoryUsedBytes : null);
+    }
+
+    private Open Nobody(string device, string reason, DateTimeOffset now, TimeSpan elapsed)
+    {
+        var key = new HoldingKey("", "", reason, device);
+        if (!open.TryGetValue(key, out var state))
+            open[key] = state = new Open { From = now - elapsed, To = now, Reason = reason, Nobodys = true };
+        return state;
     }
 
     private static void Close(HoldingKey key, Open state, List<UsageInterval> closed)
     {
-        if (state.To > state.From)
+        long busyMs = state.Busy / Parts;
+        if (state.To > state.From && (!state.Nobodys || busyMs > 0))
         {
-            long busyMs = state.BusyPercentMs / 100;
-            state.BusyPercentMs -= busyMs * 100;
+            state.Busy -= busyMs * Parts;
             closed.Add(new UsageInterval
             {
                 PodUid = state.PodUid,
-                Namespace = key.Namespace,
-                Pod = key.Pod,
-                Container = key.Container,
+                // A pod that did not ask for the device is not billed for it by an agent's word: its UID alone tells it, to whom it is known.
+                Namespace = state.Listed ? key.Namespace : "",
+                Pod = state.Listed || key.Namespace.Length == 0 ? key.Pod : $"{key.Namespace}/{key.Pod}",
+                Container = state.Nobodys ? "" : key.Container,
                 Device = key.Device,
-                // A share that nobody has worked out claims nothing of the device.
-                Share = state.Reason is UsageReasons.MigNotAttributed or UsageReasons.SharedDevice ? "0/1" : "1/1",
-                From = state.From,
+                Share = state.Share,
+                // Work that is nobody's has no frame but itself: the interval is as long as the work.
+                From = state.Nobodys ? state.To.AddMilliseconds(-busyMs) : state.From,
                 To = state.To,
                 BusyMs = busyMs,
                 EnergyMj = state.EnergyMj,
-                Reason = state.Reason,
+                MemoryMiBMs = state.MemoryMiBMs,
+                Reason = state.Reason ?? (state.Listed ? null : UsageReasons.NotRequested),
             });
+            state.EnergyMj = null;
+            state.MemoryMiBMs = null;
+        }
+        else if (!state.Nobodys)
+        {
+            state.EnergyMj = null;
+            state.MemoryMiBMs = null;
         }
         state.From = state.To;
-        state.EnergyMj = null;
     }
 
     private sealed class Open
@@ -148,7 +233,12 @@ public sealed class UsageAccumulator
         public DateTimeOffset To;
         public string? PodUid;
         public string? Reason;
-        public long BusyPercentMs;
+        public string Share = "0/1";
+        public bool Listed = true;
+        public bool Nobodys;
+        public bool Gone;
+        public long Busy;
         public long? EnergyMj;
+        public long? MemoryMiBMs;
     }
 }

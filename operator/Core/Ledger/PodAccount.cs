@@ -110,8 +110,12 @@ internal sealed class PodAccount(string uid)
             From = JournalFrom.Value;
             Gpus = Devices.Count;
         }
-        MeasuredMs += Math.Max(0, to - from);
-        BusyMs += Math.Max(0, interval.BusyMs);
+        // With a reason it proves that the pod was there, and nobody measured what the device did: that is not idle time.
+        if (interval.Reason is null or UsageInterval.NotRequested)
+        {
+            MeasuredMs += Math.Max(0, to - from);
+            BusyMs += Math.Max(0, interval.BusyMs);
+        }
         EnergyMj += Math.Max(0, interval.EnergyMj ?? 0);
     }
 

@@ -33,6 +33,9 @@ public sealed record UsageReport
 /// <summary>What one pod's container did on one device between two moments.</summary>
 public sealed record UsageInterval
 {
+    /// <summary>A pod used the device without having asked for it: its cgroup tells which.</summary>
+    public const string NotRequested = "not-requested";
+
     public long Seq { get; init; }
 
     /// <summary>Absent when the node could not tell (PodResources carries names only).</summary>
@@ -47,7 +50,7 @@ public sealed record UsageInterval
     /// <summary>The device's UUID, slice suffixes stripped.</summary>
     public string Device { get; init; } = "";
 
-    /// <summary>The share of the device, as a fraction: <c>1/1</c>, <c>1/7</c>.</summary>
+    /// <summary>The share of the physical GPU: <c>1/1</c>, a MIG device's slices <c>2/7</c>, <c>0/1</c> where the device is shared and its slots are not the agent's to know.</summary>
     public string Share { get; init; } = "1/1";
 
     public DateTimeOffset From { get; init; }
@@ -59,7 +62,10 @@ public sealed record UsageInterval
 
     public long? EnergyMj { get; init; }
 
-    /// <summary>Why the interval could not be attributed, when it could not.</summary>
+    /// <summary>Device memory that the pod had, in MiB, times the milliseconds it had it; absent where the driver does not tell.</summary>
+    public long? MemoryMiBMs { get; init; }
+
+    /// <summary>Why the interval could not be attributed, or what the device did for the pod is not known, when so.</summary>
     public string? Reason { get; init; }
 }
 

@@ -52,6 +52,7 @@ public sealed partial class KubeClient
                 // A server may keep the request waiting; its asker goes on when it waits no longer.
                 using (unit is null ? default : cancellationToken.UnsafeRegister(static state => ((ActivityUnit)state!).Answered(), unit))
                     response = await _connections.SendAsync(message, cancellationToken).ConfigureAwait(false);
+                if (response.Headers.Date is { } date) Volatile.Write(ref _serverTime, date.UtcTicks);
                 if (response.IsSuccessStatusCode)
                 {
                     Guid? following = stream;

@@ -20,6 +20,7 @@ public sealed partial class KubeClient : IDisposable
     private readonly Connections _connections;
     private readonly ILogger _log;
     private int _streamingListRefused;
+    private long _serverTime;
 
     public KubeClient(KubeConfig config, KubeClientOptions? options = null)
     {
@@ -34,6 +35,12 @@ public sealed partial class KubeClient : IDisposable
     public KubeConfig Config { get; }
 
     public TimeProvider TimeProvider => _options.TimeProvider;
+
+    /// <summary>
+    /// The API server's clock, to the second, at its last answer: ages of its objects are told by it, not by a clock here that may be
+    /// wrong. Null before the first answer.
+    /// </summary>
+    public DateTimeOffset? ServerTime => Volatile.Read(ref _serverTime) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
     public ActivityTracker? ActivityTracker => _options.ActivityTracker;
 

@@ -142,6 +142,7 @@ public static class DemoCommand
         "  kubectl get jobs,events -n team-vision",
         "  kubectl describe gpub vision -n team-vision",
         $"  {Program()} explain gpub/vision -n team-vision",
+        $"  {Program()} report",
         "  kubectl patch gpub vision -n team-vision --type merge -p '{\"spec\":{\"limit\":{\"cost\":\"30\"}}}'   # and the job comes back",
         "",
     ];

@@ -13,6 +13,12 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Operator.Commands;
 
+/// <summary>What is to be reported.</summary>
+/// <param name="From">Null: the first of this month, UTC.</param>
+/// <param name="To">Null: now.</param>
+/// <param name="Namespace">Null: the whole cluster.</param>
+public sealed record ReportRequest(DateTimeOffset? From, DateTimeOffset? To, ReportBy By, string? Namespace = null, bool Csv = false);
+
 /// <summary><c>bursar report</c>: what GPU work cost, from the stored ledger alone; needs no running operator.</summary>
 public static class ReportCommand
 {
@@ -29,23 +35,24 @@ public static class ReportCommand
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
         {
-            var now = client.TimeProvider.GetUtcNow();
-            var query = new ReportQuery(parsed.GetValue(from) ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), parsed.GetValue(to) ?? now, parsed.GetValue(by), parsed.GetValue(ns));
-            return RunAsync(client, bursarNamespace, query, parsed.GetValue(form) == "csv", parsed.InvocationConfiguration.Output, cancellationToken);
+            var request = new ReportRequest(parsed.GetValue(from), parsed.GetValue(to), parsed.GetValue(by), parsed.GetValue(ns), parsed.GetValue(form) == "csv");
+            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
         }));
         return command;
     }
 
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportQuery query, bool csv, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, CancellationToken cancellationToken)
     {
-        if (query.To <= query.From) throw new CommandException($"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)}).");
-        var now = client.TimeProvider.GetUtcNow();
         var ledger = await ClusterAccess.WithRightAsync($"list gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () => LoadAsync(client, bursarNamespace, cancellationToken));
+        // Running work is charged up to now, by the clock that its beginning was told by.
+        var now = client.ServerTime ?? client.TimeProvider.GetUtcNow();
+        var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
+        if (query.To <= query.From) throw new CommandException($"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)}).");
         var books = await ClusterAccess.WithRightAsync($"list gpupricebooks.{ApiGroup.Name}", () => client.ListAsync<V1Alpha1GpuPriceBook>(new(), cancellationToken));
         var steps = StepsOf(ledger);
         var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
         var currency = books.Items.Where(b => b.Spec?.Default == true).MinBy(b => b.Metadata.CreationTimestamp)?.Spec?.Currency ?? DefaultPriceBook.Book.Currency;
-        await output.WriteAsync(csv ? ReportText.Csv(report, currency) : ReportText.Table(report, query.Namespace, currency));
+        await output.WriteAsync(request.Csv ? ReportText.Csv(report, currency) : ReportText.Table(report, query.Namespace, currency));
         return 0;
     }
 

@@ -79,6 +79,7 @@ public static class DemoWorld
                   containers:
                   - name: server
                     image: vllm:demo
+                    ports: [{containerPort: 8000}]
                     resources:
                       limits: {nvidia.com/gpu: 1}
             """), "team-nlp", cancellationToken);

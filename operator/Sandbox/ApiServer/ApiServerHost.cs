@@ -78,6 +78,8 @@ internal sealed class ApiServerHost : IAsyncDisposable
     {
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, _stopping.Token);
         var ct = linked.Token;
+        // The clock of the objects' times, by which a client tells their ages.
+        http.Response.Headers.Date = _time.GetUtcNow().ToString("R", System.Globalization.CultureInfo.InvariantCulture);
         try
         {
             await GuardedAsync(http, ct).ConfigureAwait(false);

@@ -220,6 +220,7 @@ public sealed class DoorTests
         (interval.To - interval.From).Should().BeGreaterThanOrEqualTo(TimeSpan.FromSeconds(60)).And.BeLessThanOrEqualTo(TimeSpan.FromSeconds(70));
         interval.BusyMs.Should().Be((long)(interval.To - interval.From).TotalMilliseconds / 2);
         signals.Devices.Should().ContainSingle().Which.PodUids.Should().Equal("u1");
+        signals.Source.Should().Be("ready");
     }
 
     [Fact]
@@ -235,6 +236,42 @@ public sealed class DoorTests
         health.StatusCode.Should().Be(HttpStatusCode.OK);
         (await health.Content.ReadAsStringAsync()).Should().Contain("\"gpu\":\"no-library: none\"").And.Contain("certificates are not there yet");
         PrometheusText.Parse(page).Should().Contain(s => s.Name == "bursar_agent_gpu_state" && s.Label("state") == "no-library" && s.Value == 1);
+    }
+
+    [Fact]
+    public async Task The_agents_own_use_is_in_its_metrics()
+    {
+        await using var node = await SimulatedNode.StartAsync(certificates: false);
+        await Eventually.TrueAsync(() => node.Server.Sampler.View is not null, "the first sample");
+        using var http = new HttpClient();
+
+        var page = PrometheusText.Parse(await http.GetStringAsync($"http://{node.Server.Addresses.Metrics}/metrics"));
+
+        double Value(string name) => page.Single(s => s.Name == name).Value;
+        Value("process_cpu_seconds_total").Should().BePositive();
+        Value("process_resident_memory_bytes").Should().BeGreaterThan(1024 * 1024);
+        Value("bursar_agent_sample_pause_seconds").Should().BeInRange(1, 10);
+        Value("bursar_agent_gpu_read_seconds_total").Should().BeGreaterThanOrEqualTo(0);
+        Value("bursar_agent_samples_total").Should().BeGreaterThanOrEqualTo(1);
+    }
+
+    [Fact]
+    public async Task A_journal_without_a_disk_is_told_in_a_clear_word_and_the_agent_serves_on()
+    {
+        using var folder = new TestFolder();
+        File.WriteAllText(folder.File("file"), "");
+        await using var node = await SimulatedNode.StartAsync(change: o => o with { Journal = new() { Directory = folder.File("file/below") } });
+        using var http = new HttpClient();
+
+        using var health = await http.GetAsync($"http://{node.Server.Addresses.Metrics}/healthz");
+        var page = PrometheusText.Parse(await http.GetStringAsync($"http://{node.Server.Addresses.Metrics}/metrics"));
+        node.Server.Journal.Append([Bursar.Agent.Journal.JournalEntry.Of(new ProgressSample { PodUid = "u", Step = 7 })]);
+        var report = await node.Client().GetUsageAsync(null, NoWait, default);
+
+        health.StatusCode.Should().Be(HttpStatusCode.OK);
+        (await health.Content.ReadAsStringAsync()).Should().Contain("entries are kept in memory");
+        page.Single(s => s.Name == "bursar_agent_journal_fault").Value.Should().Be(1);
+        report.Progress.Should().ContainSingle().Which.Step.Should().Be(7);
     }
 
     [Fact]

@@ -33,6 +33,7 @@ public sealed class NvmlGpuReaderTests
         {
             Uuid = "GPU-a",
             Name = "Stub V100",
+            Minor = 0,
             UtilizationPercent = 40,
             MemoryTotalBytes = 17_179_869_184,
             MemoryUsedBytes = 5_000_000_000,
@@ -107,7 +108,7 @@ public sealed class NvmlGpuReaderTests
         var after = reader.Read();
 
         during.State.Should().Be(NvmlState.Ready);
-        during.Devices[0].Should().BeEquivalentTo(new GpuReading { Uuid = "GPU-a", Name = "Stub V100", Lost = true });
+        during.Devices[0].Should().BeEquivalentTo(new GpuReading { Uuid = "GPU-a", Name = "Stub V100", Minor = 0, Lost = true });
         during.Devices[1].UtilizationPercent.Should().Be(80);
         after.Devices[0].Lost.Should().BeFalse();
     }
@@ -137,6 +138,141 @@ public sealed class NvmlGpuReaderTests
         gone.State.Should().Be(NvmlState.NoDriver);
         back.Devices.Select(d => d.Uuid).Should().Equal("GPU-a", "GPU-b");
     }
+
+    [SkippableFact]
+    public void Memory_is_asked_with_the_packed_version_word_and_leaves_out_what_the_driver_reserves()
+    {
+        // The stub refuses every other word with ARGUMENT_VERSION_MISMATCH, as the driver does; version 1 would answer 600.
+        using var stub = TwoGpus();
+        stub.Set("used.0", 500);
+        using var reader = new NvmlGpuReader(stub.Library, time);
+
+        reader.Read().Devices[0].MemoryUsedBytes.Should().Be(500);
+    }
+
+    [SkippableFact]
+    public void Mig_devices_are_readings_of_their_own_and_empty_slots_are_passed_over()
+    {
+        using var stub = Cut();
+        using var reader = new NvmlGpuReader(stub.Library, time);
+
+        var snapshot = reader.Read();
+
+        snapshot.Word.Should().Be("driver 550.54, 2 GPUs, 2 MIG devices");
+        snapshot.Devices.Select(d => d.Uuid).Should().Equal("GPU-a", "MIG-x", "MIG-y", "GPU-b");
+        snapshot.Devices[0].Should().Match<GpuReading>(d => d.Mig && d.Slices == 7 && d.UtilizationPercent == null && d.PowerMilliwatts == 250_000 && d.EnergyMillijoules == 5000);
+        snapshot.Devices[2].Should().BeEquivalentTo(new GpuReading
+        {
+            Uuid = "MIG-y",
+            Name = "Stub V100",
+            ParentUuid = "GPU-a",
+            Minor = 0,
+            GpuInstance = 9,
+            ComputeInstance = 0,
+            Slices = 2,
+            MemoryTotalBytes = 1000,
+            MemoryUsedBytes = 77,
+            Processes = [new GpuProcess(70, null), new GpuProcess(71, 1024)],
+        }, "power, energy and temperature are the physical GPU's, and utilisation is not supported");
+    }
+
+    [SkippableTheory]
+    [InlineData("uuid.0.3", "", "its slot is empty")]
+    [InlineData("rc.slot.0.3", "2", "the instance is being unmade")]
+    [InlineData("rc.memory.0.3", "2", "the handle died between two calls")]
+    public void A_mig_device_that_vanishes_is_gone_and_the_others_are_read_on(string key, string value, string because)
+    {
+        using var stub = Cut();
+        using var reader = new NvmlGpuReader(stub.Library, time);
+        reader.Read();
+
+        stub.Set(key, value);
+        var after = reader.Read();
+
+        after.State.Should().Be(NvmlState.Ready);
+        after.Devices.Select(d => d.Uuid).Should().Equal(["GPU-a", "MIG-x", "GPU-b"], because);
+    }
+
+    [SkippableFact]
+    public void A_slot_that_is_cut_anew_is_another_device()
+    {
+        using var stub = Cut();
+        using var reader = new NvmlGpuReader(stub.Library, time);
+        reader.Read();
+
+        stub.Set("uuid.0.3", "MIG-z").Set("slices.0.3", 4).Set("gi.0.3", 2);
+
+        reader.Read().Devices.Single(d => d.Uuid == "MIG-z").Should().Match<GpuReading>(d => d.Slices == 4 && d.GpuInstance == 2);
+    }
+
+    [SkippableFact]
+    public void Calls_that_are_not_supported_under_mig_are_not_made_on_a_gpu_that_is_cut()
+    {
+        using var stub = Cut();
+        var times = new NvmlCallTimes(TimeProvider.System);
+        stub.Set("mig.1", 1);
+        using var reader = new NvmlGpuReader(stub.Library, time, times);
+
+        reader.Read().Devices.Should().OnlyContain(d => d.UtilizationPercent == null && d.ProcessUse.Count == 0);
+
+        times.All.Select(c => c.Call).Should().NotContain(["nvmlDeviceGetUtilizationRates", "nvmlDeviceGetProcessUtilization"]);
+    }
+
+    [SkippableFact]
+    public void Old_drivers_names_of_mig_devices_are_read()
+    {
+        using var stub = Cut();
+        stub.Set("uuid.0.3", "MIG-GPU-a/9/0");
+        using var reader = new NvmlGpuReader(stub.Library, time);
+
+        var id = Bursar.Agent.PodResources.DeviceId.Parse("MIG-GPU-a/9/0");
+
+        id.Kind.Should().Be(Bursar.Agent.PodResources.DeviceKind.Mig);
+        id.Find(reader.Read().Devices)!.GpuInstance.Should().Be(9);
+    }
+
+    [SkippableFact]
+    public void A_gpu_that_may_not_be_read_is_counted_by_the_driver_and_is_not_lost()
+    {
+        using var stub = TwoGpus();
+        stub.Set("rc.handle.0", 4);
+        using var reader = new NvmlGpuReader(stub.Library, time);
+
+        var snapshot = reader.Read();
+
+        snapshot.Devices.Select(d => d.Uuid).Should().Equal("GPU-b");
+        snapshot.Word.Should().EndWith("1 GPUs, 1 that the driver does not let be read");
+        stub.Set("rc.handle.0", 0);
+        reader.Read().Devices.Select(d => d.Uuid).Should().Equal("GPU-a", "GPU-b");
+    }
+
+    [SkippableFact]
+    public void A_busy_and_an_idle_process_on_one_gpu_are_told_apart()
+    {
+        using var stub = TwoGpus();
+        stub.Set("util.0", 80).Set("pids.0", "41,42").Set("sm.0", "41:78").Set("stamp.0", 1_700_000_000_000_000);
+        using var reader = new NvmlGpuReader(stub.Library, time);
+
+        var device = reader.Read().Devices[0];
+
+        device.Processes.Select(p => p.Pid).Should().Equal(41, 42);
+        device.ProcessUse.Should().ContainSingle().Which.Should().Match<GpuProcessUse>(u => u.Pid == 41 && u.SmPercent == 78, "only processes with use are listed");
+    }
+
+    [SkippableFact]
+    public void Clients_of_an_mps_server_are_processes_of_the_device()
+    {
+        using var stub = TwoGpus();
+        stub.Set("pids.0", "40").Set("mps.0", "41,42");
+        using var reader = new NvmlGpuReader(stub.Library, time);
+
+        reader.Read().Devices[0].Processes.Select(p => p.Pid).Should().Equal(40, 41, 42);
+    }
+
+    /// <summary>The first GPU is cut: 1 slice in slot 1, 2 slices in slot 3, the other slots are empty.</summary>
+    private static StubNvml Cut() => TwoGpus().Set("mig.0", 1).Set("energy.0", 5000)
+        .Set("uuid.0.1", "MIG-x").Set("gi.0.1", 7)
+        .Set("uuid.0.3", "MIG-y").Set("gi.0.3", 9).Set("slices.0.3", 2).Set("used.0.3", 77).Set("pids.0.3", "70,71");
 
     private static StubNvml TwoGpus(params string[] macros) =>
         StubNvml.Build(macros).Set("count", 2).Set("uuid.0", "GPU-a").Set("uuid.1", "GPU-b");

@@ -14,6 +14,7 @@ public sealed class NvmlLayoutTests
         Marshal.SizeOf<NvmlProcessInfo>().Should().Be(24);
         Marshal.SizeOf<NvmlProcessDetail>().Should().Be(32);
         Marshal.SizeOf<NvmlProcessUtilizationSample>().Should().Be(32);
+        Marshal.SizeOf<NvmlDeviceAttributes>().Should().Be(40);
         NvmlMemoryV2.PackedVersion.Should().Be(40u | (2u << 24));
     }
 
@@ -27,6 +28,9 @@ public sealed class NvmlLayoutTests
     [InlineData(typeof(NvmlProcessInfo), "GpuInstanceId", 16)]
     [InlineData(typeof(NvmlProcessInfo), "ComputeInstanceId", 20)]
     [InlineData(typeof(NvmlProcessDetail), "UsedGpuCcProtectedMemory", 24)]
+    [InlineData(typeof(NvmlDeviceAttributes), "GpuInstanceSliceCount", 24)]
+    [InlineData(typeof(NvmlDeviceAttributes), "ComputeInstanceSliceCount", 28)]
+    [InlineData(typeof(NvmlDeviceAttributes), "MemorySizeMB", 32)]
     [InlineData(typeof(NvmlProcessUtilizationSample), "TimeStamp", 8)]
     [InlineData(typeof(NvmlProcessUtilizationSample), "SmUtil", 16)]
     [InlineData(typeof(NvmlProcessUtilizationSample), "DecUtil", 28)]

@@ -82,6 +82,65 @@ public sealed class PodResourcesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_resource_that_the_plugin_was_told_to_call_otherwise_is_a_gpu_where_that_is_said()
+    {
+        using var told = new KubeletPodResources(folder.File("kubelet.sock"), TimeProvider.System, ["example.com/a100"]);
+        answer = context => ReplyAsync(context, new ListPodResourcesResponse
+        {
+            PodResources =
+            {
+                new Bursar.Agent.PodResources.Wire.PodResources
+                {
+                    Name = "p",
+                    Namespace = "ml",
+                    Containers = { new ContainerResources { Name = "main", Devices = { new ContainerDevices { ResourceName = "example.com/a100", DeviceIds = { "GPU-1" } } } } },
+                },
+            },
+        });
+
+        (await told.ListAsync(default)).Should().ContainSingle();
+        (await client.ListAsync(default)).Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Devices_of_claims_are_listed_and_other_drivers_are_not()
+    {
+        answer = context => ReplyAsync(context, new ListPodResourcesResponse
+        {
+            PodResources =
+            {
+                new Bursar.Agent.PodResources.Wire.PodResources
+                {
+                    Name = "train-0",
+                    Namespace = "ml",
+                    Containers =
+                    {
+                        new ContainerResources
+                        {
+                            Name = "main",
+                            DynamicResources =
+                            {
+                                new DynamicResource
+                                {
+                                    ClaimName = "gpu",
+                                    ClaimNamespace = "ml",
+                                    ClaimResources =
+                                    {
+                                        new ClaimResource { DriverName = "gpu.nvidia.com", PoolName = "node-1", DeviceName = "gpu-3" },
+                                        new ClaimResource { DriverName = "compute-domain.nvidia.com", PoolName = "node-1", DeviceName = "channel-0" },
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        });
+
+        (await client.ListAsync(default)).Should().Equal(new PodDevice("ml", "train-0", "main", "gpu.nvidia.com", "gpu.nvidia.com/node-1/gpu-3"));
+    }
+
+    [Fact]
     public async Task A_failure_in_the_trailers_is_told_with_its_words()
     {
         answer = context => ReplyAsync(context, new ListPodResourcesResponse(), status: "13", words: "devices%20not%20ready");

@@ -14,14 +14,24 @@ public sealed class PodUidTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     [Theory]
-    [InlineData("0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-0123.scope", Uid)]
-    [InlineData("12:cpu:/kubepods/burstable/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/0123\n11:memory:/kubepods/burstable/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/0123", Uid)]
-    [InlineData("0::/kubelet-kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice:cri-containerd:0123", Uid)]
-    [InlineData("0::/kubepods/pod0123456789abcdef0123456789abcdef/77", "0123456789abcdef0123456789abcdef")]
-    [InlineData("0::/system.slice/podman.service", null)]
-    [InlineData("0::/../..", null)]
-    [InlineData("", null)]
-    public void Cgroups_name_the_pod(string text, string? uid) => CgroupPath.FindPodUid(text).Should().Be(uid);
+    [InlineData("cgroupfs, v2, burstable", "0::/kubepods/burstable/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
+    [InlineData("cgroupfs, v2, guaranteed", "0::/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
+    [InlineData("cgroupfs, v1", "12:cpu,cpuacct:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n11:memory:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n1:name=systemd:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
+    [InlineData("systemd, v2, containerd", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
+    [InlineData("systemd, v2, guaranteed, CRI-O", "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/crio-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
+    [InlineData("systemd, CRI-O with a container below", "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/crio-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope/container", Uid)]
+    [InlineData("systemd, Docker", "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/docker-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
+    [InlineData("systemd, Podman", "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/libpod-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
+    [InlineData("systemd, v1, containerd", "5:memory:/system.slice/containerd.service/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice:cri-containerd:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
+    [InlineData("kind, a kubelet within", "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
+    [InlineData("seen from another cgroup namespace", "0::/../../../kubepods-burstable.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
+    [InlineData("static pod", "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "0123456789abcdef0123456789abcdef")]
+    [InlineData("two pods", "1:cpu:/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/1\n2:memory:/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/1", null)]
+    [InlineData("a service", "0::/system.slice/podman.service", null)]
+    [InlineData("a session", "0::/user.slice/user-1000.slice/session-2.scope", null)]
+    [InlineData("above the namespace", "0::/../..", null)]
+    [InlineData("nothing", "", null)]
+    public void Cgroups_of_every_driver_and_runtime_name_the_pod(string what, string text, string? uid) => CgroupPath.FindPodUid(text).Should().Be(uid, what);
 
     [Fact]
     public void The_operators_word_comes_first_then_the_log_directory_then_the_processes()
@@ -50,5 +60,67 @@ public sealed class PodUidTests : IDisposable
         Directory.Delete(folder.File("ml_train_old"));
         time.Advance(TimeSpan.FromSeconds(10));
         resolver.Resolve("ml", "train", []).Should().Be("new");
+    }
+
+    [Fact]
+    public void A_pod_that_took_over_a_name_is_known_by_its_process_before_the_operator_tells()
+    {
+        const string old = "11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
+        targets.Replace(new TargetList { Pods = [new TargetPod { Uid = old, Namespace = "ml", Name = "train-0" }] });
+        Directory.CreateDirectory(folder.File($"ml_train-0_{Uid}"));
+        Process(42, $"0::/kubepods/pod{Uid}/77");
+        var resolver = new PodUidResolver(targets, folder.Path, folder.File("proc"), time);
+
+        resolver.Resolve("ml", "train-0", []).Should().Be(old);
+        resolver.Resolve("ml", "train-0", [42]).Should().Be(Uid);
+    }
+
+    [Fact]
+    public void A_process_of_a_pod_of_another_name_does_not_name_this_one()
+    {
+        Directory.CreateDirectory(folder.File($"team_fraction_{Uid}"));
+        Process(42, $"0::/kubepods/pod{Uid}/77");
+        var resolver = new PodUidResolver(targets, folder.Path, folder.File("proc"), time);
+
+        resolver.Resolve("kai-resource-reservation", "gpu-reservation-1", [42]).Should().BeNull();
+        resolver.OwnerOf(42).Should().Be(new ProcessOwner(ProcessKind.Pod, Uid));
+        resolver.NameOf(Uid).Should().Be(("team", "fraction"));
+    }
+
+    [Fact]
+    public void A_static_pod_is_known_by_its_mirrors_uid()
+    {
+        const string hash = "0123456789abcdef0123456789abcdef";
+        Directory.CreateDirectory(folder.File($"ml_static-node_{hash}"));
+        Process(42, $"0::/kubepods/pod{hash}/77");
+        targets.Replace(new TargetList { Pods = [new TargetPod { Uid = Uid, Namespace = "ml", Name = "static-node" }] });
+
+        new PodUidResolver(targets, folder.Path, folder.File("proc"), time).OwnerOf(42).PodUid.Should().Be(Uid);
+    }
+
+    [Fact]
+    public void A_process_is_a_pods_the_nodes_or_an_mps_servers_and_a_number_that_comes_again_is_read_again()
+    {
+        Process(1, "0::/system.slice/dcgm.service");
+        Process(2, $"0::/kubepods/pod{Uid}/77", "nvidia-cuda-mps\n");
+        Process(3, $"0::/kubepods/pod{Uid}/77", "python\n");
+        var resolver = new PodUidResolver(targets, null, folder.File("proc"), time);
+
+        resolver.OwnerOf(1).Kind.Should().Be(ProcessKind.Host);
+        resolver.OwnerOf(2).Kind.Should().Be(ProcessKind.MpsServer);
+        resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Pod);
+        resolver.OwnerOf(4).Kind.Should().Be(ProcessKind.Unknown);
+        new PodUidResolver(targets, null, null, time).OwnerOf(1).Kind.Should().Be(ProcessKind.Unknown, "without the host's /proc nobody can tell");
+        Process(3, "0::/system.slice/dcgm.service");
+        time.Advance(TimeSpan.FromSeconds(30));
+        resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Host);
+    }
+
+    private void Process(int pid, string cgroup, string? comm = null)
+    {
+        Directory.CreateDirectory(folder.File($"proc/{pid}"));
+        File.WriteAllText(folder.File($"proc/{pid}/cgroup"), cgroup + "\n");
+        if (comm is not null)
+            File.WriteAllText(folder.File($"proc/{pid}/comm"), comm);
     }
 }

@@ -56,7 +56,8 @@ public sealed class UsageAccumulatorTests
         accumulator.Take(Start.AddSeconds(8), [Holding("a", uid: "2")], Gpu(50));
         var open = accumulator.CloseAll();
 
-        open.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.PodUid == "2" && i.From == Start.AddSeconds(6));
+        open.Should().ContainSingle(i => i.Pod == "a").Which.Should().Match<UsageInterval>(i => i.PodUid == "2" && i.From == Start.AddSeconds(6));
+        open.Should().ContainSingle(i => i.Pod == "").Which.Should().Match<UsageInterval>(i => i.BusyMs == 500 && i.PodUid == null, "nobody knows whose the second of the change was");
     }
 
     [Fact]
@@ -97,6 +98,35 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
+    public void Over_a_pause_the_mean_of_both_ends_is_taken()
+    {
+        accumulator.Take(Start, [Holding("a")], Gpu(0));
+        accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(80));
+        accumulator.Take(Start.AddSeconds(11), [Holding("a")], Gpu(80));
+
+        accumulator.CloseAll().Single().BusyMs.Should().Be(4000 + 800);
+    }
+
+    [Fact]
+    public void A_pod_that_went_in_a_pause_is_not_said_to_have_worked_after_its_end()
+    {
+        accumulator.Take(Start, [Holding("a")], Gpu(90));
+        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(90));
+        accumulator.Take(Start.AddSeconds(11), [], Gpu(0)).Single().BusyMs.Should().Be(900);
+    }
+
+    [Fact]
+    public void Without_a_counter_energy_is_power_times_time()
+    {
+        static GpuSnapshot Draws(int milliwatts) => new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = 50, PowerMilliwatts = milliwatts }]);
+        accumulator.Take(Start, [Holding("a")], Draws(100_000));
+        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Draws(100_000));
+        accumulator.Take(Start.AddSeconds(2), [Holding("a")], Draws(200_000));
+
+        accumulator.CloseAll().Single().EnergyMj.Should().Be(100_000 + 150_000);
+    }
+
+    [Fact]
     public void Intervals_join_without_overlap_and_their_sum_is_exact()
     {
         var steps = Gen.Zip(Gen.Choose(1, 9999), Gen.Choose(0, 100)).ListOf(200).ToArbitrary();
@@ -105,47 +135,21 @@ public sealed class UsageAccumulatorTests
             var subject = new UsageAccumulator();
             var at = Start;
             var closed = subject.Take(at, [Holding("p")], Gpu(0));
-            long percentMs = 0;
+            long halves = 0;
+            int before = 0;
             foreach (var (ms, percent) in list)
             {
                 at = at.AddMilliseconds(ms);
-                percentMs += (long)ms * percent;
+                halves += (long)ms * (ms > 2000 ? before + percent : 2 * percent);
+                before = percent;
                 closed.AddRange(subject.Take(at, [Holding("p")], Gpu(percent)));
             }
             closed.AddRange(subject.CloseAll());
-            closed.Sum(i => i.BusyMs).Should().Be(percentMs / 100);
+            closed.Sum(i => i.BusyMs).Should().Be(halves / 200);
             closed.Select(i => i.From).Skip(1).Should().Equal(closed.Select(i => i.To).SkipLast(1));
             if (closed.Count > 0)
                 (closed[0].From, closed[^1].To).Should().Be((Start, at));
         }).QuickCheckThrowOnFailure();
-    }
-
-    [Theory]
-    [InlineData("GPU-a", "nvidia.com/gpu", null)]
-    [InlineData("GPU-a::1", "nvidia.com/gpu", UsageReasons.SharedDevice)]
-    [InlineData("GPU-a", "nvidia.com/gpu.shared", UsageReasons.SharedDevice)]
-    [InlineData("MIG-5c1", "nvidia.com/mig-1g.5gb", UsageReasons.MigNotAttributed)]
-    [InlineData("MIG-5c1::0", "nvidia.com/gpu", UsageReasons.MigNotAttributed)]
-    [InlineData("nvidia0/gi0", "nvidia.com/gpu", UsageReasons.MigNotAttributed)]
-    [InlineData("nvidia0/gi0/vgpu1", "nvidia.com/gpu", UsageReasons.MigNotAttributed)]
-    [InlineData("nvidia0/vgpu3", "nvidia.com/gpu", UsageReasons.SharedDevice)]
-    [InlineData("GPU-unknown", "nvidia.com/gpu", UsageReasons.DeviceUnreadable)]
-    public void What_cannot_be_attributed_says_why(string id, string resource, string? reason)
-    {
-        var holdings = DeviceHoldings.Of([new PodDevice("ns", "p", "c", resource, id)], Gpu(10), (_, _, _) => null);
-
-        holdings.Should().ContainSingle().Which.Reason.Should().Be(reason);
-    }
-
-    [Fact]
-    public void A_device_of_two_pods_is_shared_and_of_two_containers_of_one_pod_is_not()
-    {
-        DeviceHoldings.Of([Device("a", "c1"), Device("b", "c1")], Gpu(1), (_, _, _) => null)
-            .Select(h => h.Reason).Should().Equal(UsageReasons.SharedDevice, UsageReasons.SharedDevice);
-        DeviceHoldings.Of([Device("a", "init"), Device("a", "main")], Gpu(1), (_, _, _) => null)
-            .Should().ContainSingle().Which.Should().Match<DeviceHolding>(h => h.Reason == null && h.Key.Container == "init");
-
-        static PodDevice Device(string pod, string container) => new("ns", pod, container, "nvidia.com/gpu", "GPU-a");
     }
 
     private static DeviceHolding Holding(string pod, string? uid = null, string? reason = null) =>

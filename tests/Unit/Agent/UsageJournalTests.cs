@@ -159,6 +159,53 @@ public sealed class UsageJournalTests : IDisposable
         Steps(next).Should().HaveCount(1);
     }
 
+    [SkippableFact]
+    public void On_a_full_disk_acknowledged_entries_go_first_and_then_the_oldest_with_their_number_said()
+    {
+        Skip.If(!File.Exists("/dev/full"), "no /dev/full on this system");
+        using (var before = Open())
+            Append(before, 1);
+        string file = Directory.GetFiles(folder.Path).Single();
+        using var journal = Open(o => o with { MaxUnwrittenSegments = 3 });
+        File.Delete(file);
+        File.CreateSymbolicLink(file, "/dev/full");
+        Append(journal, 20);
+        journal.Fault.Should().Contain("kept in memory");
+
+        journal.Read("n", new JournalCursor(journal.Epoch, 20));
+        Append(journal, 15);
+
+        journal.DroppedEntries.Should().Be(0, "there was room after what is acknowledged had gone");
+        Steps(Everything(journal, 20)).Should().Equal(Enumerable.Range(21, 16).Select(i => (long)i));
+
+        Append(journal, 30);
+
+        journal.DroppedEntries.Should().BePositive();
+        var rest = journal.Read("n", new JournalCursor(journal.Epoch, 20));
+        rest.First.Should().Be(21 + journal.DroppedEntries, "the oldest went, and the operator sees the gap");
+        Everything(journal, rest.First - 1).Progress[^1].Step.Should().Be(66);
+        journal.Fault.Should().NotBeNull();
+    }
+
+    [Fact]
+    public void After_a_power_cut_everything_that_was_served_is_there_and_the_numbers_go_on()
+    {
+        using var running = Open();
+        Append(running, 25);
+        running.Read("n", new JournalCursor(running.Epoch, 4));
+        // The machine goes without a word: what is on the disk at this moment is all there will be.
+        using var disk = new TestFolder();
+        foreach (string path in Directory.GetFiles(folder.Path))
+            File.Copy(path, disk.File(Path.GetFileName(path)));
+
+        using var again = UsageJournal.Open(new JournalOptions { Directory = disk.Path, SegmentEntries = 10 }, new Random(9), time, NullLogger.Instance);
+
+        again.Epoch.Should().Be(running.Epoch);
+        again.Next.Should().Be(26);
+        again.CorruptLines.Should().Be(0);
+        Steps(Everything(again, 4)).Should().Equal(Enumerable.Range(5, 21).Select(i => (long)i));
+    }
+
     [Fact]
     public void A_directory_that_cannot_be_used_leaves_a_journal_in_memory()
     {
@@ -285,6 +332,12 @@ public sealed class UsageJournalTests : IDisposable
         journal.Append([.. Enumerable.Range(0, count).Select(i => Progress(journal.Next + i))]);
 
     private static JournalEntry Progress(long step) => JournalEntry.Of(new ProgressSample { PodUid = "u", Step = step });
+
+    private static UsageReport Everything(UsageJournal journal, long after)
+    {
+        // One answer is enough: so many entries fit into it.
+        return journal.Read("n", new JournalCursor(journal.Epoch, after));
+    }
 
     private static IEnumerable<long> Steps(UsageReport report) => report.Progress.Select(p => p.Step);
 }

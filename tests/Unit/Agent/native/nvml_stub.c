@@ -3,6 +3,8 @@
  * What it answers stands in the text file STUB_SCRIPT (a macro), one "key=value" a line, read at every call, so that a
  * test can change the machine while the agent runs:
  *   init=0 count=2 uuid.0=GPU-a name.0=... util.0=40 rc.util.0=15 processes.0=3 mig.0=1 ...
+ * MIG devices hang on their parent as "<parent>.<slot>": mig.0=1 migmax.0=7 uuid.0.2=MIG-b gi.0.2=9 slices.0.2=2 pids.0.2=70,71
+ * Processes: processes.0=3 (1000, 1001, 1002), or pids.0=41,42 mps.0=43 and what they use sm.0=41:60,42:20 (with stamp.0).
  * Macro R535: the early 535 drivers, whose process list has 32-byte records.
  * Macro BARE: a driver that lacks every optional symbol.
  */
@@ -49,11 +51,22 @@ static uint64_t number(const char *key, uint64_t fallback) {
     return text(key, value, sizeof value) ? strtoull(value, NULL, 0) : fallback;
 }
 
+/* A handle is index + 1; a MIG device's is that and 1000 * (slot + 1). */
+static int is_mig(dev d) { return (intptr_t)d > 1000; }
+
+static void key_of(char *key, size_t size, const char *what, dev d) {
+    int parent = (int)((intptr_t)d % 1000) - 1;
+    if (is_mig(d)) snprintf(key, size, "%s.%d.%d", what, parent, (int)((intptr_t)d / 1000) - 1);
+    else snprintf(key, size, "%s.%d", what, parent);
+}
+
 static uint64_t of(const char *what, dev d, uint64_t fallback) {
     char key[64];
-    snprintf(key, sizeof key, "%s.%d", what, (int)((intptr_t)d - 1));
+    key_of(key, sizeof key, what, d);
     return number(key, fallback);
 }
+
+static int cut(dev d) { return !is_mig(d) && of("mig", d, 2) == 1; }
 
 static ret rc(const char *what, dev d) {
     char key[64];
@@ -81,7 +94,7 @@ ret nvmlDeviceGetHandleByIndex_v2(unsigned int index, dev *d) {
 
 ret nvmlDeviceGetUUID(dev d, char *buffer, unsigned int size) {
     char key[64], value[512];
-    snprintf(key, sizeof key, "uuid.%d", (int)((intptr_t)d - 1));
+    key_of(key, sizeof key, "uuid", d);
     if (!text(key, value, sizeof value)) return 2;
     if (strlen(value) + 1 > size) return 7;
     strcpy(buffer, value);
@@ -93,7 +106,7 @@ ret nvmlDeviceGetName(dev d, char *buffer, unsigned int size) { (void)d; snprint
 ret nvmlDeviceGetUtilizationRates(dev d, utilization *u) {
     u->gpu = (uint32_t)of("util", d, 0);
     u->memory = 7;
-    return rc("util", d);
+    return is_mig(d) || cut(d) ? 3 : rc("util", d);
 }
 
 ret nvmlDeviceGetMemoryInfo(dev d, memory_v1 *m) {
@@ -101,31 +114,52 @@ ret nvmlDeviceGetMemoryInfo(dev d, memory_v1 *m) {
     return rc("memory", d);
 }
 
-ret nvmlDeviceGetComputeRunningProcesses_v3(dev d, unsigned int *count, process *list) {
-    unsigned int have = (unsigned int)of("processes", d, 0);
-    unsigned int room = *count;
-    ret code = rc("processes", d);
+static ret process_list(const char *what, dev d, unsigned int *count, process *list) {
+    char key[64], value[512];
+    uint32_t pids[256];
+    unsigned int have = 0, room = *count;
+    ret code = rc(what, d);
     if (code) return code;
-    /* "growing" processes start between the question for the number and the question for the list. */
-    if (list) have += (unsigned int)of("growing", d, 0);
+    key_of(key, sizeof key, what, d);
+    if (text(key, value, sizeof value))
+        for (char *pid = strtok(value, ","); pid; pid = strtok(NULL, ",")) pids[have++] = (uint32_t)strtoul(pid, NULL, 10);
+    else if (strcmp(what, "pids") == 0) {
+        unsigned int all = (unsigned int)of("processes", d, 0);
+        /* "growing" processes start between the question for the number and the question for the list. */
+        if (list) all += (unsigned int)of("growing", d, 0);
+        while (have < all) { pids[have] = 1000 + have; have++; }
+    }
     *count = have;
     if (have > room) return 7;
     for (unsigned int i = 0; i < have; i++) {
         memset(&list[i], 0xEE, sizeof list[i]);
-        list[i].pid = 1000 + i;
+        list[i].pid = pids[i];
         list[i].used = i == 0 ? UINT64_MAX : 1024 * (uint64_t)i;
         list[i].gi = list[i].ci = UINT32_MAX;
     }
     return 0;
 }
 
+ret nvmlDeviceGetComputeRunningProcesses_v3(dev d, unsigned int *count, process *list) { return process_list("pids", d, count, list); }
+
 ret nvmlDeviceGetProcessUtilization(dev d, process_use *list, unsigned int *count, unsigned long long since) {
+    char key[64], value[512] = "1000:33";
+    unsigned int have = 0, room = *count;
     uint64_t stamp = of("stamp", d, 0);
+    if (is_mig(d) || cut(d)) return 3;
     if (stamp <= since) return 6;
-    if (!list || *count < 1) { *count = 1; return 7; }
-    *count = 1;
-    memset(list, 0, sizeof *list);
-    list->pid = 1000; list->stamp = stamp; list->sm = 33;
+    key_of(key, sizeof key, "sm", d);
+    text(key, value, sizeof value);
+    for (char *at = value; at; at = strchr(at + 1, ',')) have++;
+    *count = have;
+    if (!list || room < have) return 7;
+    memset(list, 0, have * sizeof *list);
+    char *use = strtok(value, ",");
+    for (unsigned int i = 0; i < have && use; i++, use = strtok(NULL, ",")) {
+        list[i].pid = (uint32_t)strtoul(use, NULL, 10);
+        list[i].sm = strchr(use, ':') ? (uint32_t)strtoul(strchr(use, ':') + 1, NULL, 10) : 0;
+        list[i].stamp = stamp;
+    }
     return 0;
 }
 
@@ -135,13 +169,40 @@ ret nvmlDeviceGetMemoryInfo_v2(dev d, memory_v2 *m) {
     m->total = of("total", d, 1000); m->reserved = 100; m->free = 400; m->used = of("used", d, 500);
     return rc("memory", d);
 }
-ret nvmlDeviceGetTemperature(dev d, int sensor, unsigned int *celsius) { *celsius = 61; return sensor == 0 ? rc("temperature", d) : 2; }
-ret nvmlDeviceGetPowerUsage(dev d, unsigned int *milliwatts) { *milliwatts = 250000; return rc("power", d); }
-ret nvmlDeviceGetTotalEnergyConsumption(dev d, unsigned long long *millijoules) { *millijoules = of("energy", d, 0); return rc("energy", d); }
+ret nvmlDeviceGetTemperature(dev d, int sensor, unsigned int *celsius) { *celsius = 61; if (is_mig(d)) return 3; return sensor == 0 ? rc("temperature", d) : 2; }
+ret nvmlDeviceGetPowerUsage(dev d, unsigned int *milliwatts) { *milliwatts = 250000; return is_mig(d) ? 3 : rc("power", d); }
+ret nvmlDeviceGetTotalEnergyConsumption(dev d, unsigned long long *millijoules) { *millijoules = of("energy", d, 0); return is_mig(d) ? 3 : rc("energy", d); }
 ret nvmlDeviceGetMigMode(dev d, unsigned int *current, unsigned int *pending) {
-    uint64_t mig = of("mig", d, 2);
+    uint64_t mig = is_mig(d) ? 2 : of("mig", d, 2);
     *current = *pending = mig == 1;
     return mig == 2 ? 3 : rc("mig", d);
+}
+ret nvmlDeviceGetMinorNumber(dev d, unsigned int *minor) {
+    *minor = (unsigned int)of("minor", d, (uint64_t)(intptr_t)d - 1);
+    return is_mig(d) ? 3 : 0;
+}
+ret nvmlDeviceGetMPSComputeRunningProcesses_v3(dev d, unsigned int *count, process *list) { return process_list("mps", d, count, list); }
+ret nvmlDeviceGetMaxMigDeviceCount(dev d, unsigned int *count) { *count = cut(d) ? (unsigned int)of("migmax", d, 7) : 0; return 0; }
+ret nvmlDeviceGetMigDeviceHandleByIndex(dev parent, unsigned int slot, dev *d) {
+    char value[512], key[64];
+    dev made = (dev)((intptr_t)parent + 1000 * (intptr_t)(slot + 1));
+    if (!cut(parent)) return 3;
+    ret code = (ret)of("rc.slot", made, 0);
+    if (code) return code;
+    key_of(key, sizeof key, "uuid", made);
+    if (!text(key, value, sizeof value) || !*value) return 6;
+    *d = made;
+    return 0;
+}
+ret nvmlDeviceGetGpuInstanceId(dev d, unsigned int *id) { *id = (unsigned int)of("gi", d, 0); return is_mig(d) ? 0 : 2; }
+ret nvmlDeviceGetComputeInstanceId(dev d, unsigned int *id) { *id = (unsigned int)of("ci", d, 0); return is_mig(d) ? 0 : 2; }
+typedef struct { uint32_t sms, copy, dec, enc, jpeg, ofa, gi_slices, ci_slices; uint64_t memory_mb; } attributes;
+ret nvmlDeviceGetAttributes_v2(dev d, attributes *a) {
+    if (!is_mig(d)) return 2;
+    memset(a, 0xEE, sizeof *a);
+    a->gi_slices = a->ci_slices = (uint32_t)of("slices", d, 1);
+    a->memory_mb = 4864;
+    return rc("attributes", d);
 }
 #endif
 

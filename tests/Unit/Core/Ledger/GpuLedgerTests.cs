@@ -338,6 +338,18 @@ public sealed class GpuLedgerTests
         read.DirtyShards().Single().Pods.Should().BeEmpty();
     }
 
+    [Theory]
+    [InlineData(null, 1000, 300)]
+    [InlineData(UsageInterval.NotRequested, 1000, 300)]
+    [InlineData("mig-activity-unknown", 0, 0)]
+    public void What_nobody_measured_is_not_idle_time(string? reason, long measured, long busy)
+    {
+        var ledger = Priced();
+        ledger.Observe(Pod("p"));
+        ledger.Record(Report("e", 1, 1, [Interval(1, "p", 0, 1000, 300) with { Reason = reason, EnergyMj = 5 }], []), null);
+        Usage(ledger).Should().BeEquivalentTo(new { MeasuredMs = measured, BusyMs = busy, EnergyMj = 5L });
+    }
+
     [Fact]
     public void Members_may_be_called_from_many_threads()
     {

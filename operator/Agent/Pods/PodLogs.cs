@@ -1,0 +1,44 @@
+namespace Bursar.Agent.Pods;
+
+/// <summary>
+/// The pods of the node as the kubelet's log directories name them (<c>&lt;namespace&gt;_&lt;name&gt;_&lt;uid&gt;</c>): all pods, whether or
+/// not the operator has told of them. A static pod's UID here is its hash.
+/// </summary>
+internal sealed class PodLogs
+{
+    private readonly Dictionary<(string Namespace, string Name), List<string>> uids = [];
+    private readonly Dictionary<string, (string Namespace, string Name)> names = new(StringComparer.Ordinal);
+
+    public static PodLogs Read(string? root)
+    {
+        var logs = new PodLogs();
+        if (root is null || !Directory.Exists(root))
+            return logs;
+        try
+        {
+            foreach (string path in Directory.EnumerateDirectories(root))
+            {
+                // Neither a namespace nor a pod's name nor a UID has an underscore.
+                string[] parts = Path.GetFileName(path).Split('_');
+                if (parts.Length != 3 || parts[2].Length == 0)
+                    continue;
+                var name = (parts[0], parts[1]);
+                if (!logs.uids.TryGetValue(name, out var list))
+                    logs.uids[name] = list = [];
+                list.Add(parts[2]);
+                logs.names[parts[2]] = name;
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The directory is the kubelet's: it may vanish or be closed to us, and then tells nothing.
+            return new PodLogs();
+        }
+        return logs;
+    }
+
+    /// <summary>Several while the directory of a pod's predecessor of the same name is still there.</summary>
+    public IReadOnlyList<string> Uids(string ns, string name) => uids.TryGetValue((ns, name), out var list) ? list : [];
+
+    public (string Namespace, string Name)? NameOf(string uid) => names.TryGetValue(uid, out var name) ? name : null;
+}

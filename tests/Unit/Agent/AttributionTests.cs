@@ -1,0 +1,348 @@
+using Bursar.Agent.Nvml;
+using Bursar.Agent.PodResources;
+using Bursar.Agent.Pods;
+using Bursar.Agent.Sampling;
+using Bursar.Core.Usage;
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Bursar.Tests.Unit.Agent;
+
+/// <summary>Who held a device and whose its work was; the node is a table of processes and readings.</summary>
+public sealed class AttributionTests
+{
+    private const string Gpu = "GPU-5c2a10ff-8d1e-4b6f-9a57-0c1d2e3f4a5b";
+    private const string Reservations = "kai-resource-reservation";
+
+    private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
+
+    private readonly Dictionary<int, ProcessOwner> processes = [];
+    private readonly List<PodDevice> devices = [];
+    private readonly HashSet<string> live = [];
+    private readonly UsageAccumulator accumulator = new();
+    private readonly List<UsageInterval> closed = [];
+    private DateTimeOffset at = Start;
+
+    [Theory]
+    [InlineData(Gpu, "nvidia.com/gpu", Gpu, null)]
+    [InlineData(Gpu + "::1", "nvidia.com/gpu", Gpu, null)]
+    [InlineData(Gpu, "nvidia.com/gpu.shared", Gpu, null)]
+    [InlineData(Gpu + "-3", "nvidia.com/gpu", Gpu, null)]
+    [InlineData("nvidia0", "nvidia.com/gpu", Gpu, null)]
+    [InlineData("nvidia0/vgpu3", "nvidia.com/gpu", Gpu, null)]
+    [InlineData("gpu.nvidia.com/node-1/gpu-0", "gpu.nvidia.com", Gpu, null)]
+    [InlineData("MIG-5c1", "nvidia.com/mig-2g.10gb", "MIG-5c1", UsageReasons.MigActivityUnknown)]
+    [InlineData("MIG-5c1", "nvidia.com/gpu", "MIG-5c1", UsageReasons.MigActivityUnknown)]
+    [InlineData("MIG-5c1::0", "nvidia.com/gpu", "MIG-5c1", UsageReasons.MigActivityUnknown)]
+    [InlineData("MIG-GPU-b/7/0", "nvidia.com/gpu", "MIG-GPU-b/7/0", UsageReasons.MigActivityUnknown)]
+    [InlineData("nvidia1/gi3", "nvidia.com/gpu", "MIG-5c1", UsageReasons.MigActivityUnknown)]
+    [InlineData("nvidia1/gi3/vgpu1", "nvidia.com/gpu", "MIG-5c1", UsageReasons.MigActivityUnknown)]
+    [InlineData("GPU-b", "nvidia.com/gpu", "GPU-b", UsageReasons.MigActivityUnknown)]
+    [InlineData("gpu.nvidia.com/node-1/gpu-1-mig-9-0-1", "gpu.nvidia.com", "gpu.nvidia.com/node-1/gpu-1-mig-9-0-1", UsageReasons.MigActivityUnknown)]
+    [InlineData("GPU-unknown", "nvidia.com/gpu", "GPU-unknown", UsageReasons.DeviceUnreadable)]
+    [InlineData("nvidia7", "nvidia.com/gpu", "nvidia7", UsageReasons.DeviceUnreadable)]
+    public void Every_shape_of_a_devices_id_finds_its_device(string id, string resource, string device, string? reason)
+    {
+        devices.Add(new PodDevice("ns", "p", "c", resource, id));
+
+        Holdings(Cut(0)).Should().ContainSingle().Which.Should().Match<DeviceHolding>(h => h.Key.Device == device && h.Reason == reason);
+    }
+
+    [Theory]
+    [InlineData("MIG-5c1", "2/7")]
+    [InlineData("MIG-5c1::0", "0/1")]
+    [InlineData(Gpu, "1/1")]
+    [InlineData(Gpu + "::0", "0/1")]
+    public void Slices_are_a_share_of_the_physical_gpu(string id, string share)
+    {
+        devices.Add(new PodDevice("ns", "p", "c", "nvidia.com/gpu", id));
+
+        Holdings(Cut(0)).Should().ContainSingle().Which.Share.Should().Be(share);
+    }
+
+    [Fact]
+    public void Two_containers_of_one_pod_hold_a_device_once()
+    {
+        devices.Add(new PodDevice("ns", "p", "init", "nvidia.com/gpu", Gpu));
+        devices.Add(new PodDevice("ns", "p", "main", "nvidia.com/gpu", Gpu));
+
+        Holdings(Whole(1)).Should().ContainSingle().Which.Key.Container.Should().Be("init");
+    }
+
+    [Fact]
+    public void A_pod_that_has_ended_and_is_still_listed_holds_nothing_beside_the_one_that_runs()
+    {
+        devices.Add(new PodDevice("ns", "ended", "c", "nvidia.com/gpu", Gpu));
+        devices.Add(new PodDevice("ns", "runs", "c", "nvidia.com/gpu", Gpu));
+
+        Holdings(Whole(1)).Select(h => h.Key.Pod).Should().Equal(["ended", "runs"], "before the operator has spoken nobody can tell");
+        live.Add("runs");
+        Holdings(Whole(1)).Should().ContainSingle().Which.Should().Match<DeviceHolding>(h => h.Key.Pod == "runs" && h.Share == "1/1");
+    }
+
+    [Fact]
+    public void A_device_of_several_pods_is_split_by_what_their_processes_used()
+    {
+        Shared("a", "b");
+        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+
+        Run(10, Whole(80, energy: 100, uses: [(10, 60), (20, 20)], pids: [10, 20]));
+
+        Busy("a").Should().Be(6000);
+        Busy("b").Should().Be(2000);
+        Energy("a").Should().Be(750);
+        Energy("b").Should().Be(250);
+        closed.Should().OnlyContain(i => i.Reason == null && i.Share == "0/1");
+    }
+
+    [Fact]
+    public void A_busy_and_an_idle_pod_on_one_gpu_are_told_apart()
+    {
+        Shared("a", "b");
+        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+
+        Run(10, Whole(90, uses: [(10, 88)], pids: [10, 20]));
+
+        Busy("a").Should().Be(9000);
+        Busy("b").Should().Be(0);
+    }
+
+    [Fact]
+    public void Without_the_drivers_measure_those_with_a_process_have_equal_parts()
+    {
+        Shared("a", "b", "c");
+        (processes[10], processes[20], processes[21]) = (Pod("a"), Pod("b"), Pod("b"));
+
+        Run(10, Whole(50, pids: [10, 20, 21]));
+
+        Busy("a").Should().Be(2500);
+        Busy("b").Should().Be(2500);
+        Busy("c").Should().Be(0);
+    }
+
+    [Fact]
+    public void An_idle_shared_device_draws_power_for_all_who_hold_it()
+    {
+        Shared("a", "b");
+
+        Run(10, Whole(0, energy: 101));
+
+        Energy("a").Should().Be(510);
+        Energy("b").Should().Be(500);
+    }
+
+    [Fact]
+    public void An_mps_servers_work_is_its_clients()
+    {
+        Shared("a", "b");
+        processes[5] = new ProcessOwner(ProcessKind.MpsServer);
+        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+
+        Run(10, Whole(60, uses: [(5, 60)], pids: [5, 10, 20]));
+
+        Busy("a").Should().Be(3000);
+        Busy("b").Should().Be(3000);
+    }
+
+    [Theory]
+    [InlineData(ProcessKind.Host, UsageReasons.HostProcess)]
+    [InlineData(ProcessKind.Unknown, UsageReasons.ProcessUnknown)]
+    public void What_is_no_pods_is_unattributed_with_the_reason_and_as_long_as_the_work(ProcessKind kind, string reason)
+    {
+        Shared("a", "b");
+        processes[10] = Pod("a");
+        processes[99] = new ProcessOwner(kind);
+
+        Run(10, Whole(80, energy: 100, uses: [(10, 60), (99, 20)], pids: [10, 99]));
+
+        Busy("a").Should().Be(6000);
+        closed.Single(i => i.Pod == "").Should().Match<UsageInterval>(i =>
+            i.PodUid == null && i.Namespace == "" && i.Reason == reason && i.BusyMs == 2000 && i.To - i.From == TimeSpan.FromSeconds(2) && i.EnergyMj == 250 && i.Device == Gpu);
+    }
+
+    [Fact]
+    public void A_shared_device_that_shows_no_process_is_unattributed()
+    {
+        Shared("a", "b");
+
+        Run(10, Whole(40));
+
+        closed.Single(i => i.Pod == "").Should().Match<UsageInterval>(i => i.Reason == UsageReasons.NoProcessSeen && i.BusyMs == 4000);
+    }
+
+    [Fact]
+    public void Work_on_a_device_that_nobody_holds_is_unattributed()
+    {
+        processes[99] = new ProcessOwner(ProcessKind.Host);
+
+        Run(10, Whole(40, pids: [99]));
+
+        closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Reason == UsageReasons.HostProcess && i.BusyMs == 4000);
+    }
+
+    [Fact]
+    public void A_pod_that_holds_a_device_alone_has_its_work_though_processes_cannot_be_read_and_not_the_nodes()
+    {
+        devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", Gpu));
+        processes[99] = new ProcessOwner(ProcessKind.Host);
+
+        Run(10, Whole(80, uses: [(10, 60), (99, 20)], pids: [10, 99]));
+
+        Busy("a").Should().Be(6000);
+        closed.Single(i => i.Pod == "").BusyMs.Should().Be(2000);
+    }
+
+    [Fact]
+    public void A_kai_reservation_steps_back_behind_the_pods_that_use_its_gpu()
+    {
+        devices.Add(new PodDevice(Reservations, "gpu-reservation-1", "c", "nvidia.com/gpu", Gpu));
+        (processes[10], processes[20]) = (Pod("half"), Pod("quarter"));
+
+        Run(10, Whole(90, energy: 100, uses: [(10, 60), (20, 30)], pids: [10, 20]));
+
+        closed.Should().HaveCount(2).And.OnlyContain(i => i.Reason == UsageReasons.NotRequested && i.Namespace == "", "the kubelet gave them nothing");
+        closed.Select(i => (i.PodUid, i.Pod, i.BusyMs, i.EnergyMj)).Should().BeEquivalentTo([("uid-half", "ns/half", 6000L, (long?)667), ("uid-quarter", "ns/quarter", 3000, 333)],
+            o => o.Using<long?>(c => c.Subject!.Value.Should().BeCloseTo(c.Expectation!.Value, 10)).WhenTypeIs<long?>());
+    }
+
+    [Fact]
+    public void A_reservation_that_nobody_uses_says_so()
+    {
+        devices.Add(new PodDevice(Reservations, "gpu-reservation-1", "c", "nvidia.com/gpu", Gpu));
+
+        Run(10, Whole(0, energy: 30));
+
+        closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Reason == UsageReasons.ReservedForOthers && i.BusyMs == 0 && i.EnergyMj == 300);
+    }
+
+    [Fact]
+    public void A_hami_pod_is_found_on_the_device_where_its_process_is_whatever_the_kubelet_says()
+    {
+        const string other = "GPU-11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
+        devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", other + "-2"));
+        processes[10] = Pod("a");
+        var snapshot = Whole(70, uses: [(10, 70)], pids: [10]);
+        snapshot = snapshot with { Devices = [.. snapshot.Devices, new GpuReading { Uuid = other, UtilizationPercent = 0, Minor = 1 }] };
+
+        Run(10, snapshot);
+
+        closed.Where(i => i.PodUid == "uid-a").Select(i => (i.Device, i.BusyMs)).Should().BeEquivalentTo([(other, 0L), (Gpu, 7000)]);
+    }
+
+    [Fact]
+    public void A_mig_devices_activity_is_unknown_and_its_energy_is_its_slices_part_of_the_gpus()
+    {
+        devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/mig-2g.10gb", "MIG-5c1"));
+
+        for (int second = 0; second <= 7; second++)
+            Take(Cut(100L * second));
+        closed.AddRange(accumulator.CloseAll());
+
+        closed.Should().ContainSingle(i => i.PodUid != null).Which.Should().Match<UsageInterval>(i =>
+            i.Reason == UsageReasons.MigActivityUnknown && i.BusyMs == 0 && i.Share == "2/7" && i.EnergyMj == 200 && i.MemoryMiBMs == 3 * 7000);
+    }
+
+    [Fact]
+    public void Memory_is_that_of_the_pods_processes()
+    {
+        Shared("a", "b");
+        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+
+        Run(10, Whole(10, pids: [10, 20]));
+
+        closed.Single(i => i.Pod == "a").MemoryMiBMs.Should().Be(10 * 10_000);
+        closed.Single(i => i.Pod == "b").MemoryMiBMs.Should().Be(20 * 10_000);
+    }
+
+    [Fact]
+    public void Whatever_the_processes_nothing_is_lost_or_counted_twice()
+    {
+        var sample = Gen.Zip(Gen.Choose(0, 100), Gen.Zip(Gen.Choose(0, 5), Gen.Choose(0, 100)).ListOf(6)).ListOf(30).ToArbitrary();
+        Prop.ForAll(sample, samples =>
+        {
+            var subject = new AttributionTests();
+            subject.Shared("a", "b", "c");
+            (subject.processes[0], subject.processes[1], subject.processes[2]) = (Pod("a"), Pod("b"), Pod("c"));
+            subject.processes[3] = new ProcessOwner(ProcessKind.Host);
+            subject.processes[4] = new ProcessOwner(ProcessKind.MpsServer);
+            subject.Take(Whole(0));
+            long percentMs = 0, energy = 0;
+            foreach (var (percent, uses) in samples)
+            {
+                percentMs += percent * 1000;
+                energy += 37;
+                subject.Take(Whole(percent, 37 * 30, energy, [.. uses], [.. uses.Select(u => u.Item1).Distinct()]));
+            }
+            subject.closed.AddRange(subject.accumulator.CloseAll());
+            long busy = subject.closed.Sum(i => i.BusyMs);
+            // Each of at most eight parts keeps less than a millisecond for a next interval that does not come.
+            busy.Should().BeInRange(percentMs / 100 - 8, percentMs / 100);
+        }).QuickCheckThrowOnFailure();
+    }
+
+    [Fact]
+    public void Division_adds_up()
+    {
+        Prop.ForAll(Gen.Zip(Gen.Choose(0, int.MaxValue), Gen.Choose(1, 1_000_000).NonEmptyListOf()).ToArbitrary(), given =>
+        {
+            long[] weights = [.. given.Item2.Select(w => (long)w)];
+            var parts = DeviceSplit.Divide(given.Item1, weights);
+            parts.Sum().Should().Be(given.Item1);
+            for (int i = 0; i < parts.Length; i++)
+                ((double)parts[i]).Should().BeApproximately((double)given.Item1 * weights[i] / weights.Sum(), 1.001);
+        }).QuickCheckThrowOnFailure();
+    }
+
+    private static ProcessOwner Pod(string pod) => new(ProcessKind.Pod, "uid-" + pod);
+
+    private void Shared(params string[] pods) =>
+        devices.AddRange(pods.Select((pod, i) => new PodDevice("ns", pod, "c", "nvidia.com/gpu", $"{Gpu}::{i}")));
+
+    private static GpuSnapshot Whole(int percent, long energy = 0, long? counter = null, (int Pid, int Sm)[]? uses = null, int[]? pids = null) => new(NvmlState.Ready, "",
+    [
+        new GpuReading
+        {
+            Uuid = Gpu,
+            Minor = 0,
+            UtilizationPercent = percent,
+            EnergyMillijoules = counter ?? energy,
+            Processes = [.. (pids ?? []).Select(pid => new GpuProcess(pid, pid * 1024L * 1024))],
+            ProcessUse = [.. (uses ?? []).Select(use => new GpuProcessUse(use.Pid, use.Sm, Start))],
+        },
+    ]);
+
+    /// <summary>The second GPU is cut: a MIG device of 2 of its 7 slices, GPU instance 3.</summary>
+    private static GpuSnapshot Cut(long energy) => new(NvmlState.Ready, "",
+    [
+        new GpuReading { Uuid = Gpu, Minor = 0, UtilizationPercent = 10 },
+        new GpuReading { Uuid = "GPU-b", Minor = 1, Mig = true, Slices = 7, EnergyMillijoules = energy },
+        new GpuReading { Uuid = "MIG-5c1", ParentUuid = "GPU-b", Minor = 1, GpuInstance = 3, Slices = 2, MemoryUsedBytes = 3 * 1024 * 1024 },
+    ]);
+
+    private List<DeviceHolding> Holdings(GpuSnapshot gpus) => DeviceHoldings.Of(devices, gpus, Knowledge);
+
+    private PodKnowledge Knowledge => new(
+        (ns, name, _) => ns == "ns" ? "uid-" + name : null,
+        pid => processes.TryGetValue(pid, out var owner) ? owner : ProcessOwner.Unknown,
+        uid => ("ns", uid["uid-".Length..]),
+        (_, name) => live.Contains(name));
+
+    private void Take(GpuSnapshot gpus)
+    {
+        closed.AddRange(accumulator.Take(at, Holdings(gpus), gpus, Knowledge.OwnerOf));
+        at = at.AddSeconds(1);
+    }
+
+    /// <summary>The same for so many seconds; of energy, so much each second.</summary>
+    private void Run(int seconds, GpuSnapshot each)
+    {
+        long perSecond = each.Devices[0].EnergyMillijoules ?? 0;
+        for (int second = 0; second <= seconds; second++)
+            Take(each with { Devices = [each.Devices[0] with { EnergyMillijoules = perSecond * second }, .. each.Devices.Skip(1)] });
+        closed.AddRange(accumulator.CloseAll());
+    }
+
+    private long Busy(string pod) => closed.Where(i => i.Pod == pod).Sum(i => i.BusyMs);
+
+    private long Energy(string pod) => closed.Where(i => i.Pod == pod).Sum(i => i.EnergyMj ?? 0);
+}
