@@ -122,8 +122,9 @@ public static class Wiring
         void SeeJob(V1Job job)
         {
             if (!GpuRequest.Of(job.Spec.Template.Spec).IsAny) return;
-            if (BursarAnnotations.ReadProgress(job.Metadata, job.Spec.Template) is { } report)
-                progress.Report(job.Metadata.Uid, new ProgressPoint(ProgressBoard.SeenAt(job, time.GetUtcNow()), report.Step, report.Total));
+            // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
+            if (job.Spec.Suspend != true && BursarAnnotations.ReadProgress(job.Metadata, job.Spec.Template) is { } report)
+                progress.Report(job.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
             WakeNamespace(job.Metadata.Namespace ?? "");
         }
         void SeeDeployment(V1Deployment deployment)

@@ -48,10 +48,10 @@ public static class ReportCommand
         var now = client.ServerTime ?? client.TimeProvider.GetUtcNow();
         var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
         if (query.To <= query.From) throw new CommandException($"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)}).");
-        var books = await ClusterAccess.WithRightAsync($"list gpupricebooks.{ApiGroup.Name}", () => client.ListAsync<V1Alpha1GpuPriceBook>(new(), cancellationToken));
         var steps = StepsOf(ledger);
         var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
-        var currency = books.Items.Where(b => b.Spec?.Default == true).MinBy(b => b.Metadata.CreationTimestamp)?.Spec?.Currency ?? DefaultPriceBook.Book.Currency;
+        // The ledger's first currency stays its only one.
+        var currency = ledger.Currency ?? DefaultPriceBook.Currency;
         await output.WriteAsync(request.Csv ? ReportText.Csv(report, currency) : ReportText.Table(report, query.Namespace, currency));
         return 0;
     }

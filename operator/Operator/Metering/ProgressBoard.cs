@@ -1,5 +1,4 @@
 using Bursar.Core.Forecast;
-using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Metering;
 
@@ -23,17 +22,6 @@ public sealed class ProgressBoard
             reports.Own = series;
             return true;
         }
-    }
-
-    /// <summary>
-    /// When an annotation's word was written, as far as can be known: now, but for a suspended job not after its pods' end. A cache that
-    /// had to catch up sees it late, and the steps would seem as slow as the wait was long.
-    /// </summary>
-    public static DateTimeOffset SeenAt(V1Job job, DateTimeOffset now)
-    {
-        if (job.Spec.Suspend != true || job.Status.Condition("Suspended") is not { Status: "True", LastTransitionTime: { } since }) return now;
-        var end = since + TimeSpan.FromSeconds(job.Spec.Template.Spec.TerminationGracePeriodSeconds ?? 30);
-        return end < now ? end : now;
     }
 
     /// <summary>A report of one of its pods.</summary>

@@ -1,5 +1,4 @@
 using Bursar.Core.Forecast;
-using Bursar.Kube.Objects;
 using Bursar.Operator.Metering;
 
 namespace Bursar.Tests.Unit.Operator.Metering;
@@ -52,21 +51,5 @@ public sealed class ProgressBoardTests
         board.Series("job").Last!.Value.Step.Should().Be(40);
         board.Forget("job", "rank-1");
         board.Series("job").Last!.Value.Step.Should().Be(50);
-    }
-
-    [Fact]
-    public void A_suspended_jobs_word_that_is_seen_late_is_no_younger_than_its_pods()
-    {
-        var suspended = new DateTimeOffset(2026, 11, 21, 9, 0, 10, TimeSpan.Zero);
-        var job = new V1Job
-        {
-            Metadata = new() { Name = "train", Namespace = "team" },
-            Spec = new() { Suspend = true, Template = new() { Spec = new() { TerminationGracePeriodSeconds = 5 } } },
-            Status = new() { Conditions = [new() { Type = "Suspended", Status = "True", LastTransitionTime = suspended }] },
-        };
-
-        ProgressBoard.SeenAt(job, suspended.AddSeconds(2)).Should().Be(suspended.AddSeconds(2));
-        ProgressBoard.SeenAt(job, suspended.AddSeconds(40)).Should().Be(suspended.AddSeconds(5));
-        ProgressBoard.SeenAt(job with { Spec = job.Spec with { Suspend = false } }, suspended.AddSeconds(40)).Should().Be(suspended.AddSeconds(40));
     }
 }
