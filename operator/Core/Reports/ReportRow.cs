@@ -67,8 +67,16 @@ public sealed record LifeUsage
     /// <summary>The part of the measured time in which the GPU worked; null where nothing was measured.</summary>
     public double? Activity => MeasuredMs > 0 ? Math.Min(1, BusyMs / (double)MeasuredMs) : null;
 
-    /// <summary>What the measured idle time cost: the same part of the money as of the time.</summary>
-    public Amount Idle => MeasuredMs > 0 && ReservedGpuMs > 0 ? Spent.Split([IdleMs, Math.Max(0, (long)ReservedGpuMs - IdleMs)])[0] : Amount.Zero;
+    /// <summary>What the measured idle time cost: the same part of the money as of the time. A slice's measured time counts as the part of a GPU that it is billed as.</summary>
+    public Amount Idle
+    {
+        get
+        {
+            if (MeasuredMs <= 0 || ReservedGpuMs <= 0) return Amount.Zero;
+            var idle = (long)(Int128.Min(ReservedGpuMs, MeasuredMs) * IdleMs / MeasuredMs);
+            return Spent.Split([idle, (long)ReservedGpuMs - idle])[0];
+        }
+    }
 
     private long IdleMs => Math.Max(0, MeasuredMs - BusyMs);
 }

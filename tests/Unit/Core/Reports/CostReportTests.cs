@@ -99,6 +99,16 @@ public sealed class CostReportTests
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be("0.000072250");
     }
 
+    [Fact]
+    public void A_slices_idle_time_costs_the_part_that_it_is_billed_as()
+    {
+        // A seventh of a GPU over seven hours, measured all the time, half idle.
+        var life = new LifeUsage { Spent = V100.For(TimeSpan.FromHours(1)), ReservedGpuMs = 3_600_000, MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000, EnergyMj = 0, Tokens = new(0, 0, 0) };
+
+        life.Idle.ToString().Should().Be("1.530000");
+        life.Measured.Should().Be(1);
+    }
+
     [Theory]
     [InlineData(0.75, 2_000, 1, "0.000416667", "a query of two seconds on an A10")]
     [InlineData(4.00, 1, 1, "0.000001111", "a millisecond of an A100")]
