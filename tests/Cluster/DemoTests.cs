@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
@@ -32,6 +34,9 @@ public sealed class DemoTests
             using var explained = new StringWriter();
             await ExplainCommand.RunAsync(cluster.Client, "bursar-system", "team-vision", "vision", json: false, explained, stop.Token);
             explained.ToString().Should().Contain("Job/vit-runaway  since").And.Contain("decided again: the same").And.NotContain("DIFFERENT");
+            // By the cluster's clock: by the wall's it would have run for twelve hours.
+            var billed = Regex.Matches(explained.ToString(), @"([0-9.]+) s × 1 of Tesla-V100").Select(match => double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)).ToArray();
+            billed.Should().NotBeEmpty().And.OnlyContain(seconds => seconds < (cluster.Time.GetUtcNow() - cluster.Start).TotalSeconds + 1);
 
             await cluster.Client.PatchAsync<V1Alpha1GpuBudget>("vision", "team-vision", KubePatch.Merge(new System.Text.Json.Nodes.JsonObject
             {

@@ -52,6 +52,9 @@ internal sealed class ClusterAccess
         return 1;
     }
 
+    /// <summary>Now, by the clock that wrote the cluster's times: the API server's, as far as it has answered already.</summary>
+    public static DateTimeOffset NowIn(KubeClient client) => client.ServerTime ?? client.TimeProvider.GetUtcNow();
+
     /// <summary>A request whose refusal names the right that is missing.</summary>
     public static async Task<T> WithRightAsync<T>(string right, Func<Task<T>> request)
     {

@@ -43,7 +43,7 @@ public static class ExplainCommand
         {
             await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)]));
             if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
-                await output.WriteAsync(ExplainCost.Of(GpuLedger.Load(everything), await BookAsync(client, cancellationToken), ns, selector, from, client.TimeProvider.GetUtcNow()));
+                await output.WriteAsync(ExplainCost.Of(GpuLedger.Load(everything), await BookAsync(client, cancellationToken), ns, selector, from, ClusterAccess.NowIn(client)));
         }
         return 0;
     }

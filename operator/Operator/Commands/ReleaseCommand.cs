@@ -133,7 +133,7 @@ public static class ReleaseCommand
         try
         {
             return await client.GetOrNullAsync<V1Lease>(LeaseName, bursarNamespace, cancellationToken) is { Spec: { HolderIdentity.Length: > 0, RenewTime: { } renewed } spec }
-                && renewed + TimeSpan.FromSeconds(spec.LeaseDurationSeconds ?? 15) > client.TimeProvider.GetUtcNow();
+                && renewed + TimeSpan.FromSeconds(spec.LeaseDurationSeconds ?? 15) > ClusterAccess.NowIn(client);
         }
         catch (ApiException refused) when (refused.IsForbidden)
         {

@@ -45,7 +45,7 @@ public static class ReportCommand
     {
         var ledger = await ClusterAccess.WithRightAsync($"list gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () => LoadAsync(client, bursarNamespace, cancellationToken));
         // Running work is charged up to now, by the clock that its beginning was told by.
-        var now = client.ServerTime ?? client.TimeProvider.GetUtcNow();
+        var now = ClusterAccess.NowIn(client);
         var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
         if (query.To <= query.From) throw new CommandException($"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)}).");
         var steps = StepsOf(ledger);
