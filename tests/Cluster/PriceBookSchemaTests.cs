@@ -1,6 +1,4 @@
 using System.Text.Json.Nodes;
-using Bursar.Operator.Api;
-using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.Cluster;
 
@@ -46,38 +44,14 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
     [MemberData(nameof(Servers))]
     public async Task A_price_book_is_taken_or_refused_with_its_fields_path(bool real)
     {
-        var ct = CancellationToken.None;
-        await using var server = await servers.StartAsync(real, ct);
-        foreach (var (_, yaml) in CrdFiles.ReadAll()) await server.Client.CreateAsync<Bursar.Kube.Objects.V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
-        await server.UntilAsync("price books are served", async () => (await TryAsync(server, "{currency: USD, rates: []}", ct)).Code != 404, ct);
+        await using var server = await servers.StartAsync(real, CancellationToken.None);
+        var books = await DryRun.OpenAsync(server, "/apis/bursar.dev/v1alpha1/gpupricebooks", "GpuPriceBook", "{currency: USD, rates: []}");
 
-        var wrong = new List<string>();
-        foreach (var (name, spec, refusal) in real ? [.. s_structural, .. s_rules] : s_structural)
-        {
-            var (code, message) = await TryAsync(server, spec, ct);
-            if (refusal is null ? code != 0 : code is 0 or >= 500 || !message.Contains(refusal, StringComparison.Ordinal))
-                wrong.Add($"{name}: {code} {message[..Math.Min(300, message.Length)]}");
-        }
-        wrong.Should().BeEmpty();
+        (await books.WrongAsync(real ? [.. s_structural, .. s_rules] : s_structural)).Should().BeEmpty();
 
-        var (_, made) = await TryAsync(server, """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h}}]}""", ct);
-        JsonNode.DeepEquals(JsonNode.Parse(made)!["spec"], JsonNode.Parse("""
+        var made = await books.SendAsync("""{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h}}]}""");
+        JsonNode.DeepEquals(made!["spec"], JsonNode.Parse("""
             {"currency": "USD", "default": false, "guard": {"maxJumpPercent": 300}, "rates": [{"match": {}, "owned": {"capitalCost": "1", "lifetime": "9h", "pue": "1"}}]}
-            """)).Should().BeTrue(made);
-    }
-
-    /// <summary>0 and the object where it is taken, else the code and the message.</summary>
-    private static async Task<(int Code, string Message)> TryAsync(InstallServer server, string spec, CancellationToken ct)
-    {
-        try
-        {
-            var body = $"apiVersion: bursar.dev/v1alpha1\nkind: GpuPriceBook\nmetadata: {{name: t}}\nspec: {spec.Trim().ReplaceLineEndings(" ")}\n";
-            return (0, (await server.Client.RequestAsync(HttpMethod.Post, "/apis/bursar.dev/v1alpha1/gpupricebooks?dryRun=All&fieldValidation=Strict",
-                new StringContent(body, System.Text.Encoding.UTF8, "application/yaml"), ct))!.ToJsonString());
-        }
-        catch (Bursar.Kube.Client.ApiException error)
-        {
-            return (error.StatusCode, error.Message);
-        }
+            """)).Should().BeTrue("{0}", made.ToJsonString());
     }
 }

@@ -1,6 +1,4 @@
 using System.Text.Json.Nodes;
-using Bursar.Operator.Api;
-using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.Cluster;
 
@@ -63,32 +61,18 @@ public sealed class SchemaCasesTests(InstallServers servers)
     [MemberData(nameof(Servers))]
     public async Task A_budget_is_taken_or_refused_with_its_fields_path(bool real)
     {
-        var ct = CancellationToken.None;
-        await using var server = await servers.StartAsync(real, ct);
-        foreach (var (_, yaml) in CrdFiles.ReadAll()) await server.Client.CreateAsync<Bursar.Kube.Objects.V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
-        await server.UntilAsync("budgets are served", async () => (await TryAsync(server, """{limit: {cost: "2"}}""", ct)).Code != 404, ct);
+        await using var server = await servers.StartAsync(real, CancellationToken.None);
 
-        var wrong = new List<string>();
-        foreach (var (name, spec, refusal) in real ? [.. s_structural, .. s_rules] : s_structural)
-        {
-            var (code, message) = await TryAsync(server, spec, ct);
-            if (refusal is null ? code != 0 : code is 0 or >= 500 || !message.Contains(refusal, StringComparison.Ordinal))
-                wrong.Add($"{name}: {code} {message[..Math.Min(300, message.Length)]}");
-        }
-
-        wrong.Should().BeEmpty();
+        (await (await BudgetsAsync(server)).WrongAsync(real ? [.. s_structural, .. s_rules] : s_structural)).Should().BeEmpty();
     }
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
     public async Task What_is_left_out_has_the_documented_defaults(bool real)
     {
-        var ct = CancellationToken.None;
-        await using var server = await servers.StartAsync(real, ct);
-        foreach (var (_, yaml) in CrdFiles.ReadAll()) await server.Client.CreateAsync<Bursar.Kube.Objects.V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
-        await server.UntilAsync("budgets are served", async () => (await TryAsync(server, """{limit: {cost: "2"}}""", ct)).Code != 404, ct);
+        await using var server = await servers.StartAsync(real, CancellationToken.None);
 
-        var made = await SendAsync(server, """{limit: {cost: "2"}}""", ct);
+        var made = await (await BudgetsAsync(server)).SendAsync("""{limit: {cost: "2"}}""");
 
         JsonNode.DeepEquals(made!["spec"], JsonNode.Parse("""
             {
@@ -98,20 +82,6 @@ public sealed class SchemaCasesTests(InstallServers servers)
             """)).Should().BeTrue("{0}", made["spec"]!.ToJsonString());
     }
 
-    /// <summary>0 and the object where it is taken, else the code and the message.</summary>
-    private static async Task<(int Code, string Message)> TryAsync(InstallServer server, string spec, CancellationToken ct)
-    {
-        try
-        {
-            return (0, (await SendAsync(server, spec, ct))!.ToJsonString());
-        }
-        catch (Bursar.Kube.Client.ApiException error)
-        {
-            return (error.StatusCode, error.Message);
-        }
-    }
-
-    private static Task<JsonNode?> SendAsync(InstallServer server, string spec, CancellationToken ct) => server.Client.RequestAsync(
-        HttpMethod.Post, "/apis/bursar.dev/v1alpha1/namespaces/default/gpubudgets?dryRun=All&fieldValidation=Strict",
-        new StringContent($"apiVersion: bursar.dev/v1alpha1\nkind: GpuBudget\nmetadata: {{name: t}}\nspec: {spec}\n", System.Text.Encoding.UTF8, "application/yaml"), ct);
+    private static Task<DryRun> BudgetsAsync(InstallServer server) =>
+        DryRun.OpenAsync(server, "/apis/bursar.dev/v1alpha1/namespaces/default/gpubudgets", "GpuBudget", """{limit: {cost: "2"}}""");
 }

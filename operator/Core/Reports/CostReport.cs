@@ -100,8 +100,11 @@ public sealed record CostReport
             .ThenBy(row => row.Workload, StringComparer.Ordinal).ThenBy(row => row.Model, StringComparer.Ordinal)];
     }
 
-    /// <summary>A workload that served several models: its cost is split by their tokens, so that the parts sum to it exactly.</summary>
-    private static IEnumerable<ReportRow> ByModel(string ns, IReadOnlyList<WorkloadSpend> work, Dictionary<WorkloadKey, WorkloadSpend> lives)
+    /// <summary>
+    /// A namespace's work, in an interval and in its life, by model. The cost of a workload that served several is split by their tokens,
+    /// so that the parts sum to it exactly.
+    /// </summary>
+    public static IEnumerable<ReportRow> ByModel(string ns, IReadOnlyList<WorkloadSpend> work, IReadOnlyDictionary<WorkloadKey, WorkloadSpend> lives)
     {
         var parts = new SortedDictionary<string, List<(WorkloadSpend InInterval, WorkloadSpend InLife)>>(StringComparer.Ordinal);
         foreach (var one in work)

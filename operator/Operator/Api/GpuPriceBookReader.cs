@@ -13,6 +13,10 @@ public static class GpuPriceBookReader
     private const int MostRates = 500;
     private static readonly TimeSpan LongestLifetime = TimeSpan.FromHours(876_000);
 
+    /// <summary>The book that prices the cluster; with several defaults the oldest, so that a second one by mistake changes no price.</summary>
+    public static V1Alpha1GpuPriceBook? Chosen(IEnumerable<V1Alpha1GpuPriceBook> books) => books.Where(book => book.Spec?.Default == true && book.Metadata.DeletionTimestamp is null)
+        .OrderBy(book => book.Metadata.CreationTimestamp).ThenBy(book => book.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
+
     public static IReadOnlyList<FieldError> Read(V1Alpha1GpuPriceBook book, out PriceBook? read)
     {
         var errors = new List<FieldError>();

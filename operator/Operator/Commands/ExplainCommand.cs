@@ -32,7 +32,7 @@ public static class ExplainCommand
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, CancellationToken cancellationToken)
     {
         var budget = await ClusterAccess.WithRightAsync($"get gpubudgets.{ApiGroup.Name} in namespace {ns}", () => client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken));
-        var everything = await BudgetShards.ReadAllAsync(client, bursarNamespace, cancellationToken);
+        var everything = await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken);
         var remembered = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
         // A budget that was deleted and made anew has another UID; without one, the name must do.
         var shards = remembered.Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name).ToArray();
@@ -53,8 +53,7 @@ public static class ExplainCommand
     {
         try
         {
-            var chosen = (await client.ListAsync<V1Alpha1GpuPriceBook>(new(), cancellationToken)).Items.Where(book => book.Spec?.Default == true)
-                .OrderBy(book => book.Metadata.CreationTimestamp).ThenBy(book => book.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
+            var chosen = GpuPriceBookReader.Chosen((await client.ListAsync<V1Alpha1GpuPriceBook>(new(), cancellationToken)).Items);
             return chosen is not null && GpuPriceBookReader.Read(chosen, out var read).Count == 0 ? read : null;
         }
         catch (ApiException refused) when (refused.IsForbidden || refused.IsNotFound)

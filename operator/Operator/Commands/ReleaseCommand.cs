@@ -60,7 +60,7 @@ public static class ReleaseCommand
             if (await OperatorMayRunAsync(client, bursarNamespace, cancellationToken)) await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
         }
 
-        var shards = await BudgetShards.ReadAsync(client, bursarNamespace, cancellationToken);
+        var shards = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
         if (request.Budget is not null) shards = [.. shards.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
@@ -82,7 +82,7 @@ public static class ReleaseCommand
             }
             var (result, word) = await GiveBackAsync(client, actor, record, cancellationToken);
             if (result == Result.Failed) failed++;
-            else await BudgetShards.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+            else await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
             await output.WriteLineAsync($"{what}: {word}");
         }
         if (!request.DryRun && request is { Budget: { } name, Namespace: { } ns }

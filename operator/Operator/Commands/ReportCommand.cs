@@ -6,10 +6,7 @@ using Bursar.Core.Prices;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
-using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
-using Bursar.Operator.Metering;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Operator.Commands;
 
@@ -43,7 +40,7 @@ public static class ReportCommand
 
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, CancellationToken cancellationToken)
     {
-        var ledger = await ClusterAccess.WithRightAsync($"list gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () => LoadAsync(client, bursarNamespace, cancellationToken));
+        var ledger = GpuLedger.Load(await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken));
         // Running work is charged up to now, by the clock that its beginning was told by.
         var now = ClusterAccess.NowIn(client);
         var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
@@ -54,18 +51,6 @@ public static class ReportCommand
         var currency = ledger.Currency ?? DefaultPriceBook.Currency;
         await output.WriteAsync(request.Csv ? ReportText.Csv(report, currency) : ReportText.Table(report, query.Namespace, currency));
         return 0;
-    }
-
-    private static async Task<GpuLedger> LoadAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await new LedgerStore(client, bursarNamespace, client.TimeProvider, NullLogger<LedgerStore>.Instance).LoadAsync(cancellationToken);
-        }
-        catch (ApiException missing) when (missing.IsNotFound)
-        {
-            throw new CommandException($"the cluster has no {V1Alpha1GpuLedger.KindName}s: Bursar's CRDs are not installed.");
-        }
     }
 
     /// <summary>How far each job under a budget has come, as the operator last stored it.</summary>

@@ -50,9 +50,7 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     /// <summary>Reads the default book again and tells the ledger the price of every node's devices.</summary>
     public void Refresh()
     {
-        // With several defaults the oldest stands, so that a second one by mistake changes no price.
-        var chosen = stores.PriceBooks.Store.List().Where(b => b.Spec?.Default == true && b.Metadata.DeletionTimestamp is null)
-            .OrderBy(b => b.Metadata.CreationTimestamp).ThenBy(b => b.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
+        var chosen = GpuPriceBookReader.Chosen(stores.PriceBooks.Store.List());
         var before = _reading;
         _reading = Read(chosen);
         var changed = before.Problem != _reading.Problem || before.Name != _reading.Name;

@@ -63,7 +63,11 @@ internal sealed class LedgerFigures(TimeProvider time)
         {
             double reserved = 0, busy = 0, idle = 0, joules = 0;
             var tokens = new Dictionary<string, TokenSums>(StringComparer.Ordinal);
-            foreach (var spend in ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now))
+            var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
+            foreach (var row in CostReport.ByModel(ns, work, work.ToDictionary(spend => spend.Workload)))
+                if (row.Life is { } life && UnitCosts.PerThousandTokens(life) is { } cost)
+                    sums.PerThousandTokens.Add(new(cost.ToDouble(), new("namespace", ns), new("model", row.Model), new("currency", currency())));
+            foreach (var spend in work)
             {
                 reserved += (double)spend.ReservedGpuMs / 1000;
                 busy += spend.Usage.BusyMs / 1000.0;
@@ -84,9 +88,6 @@ internal sealed class LedgerFigures(TimeProvider time)
             }
             sums.Unbudgeted.Add(new(ledger.OutsideSelectors(ns, selectorsOf(ns), installed, now, now).ToDouble(), new("namespace", ns), new KeyValuePair<string, object?>("currency", currency())));
         }
-        foreach (var row in CostReport.Of(ledger, new(installed, now, ReportBy.Model), now, _ => null).Rows)
-            if (row.Life is { } life && UnitCosts.PerThousandTokens(life) is { } cost)
-                sums.PerThousandTokens.Add(new(cost.ToDouble(), new("namespace", row.Namespace), new("model", row.Model), new("currency", currency())));
         Gpu(sums, "", "unattributed", ledger.Nodes().Sum(node => ledger.UnattributedMs(node).Values.Sum()) / 1000.0);
         sums.Unpriced.Add(new(ledger.UnpricedProducts().Count));
         return sums;

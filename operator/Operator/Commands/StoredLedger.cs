@@ -5,11 +5,11 @@ using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The stored ledger as the commands see it, beside a running operator or without one: what was parked and decided for each budget.</summary>
-internal static class BudgetShards
+/// <summary>The stored ledger as the commands see it, beside a running operator or without one.</summary>
+internal static class StoredLedger
 {
     /// <summary>The budgets' shards of all namespaces, each with the name of its object.</summary>
-    public static async Task<IReadOnlyList<LedgerShard>> ReadAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
+    public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
         [.. (await ReadAllAsync(client, bursarNamespace, cancellationToken)).Where(shard => shard.Kind == LedgerShard.BudgetKind)];
 
     /// <summary>Every shard: pods, nodes and prices too.</summary>
