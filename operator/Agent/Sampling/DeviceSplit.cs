@@ -61,29 +61,6 @@ internal static class DeviceSplit
         return [.. weights.Select(weight => new DevicePart(weight.Key.Holder, weight.Key.Reason, weight.Value)).OrderBy(part => part.Holder).ThenBy(part => part.Reason, StringComparer.Ordinal)];
     }
 
-    /// <summary>Divides a whole number so that the parts add up to it: what is left over goes one each to the largest remainders.</summary>
-    public static long[] Divide(long total, IReadOnlyList<long> weights)
-    {
-        var parts = new long[weights.Count];
-        Int128 all = 0;
-        foreach (long weight in weights)
-            all += weight;
-        if (all == 0)
-            return parts;
-        long left = total;
-        var remainders = new (Int128 Remainder, int Index)[weights.Count];
-        for (int i = 0; i < parts.Length; i++)
-        {
-            var (part, remainder) = Int128.DivRem((Int128)total * weights[i], all);
-            parts[i] = (long)part;
-            remainders[i] = (remainder, i);
-            left -= parts[i];
-        }
-        foreach (var (_, index) in remainders.OrderByDescending(r => r.Remainder).ThenBy(r => r.Index).Take((int)left))
-            parts[index]++;
-        return parts;
-    }
-
     /// <summary>Null for an MPS server, whose clients are asked instead.</summary>
     private static (int Holder, string Reason)? Whose(int pid, IReadOnlyList<DeviceHolder> holders, Func<int, ProcessOwner> ownerOf)
     {

@@ -1,5 +1,6 @@
 using Bursar.Agent.Nvml;
 using Bursar.Agent.Pods;
+using Bursar.Core.Money;
 using Bursar.Core.Usage;
 
 namespace Bursar.Agent.Sampling;
@@ -147,23 +148,23 @@ public sealed class UsageAccumulator
         {
             var parts = DeviceSplit.Of(reading, [.. holders.Select(h => new DeviceHolder(h.Key.Namespace, h.Key.Pod, h.State.PodUid))], ownerOf);
             long[] weights = [.. parts.Select(p => p.Weight)];
-            long[] works = DeviceSplit.Divide(busy, weights), energies = DeviceSplit.Divide(energy ?? 0, weights);
+            Int128[] works = LargestRemainder.Divide(busy, weights), energies = LargestRemainder.Divide(energy ?? 0, weights);
             for (int i = 0; i < parts.Count; i++)
             {
                 var state = parts[i].Holder >= 0 ? holders[parts[i].Holder].State : Nobody(reading.Uuid, parts[i].Reason, now, elapsed);
-                state.Busy += works[i];
+                state.Busy += (long)works[i];
                 if (energy is not null)
-                    state.EnergyMj = (state.EnergyMj ?? 0) + energies[i];
+                    state.EnergyMj = (state.EnergyMj ?? 0) + (long)energies[i];
                 state.To = now;
             }
         }
-        else if (energy is { } drawn)
+        else if (energy is { } drawn && all.Count > 0)
         {
             // An idle device draws power for those who keep it: equally.
             var keepers = holders.Count > 0 ? holders : all;
-            long[] energies = DeviceSplit.Divide(drawn, [.. keepers.Select(_ => 1L)]);
+            var energies = LargestRemainder.Divide(drawn, [.. keepers.Select(_ => 1L)]);
             for (int i = 0; i < keepers.Count; i++)
-                keepers[i].State.EnergyMj = (keepers[i].State.EnergyMj ?? 0) + energies[i];
+                keepers[i].State.EnergyMj = (keepers[i].State.EnergyMj ?? 0) + (long)energies[i];
         }
         foreach (var (_, state) in holders)
         {

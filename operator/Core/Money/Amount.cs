@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Numerics;
 
 namespace Bursar.Core.Money;
 
@@ -57,42 +56,8 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
     public long PercentOf(Amount whole) =>
         whole.Units <= 0 ? (Units > 0 ? 100 : 0) : (long)Int128.Clamp(Units * 100 / whole.Units, long.MinValue, long.MaxValue);
 
-    /// <summary>
-    /// Splits this amount by weights so that the parts sum to it exactly: each gets its floor, and the units left over
-    /// go one each to the largest remainders (ties to the earlier part).
-    /// </summary>
-    public Amount[] Split(ReadOnlySpan<long> weights)
-    {
-        Int128 total = 0;
-        foreach (var weight in weights)
-        {
-            ArgumentOutOfRangeException.ThrowIfNegative(weight);
-            total += weight;
-        }
-        if (total == 0) throw new ArgumentException("at least one weight must be positive", nameof(weights));
-
-        var parts = new Amount[weights.Length];
-        var remainders = new (BigInteger Remainder, int Index)[weights.Length];
-        Int128 given = 0;
-        for (var i = 0; i < weights.Length; i++)
-        {
-            // BigInteger: units × weight may leave 128 bits for a year of a large cluster with millisecond weights.
-            var product = (BigInteger)Units * weights[i];
-            var floor = BigInteger.DivRem(product, (BigInteger)total, out var remainder);
-            if (remainder.Sign < 0)
-            {
-                floor -= 1;
-                remainder += (BigInteger)total;
-            }
-            parts[i] = new((Int128)floor);
-            given += (Int128)floor;
-            remainders[i] = (remainder, i);
-        }
-        Array.Sort(remainders, (a, b) => a.Remainder != b.Remainder ? b.Remainder.CompareTo(a.Remainder) : a.Index.CompareTo(b.Index));
-        var left = (int)(Units - given);
-        for (var i = 0; i < left; i++) parts[remainders[i].Index] = new(parts[remainders[i].Index].Units + 1);
-        return parts;
-    }
+    /// <summary>Splits this amount by weights so that the parts sum to it exactly (<see cref="LargestRemainder"/>).</summary>
+    public Amount[] Split(ReadOnlySpan<long> weights) => Array.ConvertAll(LargestRemainder.Divide(Units, weights), units => new Amount(units));
 
     public int CompareTo(Amount other) => Units.CompareTo(other.Units);
 

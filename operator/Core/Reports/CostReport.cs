@@ -116,8 +116,8 @@ public sealed record CostReport
             {
                 long[] weights = [.. models.Select(t => t.Value.Prompt + t.Value.Generated)];
                 var (cost, lifeCost) = (one.Spent.Split(weights), life.Spent.Split(weights));
-                var (time, unpriced, lifeTime) = (Split(one.ReservedGpuMs, weights), Split(one.UnpricedGpuMs, weights), Split(life.ReservedGpuMs, weights));
-                var (measured, busy, energy) = (Split(life.Usage.MeasuredMs, weights), Split(life.Usage.BusyMs, weights), Split(life.Usage.EnergyMj, weights));
+                var (time, unpriced, lifeTime) = (LargestRemainder.Divide(one.ReservedGpuMs, weights), LargestRemainder.Divide(one.UnpricedGpuMs, weights), LargestRemainder.Divide(life.ReservedGpuMs, weights));
+                var (measured, busy, energy) = (LargestRemainder.Divide(life.Usage.MeasuredMs, weights), LargestRemainder.Divide(life.Usage.BusyMs, weights), LargestRemainder.Divide(life.Usage.EnergyMj, weights));
                 for (var i = 0; i < models.Length; i++)
                 {
                     var usage = new UsageSums((long)measured[i], (long)busy[i], (long)energy[i], new Dictionary<string, TokenSums> { [models[i].Key] = models[i].Value });
@@ -133,8 +133,6 @@ public sealed record CostReport
             list.Add(part);
         }
     }
-
-    private static Int128[] Split(Int128 whole, long[] weights) => [.. new Amount(whole).Split(weights).Select(part => part.Units)];
 
     private static ReportRow Row(IEnumerable<WorkloadSpend> work)
     {

@@ -280,19 +280,6 @@ public sealed class AttributionTests
         }).QuickCheckThrowOnFailure();
     }
 
-    [Fact]
-    public void Division_adds_up()
-    {
-        Prop.ForAll(Gen.Zip(Gen.Choose(0, int.MaxValue), Gen.Choose(1, 1_000_000).NonEmptyListOf()).ToArbitrary(), given =>
-        {
-            long[] weights = [.. given.Item2.Select(w => (long)w)];
-            var parts = DeviceSplit.Divide(given.Item1, weights);
-            parts.Sum().Should().Be(given.Item1);
-            for (int i = 0; i < parts.Length; i++)
-                ((double)parts[i]).Should().BeApproximately((double)given.Item1 * weights[i] / weights.Sum(), 1.001);
-        }).QuickCheckThrowOnFailure();
-    }
-
     private static ProcessOwner Pod(string pod) => new(ProcessKind.Pod, "uid-" + pod);
 
     private void Shared(params string[] pods) =>
