@@ -66,6 +66,10 @@ public sealed record NodeDevices
         return (MigProfile.ShareOf(name[Mig.Length..], Product) ?? DeviceShare.Unknown) / SlotsOf(name);
     }
 
+    /// <summary>The part of a card that so much of its memory is; no more than the card.</summary>
+    public DeviceShare ShareOfMemory(int mebibytes) =>
+        SingleProfile is null && Label("nvidia.com/gpu.memory") is > 0 and var all ? DeviceShare.Sum(new(0, 1), new(Math.Min(mebibytes, all), all)) : DeviceShare.Unknown;
+
     private int CountCards(IReadOnlyDictionary<string, string> capacity)
     {
         var units = CapacityOfWhole + Count(capacity, SharedGpu);

@@ -82,6 +82,18 @@ public sealed partial class AgentCollector
         }
     }
 
+    /// <summary>Whether the node's agent answered last time.</summary>
+    internal bool Answers(string node)
+    {
+        lock (_gate) return _sessions.TryGetValue(node, out var running) && running.Session.Answers;
+    }
+
+    /// <summary>Whether an agent stands ready on the node.</summary>
+    internal bool HasOn(string node)
+    {
+        lock (_gate) return _agents.Values.Any(pod => pod.Spec.NodeName == node && AgentPod.Of(pod) is not null);
+    }
+
     /// <summary>When the workload's pods last wrote a checkpoint, where one of them told an agent so; also after they ended.</summary>
     public DateTimeOffset? CheckpointAt(string workloadUid) => _checkpoints.TryGetValue(workloadUid, out var at) ? at : null;
 
@@ -202,7 +214,8 @@ public sealed partial class AgentCollector
             LogForeignNode(node, report.Node);
             return false;
         }
-        var outcome = _ledger.Record(report, after is null ? null : new(after.Epoch, after.Seq));
+        var settled = report with { Intervals = ReservedUsage.Settle(report.Intervals, _pods.On(node)) };
+        var outcome = _ledger.Record(settled, after is null ? null : new(after.Epoch, after.Seq));
         if (outcome.Gap is { } gap)
         {
             _metrics.AgentGap(node);

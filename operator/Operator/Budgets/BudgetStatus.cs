@@ -142,6 +142,7 @@ public static class BudgetStatus
                 Source = verdict.Estimate.Source.ToString().ToLowerInvariant(),
             }
             : new() { Source = verdict.Estimate.Source.ToString().ToLowerInvariant() },
+        MeteredBy = verdict.MeteredBy,
         Reason = $"{verdict.Reason}: {verdict.Sentence}",
     };
 

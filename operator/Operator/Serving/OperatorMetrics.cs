@@ -22,6 +22,7 @@ public sealed class OperatorMetrics : IDisposable
     private readonly Counter<long> _reconcileFailures;
     private readonly Counter<long> _agentFailures;
     private readonly Counter<long> _agentGaps;
+    private readonly Counter<long> _exporterFailures;
     private readonly Dictionary<(string Namespace, string Name), BudgetDecision> _budgets = [];
     private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
     private readonly LedgerFigures _ledger;
@@ -54,6 +55,7 @@ public sealed class OperatorMetrics : IDisposable
         _reconcileFailures = _meter.CreateCounter<long>("bursar_reconcile_failures_total", description: "Reconciles that ended in an error, by controller.");
         _agentFailures = _meter.CreateCounter<long>("bursar_agent_failures_total", description: "Requests to agents that failed, and reports that were not believed, by node and reason.");
         _agentGaps = _meter.CreateCounter<long>("bursar_agent_gaps_total", description: "Gaps in agents' journals, by node.");
+        _exporterFailures = _meter.CreateCounter<long>("bursar_exporter_failures_total", description: "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.");
         _meter.CreateObservableGauge("bursar_agent_lag_seconds", AgentLags, description: "Time since the node's agent last answered.");
         _meter.CreateObservableGauge("bursar_agents_missing", () => _missing, description: "Nodes with GPU pods and no agent that answers.");
         _meter.CreateObservableGauge("bursar_leader", () => _leads ? 1 : 0, description: "1 while this operator leads.");
@@ -133,6 +135,8 @@ public sealed class OperatorMetrics : IDisposable
     public void AgentFailed(string node, string reason) => _agentFailures.Add(1, new("node", node), new("reason", reason));
 
     public void AgentGap(string node) => _agentGaps.Add(1, new KeyValuePair<string, object?>("node", node));
+
+    public void ExporterFailed(string node) => _exporterFailures.Add(1, new KeyValuePair<string, object?>("node", node));
 
     public void AgentGone(string node)
     {
