@@ -96,7 +96,8 @@ public static class Wiring
         var certificates = new CertificateKeeper(client, options.Namespace, options.AgentNamespace, time, logs.CreateLogger<CertificateKeeper>());
         var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>());
         using var exporters = new ExporterReader(options.Exporters, stores, ledger, metrics, options.AgentNamespace, time, client.ActivityTracker, logs.CreateLogger<ExporterReader>());
-        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, new MeteringSources(agents, exporters, time));
+        var sources = new MeteringSources(agents, exporters, time);
+        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, sources);
 
         // What it does.
         var recorder = new EventRecorder(client, new() { ReportingInstance = options.Identity });
@@ -135,6 +136,7 @@ public static class Wiring
         budgets.Decided += (budget, decision) => metrics.Record(budget.Metadata.Namespace ?? "", budget.Metadata.Name, decision);
         budgets.Forgotten += budget => metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
         metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(b => GpuBudgetReader.TryReadSelector(b, out var s) ? [s] : Array.Empty<LabelSelector>())], () => prices.Currency);
+        metrics.Watch(() => agents.GpuNodes.Select(sources.Of), () => prices.Untrusted.Count);
         metrics.Leads = true;
         control.Changed += WakeAll;
         agents.Progressed += WakeNamespace;

@@ -30,6 +30,7 @@ public sealed partial class GpuLedger
                 // A source that is asked every quarter of a minute sees a pod's end late.
                 if (Within(interval, pod) is not { } own) continue;
                 pod.Add(own);
+                CloseDays(pod);
                 // A pod without a cursor has nothing measured in what is written of it; this one is no agent's.
                 pod.Cursor ??= new("", 0);
                 pod.Shard!.TouchMeasured();

@@ -82,6 +82,9 @@ public sealed partial class AgentCollector
         }
     }
 
+    /// <summary>The nodes with pods that hold GPUs.</summary>
+    internal IReadOnlyList<string> GpuNodes => _pods.Nodes;
+
     /// <summary>Whether the node's agent answered last time.</summary>
     internal bool Answers(string node)
     {

@@ -16,12 +16,11 @@ public sealed class MeteringSources(AgentCollector agents, ExporterReader export
     public MeteringSource Of(string node)
     {
         var now = time.GetUtcNow();
-        MeteringSource? serving = agents.Answers(node) ? MeteringSource.Agent
-            : exporters.ServedAt(node) is { } at && now - at <= Patience ? MeteringSource.DcgmExporter
-            : null;
+        var (answers, served) = (agents.Answers(node), exporters.ServedAt(node));
         lock (_gate)
         {
-            if (serving is { } source) _known[node] = (source, now);
+            if (answers) _known[node] = (MeteringSource.Agent, now);
+            else if (served is { } at && !(_known.TryGetValue(node, out var before) && before.At > at)) _known[node] = (MeteringSource.DcgmExporter, at);
             else if (!_known.ContainsKey(node))
                 // New here: what stands ready on the node is about to serve.
                 _known[node] = (agents.HasOn(node) ? MeteringSource.Agent : exporters.HasOn(node) ? MeteringSource.DcgmExporter : MeteringSource.Awaited, now);

@@ -27,6 +27,8 @@ public sealed class OperatorMetrics : IDisposable
     private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
     private readonly LedgerFigures _ledger;
     private readonly PrometheusEndpoint _endpoint;
+    private volatile Func<IEnumerable<MeteringSource>>? _nodes;
+    private volatile Func<int>? _untrusted;
     private volatile int _missing;
     private volatile bool _leads;
 
@@ -58,6 +60,8 @@ public sealed class OperatorMetrics : IDisposable
         _exporterFailures = _meter.CreateCounter<long>("bursar_exporter_failures_total", description: "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.");
         _meter.CreateObservableGauge("bursar_agent_lag_seconds", AgentLags, description: "Time since the node's agent last answered.");
         _meter.CreateObservableGauge("bursar_agents_missing", () => _missing, description: "Nodes with GPU pods and no agent that answers.");
+        _meter.CreateObservableGauge("bursar_gpu_nodes", NodesBySource, description: "Nodes with GPU pods, by who measures there: agent, dcgm-exporter, or none; awaited for the minute in which that is not settled.");
+        _meter.CreateObservableGauge("bursar_untrusted_price_nodes", () => _untrusted?.Invoke() ?? 0, description: "Nodes whose price is not the price book's, because it cannot be trusted or there is none.");
         _meter.CreateObservableGauge("bursar_leader", () => _leads ? 1 : 0, description: "1 while this operator leads.");
         _meter.CreateObservableGauge("bursar_build_info", () => new Measurement<int>(1, new("component", "operator"), new("version", Version)), description: "The version that runs.");
         if (apiServer is not null) _api = new ApiTraffic(apiServer, _meter);
@@ -79,6 +83,9 @@ public sealed class OperatorMetrics : IDisposable
     /// <param name="currency">The price book's currency.</param>
     public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) => _ledger.Attach(ledger, selectorsOf, currency);
 
+    /// <summary>Shows, from now on, who measures on each node with GPU pods, and how many nodes have a price that is not trusted.</summary>
+    public void Watch(Func<IEnumerable<MeteringSource>> nodes, Func<int> untrusted) => (_nodes, _untrusted) = (nodes, untrusted);
+
     /// <summary>This operator leads no more: what another one now decides and books is the other's to show.</summary>
     public void Detach()
     {
@@ -88,6 +95,7 @@ public sealed class OperatorMetrics : IDisposable
             _budgets.Clear();
             _agents.Clear();
         }
+        (_nodes, _untrusted) = (null, null);
         _missing = 0;
         _leads = false;
     }
@@ -195,6 +203,19 @@ public sealed class OperatorMetrics : IDisposable
                     measurements.Add(new(value(work), new("namespace", ns), new("budget", name), new("kind", work.Key.Kind), new("workload", work.Key.Name), new("currency", decision.Currency)));
         }
         return measurements;
+    }
+
+    private List<Measurement<int>> NodesBySource()
+    {
+        if (_nodes is not { } nodes) return [];
+        var sources = nodes().CountBy(source => source).ToDictionary();
+        return [.. Enum.GetValues<MeteringSource>().Select(source => new Measurement<int>(sources.GetValueOrDefault(source), new KeyValuePair<string, object?>("source", source switch
+        {
+            MeteringSource.Agent => "agent",
+            MeteringSource.DcgmExporter => "dcgm-exporter",
+            MeteringSource.Awaited => "awaited",
+            _ => "none",
+        })))];
     }
 
     private List<Measurement<double>> AgentLags()

@@ -8,6 +8,8 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Agents;
+using Bursar.Operator.Certificates;
+using Bursar.Operator.Metering;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Bursar.Tests.Unit.Agent;
@@ -237,6 +239,34 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         asked.Should().Be(4, "no redirect was followed");
         reader.ServedAt("n1").Should().BeNull("the last one read devices, and nobody knows for whom they work");
         PrometheusText.Parse(metrics.Scrape()).Single(s => s.Name == "bursar_exporter_failures_total" && s.Label("node") == "n1").Value.Should().Be(4);
+    }
+
+    /// <summary>A source that is silent for less than a minute is no news: the status does not flap.</summary>
+    [Fact]
+    public async Task Who_serves_changes_after_a_minute_of_silence_and_at_once_when_someone_does()
+    {
+        var collector = new AgentCollector(new ClusterStores(client, "bursar"), ledger, new ProgressBoard(), new CertificateKeeper(client, "bursar", "bursar-agents", time, NullLogger<CertificateKeeper>.Instance),
+            metrics, "bursar-agents", new Random(1), time, null, NullLogger<AgentCollector>.Instance);
+        var sources = new MeteringSources(collector, reader, time);
+        sources.Of("n2").Should().Be(MeteringSource.Awaited, "a node that is new may be about to have an agent");
+        Book("train", at: start);
+        reader.See(Exporter(), gone: false);
+        sources.Of("n1").Should().Be(MeteringSource.DcgmExporter, "it stands ready");
+        page = _ => Page("train", percent: 100, 1_000_000);
+        time.Advance(TimeSpan.FromSeconds(50));
+        await reader.ReadAsync(default);
+        time.Advance(TimeSpan.FromSeconds(11));
+        (sources.Of("n1"), sources.Of("n2")).Should().Be((MeteringSource.DcgmExporter, MeteringSource.Nobody));
+
+        page = _ => "";
+        await reader.ReadAsync(default);
+        time.Advance(TimeSpan.FromSeconds(45));
+        sources.Of("n1").Should().Be(MeteringSource.DcgmExporter);
+        time.Advance(TimeSpan.FromSeconds(5));
+        sources.Of("n1").Should().Be(MeteringSource.Nobody);
+        page = _ => Page("train", percent: 100, 1_000_000);
+        await reader.ReadAsync(default);
+        sources.Of("n1").Should().Be(MeteringSource.DcgmExporter);
     }
 
     [Theory]
