@@ -80,7 +80,10 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
 
     /// <summary>Read once of each state of a node: every job that waits asks it of every node.</summary>
     public static NodeDevices DevicesOf(V1Node node) => s_devices.GetValue(node, static one =>
-        NodeDevices.Of(one.Metadata.Labels, one.Status.Capacity.Count > 0 ? one.Status.Capacity : one.Status.Allocatable));
+        NodeDevices.Of(one.Metadata.Labels, one.Status.Capacity.Count > 0 ? one.Status.Capacity : one.Status.Allocatable, HamiRegister.Read(RegisterOf(one))));
+
+    /// <summary>What HAMi wrote of the node's cards; null where it is not at work.</summary>
+    public static string? RegisterOf(V1Node node) => node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var text) ? text : null;
 
     /// <summary>What a pod's request costs an hour on a node, at the trusted price; null while that is not known.</summary>
     public Rate? RateOn(V1Node node, GpuRequest request) => RateOf(ClassOf(node), request.ShareOn(DevicesOf(node))) is { } rate ? rate * request.Units : null;

@@ -54,6 +54,7 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         foreach (var container in pod.InitContainers) Find(container, ref found);
         if (found is null) return default;
         for (var i = 0; i < found.Count; i++) found[i] = found[i] with { Count = Count(pod, found[i].Resource) };
+        if (found is [{ Resource: WholeGpu }] && HamiSharing.Asked(pod) is { } parts) return new(parts);
         return new(found);
     }
 
@@ -64,18 +65,19 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         {
             case null or []:
                 return DeviceShare.Unknown;
-            case [{ Part: { } part }]:
-                return part;
-            case [{ MemoryMiB: > 0 } one]:
-                return node?.ShareOfMemory(one.MemoryMiB) ?? DeviceShare.Unknown;
             case [var one]:
-                return node?.ShareOf(one.Resource) ?? (one.Resource == WholeGpu ? DeviceShare.Whole : DeviceShare.Unknown);
+                return PartOn(one, node);
             default:
                 var sum = new DeviceShare(0, 1);
-                foreach (var one in Resources) sum = DeviceShare.Sum(sum, (node?.ShareOf(one.Resource) ?? DeviceShare.Unknown) * one.Count);
+                foreach (var one in Resources) sum = DeviceShare.Sum(sum, PartOn(one, node) * one.Count);
                 return sum;
         }
     }
+
+    private static DeviceShare PartOn(GpuUnits one, NodeDevices? node) =>
+        one.Part is { } part ? part
+        : one.MemoryMiB > 0 ? node?.ShareOfMemory(one.MemoryMiB) ?? DeviceShare.Unknown
+        : node?.ShareOf(one.Resource) ?? (one.Resource == WholeGpu ? DeviceShare.Whole : DeviceShare.Unknown);
 
     private static GpuRequest Asked(V1ObjectMeta metadata) => KaiSharing.Asked(metadata) is { } units ? new([units]) : default;
 
