@@ -140,6 +140,8 @@ public static class Wiring
         metrics.Leads = true;
         control.Changed += WakeAll;
         agents.Progressed += WakeNamespace;
+        agents.Named += nodes.ObserveName;
+        exporters.Named += nodes.ObserveName;
         books.Changed += WakeAll;
         prices.TrustChanged += () =>
         {

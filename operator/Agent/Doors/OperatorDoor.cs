@@ -4,6 +4,7 @@ using Bursar.Agent.Journal;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
+using Bursar.Core.Prices;
 using Bursar.Core.Usage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -66,7 +67,8 @@ internal sealed partial class OperatorDoor(
         }
         if (Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var stream))
             activity?.Sent(stream);
-        await Answers.JsonAsync(context, 200, report, UsageJson.Default.UsageReport);
+        var product = NodeDevices.ProductNamed(sampler.View?.Gpus.Devices.Where(d => d.ParentUuid is null && !d.Lost).Select(d => d.Name) ?? []);
+        await Answers.JsonAsync(context, 200, report with { Product = product }, UsageJson.Default.UsageReport);
     }
 
     private async Task TargetsAsync(HttpContext context)

@@ -34,6 +34,16 @@ public sealed record NodeDevices
 
     private HamiRegister? Hami { get; init; }
 
+    /// <summary>
+    /// The product by the names that the driver gives the cards, in the letters of feature discovery; null unless all are alike. A
+    /// node whose labels say nothing has it from here.
+    /// </summary>
+    public static string? ProductNamed(IEnumerable<string> cards)
+    {
+        string[] names = [.. cards.Distinct(StringComparer.Ordinal).Take(2)];
+        return names is [{ Length: > 0 and <= 63 } name] ? name.Trim().Replace(' ', '-') : null;
+    }
+
     /// <param name="labels">The node's labels.</param>
     /// <param name="capacity">Its resources.</param>
     /// <param name="hami">What HAMi wrote of its cards.</param>

@@ -23,6 +23,9 @@ public sealed record UsageReport
 
     public DateTimeOffset Now { get; init; }
 
+    /// <summary>What the driver calls the node's GPUs, written as feature discovery would; absent where it tells nothing, or of several kinds.</summary>
+    public string? Product { get; init; }
+
     public IReadOnlyList<UsageInterval> Intervals { get; init; } = [];
 
     public IReadOnlyList<ProgressSample> Progress { get; init; } = [];

@@ -70,6 +70,9 @@ public sealed partial class AgentCollector
     /// <summary>Work of this namespace has moved on.</summary>
     public event Action<string>? Progressed;
 
+    /// <summary>A node's agent told what the driver calls its GPUs.</summary>
+    public event Action<string, string>? Named;
+
     public AgentHealth Health
     {
         get
@@ -217,6 +220,7 @@ public sealed partial class AgentCollector
             LogForeignNode(node, report.Node);
             return false;
         }
+        if (report.Product is { Length: > 0 and <= 63 } product) Named?.Invoke(node, product);
         var settled = report with { Intervals = ReservedUsage.Settle(report.Intervals, _pods.On(node)) };
         var outcome = _ledger.Record(settled, after is null ? null : new(after.Epoch, after.Seq));
         if (outcome.Gap is { } gap)

@@ -1,5 +1,6 @@
 using Bursar.Agent.Dcgm;
 using Bursar.Core.Ledger;
+using Bursar.Core.Prices;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
 using Bursar.Kube.Http;
@@ -64,6 +65,9 @@ public sealed partial class ExporterReader : IDisposable
         _scraper = new(time);
         _changed = new(tracker);
     }
+
+    /// <summary>A node's exporter told what the driver calls its GPUs.</summary>
+    public event Action<string, string>? Named;
 
     /// <summary>When the node's exporter last told of its pods; null where none does.</summary>
     public DateTimeOffset? ServedAt(string node)
@@ -142,6 +146,7 @@ public sealed partial class ExporterReader : IDisposable
                 Drop(node, agentCame: true);
                 return;
             }
+            if (NodeDevices.ProductNamed(page.Devices.Where(device => device.ParentUuid is null).Select(device => device.Name)) is { } product) Named?.Invoke(node, product);
             var pods = _pods.On(node);
             _ledger.RecordSeen(node, account.Take(page, pods, now));
             if (page.Pods.Count > 0)
