@@ -36,7 +36,7 @@ public sealed class PriceTests
         await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await RatesAsync(scene, Rate("*V100*", "4"));
-        await scene.UntilAsync("the new price counts", async () => (await scene.StatusAsync())?.BurnRatePerHour == "4", TimeSpan.FromMinutes(2));
+        await scene.UntilAsync("the new price counts", async () => (await scene.StatusAsync())?.BurnRatePerHour == "4.00", TimeSpan.FromMinutes(2));
     }
 
     [Theory]
