@@ -47,7 +47,7 @@ public sealed class ExporterTests
         await scene.PassAsync(120);
         var fresh = (await scene.ConditionAsync("MeteringFresh"))!;
         (fresh.Status, fresh.Reason).Should().Be(("True", "AgentMissing"));
-        fresh.Message.Should().Contain("On gpu-1 no agent answers and no dcgm-exporter is read");
+        fresh.Message.Should().Contain("On gpu-1 no agent answers that sees the GPUs and no dcgm-exporter is read");
         var after = await FigureAsync(scene, "bursar_gpu_seconds_total", "busy");
         await scene.PassAsync(300);
         (await FigureAsync(scene, "bursar_gpu_seconds_total", "busy")).Should().Be(after, "nobody measures");

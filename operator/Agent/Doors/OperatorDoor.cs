@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Bursar.Agent.Journal;
+using Bursar.Agent.Nvml;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
@@ -67,8 +68,7 @@ internal sealed partial class OperatorDoor(
         }
         if (Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var stream))
             activity?.Sent(stream);
-        var product = NodeDevices.ProductNamed(sampler.View?.Gpus.Devices.Where(d => d.ParentUuid is null && !d.Lost).Select(d => d.Name) ?? []);
-        await Answers.JsonAsync(context, 200, report with { Product = product }, UsageJson.Default.UsageReport);
+        await Answers.JsonAsync(context, 200, Sourced(report, sampler.View?.Gpus), UsageJson.Default.UsageReport);
     }
 
     private async Task TargetsAsync(HttpContext context)
@@ -132,6 +132,12 @@ internal sealed partial class OperatorDoor(
         };
         return Answers.JsonAsync(context, 200, report, DoorJson.Default.SignalReport);
     }
+
+    private static UsageReport Sourced(UsageReport report, GpuSnapshot? gpus) => gpus is null ? report : report with
+    {
+        Source = gpus.Devices.Any(d => !d.Lost) ? gpus.Source : UsageReport.NoSource,
+        Product = NodeDevices.ProductNamed(gpus.Devices.Where(d => d.ParentUuid is null && !d.Lost).Select(d => d.Name)),
+    };
 
     private static bool Empty(UsageReport report) => report.Intervals.Count + report.Progress.Count + report.Tokens.Count == 0;
 

@@ -62,7 +62,7 @@ public static class ConditionRules
         var measured = both.Length == 0 ? "" : $"; busy time and energy are measured by {both}";
         return by.ByNobody.Count == 0
             ? new("MeteringFresh", true, Reasons.Fresh, $"{current}{measured}.")
-            : new("MeteringFresh", true, Reasons.AgentMissing, $"{current}{measured}. On {by.ByNobody} no agent answers and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do.");
+            : new("MeteringFresh", true, Reasons.AgentMissing, $"{current}{measured}. On {by.ByNobody} no agent answers that sees the GPUs and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do.");
     }
 
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>

@@ -88,10 +88,18 @@ public sealed partial class AgentCollector
     /// <summary>The nodes with pods that hold GPUs.</summary>
     internal IReadOnlyList<string> GpuNodes => _pods.Nodes;
 
-    /// <summary>Whether the node's agent answered last time.</summary>
-    internal bool Answers(string node)
+    /// <summary>Who measures, where the node's agent answered last time; null where it did not.</summary>
+    internal MeteringSource? SourceOf(string node)
     {
-        lock (_gate) return _sessions.TryGetValue(node, out var running) && running.Session.Answers;
+        lock (_gate)
+        {
+            return !_sessions.TryGetValue(node, out var running) || !running.Session.Answers ? null : running.Session.Source switch
+            {
+                UsageReport.NoSource => MeteringSource.Nobody,
+                UsageReport.DcgmSource => MeteringSource.DcgmExporter,
+                _ => MeteringSource.Agent,
+            };
+        }
     }
 
     /// <summary>Whether an agent stands ready on the node.</summary>

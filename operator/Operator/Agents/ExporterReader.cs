@@ -23,7 +23,10 @@ public sealed partial class ExporterReader : IDisposable
     /// <summary>How long an agent that is not ready is taken to measure on into its journal.</summary>
     public static readonly TimeSpan AgentsReturn = TimeSpan.FromMinutes(2);
 
-    private const int AtOnce = 16;
+    /// <summary>One page may be lost; an exporter that stays silent is asked this often, so that many of them do not hold up the others.</summary>
+    private static readonly TimeSpan SilentPace = TimeSpan.FromMinutes(1);
+
+    private const int AtOnce = 32;
 
     private readonly ExporterSelection _selection;
     private readonly ClusterStores _stores;
@@ -41,7 +44,7 @@ public sealed partial class ExporterReader : IDisposable
     private readonly Dictionary<string, V1Pod> _agents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ExporterAccount> _accounts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, DateTimeOffset> _served = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, string> _faults = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Fault, int Times, DateTimeOffset Last)> _faults = new(StringComparer.Ordinal);
 
     /// <param name="selection">Which pods are exporters.</param>
     /// <param name="stores">Pods.</param>
@@ -123,7 +126,9 @@ public sealed partial class ExporterReader : IDisposable
         }
         foreach (var node in wanted.Keys.Except(_pods.Nodes, StringComparer.Ordinal).ToArray()) wanted.Remove(node);
         foreach (var node in Known().Where(node => !wanted.ContainsKey(node))) Drop(node, withAgent.Contains(node));
-        await Parallel.ForEachAsync(wanted.Values, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, async (exporter, stopped) => await ReadAsync(exporter, stopped));
+        ExporterPod[] asked;
+        lock (_gate) asked = [.. wanted.Values.Where(exporter => !(_faults.TryGetValue(exporter.Node, out var fault) && fault.Times > 1 && now - fault.Last < SilentPace))];
+        await Parallel.ForEachAsync(asked, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, async (exporter, stopped) => await ReadAsync(exporter, stopped));
     }
 
     private async Task ReadAsync(ExporterPod exporter, CancellationToken cancellationToken)
@@ -169,8 +174,9 @@ public sealed partial class ExporterReader : IDisposable
         _metrics.ExporterFailed(node);
         lock (_gate)
         {
-            if (_faults.TryGetValue(node, out var known) && known == fault) return;
-            _faults[node] = fault;
+            var known = _faults.GetValueOrDefault(node);
+            _faults[node] = (fault, known.Times + 1, _time.GetUtcNow());
+            if (known.Fault == fault) return;
         }
         LogFault(node, exporter.Address.ToString(), fault);
     }
@@ -182,7 +188,7 @@ public sealed partial class ExporterReader : IDisposable
 
     private string[] Known()
     {
-        lock (_gate) return [.. _accounts.Keys.Union(_served.Keys, StringComparer.Ordinal)];
+        lock (_gate) return [.. _accounts.Keys.Union(_served.Keys, StringComparer.Ordinal).Union(_faults.Keys, StringComparer.Ordinal)];
     }
 
     private void Drop(string node, bool agentCame)
@@ -210,6 +216,8 @@ public sealed partial class ExporterReader : IDisposable
             else known[pod.Metadata.Uid] = pod;
         }
         if (!agent) _changed.Set();
+        // At once: one that is gone again before the next page has measured all the same.
+        else if (!gone && MayMeasure(pod, _time.GetUtcNow())) Drop(pod.Spec.NodeName!, agentCame: true);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "No agent measures here, its dcgm-exporter is read: node={node} address={address}")]

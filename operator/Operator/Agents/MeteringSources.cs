@@ -16,10 +16,11 @@ public sealed class MeteringSources(AgentCollector agents, ExporterReader export
     public MeteringSource Of(string node)
     {
         var now = time.GetUtcNow();
-        var (answers, served) = (agents.Answers(node), exporters.ServedAt(node));
+        var (agent, served) = (agents.SourceOf(node), exporters.ServedAt(node));
         lock (_gate)
         {
-            if (answers) _known[node] = (MeteringSource.Agent, now);
+            // An agent that sees no GPU says so by itself: there is nothing to wait for.
+            if (agent is { } source) _known[node] = (source, now);
             else if (served is { } at && !(_known.TryGetValue(node, out var before) && before.At > at)) _known[node] = (MeteringSource.DcgmExporter, at);
             else if (!_known.ContainsKey(node))
                 // New here: what stands ready on the node is about to serve.

@@ -11,8 +11,8 @@ public sealed class MeteringTests
     [InlineData("a:DcgmExporter", "Fresh", "The API server's times are current; busy time and energy are measured by the dcgm-exporter on a.")]
     [InlineData("c:Agent b:DcgmExporter a:DcgmExporter", "Fresh", "The API server's times are current; busy time and energy are measured by the agents of 1 node and the dcgm-exporter on a, b.")]
     [InlineData("a:Awaited", "Fresh", "The API server's times are current.")]
-    [InlineData("b:Nobody", "AgentMissing", "The API server's times are current. On b no agent answers and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do.")]
-    [InlineData("a:Agent b:Agent c:Nobody", "AgentMissing", "The API server's times are current; busy time and energy are measured by the agents of 2 nodes. On c no agent answers and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do.")]
+    [InlineData("b:Nobody", "AgentMissing", "The API server's times are current. On b no agent answers that sees the GPUs and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do.")]
+    [InlineData("a:Agent b:Agent c:Nobody", "AgentMissing", "The API server's times are current; busy time and energy are measured by the agents of 2 nodes. On c no agent answers that sees the GPUs and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do.")]
     public void The_condition_names_the_sources(string nodes, string reason, string message)
     {
         var view = nodes.Length == 0 ? null : MeteringView.Of(nodes.Split(' ').Select(one => one.Split(':')).Select(pair => (pair[0], Enum.Parse<MeteringSource>(pair[1]))));

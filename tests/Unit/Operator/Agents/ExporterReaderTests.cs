@@ -39,6 +39,8 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     private ExporterReader reader;
     private Func<HttpContext, string> page = _ => "";
     private int asked;
+    private long all;
+    private readonly Dictionary<string, string> written = [];
 
     public ExporterReaderTests()
     {
@@ -232,8 +234,12 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         await reader.ReadAsync(default);
         page = _ => "no page {";
         await reader.ReadAsync(default);
+        await reader.ReadAsync(default);
+        asked.Should().Be(2, "who was silent twice is asked once a minute");
+        time.Advance(TimeSpan.FromMinutes(1));
         page = _ => new string('#', 5 * 1024 * 1024);
         await reader.ReadAsync(default);
+        time.Advance(TimeSpan.FromMinutes(1));
         page = _ => $"DCGM_FI_DEV_GPU_UTIL{{{Device}}} 80\n";
         await reader.ReadAsync(default);
         asked.Should().Be(4, "no redirect was followed");
@@ -269,6 +275,90 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         sources.Of("n1").Should().Be(MeteringSource.DcgmExporter);
     }
 
+    /// <summary>
+    /// Whatever comes and goes, in whatever order and however late it is seen (agents, their reports, the operator itself, writes): of a
+    /// GPU that is busy all the time no millisecond is counted twice, and the agent's own are all there.
+    /// </summary>
+    [Fact]
+    public async Task No_millisecond_is_counted_twice()
+    {
+        for (var seed = 0; seed < 40; seed++)
+        {
+            var random = new Random(seed);
+            ledger = new();
+            written.Clear();
+            ledger.Install(time.GetUtcNow().AddDays(-1));
+            reader.Dispose();
+            reader = Reader();
+            Book("train", time.GetUtcNow());
+            reader.See(Exporter(), gone: false);
+            page = _ => random.Next(8) == 0 ? "no page {" : Page("train", 100, (long)(time.GetUtcNow() - start).TotalMilliseconds);
+            var begun = time.GetUtcNow();
+            var (stored, journal) = (Write(), new List<UsageInterval>());
+            DateTimeOffset? agent = null;
+            var known = false;
+            long byAgents = 0;
+            for (var tick = 0; tick < 60; tick++)
+            {
+                // Whatever happens between two pages is seen up to ten seconds later.
+                var happens = random.Next(12);
+                time.Advance(TimeSpan.FromSeconds(random.Next(5)));
+                if (happens == 0 && agent is null) (agent, known) = (time.GetUtcNow(), false);
+                else if (happens == 1 && agent is { } since && known)
+                {
+                    // Its last words; then it is gone.
+                    journal.Add(Entry(journal.Count + 1, (int)(since - start).TotalSeconds, (int)(time.GetUtcNow() - start).TotalSeconds, (long)(time.GetUtcNow() - since).TotalMilliseconds));
+                    byAgents += journal[^1].BusyMs;
+                    agent = null;
+                }
+                else if (happens == 2 && journal.Count > 0)
+                {
+                    var cursor = ledger.Cursor("n1");
+                    ledger.Record(new() { Node = "n1", Epoch = "e1", First = 1, Next = journal.Count + 1, Intervals = [.. journal.Skip((int)(cursor?.Seq ?? 0))] }, cursor);
+                }
+                else if (happens == 3) stored = Write();
+                else if (happens == 4)
+                {
+                    reader.Dispose();
+                    ledger = GpuLedger.Load(stored.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!));
+                    reader = Reader();
+                    Book("train", begun);
+                    reader.See(Exporter(), gone: false);
+                    known = agent is not null;
+                    if (agent is { } there) reader.See(AgentPod("Running", ready: true, since: there), gone: false);
+                }
+                var late = random.Next(2) == 0;
+                if (!late && agent is { } came && !known)
+                {
+                    reader.See(AgentPod("Running", ready: true, since: came), gone: false);
+                    known = true;
+                }
+                time.Advance(TimeSpan.FromSeconds(random.Next(5)));
+                if (agent is null && known)
+                {
+                    reader.See(AgentPod("Running", ready: true, since: begun), gone: true);
+                    known = false;
+                }
+                await reader.ReadAsync(default);
+                time.Advance(TimeSpan.FromSeconds(7));
+                if (agent is { } here && !known)
+                {
+                    reader.See(AgentPod("Running", ready: true, since: here), gone: false);
+                    known = true;
+                }
+            }
+            var last = ledger.Cursor("n1");
+            ledger.Record(new() { Node = "n1", Epoch = "e1", First = 1, Next = journal.Count + 1, Intervals = [.. journal.Skip((int)(last?.Seq ?? 0))] }, last);
+
+            var usage = Usage("train");
+            var lasted = (long)(time.GetUtcNow() - begun).TotalMilliseconds;
+            usage.MeasuredMs.Should().BeInRange(byAgents, lasted - (agent is { } open ? (long)(time.GetUtcNow() - open).TotalMilliseconds : 0), "seed {0}", seed);
+            usage.BusyMs.Should().Be(usage.MeasuredMs, "seed {0}", seed);
+            all += usage.MeasuredMs - byAgents;
+        }
+        all.Should().BeGreaterThan(40 * 60_000, "the exporter did serve");
+    }
+
     [Theory]
     [InlineData("app=x")]
     [InlineData("ns/")]
@@ -290,6 +380,14 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     private ExporterReader Reader() =>
         new(ExporterSelection.Parse(Selection), new ClusterStores(client, "bursar"), ledger, metrics, "bursar-agents", time, null, NullLogger<ExporterReader>.Instance);
 
+    private List<string> Write()
+    {
+        var all = ledger.DirtyShards().ToList();
+        foreach (var shard in all) ledger.MarkWritten(shard.Name, shard.Revision);
+        foreach (var shard in all) written[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
+        return [.. written.Values];
+    }
+
     private static string Page(string pod, int percent, long energy, string ns = "ml") => $$"""
         DCGM_FI_DEV_GPU_UTIL{{{Device}},namespace="{{ns}}",pod="{{pod}}",container="c"} {{percent}}
         DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{Device}},namespace="{{ns}}",pod="{{pod}}",container="c"} {{energy}}
@@ -297,7 +395,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         """.ReplaceLineEndings("\n");
 
     private UsageSums Usage(string pod) =>
-        ledger.SpentByWorkload("ml", LabelSelector.Everything, start.AddHours(-1), start.AddHours(1), start.AddHours(1)).Single(work => work.Workload.Name == pod).Usage;
+        ledger.SpentByWorkload("ml", LabelSelector.Everything, start.AddDays(-1), start.AddDays(2), start.AddDays(2)).Single(work => work.Workload.Name == pod).Usage;
 
     private UsageOutcome Report(UsageInterval entry) =>
         ledger.Record(new() { Node = "n1", Epoch = "e1", First = entry.Seq, Next = entry.Seq + 1, Intervals = [entry] }, ledger.Cursor("n1"));
