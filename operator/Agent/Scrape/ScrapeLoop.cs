@@ -17,6 +17,8 @@ public sealed partial class ScrapeLoop(
     private readonly ConcurrentDictionary<string, PodGauges> gauges = new();
     private readonly ConcurrentDictionary<(string, int, string), ScrapeOutcome> last = new();
 
+    private readonly ConcurrentDictionary<(string, int, string), EngineSums> engines = new();
+
     /// <summary>The newest gauges of every serving pod among the targets.</summary>
     public IReadOnlyList<PodGauges> Gauges => [.. gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
 
@@ -62,7 +64,8 @@ public sealed partial class ScrapeLoop(
         last[key] = result.Outcome;
 
         var at = WireTime.Truncate(time.GetUtcNow());
-        foreach (var model in result.Tokens)
+        var sums = result.Engines.Count > 0 ? engines.GetOrAdd(key, _ => new()).Of(result) : result.Tokens;
+        foreach (var model in sums)
         {
             tokens.Take(new TokenSample
             {
@@ -76,7 +79,7 @@ public sealed partial class ScrapeLoop(
             });
         }
         if (result.Gauges is { } load)
-            gauges[pod.Uid] = new PodGauges(pod.Uid, at, load, result.Tokens);
+            gauges[pod.Uid] = new PodGauges(pod.Uid, at, load, sums);
         if (result.Progress is { } training)
             progress.Take(new ProgressSample { PodUid = pod.Uid, Step = training.Step, Total = training.Total, CheckpointAt = training.CheckpointAt, At = at });
     }
@@ -90,6 +93,8 @@ public sealed partial class ScrapeLoop(
             gauges.TryRemove(uid, out _);
         foreach (var key in last.Keys.Where(k => !uids.Contains(k.Item1)))
             last.TryRemove(key, out _);
+        foreach (var key in engines.Keys.Where(k => !uids.Contains(k.Item1)))
+            engines.TryRemove(key, out _);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Scrape of {Namespace}/{Name}: {Outcome}, {Detail}")]

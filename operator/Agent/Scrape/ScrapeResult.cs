@@ -27,6 +27,9 @@ public sealed record ScrapeResult(ScrapeOutcome Outcome, string? Detail = null)
 
     public IReadOnlyList<ModelTokens> Tokens { get; init; } = [];
 
+    /// <summary>What <see cref="Tokens"/> are the sums of.</summary>
+    public IReadOnlyList<EngineCount> Engines { get; init; } = [];
+
     public ServingGauges? Gauges { get; init; }
 
     public TrainingProgress? Progress { get; init; }
