@@ -47,7 +47,7 @@ public sealed class UsageAccumulator
         if (previous is { } earlier && now <= earlier)
             return closed;
         var elapsed = now - (previous ?? now);
-        var energy = counters.Since(gpus, elapsed.Ticks / TimeSpan.TicksPerMillisecond);
+        var energy = counters.Since(gpus, now);
         if (previous is not null)
         {
             if (elapsed > LongestGap)
@@ -112,6 +112,14 @@ public sealed class UsageAccumulator
             }
             state.PodUid = uid;
             state.Gone = holding is null;
+            if (state.Reason is UsageReasons.DeviceLost or UsageReasons.DeviceUnreadable && reason is null && !percents.ContainsKey(key.Device))
+            {
+                // It is back; what it did until now, or whether it did, nobody has seen.
+                state.To = now;
+                Close(key, state, closed);
+                (state.Reason, state.Share) = (reason, share);
+                continue;
+            }
             if (reason != state.Reason || share != state.Share)
             {
                 Close(key, state, closed);

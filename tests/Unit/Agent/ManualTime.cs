@@ -59,6 +59,13 @@ internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
         }
     }
 
+    /// <summary>The node's clock is set back; timers are not of it.</summary>
+    public void SetBack(TimeSpan by)
+    {
+        lock (gate)
+            now -= by;
+    }
+
     private sealed class ManualTimer(ManualTime time, TimerCallback callback, object? state) : ITimer
     {
         public DateTimeOffset? Due;
