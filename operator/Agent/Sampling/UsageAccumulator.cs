@@ -46,6 +46,8 @@ public sealed class UsageAccumulator
         var closed = new List<UsageInterval>();
         if (previous is { } earlier && now <= earlier)
             return closed;
+        // Where a source shows a device twice, it has worked once.
+        gpus = gpus with { Devices = [.. gpus.Devices.DistinctBy(r => r.Uuid)] };
         var elapsed = now - (previous ?? now);
         var energy = counters.Since(gpus, now);
         if (previous is not null)

@@ -7,7 +7,14 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Agent.Scrape;
 
 /// <summary>The load a serving pod showed last.</summary>
-public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges Gauges, IReadOnlyList<ModelTokens> Tokens);
+public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges Gauges, IReadOnlyList<ModelTokens> Tokens)
+{
+    public string Namespace { get; init; } = "";
+
+    public string Pod { get; init; } = "";
+
+    public IReadOnlyList<ModelLoad> Loads { get; init; } = [];
+}
 
 /// <summary>Scrapes the operator's targets, a few at a time; a target that fails is counted and harms no other.</summary>
 public sealed partial class ScrapeLoop(
@@ -78,8 +85,8 @@ public sealed partial class ScrapeLoop(
                 At = at,
             });
         }
-        if (result.Gauges is { } load)
-            gauges[pod.Uid] = new PodGauges(pod.Uid, at, load, sums);
+        if (result.Loads.Count > 0)
+            gauges[pod.Uid] = new PodGauges(pod.Uid, at, result.Gauges ?? new(null, null, null), sums) { Namespace = pod.Namespace, Pod = pod.Name, Loads = result.Loads };
         if (result.Progress is { } training)
             progress.Take(new ProgressSample { PodUid = pod.Uid, Step = training.Step, Total = training.Total, CheckpointAt = training.CheckpointAt, At = at });
     }

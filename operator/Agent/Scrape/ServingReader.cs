@@ -90,8 +90,10 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             if (models.Length > MaxModels || models.Any(model => model.Length > MaxModelLength)) wrong ??= $"more than {MaxModels} models, or a model's name of more than {MaxModelLength} characters";
             // A counter that is no count refuses the page: half a page would read as a counter that fell.
             if (wrong is not null) return new(ScrapeOutcome.Malformed, wrong);
-            long? running = Load(_running), waiting = Load(_waiting);
-            var use = (_cacheUse ?? []).Where(sample => double.IsFinite(sample.Value)).Select(sample => (double?)sample.Value).Max();
+            var loads = Loads();
+            if (loads.Length > MaxModels) return new(ScrapeOutcome.Malformed, $"more than {MaxModels} models");
+            long? running = Sum(loads, load => load.Running), waiting = Sum(loads, load => load.Waiting);
+            var use = loads.Max(load => load.CacheUse);
             return new(ScrapeOutcome.Ok)
             {
                 Server = server.Server,
@@ -101,6 +103,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                     Of(ServingFigure.Cached, model) is { } hits ? Math.Min(hits, Of(ServingFigure.Prompt, model) ?? 0) : null,
                     Of(ServingFigure.Generated, model) ?? 0, Of(ServingFigure.Requests, model)))],
                 Gauges = running is null && waiting is null && use is null ? null : new(running, waiting, use),
+                Loads = loads,
             };
 
             long? Of(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
@@ -121,29 +124,41 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         /// <summary>By model and engine; of the ranks of one engine the highest.</summary>
         private IEnumerable<EngineCount> Counts(ServingFigure figure, PrometheusSample[]? samples, ref string? wrong)
         {
-            var counts = new List<long>();
             foreach (var sample in samples ?? [])
-            {
-                if (ExpositionReader.Count(sample.Value) is { } count) counts.Add(count);
-                else wrong = $"{sample.Name} is no count";
-            }
+                if (ExpositionReader.Count(sample.Value) is null) wrong = $"{sample.Name} is no count";
             if (wrong is not null) return [];
-            return Series(samples ?? [], counts)
-                .GroupBy(series => (Model: series.Sample.Label(server.ModelLabel) ?? "", Engine: series.Sample.Name + Labels(series.Sample, EngineLabels.Contains)))
-                .Select(group => new EngineCount(figure, group.Key.Model, group.Key.Engine, group.Sum(series => series.Count)));
+            return Series(samples ?? [])
+                .GroupBy(series => (Model: Model(series.Sample), Engine: series.Sample.Name + Labels(series.Sample, EngineLabels.Contains)))
+                .Select(group => new EngineCount(figure, group.Key.Model, group.Key.Engine, group.Sum(series => (long)series.Value)));
         }
 
-        /// <summary>Requests at this moment. A gauge that is none (NaN before the first request) is not known, and spoils no counter.</summary>
-        private static long? Load(PrometheusSample[]? samples)
+        /// <summary>What is no figure (NaN before the first request) is not known, and spoils no counter.</summary>
+        private ModelLoad[] Loads()
         {
-            var known = (samples ?? []).Where(sample => ExpositionReader.Count(sample.Value) is not null).ToArray();
-            return known.Length == 0 ? null : Series(known, known.Select(sample => (long)sample.Value)).Sum(series => series.Count);
+            var running = ByModel(_running, value => ExpositionReader.Count(value) is not null, values => values.Sum());
+            var waiting = ByModel(_waiting, value => ExpositionReader.Count(value) is not null, values => values.Sum());
+            var use = ByModel(_cacheUse, double.IsFinite, values => values.Max());
+            var latency = server.Latency.FirstOrDefault(way => found.ContainsKey(way.Sum) && found.ContainsKey(way.Count));
+            var seconds = ByModel(found.GetValueOrDefault(latency.Sum ?? ""), double.IsFinite, values => values.Sum() / latency.PerSecond);
+            var requests = ByModel(found.GetValueOrDefault(latency.Count ?? ""), value => ExpositionReader.Count(value) is not null, values => values.Sum());
+            return [.. running.Keys.Union(waiting.Keys).Union(use.Keys).Union(seconds.Keys.Intersect(requests.Keys)).Order(StringComparer.Ordinal).Select(model => new ModelLoad(
+                model, (long?)Of(running, model), (long?)Of(waiting, model), Of(use, model), Of(seconds, model), (long?)Of(requests, model)))];
+
+            static double? Of(Dictionary<string, double> figures, string model) => figures.TryGetValue(model, out var figure) ? figure : null;
         }
+
+        private Dictionary<string, double> ByModel(IEnumerable<PrometheusSample>? samples, Func<double, bool> isFigure, Func<IEnumerable<double>, double> together) =>
+            Series((samples ?? []).Where(sample => isFigure(sample.Value))).GroupBy(series => Model(series.Sample), StringComparer.Ordinal)
+                .ToDictionary(group => group.Key, group => together(group.Select(series => series.Value)), StringComparer.Ordinal);
 
         /// <summary>Ranks of one engine, and a series that stands twice, are one series: the highest.</summary>
-        private static IEnumerable<(PrometheusSample Sample, long Count)> Series(IEnumerable<PrometheusSample> samples, IEnumerable<long> counts) =>
-            samples.Zip(counts).GroupBy(pair => pair.First.Name + Labels(pair.First, label => !RankLabels.Contains(label)), StringComparer.Ordinal)
-                .Select(group => (group.First().First, group.Max(pair => pair.Second)));
+        private static IEnumerable<(PrometheusSample Sample, double Value)> Series(IEnumerable<PrometheusSample> samples) =>
+            samples.GroupBy(sample => sample.Name + Labels(sample, label => !RankLabels.Contains(label)), StringComparer.Ordinal)
+                .Select(group => (group.First(), group.Max(sample => sample.Value)));
+
+        private string Model(PrometheusSample sample) => sample.Label(server.ModelLabel) ?? "";
+
+        private static long? Sum(ModelLoad[] loads, Func<ModelLoad, long?> figure) => loads.Any(load => figure(load) is not null) ? loads.Sum(figure) : null;
 
         private static string Labels(PrometheusSample sample, Func<string, bool> wanted) =>
             string.Concat(sample.Labels.Where(label => wanted(label.Key)).OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => $"\u0001{label.Key}\u0002{label.Value}"));

@@ -313,6 +313,35 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Gauges.Should().Be(new ServingGauges(1, 0, 0.2));
     }
 
+    [Fact]
+    public void Load_and_latency_are_each_models_own()
+    {
+        var result = Read("""
+            vllm:num_requests_running{engine="0",model_name="a"} 3
+            vllm:num_requests_running{engine="1",model_name="a"} 4
+            vllm:num_requests_running{engine="0",model_name="b"} NaN
+            vllm:num_requests_waiting{engine="0",model_name="b"} 2
+            vllm:kv_cache_usage_perc{engine="0",model_name="a"} 0.25
+            vllm:kv_cache_usage_perc{engine="1",model_name="a"} 0.5
+            vllm:e2e_request_latency_seconds_bucket{engine="0",le="+Inf",model_name="a"} 4
+            vllm:e2e_request_latency_seconds_sum{engine="0",model_name="a"} 6.5
+            vllm:e2e_request_latency_seconds_count{engine="0",model_name="a"} 4
+            vllm:e2e_request_latency_seconds_sum{engine="1",model_name="a"} 1.25
+            vllm:e2e_request_latency_seconds_count{engine="1",model_name="a"} 1
+            """);
+
+        result.Loads.Should().Equal(new ModelLoad("a", 7, null, 0.5, 7.75, 5), new ModelLoad("b", null, 2, null, null, null));
+        result.Gauges.Should().Be(new ServingGauges(7, 2, 0.5));
+    }
+
+    /// <summary>Triton counts microseconds; SGLang's ranks tell the same requests.</summary>
+    [Theory]
+    [InlineData("nv_inference_request_success{model=\"m\",version=\"1\"} 4\nnv_inference_request_duration_us{model=\"m\",version=\"1\"} 2500000", 2.5, 4)]
+    [InlineData("sglang:e2e_request_latency_seconds_sum{model_name=\"m\",tp_rank=\"0\"} 3\nsglang:e2e_request_latency_seconds_sum{model_name=\"m\",tp_rank=\"1\"} 3\nsglang:e2e_request_latency_seconds_count{model_name=\"m\",tp_rank=\"0\"} 2\nsglang:e2e_request_latency_seconds_count{model_name=\"m\",tp_rank=\"1\"} 2\nsglang:num_running_reqs{model_name=\"m\"} 1", 3, 2)]
+    [InlineData("dynamo_frontend_request_duration_seconds_sum{model=\"m\"} 9\ndynamo_frontend_request_duration_seconds_count{model=\"m\"} 3", 9, 3)]
+    public void Latency_is_in_seconds(string page, double seconds, long requests) =>
+        Read(page).Loads.Should().ContainSingle().Which.Should().Match<ModelLoad>(load => load.Model == "m" && load.LatencySeconds == seconds && load.LatencyRequests == requests);
+
     /// <summary>Ray shows each counter a second time as a gauge, under its name without the _total; older ones only that.</summary>
     [Theory]
     [InlineData("_total", "")]
