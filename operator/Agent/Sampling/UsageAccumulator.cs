@@ -88,6 +88,14 @@ public sealed class UsageAccumulator
         return closed;
     }
 
+    /// <summary>Ends every interval at the last sample; the next one begins anew, and tells nothing of the time before it.</summary>
+    public List<UsageInterval> Break()
+    {
+        previous = null;
+        percents.Clear();
+        return CloseAll();
+    }
+
     private void Extend(
         DateTimeOffset now, TimeSpan elapsed, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus,
         Dictionary<string, long> energy, Func<int, ProcessOwner> ownerOf, List<UsageInterval> closed)

@@ -6,6 +6,7 @@ internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
     private readonly object gate = new();
     private readonly List<ManualTimer> timers = [];
     private DateTimeOffset now = start;
+    private TimeSpan ahead;
 
     public ManualTime()
         : this(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero))
@@ -29,7 +30,11 @@ internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
             return now;
     }
 
-    public override long GetTimestamp() => GetUtcNow().Ticks;
+    public override long GetTimestamp()
+    {
+        lock (gate)
+            return (now - ahead).Ticks;
+    }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
@@ -59,11 +64,14 @@ internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
         }
     }
 
-    /// <summary>The node's clock is set back; timers are not of it.</summary>
-    public void SetBack(TimeSpan by)
+    /// <summary>The node's clock is set, and no time has passed by <see cref="GetTimestamp"/>.</summary>
+    public void Set(TimeSpan by)
     {
         lock (gate)
-            now -= by;
+        {
+            now += by;
+            ahead += by;
+        }
     }
 
     private sealed class ManualTimer(ManualTime time, TimerCallback callback, object? state) : ITimer

@@ -287,7 +287,7 @@ public sealed class NvmlGpuReaderTests
         using var reader = new NvmlGpuReader(stub.Library, time);
         reader.Read();
 
-        time.SetBack(TimeSpan.FromHours(1));
+        time.Set(TimeSpan.FromHours(-1));
         stub.Set("stamp.0", now - 3_600_000_000 + 5);
 
         reader.Read().Devices[0].ProcessUse.Select(u => u.Pid).Should().Equal(41);
