@@ -34,12 +34,13 @@ public sealed partial class GpuLedger
         {
             if (!podsByNamespace.TryGetValue(ns, out var list)) return [];
             var (start, end) = Clip(from, to, now);
+            var days = TouchedDays(from, to, now);
             var sums = new Dictionary<WorkloadKey, Sum>();
             foreach (var pod in list)
             {
                 if (pod.From > end || pod.End <= start || !Selects(selector, pod)) continue;
                 if (!sums.TryGetValue(pod.Workload, out var sum)) sums.Add(pod.Workload, sum = new(pod.Class));
-                sum.Add(this, pod, start, end);
+                sum.Add(this, pod, start, end, days);
             }
             return [.. sums.Select(pair => pair.Value.ToSpend(pair.Key)).OrderBy(spend => spend.Workload.Kind, StringComparer.Ordinal)
                 .ThenBy(spend => spend.Workload.Name, StringComparer.Ordinal).ThenBy(spend => spend.Workload.Uid, StringComparer.Ordinal)];
@@ -179,9 +180,10 @@ public sealed partial class GpuLedger
         lock (gate) return [.. nodes.Keys.Order(StringComparer.Ordinal)];
     }
 
+    /// <summary>Those whose work was ever charged.</summary>
     public IReadOnlyList<string> Namespaces()
     {
-        lock (gate) return [.. podsByNamespace.Keys.Order(StringComparer.Ordinal)];
+        lock (gate) return [.. podsByNamespace.Keys.Union(past.Keys).Order(StringComparer.Ordinal)];
     }
 
     /// <summary>The node's device time that its agent could give to no pod, by reason, since ever.</summary>
@@ -231,6 +233,12 @@ public sealed partial class GpuLedger
         lock (gate) return prices.TryGetValue(product, out var timeline) ? new Rate(timeline.At(at.ToUnixTimeMilliseconds())) : null;
     }
 
+    /// <summary>All that has a price, as <see cref="Reprice"/> names it.</summary>
+    public IReadOnlyList<string> PricedProducts()
+    {
+        lock (gate) return [.. prices.Keys.Order(StringComparer.Ordinal)];
+    }
+
     /// <summary>Whether anything was ever priced.</summary>
     public bool HasPrices
     {
@@ -267,7 +275,20 @@ public sealed partial class GpuLedger
     }
 
     private (long From, long To) Clip(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now) =>
-        (Math.Max(from.ToUnixTimeMilliseconds(), installed ?? long.MinValue), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
+        (Math.Max(from.ToUnixTimeMilliseconds(), Counted), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
+
+    /// <summary>The first moment whose facts are kept.</summary>
+    private long Counted => Math.Max(installed ?? long.MinValue, detailDay is { } day ? UtcDay.Start(day) : long.MinValue);
+
+    /// <summary>The UTC days that an interval touches, and the part of them that is charged by now.</summary>
+    private Touched TouchedDays(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        var first = UtcDay.Of(from.ToUnixTimeMilliseconds());
+        var beyond = UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds());
+        return new(first, beyond, Math.Max(UtcDay.Start(first), Counted), Math.Min(UtcDay.Start(beyond), now.ToUnixTimeMilliseconds()));
+    }
+
+    private readonly record struct Touched(int First, int Beyond, long From, long To);
 
     private static bool Selects(LabelSelector selector, PodAccount pod) => SelectsLabels(selector, pod.Labels);
 
@@ -384,15 +405,46 @@ public sealed partial class GpuLedger
         private int gpus;
         private Rate rate = Rate.Zero;
         private long since = long.MaxValue;
+        private Int128 daysUnits;
+        private Int128 daysReserved;
         private long measured;
         private long busy;
         private long energy;
+        private long memory;
         private readonly SortedDictionary<string, TokenSums> tokens = new(StringComparer.Ordinal);
 
-        public void Add(GpuLedger ledger, PodAccount pod, long from, long to)
+        public void Add(GpuLedger ledger, PodAccount pod, long from, long to, Touched days)
+        {
+            var (cost, time, noPrice) = Of(ledger, pod, from, to);
+            units += cost;
+            reserved += time;
+            unpriced += noPrice;
+            // Most pods lie inside the interval as a whole.
+            if (days.From < from && pod.From < from || days.To > to && !(pod.End <= to)) (cost, time, _) = Of(ledger, pod, days.From, days.To);
+            daysUnits += cost;
+            daysReserved += time;
+            if (pod.From <= to && !(pod.End <= to))
+            {
+                gpus += pod.Gpus;
+                if (ledger.RateAt(pod, to) is { } one) rate += one;
+            }
+            since = Math.Min(since, pod.From);
+            foreach (var day in pod.Days)
+            {
+                if (day.Day < days.First || day.Day >= days.Beyond) continue;
+                measured += day.MeasuredMs;
+                busy += day.BusyMs;
+                energy += day.EnergyMj;
+                memory += day.MemoryMiBMs;
+                if (day.Tokens is null) continue;
+                foreach (var (model, grown) in day.Tokens) tokens[model] = tokens.TryGetValue(model, out var sum) ? sum + grown : grown;
+            }
+        }
+
+        private static (Int128 Units, Int128 Reserved, Int128 Unpriced) Of(GpuLedger ledger, PodAccount pod, long from, long to)
         {
             ledger.SpansOf(pod, from, to);
-            Int128 held = 0;
+            Int128 units = 0, held = 0, unpriced = 0;
             foreach (var span in ledger.scratch)
             {
                 var time = (Int128)(span.To - span.From) * pod.Gpus;
@@ -400,21 +452,7 @@ public sealed partial class GpuLedger
                 if (span.Nano is { } nano) units += time * nano;
                 else unpriced += time;
             }
-            reserved += pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held;
-            if (pod.From <= to && !(pod.End <= to))
-            {
-                gpus += pod.Gpus;
-                if (ledger.RateAt(pod, to) is { } one) rate += one;
-            }
-            since = Math.Min(since, pod.From);
-            measured += pod.MeasuredMs;
-            busy += pod.BusyMs;
-            energy += pod.EnergyMj;
-            foreach (var (model, counter) in pod.Tokens)
-            {
-                var sum = tokens.TryGetValue(model, out var one) ? one : new(0, 0, 0);
-                tokens[model] = new(sum.Prompt + counter.Prompt, sum.Cached + counter.Cached, sum.Generated + counter.Generated);
-            }
+            return (units, pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held, unpriced);
         }
 
         public WorkloadSpend ToSpend(WorkloadKey key) => new()
@@ -427,7 +465,9 @@ public sealed partial class GpuLedger
             Gpus = gpus,
             RatePerHour = rate,
             Since = Moment(since),
-            Usage = new(measured, busy, energy, tokens),
+            Usage = new(measured, busy, energy, memory, tokens),
+            DaysSpent = new(daysUnits),
+            DaysReservedGpuMs = daysReserved,
         };
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Bursar.Core.Money;
 
 namespace Bursar.Core.Ledger;
 
@@ -18,8 +19,13 @@ public sealed partial class GpuLedger
     private const string BaseName = "bursar.base";
 
     private readonly Dictionary<string, ShardState> openPodShards = [];
+    private readonly Dictionary<string, ShardState> openUsageShards = [];
     private readonly Dictionary<string, ShardState> openNodeShards = [];
+    private readonly HashSet<string> taken = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ShardState> budgetShards = [];
+
+    /// <summary>Objects that hold something this version cannot read: what is in there is in no sum.</summary>
+    public int Unreadable => taken.Count;
 
     public bool IsDirty
     {
@@ -58,7 +64,7 @@ public sealed partial class GpuLedger
         lock (gate) return FindBudget(budgetUid) is { IsDirty: true } shard ? ToShard(shard, factsOnly: true) : null;
     }
 
-    /// <summary>The shard's object holds this revision now. An empty budget's, once deleted, is forgotten.</summary>
+    /// <summary>The shard's object holds this revision now. An empty one, once deleted, is forgotten.</summary>
     public void MarkWritten(string shard, long revision)
     {
         lock (gate)
@@ -72,11 +78,9 @@ public sealed partial class GpuLedger
                 withheld |= node.Durable != node.Journal;
             }
             if (withheld && !state.IsDirty) state.TouchMeasured();
-            if (state.Budget is { IsEmpty: true } budget && !state.IsDirty)
-            {
-                shards.Remove(shard);
-                budgetShards.Remove(budget.Uid);
-            }
+            if (state.IsDirty) return;
+            if (state.IsEmpty) Forget(state);
+            else if (state.Kind == LedgerShard.DayKind) Release(state);
         }
     }
 
@@ -84,20 +88,43 @@ public sealed partial class GpuLedger
     /// The ledger as stored, in any order of shards. A pod that stands in two shards (a write that timed out and went
     /// through after all) is one pod, with the larger part of its facts.
     /// </summary>
-    public static GpuLedger Load(IEnumerable<LedgerShard> stored)
+    /// <param name="stored">The shards.</param>
+    /// <param name="unreadable">Names of objects that hold something else: they are left alone, and no shard takes their names.</param>
+    public static GpuLedger Load(IEnumerable<LedgerShard> stored, IEnumerable<string>? unreadable = null)
     {
         var ledger = new GpuLedger();
-        foreach (var shard in stored.OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal)) ledger.Restore(shard);
+        ledger.taken.UnionWith(unreadable ?? []);
+        foreach (var shard in stored.OrderBy(shard => shard.Kind == LedgerShard.BaseKind ? -1 : Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal)) ledger.Restore(shard);
+        if (ledger.detailDay is { } day) ledger.ForgetFacts(UtcDay.Start(day), day);
         return ledger;
     }
 
     private static int Rank(string kind) => kind switch
     {
-        LedgerShard.BaseKind => 0,
-        LedgerShard.PodsKind => 1,
-        LedgerShard.BudgetKind => 2,
-        _ => 3,
+        // Sums first, then that they are, then the facts without those that they came from.
+        LedgerShard.DayKind => 0,
+        LedgerShard.BaseKind => 1,
+        LedgerShard.PodsKind => 2,
+        LedgerShard.UsageKind => 3,
+        LedgerShard.BudgetKind => 4,
+        _ => 5,
     };
+
+    private void Forget(ShardState state)
+    {
+        shards.Remove(state.Name);
+        if (state.Budget is { } budget) budgetShards.Remove(budget.Uid);
+        foreach (var open in new[] { openPodShards, openUsageShards, openNodeShards })
+            foreach (var (key, shard) in open.ToArray())
+                if (shard == state) open.Remove(key);
+    }
+
+    /// <summary>A day's sums are read by those who report, from the stored objects: whoever writes them need not hold them.</summary>
+    private void Release(ShardState state)
+    {
+        shards.Remove(state.Name);
+        if (state.Rows is { } rows && sums.TryGetValue(UtcDay.Parse(state.Day!), out var parts)) parts.Remove(rows);
+    }
 
     private ShardState BaseShard() => shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
 
@@ -120,21 +147,27 @@ public sealed partial class GpuLedger
         return shard;
     }
 
-    private static string DayOf(long at) => DateTimeOffset.FromUnixTimeMilliseconds(at).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
-
     private void PlacePod(PodAccount pod)
     {
         var ns = pod.Workload.Namespace;
-        var day = DayOf(pod.From);
+        var day = UtcDay.Text(UtcDay.Of(pod.From));
         var key = $"{ns}-{day}";
         var bytes = EstimateBytes(pod);
         if (!openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
         {
-            var index = shard is null ? 0 : shard.Index + 1;
+            var index = Free(key, shard);
             shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"{key}-{index}"), LedgerShard.PodsKind) { Namespace = ns, Day = day, Index = index });
             openPodShards[key] = shard;
         }
         Place(pod, shard, bytes);
+    }
+
+    /// <summary>The next number whose name is not taken.</summary>
+    private int Free(string prefix, ShardState? last)
+    {
+        var index = last is null ? 0 : last.Index + 1;
+        while (string.Create(CultureInfo.InvariantCulture, $"{prefix}-{index}") is var name && (shards.ContainsKey(name) || taken.Contains(name))) index++;
+        return index;
     }
 
     private static void Place(PodAccount pod, ShardState shard, int bytes)
@@ -148,12 +181,39 @@ public sealed partial class GpuLedger
     private static int EstimateBytes(PodAccount pod)
     {
         var workload = pod.Workload;
-        var bytes = 620 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
+        var bytes = 740 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
             + workload.Namespace.Length + workload.Kind.Length + workload.Name.Length + workload.Uid.Length;
-        if (pod.Class == WorkClass.Inference) bytes += 450;
+        if (pod.Class == WorkClass.Inference) bytes += 800;
         if (pod.Labels is not null)
             foreach (var (name, value) in pod.Labels) bytes += name.Length + value.Length + 6;
         return bytes;
+    }
+
+    /// <summary>Days of a pod that are over go to their day's shard, so that a pod that runs for a year does not outgrow its own.</summary>
+    private void CloseDays(PodAccount pod)
+    {
+        for (var i = 0; i < pod.Days.Count - 2; i++)
+        {
+            var usage = pod.Days[i];
+            if (usage.IsClosed) continue;
+            if (usage.Shard is null)
+            {
+                var day = UtcDay.Text(usage.Day);
+                var key = $"{pod.Workload.Namespace}-{day}";
+                var bytes = 160 + pod.Uid.Length + (usage.Tokens?.Keys.Sum(model => 130 + model.Length) ?? 0);
+                if (!openUsageShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
+                {
+                    var index = Free($"usage.{key}", shard);
+                    shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"usage.{key}-{index}"), LedgerShard.UsageKind) { Namespace = pod.Workload.Namespace, Day = day, Index = index });
+                    openUsageShards[key] = shard;
+                }
+                shard.EstimatedBytes += bytes;
+                shard.Days.Add((pod, usage));
+                usage.Shard = shard;
+            }
+            usage.Shard.Touch();
+            usage.ClosedAt = usage.Shard.Revision;
+        }
     }
 
     private ShardState ShardOf(NodeAccount node)
@@ -161,11 +221,11 @@ public sealed partial class GpuLedger
         if (node.Shard is null)
         {
             var at = node.Capacity.Count > 0 ? node.Capacity[0].At : node.Lost.Count > 0 ? node.Lost[0].From : installed ?? 0;
-            var day = DayOf(at);
+            var day = UtcDay.Text(UtcDay.Of(at));
             var bytes = 400 + node.Name.Length;
             if (!openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
             {
-                var index = shard is null ? 0 : shard.Index + 1;
+                var index = Free($"nodes.{day}", shard);
                 shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"nodes.{day}-{index}"), LedgerShard.NodesKind) { Day = day, Index = index });
                 openNodeShards[day] = shard;
             }
@@ -178,12 +238,24 @@ public sealed partial class GpuLedger
 
     private LedgerShard ToShard(ShardState state, bool factsOnly)
     {
-        var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision, IsUrgent = state.IsUrgent };
+        var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision, IsUrgent = state.IsUrgent, IsEmpty = state.IsEmpty };
         switch (state.Kind)
         {
+            case LedgerShard.DayKind when state.Rows is { } day:
+                return shard with
+                {
+                    Rows = [.. day.Work.Select(work => new ShardWork(work.Workload.Namespace, work.Workload.Kind, work.Workload.Name, work.Workload.Uid, work.Class, work.Spent,
+                        (long)work.ReservedGpuMs, work.UnpricedGpuMs == 0 ? null : (long)work.UnpricedGpuMs, ToShard(work.Usage)))],
+                    Remainder = state.Index == 0 ? new(day.Total, day.Unallocated, day.NodeLost) : null,
+                };
+            case LedgerShard.DayKind:
+                return shard;
             case LedgerShard.BaseKind:
                 return shard with
                 {
+                    DetailDay = detailDay,
+                    KeptDays = keptDays.Count == 0 ? null : [.. keptDays.Select(kept => new ShardKeptDay(kept.Key, kept.Value))],
+                    Past = past.Count == 0 ? null : [.. past.Select(one => new ShardPast(one.Key, (long)one.Value.Reserved, ToShard(one.Value.Usage) with { Day = one.Value.LastDay }))],
                     Installed = installed,
                     Currency = currency,
                     Prices = [.. prices.OrderBy(pair => pair.Key, StringComparer.Ordinal)
@@ -195,11 +267,12 @@ public sealed partial class GpuLedger
                 var podsOfShard = new List<ShardPod>(state.Pods.Count);
                 foreach (var pod in state.Pods) podsOfShard.Add(ToShard(pod, RowOf(pod, workloads, rows)));
                 return shard with { Workloads = workloads, Pods = podsOfShard };
+            case LedgerShard.UsageKind:
+                return shard with { Usage = [.. state.Days.Select(one => new ShardPodDay(one.Pod.Uid, ToShard(one.Usage)))] };
             case LedgerShard.BudgetKind:
                 var budget = state.Budget!;
                 return shard with
                 {
-                    IsEmpty = budget.IsEmpty,
                     BudgetUid = budget.Uid,
                     BudgetName = budget.Name,
                     Memory = budget.Memory,
@@ -243,14 +316,29 @@ public sealed partial class GpuLedger
             Seq = cursor.Seq,
             From = pod.JournalFrom ?? 0,
             To = pod.JournalTo ?? 0,
-            Measured = pod.MeasuredMs,
-            Busy = pod.BusyMs,
-            Energy = pod.EnergyMj,
             Devices = pod.Labels is null ? [.. pod.Devices] : null,
-            Tokens = pod.Tokens.Count == 0 ? null : [.. pod.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated,
-                pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated))],
+            Days = [.. pod.Days.Where(day => !day.IsKeptByItsShard).Select(ToShard)],
+            Counters = pod.Counters.Count == 0 ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated, Some(pair.Value.LastRequests)))],
         },
     };
+
+    private static ShardDay ToShard(DayUsage usage) => new(usage.Day, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, Some(usage.MemoryMiBMs),
+        usage.Tokens is null ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))]);
+
+    private static ShardDay ToShard(UsageSums usage) => new(0, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, Some(usage.MemoryMiBMs),
+        usage.Tokens.Count == 0 ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))]);
+
+    private static UsageSums SumsOf(ShardDay stored) => new(stored.Measured, stored.Busy, stored.Energy, stored.Memory ?? 0,
+        (stored.Tokens ?? []).ToDictionary(row => row.Model, row => new TokenSums(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0), StringComparer.Ordinal));
+
+    private static long? Some(long count) => count == 0 ? null : count;
+
+    private static DayUsage FromShard(ShardDay stored)
+    {
+        var usage = new DayUsage(stored.Day) { MeasuredMs = stored.Measured, BusyMs = stored.Busy, EnergyMj = stored.Energy, MemoryMiBMs = stored.Memory ?? 0 };
+        foreach (var row in stored.Tokens ?? []) usage.Add(row.Model, new(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0));
+        return usage;
+    }
 
     private static ShardNode ToShard(NodeAccount node) => new()
     {
@@ -269,6 +357,9 @@ public sealed partial class GpuLedger
         {
             case LedgerShard.BaseKind:
                 BaseShard().Restore(shard.Revision);
+                detailDay = shard.DetailDay ?? detailDay;
+                foreach (var kept in shard.KeptDays ?? []) keptDays[kept.Day] = kept.Shards;
+                foreach (var one in shard.Past ?? []) past[one.Namespace] = new() { LastDay = one.Usage.Day, Reserved = one.Reserved, Usage = SumsOf(one.Usage) };
                 installed = shard.Installed ?? installed;
                 currency = shard.Currency ?? currency;
                 foreach (var price in shard.Prices ?? [])
@@ -277,12 +368,22 @@ public sealed partial class GpuLedger
                     foreach (var change in price.Changes) timeline.State(change.At, change.Nano);
                 }
                 break;
+            case LedgerShard.DayKind:
+                Restore(UtcDay.Parse(shard.Day ?? ""), shard);
+                break;
             case LedgerShard.PodsKind:
                 var podShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
                 podShard.Restore(shard.Revision);
                 var key = $"{shard.Namespace}-{shard.Day}";
                 if (!openPodShards.TryGetValue(key, out var open) || open.Index < shard.Index) openPodShards[key] = podShard;
                 foreach (var pod in shard.Pods ?? []) Restore(pod, shard.Workloads![pod.Workload], podShard);
+                break;
+            case LedgerShard.UsageKind:
+                var usageShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
+                usageShard.Restore(shard.Revision);
+                var usageKey = $"{shard.Namespace}-{shard.Day}";
+                if (!openUsageShards.TryGetValue(usageKey, out var last) || last.Index < shard.Index) openUsageShards[usageKey] = usageShard;
+                foreach (var row in shard.Usage ?? []) Restore(row, usageShard);
                 break;
             case LedgerShard.BudgetKind:
                 var budgetShard = BudgetShard(shard.Namespace ?? "", shard.BudgetName ?? "", shard.BudgetUid ?? "");
@@ -294,7 +395,7 @@ public sealed partial class GpuLedger
             case LedgerShard.NodesKind:
                 var nodeShard = NewShard(new(shard.Name, shard.Kind) { Day = shard.Day, Index = shard.Index });
                 nodeShard.Restore(shard.Revision);
-                if (!openNodeShards.TryGetValue(shard.Day ?? "", out var last) || last.Index < shard.Index) openNodeShards[shard.Day ?? ""] = nodeShard;
+                if (!openNodeShards.TryGetValue(shard.Day ?? "", out var lastNodes) || lastNodes.Index < shard.Index) openNodeShards[shard.Day ?? ""] = nodeShard;
                 foreach (var node in shard.Nodes ?? []) Restore(node, nodeShard);
                 break;
         }
@@ -322,10 +423,9 @@ public sealed partial class GpuLedger
         {
             pod.Cursor = new(usage.Epoch, usage.Seq);
             if (usage.To > 0) (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
-            (pod.MeasuredMs, pod.BusyMs, pod.EnergyMj) = (usage.Measured, usage.Busy, usage.Energy);
             pod.Devices.UnionWith(usage.Devices ?? []);
-            foreach (var row in usage.Tokens ?? [])
-                pod.Tokens[row.Model] = new() { Prompt = row.Prompt, Cached = row.Cached, Generated = row.Generated, LastPrompt = row.LastPrompt, LastCached = row.LastCached, LastGenerated = row.LastGenerated };
+            pod.Days.AddRange((usage.Days ?? []).Select(FromShard));
+            foreach (var row in usage.Counters ?? []) pod.Counters[row.Model] = new() { LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
         }
         if (pods.TryGetValue(stored.Uid, out var twin))
         {
@@ -338,6 +438,51 @@ public sealed partial class GpuLedger
         }
         Place(pod, shard, EstimateBytes(pod));
         Add(pod);
+    }
+
+    private void Restore(int day, LedgerShard stored)
+    {
+        // Sums that no base tells of are from a process that died before it could say so; they are made again.
+        if (!keptDays.TryGetValue(day, out var count) || stored.Index >= count) return;
+        if (!sums.TryGetValue(day, out var parts)) sums.Add(day, parts = []);
+        var part = new DaySums();
+        if (stored.Remainder is { } rest) (part.Total, part.Unallocated, part.NodeLost) = (rest.Total, rest.Unallocated, rest.NodeLost);
+        foreach (var row in stored.Rows ?? [])
+        {
+            part.Work.Add(new()
+            {
+                Workload = new(row.Namespace, row.Kind, row.Name, row.Uid),
+                Class = row.Class,
+                Spent = row.Spent,
+                ReservedGpuMs = row.Reserved,
+                UnpricedGpuMs = row.Unpriced ?? 0,
+                Gpus = 0,
+                RatePerHour = Rate.Zero,
+                Since = Moment(UtcDay.Start(day)),
+                Usage = SumsOf(row.Usage),
+                DaysSpent = row.Spent,
+                DaysReservedGpuMs = row.Reserved,
+            });
+        }
+        parts.Add(part);
+    }
+
+    private void Restore(ShardPodDay stored, ShardState shard)
+    {
+        if (!pods.TryGetValue(stored.Pod, out var pod)) return;
+        shard.EstimatedBytes += 160 + pod.Uid.Length + (stored.Usage.Tokens?.Sum(row => 130 + row.Model.Length) ?? 0);
+        var index = pod.Days.FindIndex(day => day.Day >= stored.Usage.Day);
+        if (index >= 0 && pod.Days[index].Day == stored.Usage.Day)
+        {
+            // The last write of the pod's own record was before the day was closed: the journal tells the rest again, and closes it again.
+            pod.Days[index].Shard ??= shard;
+            if (pod.Days[index].Shard == shard) shard.Days.Add((pod, pod.Days[index]));
+            return;
+        }
+        var usage = FromShard(stored.Usage);
+        (usage.Shard, usage.ClosedAt) = (shard, shard.Written);
+        pod.Days.Insert(index < 0 ? pod.Days.Count : index, usage);
+        shard.Days.Add((pod, usage));
     }
 
     private static bool Outweighs(PodAccount pod, PodAccount twin)

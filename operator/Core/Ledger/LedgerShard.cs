@@ -11,8 +11,10 @@ public sealed record LedgerShard
 {
     public const string BaseKind = "base";
     public const string PodsKind = "pods";
+    public const string UsageKind = "usage";
     public const string NodesKind = "nodes";
     public const string BudgetKind = "budget";
+    public const string DayKind = "day";
 
     /// <summary>A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.</summary>
     public string Name { get; init; } = "";
@@ -22,7 +24,7 @@ public sealed record LedgerShard
     /// <summary>The watched namespace whose pods or budget these are.</summary>
     public string? Namespace { get; init; }
 
-    /// <summary>The UTC day on which the pods began or the nodes were first seen.</summary>
+    /// <summary>The UTC day on which the pods began, the nodes were first seen, or the usage was measured.</summary>
     public string? Day { get; init; }
 
     public int Index { get; init; }
@@ -42,13 +44,28 @@ public sealed record LedgerShard
 
     public string? Currency { get; init; }
 
+    /// <summary>The first day, counted from 1970-01-01, whose facts are kept; days before are sums.</summary>
+    public int? DetailDay { get; init; }
+
+    /// <summary>The days whose sums are kept.</summary>
+    public IReadOnlyList<ShardKeptDay>? KeptDays { get; init; }
+
+    /// <summary>What all summed days held, kept or not.</summary>
+    public IReadOnlyList<ShardPast>? Past { get; init; }
+
     public IReadOnlyList<ShardPrice>? Prices { get; init; }
 
     public IReadOnlyList<ShardWorkload>? Workloads { get; init; }
 
     public IReadOnlyList<ShardPod>? Pods { get; init; }
 
+    public IReadOnlyList<ShardPodDay>? Usage { get; init; }
+
     public IReadOnlyList<ShardNode>? Nodes { get; init; }
+
+    public IReadOnlyList<ShardWork>? Rows { get; init; }
+
+    public ShardRemainder? Remainder { get; init; }
 
     public string? BudgetUid { get; init; }
 
@@ -110,19 +127,24 @@ public sealed record ShardUsage
 
     public long To { get; init; }
 
-    public long Measured { get; init; }
-
-    public long Busy { get; init; }
-
-    public long Energy { get; init; }
-
     /// <summary>Only while the API has not shown the pod.</summary>
     public IReadOnlyList<string>? Devices { get; init; }
 
-    public IReadOnlyList<ShardTokens>? Tokens { get; init; }
+    /// <summary>The days that are not in a shard of their own, in order.</summary>
+    public IReadOnlyList<ShardDay>? Days { get; init; }
+
+    public IReadOnlyList<ShardCounter>? Counters { get; init; }
 }
 
-public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated, long LastPrompt, long LastCached, long LastGenerated);
+/// <summary>What agents measured of one pod on one day, counted from 1970-01-01 in UTC.</summary>
+public sealed record ShardDay(int Day, long Measured, long Busy, long Energy, long? Memory, IReadOnlyList<ShardTokens>? Tokens);
+
+public sealed record ShardPodDay(string Pod, ShardDay Usage);
+
+public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated, long? Requests = null);
+
+/// <summary>Where a model's counters stood last.</summary>
+public sealed record ShardCounter(string Model, long Prompt, long Cached, long Generated, long? Requests = null);
 
 public sealed record ShardNode
 {
@@ -140,6 +162,17 @@ public sealed record ShardNode
 
     public IReadOnlyDictionary<string, long>? Unattributed { get; init; }
 }
+
+public sealed record ShardKeptDay(int Day, int Shards);
+
+/// <summary>What all summed days of a namespace held; the usage's day is the last of them.</summary>
+public sealed record ShardPast(string Namespace, long Reserved, ShardDay Usage);
+
+/// <summary>What one workload cost and did on one day.</summary>
+public sealed record ShardWork(string Namespace, string Kind, string Name, string Uid, WorkClass Class, Amount Spent, long Reserved, long? Unpriced, ShardDay Usage);
+
+/// <summary>The nodes' cost on one day, and what of it no pod had.</summary>
+public sealed record ShardRemainder(Amount Total, Amount Unallocated, Amount NodeLost);
 
 public sealed record ShardCapacity(long At, int Gpus, string Product);
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
@@ -33,14 +34,15 @@ public static class ReportCommand
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
         {
             var request = new ReportRequest(parsed.GetValue(from), parsed.GetValue(to), parsed.GetValue(by), parsed.GetValue(ns), parsed.GetValue(form) == "csv");
-            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
+            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken);
         }));
         return command;
     }
 
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
-        var ledger = GpuLedger.Load(await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken));
+        var (shards, unreadable) = await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken);
+        var ledger = GpuLedger.Load(shards);
         // Running work is charged up to now, by the clock that its beginning was told by.
         var now = ClusterAccess.NowIn(client);
         var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
@@ -49,8 +51,19 @@ public static class ReportCommand
         var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
         // The ledger's first currency stays its only one.
         var currency = ledger.Currency ?? DefaultPriceBook.Currency;
-        await output.WriteAsync(request.Csv ? ReportText.Csv(report, currency) : ReportText.Table(report, query.Namespace, currency));
-        return 0;
+        if (request.Csv)
+        {
+            await output.WriteAsync(ReportText.Csv(report, currency));
+        }
+        else
+        {
+            var book = await DefaultBook.ReadAsync(client, cancellationToken);
+            await output.WriteAsync(ReportText.Table(report, query.Namespace, currency, model => RateOf(ledger, book, model, now)));
+        }
+        // A bill that lacks something is no bill: the exit code says so too, for scripts that read the CSV.
+        if (StoredLedger.Missing(unreadable) is not { } missing) return 0;
+        await errors.WriteLineAsync(missing);
+        return 1;
     }
 
     /// <summary>How far each job under a budget has come, as the operator last stored it.</summary>
@@ -61,6 +74,13 @@ public static class ReportCommand
             foreach (var (work, series) in BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Progress)
                 if (series.Last is { Step: > 0 } last) steps[work] = last.Step;
         return steps;
+    }
+
+    /// <summary>What a card costs here, else what the book says: the least, where there are several prices.</summary>
+    private static Rate? RateOf(GpuLedger ledger, PriceBook? book, GpuModel model, DateTimeOffset now)
+    {
+        var here = ledger.PricedProducts().Where(known => GpuModel.Of(PriceClass.ProductOf(known)) == model).Select(known => ledger.RateOf(known, now)).OfType<Rate>().ToArray();
+        return here.Length > 0 ? here.Min() : book?.RuleFor(new(model.Product), now)?.RateFor(model.Product);
     }
 
     private static DateTimeOffset? ReadMoment(ArgumentResult result)

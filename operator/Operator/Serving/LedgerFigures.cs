@@ -40,7 +40,13 @@ internal sealed class LedgerFigures(TimeProvider time)
         meter.CreateObservableCounter("bursar_tokens_total", () => Read().Tokens, description: "Tokens by model and direction: prompt, cached (a part of prompt) and generated.");
         meter.CreateObservableGauge("bursar_unbudgeted_cost", () => Read().Unbudgeted, description: "Cost of GPU work that no budget of its namespace selects, since Bursar was installed, in the currency.");
         meter.CreateObservableGauge("bursar_cost_per_thousand_tokens", () => Read().PerThousandTokens,
-            description: "What 1,000 tokens of a model, prompt and generated together, have cost since its pods began, idle time included, in the currency.");
+            description: "What 1,000 tokens of a model, prompt and generated together, cost today and yesterday (UTC), idle time included, in the currency.");
+        meter.CreateObservableGauge("bursar_cost_per_request", () => Read().PerRequest,
+            description: "What a request to a model cost today and yesterday (UTC), idle time included, in the currency.");
+        meter.CreateObservableGauge("bursar_energy_joules_per_token", () => Read().JoulesPerToken, description: "Energy that a token of a model took today and yesterday (UTC).");
+        meter.CreateObservableGauge("bursar_cost_per_gpu_hour", () => Read().PerGpuHour,
+            description: "What an hour of a GPU cost the namespace's work today and yesterday (UTC), in the currency.");
+        meter.CreateObservableGauge("bursar_ledger_unreadable_objects", () => Read().Unreadable, description: "GpuLedger objects that this version cannot read; what is in them is in no sum.");
         meter.CreateObservableGauge("bursar_unpriced_products", () => Read().Unpriced, description: "GPU products in use that no rate of the price book matches.");
     }
 
@@ -59,28 +65,31 @@ internal sealed class LedgerFigures(TimeProvider time)
     {
         var (ledger, selectorsOf, currency) = source;
         var sums = new Sums();
+        var yesterday = new DateTimeOffset(now.UtcDateTime.Date.AddDays(-1), TimeSpan.Zero);
         foreach (var ns in ledger.Namespaces())
         {
-            double reserved = 0, busy = 0, idle = 0, joules = 0;
-            var tokens = new Dictionary<string, TokenSums>(StringComparer.Ordinal);
+            // Counters go on where facts have become sums.
+            var (past, usage) = ledger.PastOf(ns);
+            var reserved = (double)past / 1000;
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
-            foreach (var row in CostReport.ByModel(ns, work, work.ToDictionary(spend => spend.Workload)))
-                if (row.Life is { } life && UnitCosts.PerThousandTokens(life) is { } cost)
-                    sums.PerThousandTokens.Add(new(cost.ToDouble(), new("namespace", ns), new("model", row.Model), new("currency", currency())));
+            var recent = ledger.SpentByWorkload(ns, LabelSelector.Everything, yesterday, now, now);
+            if (UnitCosts.PerGpuHour(WorkDone.Of(recent)) is { } perHour) sums.PerGpuHour.Add(new(perHour.ToDouble(), new("namespace", ns), new KeyValuePair<string, object?>("currency", currency())));
+            foreach (var row in CostReport.ByModel(ns, recent).Where(row => row.Model.Length > 0))
+            {
+                if (UnitCosts.PerThousandTokens(row.Done) is { } cost) sums.PerThousandTokens.Add(new(cost.ToDouble(), new("namespace", ns), new("model", row.Model), new("currency", currency())));
+                if (UnitCosts.PerRequest(row.Done) is { } perRequest) sums.PerRequest.Add(new(perRequest.ToDouble(), new("namespace", ns), new("model", row.Model), new("currency", currency())));
+                if (UnitCosts.JoulesPerToken(row.Done) is { } joules) sums.JoulesPerToken.Add(new(joules, new("namespace", ns), new KeyValuePair<string, object?>("model", row.Model)));
+            }
             foreach (var spend in work)
             {
                 reserved += (double)spend.ReservedGpuMs / 1000;
-                busy += spend.Usage.BusyMs / 1000.0;
-                idle += spend.Usage.IdleMs / 1000.0;
-                joules += spend.Usage.EnergyMj / 1000.0;
-                foreach (var (model, count) in spend.Usage.Tokens)
-                    tokens[model] = tokens.TryGetValue(model, out var sum) ? new(sum.Prompt + count.Prompt, sum.Cached + count.Cached, sum.Generated + count.Generated) : count;
+                usage += spend.Usage;
             }
             Gpu(sums, ns, "reserved", reserved);
-            Gpu(sums, ns, "busy", busy);
-            Gpu(sums, ns, "idle", idle);
-            sums.Energy.Add(new(Counted("joules", ns, "", joules), new KeyValuePair<string, object?>("namespace", ns)));
-            foreach (var (model, count) in tokens)
+            Gpu(sums, ns, "busy", usage.BusyMs / 1000.0);
+            Gpu(sums, ns, "idle", usage.IdleMs / 1000.0);
+            sums.Energy.Add(new(Counted("joules", ns, "", usage.EnergyMj / 1000.0), new KeyValuePair<string, object?>("namespace", ns)));
+            foreach (var (model, count) in usage.Tokens)
             {
                 Token(sums, ns, model, "prompt", count.Prompt);
                 Token(sums, ns, model, "cached", count.Cached);
@@ -89,6 +98,7 @@ internal sealed class LedgerFigures(TimeProvider time)
             sums.Unbudgeted.Add(new(ledger.OutsideSelectors(ns, selectorsOf(ns), installed, now, now).ToDouble(), new("namespace", ns), new KeyValuePair<string, object?>("currency", currency())));
         }
         Gpu(sums, "", "unattributed", ledger.Nodes().Sum(node => ledger.UnattributedMs(node).Values.Sum()) / 1000.0);
+        sums.Unreadable.Add(new(ledger.Unreadable));
         sums.Unpriced.Add(new(ledger.UnpricedProducts().Count));
         return sums;
     }
@@ -123,6 +133,14 @@ internal sealed class LedgerFigures(TimeProvider time)
         public List<Measurement<double>> Unbudgeted { get; } = [];
 
         public List<Measurement<double>> PerThousandTokens { get; } = [];
+
+        public List<Measurement<double>> PerRequest { get; } = [];
+
+        public List<Measurement<double>> JoulesPerToken { get; } = [];
+
+        public List<Measurement<double>> PerGpuHour { get; } = [];
+
+        public List<Measurement<int>> Unreadable { get; } = [];
 
         public List<Measurement<int>> Unpriced { get; } = [];
     }
