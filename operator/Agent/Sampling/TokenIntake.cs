@@ -44,13 +44,13 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
         }
     }
 
-    private static bool Less(TokenSample one, TokenSample other) => one.Prompt < other.Prompt || one.Generated < other.Generated;
+    private static bool Less(TokenSample one, TokenSample other) => one.Prompt < other.Prompt || one.Generated < other.Generated || one.Cached < other.Cached || one.Requests < other.Requests;
 
     private void Write_NeedsLock(Known model)
     {
         if (model.Latest is not { } latest)
             return;
-        if (model.Written is { } written && written.Prompt == latest.Prompt && written.Cached == latest.Cached && written.Generated == latest.Generated)
+        if (model.Written is { } written && written with { At = latest.At } == latest)
             return;
         model.Written = latest;
         model.WrittenAt = time.GetUtcNow();

@@ -71,6 +71,7 @@ public sealed partial class ScrapeLoop(
                 Prompt = model.Prompt,
                 Cached = model.Cached,
                 Generated = model.Generated,
+                Requests = model.Requests,
                 At = at,
             });
         }

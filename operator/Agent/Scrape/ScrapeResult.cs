@@ -32,8 +32,8 @@ public sealed record ScrapeResult(ScrapeOutcome Outcome, string? Detail = null)
     public TrainingProgress? Progress { get; init; }
 }
 
-/// <summary>Cumulative tokens of one model, over all its engines.</summary>
-public sealed record ModelTokens(string Model, long Prompt, long? Cached, long Generated);
+/// <summary>Cumulative tokens of one model, over all its engines, and the requests that ended; null where the server counts none.</summary>
+public sealed record ModelTokens(string Model, long Prompt, long? Cached, long Generated, long? Requests = null);
 
 /// <summary>Load of a serving pod: requests summed and cache use at its highest over models and engines.</summary>
 public sealed record ServingGauges(long? Running, long? Waiting, double? CacheUse);

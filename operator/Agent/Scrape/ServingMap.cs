@@ -36,6 +36,7 @@ public static partial class ServingMap
             Prompt = Ways(entry.Server, entry.Prompt),
             Cached = Ways(entry.Server, entry.Cached),
             Generated = Ways(entry.Server, entry.Generated),
+            Requests = Ways(entry.Server, entry.Requests),
             Running = Ways(entry.Server, entry.Running),
             Waiting = Ways(entry.Server, entry.Waiting),
             CacheUse = Ways(entry.Server, entry.CacheUse),
@@ -68,6 +69,8 @@ public static partial class ServingMap
         public IReadOnlyList<string>? Cached { get; init; }
 
         public IReadOnlyList<string>? Generated { get; init; }
+
+        public IReadOnlyList<string>? Requests { get; init; }
 
         public IReadOnlyList<string>? Running { get; init; }
 

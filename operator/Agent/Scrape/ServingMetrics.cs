@@ -1,6 +1,9 @@
 namespace Bursar.Agent.Scrape;
 
-/// <summary>A metric of a page, or those of its series that carry a label: <c>sglang:realtime_tokens_total{mode="decode"}</c>.</summary>
+/// <summary>
+/// A metric of a page, or those of its series that carry a label: <c>sglang:realtime_tokens_total{mode="decode"}</c>. An empty
+/// value is that of series without the label, as in Prometheus.
+/// </summary>
 public readonly record struct MetricName(string Name, string Label = "", string Value = "")
 {
     public static implicit operator MetricName(string name) => new(name);
@@ -22,6 +25,9 @@ public sealed record ServingMetrics(string Server)
     /// <summary>Tokens generated.</summary>
     public IReadOnlyList<MetricName[]> Generated { get; init; } = [];
 
+    /// <summary>Requests that ended.</summary>
+    public IReadOnlyList<MetricName[]> Requests { get; init; } = [];
+
     public IReadOnlyList<MetricName[]> Running { get; init; } = [];
 
     public IReadOnlyList<MetricName[]> Waiting { get; init; } = [];
@@ -32,7 +38,7 @@ public sealed record ServingMetrics(string Server)
     /// <summary>The label that names the model; a server without one serves a model without a name.</summary>
     public string ModelLabel { get; init; } = "model_name";
 
-    internal IEnumerable<MetricName> All => ((IReadOnlyList<MetricName[]>[])[Prompt, Cached, Generated, Running, Waiting, CacheUse]).SelectMany(ways => ways).SelectMany(way => way);
+    internal IEnumerable<MetricName> All => ((IReadOnlyList<MetricName[]>[])[Prompt, Cached, Generated, Requests, Running, Waiting, CacheUse]).SelectMany(ways => ways).SelectMany(way => way);
 
     /// <summary>
     /// The servers that are known, the more telling page first: Dynamo's workers and Ray show their engine's metrics beside
@@ -43,13 +49,16 @@ public sealed record ServingMetrics(string Server)
         // vllm/v1/metrics/loggers.py; gpu_cache_usage_perc until 0.9.
         new("vllm")
         {
-            Prompt = [["vllm:prompt_tokens_total"]],
+            Prompt = Counter("vllm:prompt_tokens"),
             Cached =
             [
                 ["vllm:prompt_tokens_cached_total"],
                 [new("vllm:prompt_tokens_by_source_total", "source", "local_cache_hit"), new("vllm:prompt_tokens_by_source_total", "source", "external_kv_transfer")],
+                ["vllm:prefix_cache_hits_total"],
+                ["vllm:gpu_prefix_cache_hits_total"],
             ],
-            Generated = [["vllm:generation_tokens_total"]],
+            Generated = Counter("vllm:generation_tokens"),
+            Requests = [.. Counter("vllm:request_success"), ["vllm:e2e_request_latency_seconds_count"]],
             Running = [["vllm:num_requests_running"]],
             Waiting = [["vllm:num_requests_waiting"]],
             CacheUse = [["vllm:kv_cache_usage_perc"], ["vllm:gpu_cache_usage_perc"]],
@@ -57,9 +66,10 @@ public sealed record ServingMetrics(string Server)
         // Ray Serve LLM: vLLM's names, a colon being none of Ray's characters.
         new("ray-serve")
         {
-            Prompt = [["ray_vllm_prompt_tokens_total"]],
-            Cached = [["ray_vllm_prompt_tokens_cached_total"]],
-            Generated = [["ray_vllm_generation_tokens_total"]],
+            Prompt = Counter("ray_vllm_prompt_tokens"),
+            Cached = [.. Counter("ray_vllm_prompt_tokens_cached"), .. Counter("ray_vllm_prefix_cache_hits")],
+            Generated = Counter("ray_vllm_generation_tokens"),
+            Requests = [.. Counter("ray_vllm_request_success"), ["ray_vllm_e2e_request_latency_seconds_count"]],
             Running = [["ray_vllm_num_requests_running"]],
             Waiting = [["ray_vllm_num_requests_waiting"]],
             CacheUse = [["ray_vllm_kv_cache_usage_perc"], ["ray_vllm_gpu_cache_usage_perc"]],
@@ -74,8 +84,10 @@ public sealed record ServingMetrics(string Server)
             ],
             Cached = [[new("sglang:realtime_tokens_total", "mode", "prefill_cache")], ["sglang:cached_tokens_total"]],
             Generated = [[new("sglang:realtime_tokens_total", "mode", "decode")], ["sglang:generation_tokens_total"]],
-            Running = [["sglang:num_running_reqs"]],
-            Waiting = [["sglang:num_queue_reqs"]],
+            Requests = [.. Counter("sglang:num_requests"), ["sglang:e2e_request_latency_seconds_count"]],
+            // With priorities each has a series of its own beside the one of them all.
+            Running = [[new("sglang:num_running_reqs", "priority")]],
+            Waiting = [[new("sglang:num_queue_reqs", "priority")]],
             CacheUse = [["sglang:token_usage"]],
         },
         // docs/source/reference/metrics.md: no counters of tokens, but histograms whose sums are.
@@ -83,13 +95,15 @@ public sealed record ServingMetrics(string Server)
         {
             Prompt = [["tgi_request_input_length_sum"]],
             Generated = [["tgi_request_generated_tokens_sum"]],
+            Requests = [.. Counter("tgi_request_success"), ["tgi_request_duration_count"]],
             Running = [["tgi_batch_current_size"]],
             Waiting = [["tgi_queue_size"]],
         },
-        // tools/server/README.md; the cache's share is gone in newer builds.
+        // tools/server/README.md; the cache's share is gone in newer builds. Its prompts are without what the cache had.
         new("llama.cpp")
         {
-            Prompt = [["llamacpp:prompt_tokens_total"]],
+            Prompt = [["llamacpp:prompt_tokens_total", "llamacpp:prompt_tokens_cached_total"]],
+            Cached = [["llamacpp:prompt_tokens_cached_total"]],
             Generated = [["llamacpp:tokens_predicted_total"]],
             Running = [["llamacpp:requests_processing"]],
             Waiting = [["llamacpp:requests_deferred"]],
@@ -97,8 +111,10 @@ public sealed record ServingMetrics(string Server)
         },
         new("fastdeploy")
         {
-            Prompt = [["fastdeploy:prompt_tokens_total"]],
-            Generated = [["fastdeploy:generation_tokens_total"]],
+            Prompt = Counter("fastdeploy:prompt_tokens"),
+            Cached = Counter("fastdeploy:prefix_cache_token_num"),
+            Generated = Counter("fastdeploy:generation_tokens"),
+            Requests = [.. Counter("fastdeploy:request_success"), ["fastdeploy:e2e_request_latency_seconds_count"]],
             Running = [["fastdeploy:num_requests_running"]],
             Waiting = [["fastdeploy:num_requests_waiting"]],
             CacheUse = [["fastdeploy:gpu_cache_usage_perc"]],
@@ -106,8 +122,10 @@ public sealed record ServingMetrics(string Server)
         // lmdeploy/metrics/loggers.py
         new("lmdeploy")
         {
-            Prompt = [["lmdeploy:prompt_tokens_total"]],
-            Generated = [["lmdeploy:generation_tokens_total"]],
+            Prompt = Counter("lmdeploy:prompt_tokens"),
+            Cached = Counter("lmdeploy:cached_tokens"),
+            Generated = Counter("lmdeploy:generation_tokens"),
+            Requests = [.. Counter("lmdeploy:request_success"), ["lmdeploy:e2e_request_latency_seconds_count"]],
             Running = [["lmdeploy:num_requests_running"]],
             Waiting = [["lmdeploy:num_requests_waiting"]],
             CacheUse = [["lmdeploy:gpu_cache_usage_perc"]],
@@ -115,28 +133,50 @@ public sealed record ServingMetrics(string Server)
         new("dynamo")
         {
             Prompt = [["dynamo_frontend_input_sequence_tokens_sum"]],
+            Cached = [["dynamo_frontend_cached_tokens_sum"]],
             // The counter is live; the histogram learns of a request at its end.
             Generated = [["dynamo_frontend_output_tokens_total"], ["dynamo_frontend_output_sequence_tokens_sum"]],
+            Requests = [[new("dynamo_frontend_requests_total", "status", "success")], ["dynamo_frontend_request_duration_seconds_count"]],
             Running = [["dynamo_frontend_inflight_requests"]],
             Waiting = [["dynamo_frontend_queued_requests"]],
             ModelLabel = "model",
         },
-        // docs/user_guide/metrics.md and the TensorRT-LLM backend's README: load, but no cumulative tokens.
+        // The TensorRT-LLM backend's custom_metrics_reporter.cc: histograms of the requests' tokens since 2024, load before that.
+        // Without them only Triton's own count of requests is cumulative, docs/user_guide/metrics.md.
         new("triton")
         {
+            Prompt = [[new("nv_llm_input_token_len_sum", "response_metric_type", "total_input_tokens")]],
+            Generated = [[new("nv_llm_output_token_len_sum", "response_metric_type", "total_output_tokens")]],
+            // The model that makes the tokens; the ensemble around it and its other steps count the same requests.
+            Requests = [[new("nv_llm_output_token_len_count", "response_metric_type", "total_output_tokens")], ["nv_inference_request_success"]],
             Running = [[new("nv_trt_llm_request_metrics", "request_type", "active")]],
             Waiting = [[new("nv_trt_llm_request_metrics", "request_type", "waiting")], ["nv_inference_pending_request_count"]],
             CacheUse = [[new("nv_trt_llm_kv_cache_block_metrics", "kv_cache_block_type", "fraction")]],
             ModelLabel = "model",
+        },
+        // tensorrt_llm/metrics/collector.py, at trtllm-serve's /prometheus/metrics; the older prefix has requests only.
+        new("trtllm")
+        {
+            Prompt = Counter("trtllm_prompt_tokens"),
+            Cached = Counter("trtllm_prompt_cached_tokens"),
+            Generated = Counter("trtllm_generation_tokens"),
+            Requests = [.. Counter("trtllm_request_success"), ["trtllm:request_success_total"], ["trtllm_e2e_request_latency_seconds_count"]],
+            Running = [["trtllm_num_requests_running"]],
+            Waiting = [["trtllm_num_requests_waiting"]],
+            CacheUse = [["trtllm_kv_cache_utilization"]],
         },
         // NIM LLM, on /v1/metrics: without a prefix.
         new("nim")
         {
             Prompt = [["prompt_tokens_total"]],
             Generated = [["generation_tokens_total"]],
+            Requests = [["request_success_total"], ["request_finish_total"], ["e2e_request_latency_seconds_count"]],
             Running = [["num_requests_running"]],
             Waiting = [["num_requests_waiting"]],
             CacheUse = [["gpu_cache_usage_perc"]],
         },
     ];
+
+    /// <summary>A counter as the Python client shows it, and as others do that leave its name as it is (Ray, OpenTelemetry).</summary>
+    private static MetricName[][] Counter(string name) => [[name + "_total"], [name]];
 }

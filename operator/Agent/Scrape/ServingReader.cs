@@ -12,7 +12,7 @@ namespace Bursar.Agent.Scrape;
 public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
 {
     /// <summary>Ranks of one engine all tell the same requests: adding them up would count each token once a rank.</summary>
-    private static readonly string[] RankLabels = ["tp_rank", "pp_rank"];
+    private static readonly string[] RankLabels = ["tp_rank", "pp_rank", "moe_ep_rank"];
 
     /// <summary>Looked up by length and first bytes: most lines of a page are none of ours, and a page may have a megabyte.</summary>
     private readonly Dictionary<int, byte[][]> _names = servers.SelectMany(server => server.All).Select(metric => metric.Name).Distinct(StringComparer.Ordinal)
@@ -58,13 +58,14 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         private readonly PrometheusSample[]? _prompt = First(server.Prompt, found);
         private readonly PrometheusSample[]? _cached = First(server.Cached, found);
         private readonly PrometheusSample[]? _generated = First(server.Generated, found);
+        private readonly PrometheusSample[]? _requests = First(server.Requests, found);
         private readonly PrometheusSample[]? _running = First(server.Running, found);
         private readonly PrometheusSample[]? _waiting = First(server.Waiting, found);
         private readonly PrometheusSample[]? _cacheUse = First(server.CacheUse, found);
 
         public bool HasTokens => _prompt is not null || _generated is not null;
 
-        public bool IsEmpty => !HasTokens && _running is null && _waiting is null && _cacheUse is null;
+        public bool IsEmpty => !HasTokens && _requests is null && _running is null && _waiting is null && _cacheUse is null;
 
         public ScrapeResult Result()
         {
@@ -72,15 +73,20 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             var prompt = Counts(_prompt, ref wrong);
             var cached = Counts(_cached, ref wrong);
             var generated = Counts(_generated, ref wrong);
+            var requests = Counts(_requests, ref wrong);
             long? running = Sum(_running, ref wrong), waiting = Sum(_waiting, ref wrong);
             // A counter that is no count refuses the page: half a page would read as a counter that fell.
             if (wrong is not null) return new(ScrapeOutcome.Malformed, wrong);
             var use = (_cacheUse ?? []).Where(sample => double.IsFinite(sample.Value)).Select(sample => (double?)sample.Value).Max();
+            // Beside tokens, a model that only has requests is a step around the one that makes them (Triton's ensembles).
+            var models = HasTokens ? prompt.Keys.Union(generated.Keys, StringComparer.Ordinal) : requests.Keys;
             return new(ScrapeOutcome.Ok)
             {
                 Server = server.Server,
-                Tokens = [.. prompt.Keys.Union(generated.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal).Select(model => new ModelTokens(
-                    model, prompt.GetValueOrDefault(model), cached.TryGetValue(model, out var hits) ? hits : null, generated.GetValueOrDefault(model)))],
+                Tokens = [.. models.Order(StringComparer.Ordinal).Select(model => new ModelTokens(model, prompt.GetValueOrDefault(model),
+                    // Preempted requests look their prompt up in the cache again.
+                    cached.TryGetValue(model, out var hits) ? Math.Min(hits, prompt.GetValueOrDefault(model)) : null,
+                    generated.GetValueOrDefault(model), requests.TryGetValue(model, out var ended) ? ended : null))],
                 Gauges = running is null && waiting is null && use is null ? null : new(running, waiting, use),
             };
         }
@@ -91,7 +97,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             foreach (var way in ways)
             {
                 PrometheusSample[] samples = [.. way.SelectMany(metric => found.TryGetValue(metric.Name, out var series)
-                    ? series.Where(sample => metric.Label.Length == 0 || sample.Label(metric.Label) == metric.Value) : [])];
+                    ? series.Where(sample => metric.Label.Length == 0 || (sample.Label(metric.Label) ?? "") == metric.Value) : [])];
                 if (samples.Length > 0) return samples;
             }
             return null;

@@ -34,12 +34,13 @@ public sealed partial class GpuLedger
         {
             if (!podsByNamespace.TryGetValue(ns, out var list)) return [];
             var (start, end) = Clip(from, to, now);
+            var days = TouchedDays(from, to, now);
             var sums = new Dictionary<WorkloadKey, Sum>();
             foreach (var pod in list)
             {
                 if (pod.From > end || pod.End <= start || !Selects(selector, pod)) continue;
                 if (!sums.TryGetValue(pod.Workload, out var sum)) sums.Add(pod.Workload, sum = new(pod.Class));
-                sum.Add(this, pod, start, end);
+                sum.Add(this, pod, start, end, days);
             }
             return [.. sums.Select(pair => pair.Value.ToSpend(pair.Key)).OrderBy(spend => spend.Workload.Kind, StringComparer.Ordinal)
                 .ThenBy(spend => spend.Workload.Name, StringComparer.Ordinal).ThenBy(spend => spend.Workload.Uid, StringComparer.Ordinal)];
@@ -269,6 +270,16 @@ public sealed partial class GpuLedger
     private (long From, long To) Clip(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now) =>
         (Math.Max(from.ToUnixTimeMilliseconds(), installed ?? long.MinValue), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
 
+    /// <summary>The UTC days that an interval touches, and the part of them that is charged by now.</summary>
+    private Touched TouchedDays(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        var first = UtcDay.Of(from.ToUnixTimeMilliseconds());
+        var beyond = UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds());
+        return new(first, beyond, Math.Max(UtcDay.Start(first), installed ?? long.MinValue), Math.Min(UtcDay.Start(beyond), now.ToUnixTimeMilliseconds()));
+    }
+
+    private readonly record struct Touched(int First, int Beyond, long From, long To);
+
     private static bool Selects(LabelSelector selector, PodAccount pod) => SelectsLabels(selector, pod.Labels);
 
     private static bool SelectsLabels(LabelSelector selector, IReadOnlyDictionary<string, string>? labels) =>
@@ -384,15 +395,46 @@ public sealed partial class GpuLedger
         private int gpus;
         private Rate rate = Rate.Zero;
         private long since = long.MaxValue;
+        private Int128 daysUnits;
+        private Int128 daysReserved;
         private long measured;
         private long busy;
         private long energy;
+        private long memory;
         private readonly SortedDictionary<string, TokenSums> tokens = new(StringComparer.Ordinal);
 
-        public void Add(GpuLedger ledger, PodAccount pod, long from, long to)
+        public void Add(GpuLedger ledger, PodAccount pod, long from, long to, Touched days)
+        {
+            var (cost, time, noPrice) = Of(ledger, pod, from, to);
+            units += cost;
+            reserved += time;
+            unpriced += noPrice;
+            // Most pods lie inside the interval as a whole.
+            if (days.From < from && pod.From < from || days.To > to && !(pod.End <= to)) (cost, time, _) = Of(ledger, pod, days.From, days.To);
+            daysUnits += cost;
+            daysReserved += time;
+            if (pod.From <= to && !(pod.End <= to))
+            {
+                gpus += pod.Gpus;
+                if (ledger.RateAt(pod, to) is { } one) rate += one;
+            }
+            since = Math.Min(since, pod.From);
+            foreach (var day in pod.Days)
+            {
+                if (day.Day < days.First || day.Day >= days.Beyond) continue;
+                measured += day.MeasuredMs;
+                busy += day.BusyMs;
+                energy += day.EnergyMj;
+                memory += day.MemoryMiBMs;
+                if (day.Tokens is null) continue;
+                foreach (var (model, grown) in day.Tokens) tokens[model] = tokens.TryGetValue(model, out var sum) ? sum + grown : grown;
+            }
+        }
+
+        private static (Int128 Units, Int128 Reserved, Int128 Unpriced) Of(GpuLedger ledger, PodAccount pod, long from, long to)
         {
             ledger.SpansOf(pod, from, to);
-            Int128 held = 0;
+            Int128 units = 0, held = 0, unpriced = 0;
             foreach (var span in ledger.scratch)
             {
                 var time = (Int128)(span.To - span.From) * pod.Gpus;
@@ -400,21 +442,7 @@ public sealed partial class GpuLedger
                 if (span.Nano is { } nano) units += time * nano;
                 else unpriced += time;
             }
-            reserved += pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held;
-            if (pod.From <= to && !(pod.End <= to))
-            {
-                gpus += pod.Gpus;
-                if (ledger.RateAt(pod, to) is { } one) rate += one;
-            }
-            since = Math.Min(since, pod.From);
-            measured += pod.MeasuredMs;
-            busy += pod.BusyMs;
-            energy += pod.EnergyMj;
-            foreach (var (model, counter) in pod.Tokens)
-            {
-                var sum = tokens.TryGetValue(model, out var one) ? one : new(0, 0, 0);
-                tokens[model] = new(sum.Prompt + counter.Prompt, sum.Cached + counter.Cached, sum.Generated + counter.Generated);
-            }
+            return (units, pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held, unpriced);
         }
 
         public WorkloadSpend ToSpend(WorkloadKey key) => new()
@@ -427,7 +455,9 @@ public sealed partial class GpuLedger
             Gpus = gpus,
             RatePerHour = rate,
             Since = Moment(since),
-            Usage = new(measured, busy, energy, tokens),
+            Usage = new(measured, busy, energy, memory, tokens),
+            DaysSpent = new(daysUnits),
+            DaysReservedGpuMs = daysReserved,
         };
     }
 }

@@ -18,6 +18,7 @@ public sealed partial class GpuLedger
     private const string BaseName = "bursar.base";
 
     private readonly Dictionary<string, ShardState> openPodShards = [];
+    private readonly Dictionary<string, ShardState> openUsageShards = [];
     private readonly Dictionary<string, ShardState> openNodeShards = [];
     private readonly Dictionary<string, ShardState> budgetShards = [];
 
@@ -95,8 +96,9 @@ public sealed partial class GpuLedger
     {
         LedgerShard.BaseKind => 0,
         LedgerShard.PodsKind => 1,
-        LedgerShard.BudgetKind => 2,
-        _ => 3,
+        LedgerShard.UsageKind => 2,
+        LedgerShard.BudgetKind => 3,
+        _ => 4,
     };
 
     private ShardState BaseShard() => shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
@@ -120,12 +122,10 @@ public sealed partial class GpuLedger
         return shard;
     }
 
-    private static string DayOf(long at) => DateTimeOffset.FromUnixTimeMilliseconds(at).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
-
     private void PlacePod(PodAccount pod)
     {
         var ns = pod.Workload.Namespace;
-        var day = DayOf(pod.From);
+        var day = UtcDay.Text(UtcDay.Of(pod.From));
         var key = $"{ns}-{day}";
         var bytes = EstimateBytes(pod);
         if (!openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
@@ -148,12 +148,39 @@ public sealed partial class GpuLedger
     private static int EstimateBytes(PodAccount pod)
     {
         var workload = pod.Workload;
-        var bytes = 620 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
+        var bytes = 740 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
             + workload.Namespace.Length + workload.Kind.Length + workload.Name.Length + workload.Uid.Length;
-        if (pod.Class == WorkClass.Inference) bytes += 450;
+        if (pod.Class == WorkClass.Inference) bytes += 800;
         if (pod.Labels is not null)
             foreach (var (name, value) in pod.Labels) bytes += name.Length + value.Length + 6;
         return bytes;
+    }
+
+    /// <summary>Days of a pod that are over go to their day's shard, so that a pod that runs for a year does not outgrow its own.</summary>
+    private void CloseDays(PodAccount pod)
+    {
+        for (var i = 0; i < pod.Days.Count - 2; i++)
+        {
+            var usage = pod.Days[i];
+            if (usage.IsClosed) continue;
+            if (usage.Shard is null)
+            {
+                var day = UtcDay.Text(usage.Day);
+                var key = $"{pod.Workload.Namespace}-{day}";
+                var bytes = 160 + pod.Uid.Length + (usage.Tokens?.Keys.Sum(model => 110 + model.Length) ?? 0);
+                if (!openUsageShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
+                {
+                    var index = shard is null ? 0 : shard.Index + 1;
+                    shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"usage.{key}-{index}"), LedgerShard.UsageKind) { Namespace = pod.Workload.Namespace, Day = day, Index = index });
+                    openUsageShards[key] = shard;
+                }
+                shard.EstimatedBytes += bytes;
+                shard.Days.Add((pod, usage));
+                usage.Shard = shard;
+            }
+            usage.Shard.Touch();
+            usage.ClosedAt = usage.Shard.Revision;
+        }
     }
 
     private ShardState ShardOf(NodeAccount node)
@@ -161,7 +188,7 @@ public sealed partial class GpuLedger
         if (node.Shard is null)
         {
             var at = node.Capacity.Count > 0 ? node.Capacity[0].At : node.Lost.Count > 0 ? node.Lost[0].From : installed ?? 0;
-            var day = DayOf(at);
+            var day = UtcDay.Text(UtcDay.Of(at));
             var bytes = 400 + node.Name.Length;
             if (!openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
             {
@@ -195,6 +222,8 @@ public sealed partial class GpuLedger
                 var podsOfShard = new List<ShardPod>(state.Pods.Count);
                 foreach (var pod in state.Pods) podsOfShard.Add(ToShard(pod, RowOf(pod, workloads, rows)));
                 return shard with { Workloads = workloads, Pods = podsOfShard };
+            case LedgerShard.UsageKind:
+                return shard with { Usage = [.. state.Days.Select(one => new ShardPodDay(one.Pod.Uid, ToShard(one.Usage)))] };
             case LedgerShard.BudgetKind:
                 var budget = state.Budget!;
                 return shard with
@@ -243,14 +272,21 @@ public sealed partial class GpuLedger
             Seq = cursor.Seq,
             From = pod.JournalFrom ?? 0,
             To = pod.JournalTo ?? 0,
-            Measured = pod.MeasuredMs,
-            Busy = pod.BusyMs,
-            Energy = pod.EnergyMj,
             Devices = pod.Labels is null ? [.. pod.Devices] : null,
-            Tokens = pod.Tokens.Count == 0 ? null : [.. pod.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated,
-                pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated))],
+            Days = [.. pod.Days.Where(day => !day.IsKeptByItsShard).Select(ToShard)],
+            Counters = pod.Counters.Count == 0 ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated))],
         },
     };
+
+    private static ShardDay ToShard(DayUsage usage) => new(usage.Day, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, usage.MemoryMiBMs == 0 ? null : usage.MemoryMiBMs,
+        usage.Tokens is null ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated))]);
+
+    private static DayUsage FromShard(ShardDay stored)
+    {
+        var usage = new DayUsage(stored.Day) { MeasuredMs = stored.Measured, BusyMs = stored.Busy, EnergyMj = stored.Energy, MemoryMiBMs = stored.Memory ?? 0 };
+        foreach (var row in stored.Tokens ?? []) usage.Add(row.Model, new(row.Prompt, row.Cached, row.Generated));
+        return usage;
+    }
 
     private static ShardNode ToShard(NodeAccount node) => new()
     {
@@ -284,6 +320,13 @@ public sealed partial class GpuLedger
                 if (!openPodShards.TryGetValue(key, out var open) || open.Index < shard.Index) openPodShards[key] = podShard;
                 foreach (var pod in shard.Pods ?? []) Restore(pod, shard.Workloads![pod.Workload], podShard);
                 break;
+            case LedgerShard.UsageKind:
+                var usageShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
+                usageShard.Restore(shard.Revision);
+                var usageKey = $"{shard.Namespace}-{shard.Day}";
+                if (!openUsageShards.TryGetValue(usageKey, out var last) || last.Index < shard.Index) openUsageShards[usageKey] = usageShard;
+                foreach (var row in shard.Usage ?? []) Restore(row, usageShard);
+                break;
             case LedgerShard.BudgetKind:
                 var budgetShard = BudgetShard(shard.Namespace ?? "", shard.BudgetName ?? "", shard.BudgetUid ?? "");
                 budgetShard.Budget!.Memory = shard.Memory;
@@ -294,7 +337,7 @@ public sealed partial class GpuLedger
             case LedgerShard.NodesKind:
                 var nodeShard = NewShard(new(shard.Name, shard.Kind) { Day = shard.Day, Index = shard.Index });
                 nodeShard.Restore(shard.Revision);
-                if (!openNodeShards.TryGetValue(shard.Day ?? "", out var last) || last.Index < shard.Index) openNodeShards[shard.Day ?? ""] = nodeShard;
+                if (!openNodeShards.TryGetValue(shard.Day ?? "", out var lastNodes) || lastNodes.Index < shard.Index) openNodeShards[shard.Day ?? ""] = nodeShard;
                 foreach (var node in shard.Nodes ?? []) Restore(node, nodeShard);
                 break;
         }
@@ -322,10 +365,9 @@ public sealed partial class GpuLedger
         {
             pod.Cursor = new(usage.Epoch, usage.Seq);
             if (usage.To > 0) (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
-            (pod.MeasuredMs, pod.BusyMs, pod.EnergyMj) = (usage.Measured, usage.Busy, usage.Energy);
             pod.Devices.UnionWith(usage.Devices ?? []);
-            foreach (var row in usage.Tokens ?? [])
-                pod.Tokens[row.Model] = new() { Prompt = row.Prompt, Cached = row.Cached, Generated = row.Generated, LastPrompt = row.LastPrompt, LastCached = row.LastCached, LastGenerated = row.LastGenerated };
+            pod.Days.AddRange((usage.Days ?? []).Select(FromShard));
+            foreach (var row in usage.Counters ?? []) pod.Counters[row.Model] = new() { LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated };
         }
         if (pods.TryGetValue(stored.Uid, out var twin))
         {
@@ -338,6 +380,24 @@ public sealed partial class GpuLedger
         }
         Place(pod, shard, EstimateBytes(pod));
         Add(pod);
+    }
+
+    private void Restore(ShardPodDay stored, ShardState shard)
+    {
+        if (!pods.TryGetValue(stored.Pod, out var pod)) return;
+        shard.EstimatedBytes += 160 + pod.Uid.Length + (stored.Usage.Tokens?.Sum(row => 110 + row.Model.Length) ?? 0);
+        var index = pod.Days.FindIndex(day => day.Day >= stored.Usage.Day);
+        if (index >= 0 && pod.Days[index].Day == stored.Usage.Day)
+        {
+            // The last write of the pod's own record was before the day was closed: the journal tells the rest again, and closes it again.
+            pod.Days[index].Shard ??= shard;
+            if (pod.Days[index].Shard == shard) shard.Days.Add((pod, pod.Days[index]));
+            return;
+        }
+        var usage = FromShard(stored.Usage);
+        (usage.Shard, usage.ClosedAt) = (shard, shard.Written);
+        pod.Days.Insert(index < 0 ? pod.Days.Count : index, usage);
+        shard.Days.Add((pod, usage));
     }
 
     private static bool Outweighs(PodAccount pod, PodAccount twin)

@@ -215,6 +215,7 @@ public sealed partial class GpuLedger
                 }
                 if (interval is not null) pod.Add(interval);
                 else pod.Add(sample!);
+                CloseDays(pod);
                 pod.Cursor = new(report.Epoch, seq);
                 pod.Shard!.TouchMeasured();
                 applied++;

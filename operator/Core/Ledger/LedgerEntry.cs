@@ -23,7 +23,7 @@ public sealed record LedgerEntry(
     public DeviceShare Share { get; init; } = DeviceShare.Whole;
 }
 
-/// <summary>What one workload cost in an interval, and what its pods did since they began.</summary>
+/// <summary>What one workload cost in an interval, and what its pods did.</summary>
 public sealed record WorkloadSpend
 {
     public required WorkloadKey Workload { get; init; }
@@ -47,19 +47,39 @@ public sealed record WorkloadSpend
     /// <summary>The workload's first billed moment, whatever the interval.</summary>
     public required DateTimeOffset Since { get; init; }
 
-    /// <summary>Over the pods' whole lives, as agents measured.</summary>
+    /// <summary>What agents measured on the UTC days that the interval touches: their measurements are kept by day.</summary>
     public required UsageSums Usage { get; init; }
+
+    /// <summary>What the same days cost and held, so that cost and measurement are of one time; equal to the interval's own where it ends at midnights, or now.</summary>
+    public required Amount DaysSpent { get; init; }
+
+    public required Int128 DaysReservedGpuMs { get; init; }
 }
 
-/// <summary>What agents measured over a life: not bound to a window, since it is shown and not billed.</summary>
-public sealed record UsageSums(long MeasuredMs, long BusyMs, long EnergyMj, IReadOnlyDictionary<string, TokenSums> Tokens)
+/// <summary>What agents measured: not bound to a window, since it is shown and not billed.</summary>
+/// <param name="MemoryMiBMs">Device memory in MiB times the milliseconds that it was held.</param>
+public sealed record UsageSums(long MeasuredMs, long BusyMs, long EnergyMj, long MemoryMiBMs, IReadOnlyDictionary<string, TokenSums> Tokens)
 {
-    public static readonly UsageSums None = new(0, 0, 0, new Dictionary<string, TokenSums>());
+    public static readonly UsageSums None = new(0, 0, 0, 0, new Dictionary<string, TokenSums>());
 
     public long IdleMs => Math.Max(0, MeasuredMs - BusyMs);
+
+    public static UsageSums operator +(UsageSums left, UsageSums right)
+    {
+        var tokens = new SortedDictionary<string, TokenSums>(StringComparer.Ordinal);
+        foreach (var (model, sum) in left.Tokens.Concat(right.Tokens)) tokens[model] = tokens.TryGetValue(model, out var other) ? other + sum : sum;
+        return new(left.MeasuredMs + right.MeasuredMs, left.BusyMs + right.BusyMs, left.EnergyMj + right.EnergyMj, left.MemoryMiBMs + right.MemoryMiBMs, tokens);
+    }
 }
 
-public sealed record TokenSums(long Prompt, long Cached, long Generated);
+public sealed record TokenSums(long Prompt, long Cached, long Generated)
+{
+    public static readonly TokenSums None = new(0, 0, 0);
+
+    public long Both => Prompt + Generated;
+
+    public static TokenSums operator +(TokenSums left, TokenSums right) => new(left.Prompt + right.Prompt, left.Cached + right.Cached, left.Generated + right.Generated);
+}
 
 /// <summary>A constant spend from one moment to another (null: on and on), per hour.</summary>
 public readonly record struct SpendSegment(DateTimeOffset From, DateTimeOffset? To, Rate RatePerHour);

@@ -11,6 +11,7 @@ public sealed record LedgerShard
 {
     public const string BaseKind = "base";
     public const string PodsKind = "pods";
+    public const string UsageKind = "usage";
     public const string NodesKind = "nodes";
     public const string BudgetKind = "budget";
 
@@ -22,7 +23,7 @@ public sealed record LedgerShard
     /// <summary>The watched namespace whose pods or budget these are.</summary>
     public string? Namespace { get; init; }
 
-    /// <summary>The UTC day on which the pods began or the nodes were first seen.</summary>
+    /// <summary>The UTC day on which the pods began, the nodes were first seen, or the usage was measured.</summary>
     public string? Day { get; init; }
 
     public int Index { get; init; }
@@ -47,6 +48,8 @@ public sealed record LedgerShard
     public IReadOnlyList<ShardWorkload>? Workloads { get; init; }
 
     public IReadOnlyList<ShardPod>? Pods { get; init; }
+
+    public IReadOnlyList<ShardPodDay>? Usage { get; init; }
 
     public IReadOnlyList<ShardNode>? Nodes { get; init; }
 
@@ -110,19 +113,24 @@ public sealed record ShardUsage
 
     public long To { get; init; }
 
-    public long Measured { get; init; }
-
-    public long Busy { get; init; }
-
-    public long Energy { get; init; }
-
     /// <summary>Only while the API has not shown the pod.</summary>
     public IReadOnlyList<string>? Devices { get; init; }
 
-    public IReadOnlyList<ShardTokens>? Tokens { get; init; }
+    /// <summary>The days that are not in a shard of their own, in order.</summary>
+    public IReadOnlyList<ShardDay>? Days { get; init; }
+
+    public IReadOnlyList<ShardCounter>? Counters { get; init; }
 }
 
-public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated, long LastPrompt, long LastCached, long LastGenerated);
+/// <summary>What agents measured of one pod on one day, counted from 1970-01-01 in UTC.</summary>
+public sealed record ShardDay(int Day, long Measured, long Busy, long Energy, long? Memory, IReadOnlyList<ShardTokens>? Tokens);
+
+public sealed record ShardPodDay(string Pod, ShardDay Usage);
+
+public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated);
+
+/// <summary>Where a model's counters stood last.</summary>
+public sealed record ShardCounter(string Model, long Prompt, long Cached, long Generated);
 
 public sealed record ShardNode
 {

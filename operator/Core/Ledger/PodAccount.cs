@@ -1,3 +1,4 @@
+using Bursar.Core.Money;
 using Bursar.Core.Usage;
 
 namespace Bursar.Core.Ledger;
@@ -5,10 +6,8 @@ namespace Bursar.Core.Ledger;
 /// <summary>The facts of one pod. Each is a maximum, a minimum or a first, so that order and repetition do not matter.</summary>
 internal sealed class PodAccount(string uid)
 {
-    /// <summary>Models come from strangers' metrics; further ones are summed under <see cref="OtherModels"/>.</summary>
-    public const int MaxModels = 8;
-
-    public const string OtherModels = "other";
+    /// <summary>An agent closes an interval within minutes; one as long as this tells of a clock that jumped, and is not spread over the years.</summary>
+    private const long MostSplit = 7 * UtcDay.Milliseconds;
 
     public string Uid { get; } = uid;
 
@@ -51,13 +50,13 @@ internal sealed class PodAccount(string uid)
 
     public JournalCursor? Cursor { get; set; }
 
-    public long MeasuredMs { get; set; }
+    /// <summary>What was measured, by day and in order. The last two are open; those before are over, and what comes late for one of them counts into the older open one.</summary>
+    public List<DayUsage> Days { get; } = [];
 
-    public long BusyMs { get; set; }
+    /// <summary>Where each model's counters stood last.</summary>
+    public SortedDictionary<string, TokenCounter> Counters { get; } = new(StringComparer.Ordinal);
 
-    public long EnergyMj { get; set; }
-
-    public SortedDictionary<string, TokenCounter> Tokens { get; } = new(StringComparer.Ordinal);
+    public long MeasuredMs => Days.Sum(day => day.MeasuredMs);
 
     public bool Knows(string epoch, long seq) => Cursor is { } cursor && cursor.Epoch == epoch && seq <= cursor.Seq;
 
@@ -110,20 +109,48 @@ internal sealed class PodAccount(string uid)
             From = JournalFrom.Value;
             Gpus = Devices.Count;
         }
-        // With a reason it proves that the pod was there, and nobody measured what the device did: that is not idle time.
-        if (interval.Reason is null or UsageInterval.NotRequested)
+        var day = UtcDay.Of(from);
+        if (to <= UtcDay.Start(day + 1) || to - from > MostSplit)
         {
-            MeasuredMs += Math.Max(0, to - from);
-            BusyMs += Math.Max(0, interval.BusyMs);
+            Add(interval, DayOf(to <= UtcDay.Start(day + 1) ? day : UtcDay.Of(to - 1)), to - from, interval.BusyMs, interval.EnergyMj ?? 0, interval.MemoryMiBMs ?? 0);
+            return;
         }
-        EnergyMj += Math.Max(0, interval.EnergyMj ?? 0);
+        // Over a midnight each day has its part.
+        var lengths = new List<long>();
+        for (var start = from; start < to; start = UtcDay.Start(day + lengths.Count)) lengths.Add(Math.Min(to, UtcDay.Start(day + lengths.Count + 1)) - start);
+        var parts = lengths.ToArray();
+        var (busy, energy, memory) = (LargestRemainder.Divide(interval.BusyMs, parts), LargestRemainder.Divide(interval.EnergyMj ?? 0, parts), LargestRemainder.Divide(interval.MemoryMiBMs ?? 0, parts));
+        for (var i = 0; i < parts.Length; i++) Add(interval, DayOf(day + i), parts[i], (long)busy[i], (long)energy[i], (long)memory[i]);
     }
 
     public void Add(TokenSample sample)
     {
-        var model = Tokens.ContainsKey(sample.Model) || Tokens.Count < MaxModels && sample.Model.Length <= 253 ? sample.Model : OtherModels;
-        if (!Tokens.TryGetValue(model, out var counter)) Tokens.Add(model, counter = new());
-        counter.Add(sample);
+        var model = Counters.ContainsKey(sample.Model) || Counters.Count < DayUsage.MaxModels && sample.Model.Length <= 253 ? sample.Model : DayUsage.OtherModels;
+        if (!Counters.TryGetValue(model, out var counter)) Counters.Add(model, counter = new());
+        DayOf(UtcDay.Of(sample.At.ToUnixTimeMilliseconds())).Add(model, counter.Grow(sample));
+    }
+
+    private static void Add(UsageInterval interval, DayUsage day, long length, long busy, long energy, long memory)
+    {
+        // With a reason it proves that the pod was there, and nobody measured what the device did: that is not idle time.
+        if (interval.Reason is null or UsageInterval.NotRequested)
+        {
+            day.MeasuredMs += Math.Max(0, length);
+            day.BusyMs += Math.Max(0, busy);
+            day.MemoryMiBMs += Math.Max(0, memory);
+        }
+        day.EnergyMj += Math.Max(0, energy);
+    }
+
+    private DayUsage DayOf(int day)
+    {
+        if (Days.Count > 0 && Days[^1].Day == day) return Days[^1];
+        if (Days.Count > 1 && day < Days[^2].Day) return Days[^2];
+        var index = Days.FindIndex(one => one.Day >= day);
+        if (index >= 0 && Days[index].Day == day) return Days[index];
+        var added = new DayUsage(day);
+        Days.Insert(index < 0 ? Days.Count : index, added);
+        return added;
     }
 
     public static bool SameLabels(IReadOnlyDictionary<string, string>? left, IReadOnlyDictionary<string, string>? right)
@@ -136,29 +163,21 @@ internal sealed class PodAccount(string uid)
     }
 }
 
-/// <summary>Sums of counters that begin at zero again when a server restarts.</summary>
+/// <summary>Where a model's counters stood last; they begin at zero again when a server restarts.</summary>
 internal sealed class TokenCounter
 {
-    public long Prompt { get; set; }
-
-    public long Cached { get; set; }
-
-    public long Generated { get; set; }
-
     public long LastPrompt { get; set; }
 
     public long LastCached { get; set; }
 
     public long LastGenerated { get; set; }
 
-    public void Add(TokenSample sample)
+    /// <summary>By how much they grew.</summary>
+    public TokenSums Grow(TokenSample sample)
     {
-        Prompt += Grown(LastPrompt, sample.Prompt);
-        Generated += Grown(LastGenerated, sample.Generated);
-        (LastPrompt, LastGenerated) = (sample.Prompt, sample.Generated);
-        if (sample.Cached is not { } cached) return;
-        Cached += Grown(LastCached, cached);
-        LastCached = cached;
+        var grown = new TokenSums(Grown(LastPrompt, sample.Prompt), sample.Cached is { } cached ? Grown(LastCached, cached) : 0, Grown(LastGenerated, sample.Generated));
+        (LastPrompt, LastCached, LastGenerated) = (sample.Prompt, sample.Cached ?? LastCached, sample.Generated);
+        return grown;
     }
 
     private static long Grown(long last, long now) => now >= last ? now - last : Math.Max(0, now);

@@ -33,6 +33,9 @@ internal sealed class ShardState(string name, string kind)
 
     public List<PodAccount> Pods { get; } = [];
 
+    /// <summary>Days of pods that are over.</summary>
+    public List<(PodAccount Pod, DayUsage Usage)> Days { get; } = [];
+
     public List<NodeAccount> Nodes { get; } = [];
 
     public BudgetAccount? Budget { get; init; }

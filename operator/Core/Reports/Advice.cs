@@ -14,10 +14,11 @@ public static class Advice
     /// <summary>Null: nothing to say.</summary>
     public static string? Of(ReportRow row)
     {
-        if (row.Life is not { Activity: { } activity } life || TimeSpan.FromMilliseconds(life.MeasuredMs) < EnoughMeasured || activity >= LowActivity) return null;
-        var tokens = life.Tokens.Prompt + life.Tokens.Generated;
-        var hours = TimeSpan.FromMilliseconds(life.MeasuredMs).TotalHours;
-        var seen = string.Create(CultureInfo.InvariantCulture, $"its GPUs worked {activity * 100:0.#} % of {hours:0.#} measured GPU-hours; the rest cost {life.Idle.ToShortString()}");
+        var done = row.Done;
+        if (done.Activity is not { } activity || TimeSpan.FromMilliseconds(done.Usage.MeasuredMs) < EnoughMeasured || activity >= LowActivity) return null;
+        var tokens = done.Tokens.Both;
+        var hours = TimeSpan.FromMilliseconds(done.Usage.MeasuredMs).TotalHours;
+        var seen = string.Create(CultureInfo.InvariantCulture, $"its GPUs worked {activity * 100:0.#} % of {hours:0.#} measured GPU-hours; the rest cost {done.Idle.ToShortString()}");
         return tokens > 0
             ? $"{seen}, while it made {tokens.ToString("N0", CultureInfo.InvariantCulture)} tokens: turn on dynamic batching, or serve it from fewer GPUs"
             : $"{seen}: feed it faster, or give it fewer GPUs";

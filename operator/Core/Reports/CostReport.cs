@@ -33,7 +33,7 @@ public sealed record CostReport
     /// <param name="ledger">Read, not changed.</param>
     /// <param name="query">What is to be told.</param>
     /// <param name="now">Open work is charged up to now.</param>
-    /// <param name="stepsOf">How far a workload's training has come, by its UID.</param>
+    /// <param name="stepsOf">How far a workload's training has come since it began, by its UID.</param>
     public static CostReport Of(GpuLedger ledger, ReportQuery query, DateTimeOffset now, Func<string, long?> stepsOf)
     {
         // Time that is not over yet has cost nothing; what was before the installation was never charged.
@@ -82,81 +82,74 @@ public sealed record CostReport
         {
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, from, to, now);
             if (work.Count == 0) continue;
-            var lives = ledger.SpentByWorkload(ns, LabelSelector.Everything, DateTimeOffset.MinValue, now, now).ToDictionary(w => w.Workload);
-            rows.AddRange(by switch
+            switch (by)
             {
-                ReportBy.Workload => work.Select(w => Row([w]) with
-                {
-                    Namespace = ns,
-                    Kind = w.Workload.Kind,
-                    Workload = w.Workload.Name,
-                    Life = Life([lives[w.Workload]]) with { Steps = stepsOf(w.Workload.Uid) },
-                }),
-                ReportBy.Model => ByModel(ns, work, lives),
-                _ => [Row(work) with { Namespace = ns, Life = Life(work.Select(w => lives[w.Workload])) }],
-            });
+                case ReportBy.Workload:
+                    var lives = work.Any(w => stepsOf(w.Workload.Uid) is not null)
+                        ? ledger.SpentByWorkload(ns, LabelSelector.Everything, DateTimeOffset.MinValue, now, now).ToDictionary(w => w.Workload, w => w.Spent)
+                        : [];
+                    rows.AddRange(work.Select(w =>
+                    {
+                        var row = Row([w]) with { Namespace = ns, Kind = w.Workload.Kind, Workload = w.Workload.Name };
+                        return stepsOf(w.Workload.Uid) is { } steps ? row with { Done = row.Done with { Training = (steps, lives[w.Workload]) } } : row;
+                    }));
+                    break;
+                case ReportBy.Model:
+                    rows.AddRange(ByModel(ns, work));
+                    break;
+                default:
+                    rows.Add(Row(work) with { Namespace = ns });
+                    break;
+            }
         }
         return [.. rows.OrderByDescending(row => row.Spent).ThenBy(row => row.Namespace, StringComparer.Ordinal).ThenBy(row => row.Kind, StringComparer.Ordinal)
             .ThenBy(row => row.Workload, StringComparer.Ordinal).ThenBy(row => row.Model, StringComparer.Ordinal)];
     }
 
-    /// <summary>
-    /// A namespace's work, in an interval and in its life, by model. The cost of a workload that served several is split by their tokens,
-    /// so that the parts sum to it exactly.
-    /// </summary>
-    public static IEnumerable<ReportRow> ByModel(string ns, IReadOnlyList<WorkloadSpend> work, IReadOnlyDictionary<WorkloadKey, WorkloadSpend> lives)
+    /// <summary>A namespace's work by model. The cost of a workload that served several is split by their tokens, so that the parts sum to it exactly.</summary>
+    public static IEnumerable<ReportRow> ByModel(string ns, IEnumerable<WorkloadSpend> work)
     {
-        var parts = new SortedDictionary<string, List<(WorkloadSpend InInterval, WorkloadSpend InLife)>>(StringComparer.Ordinal);
+        var parts = new SortedDictionary<string, List<WorkloadSpend>>(StringComparer.Ordinal);
         foreach (var one in work)
         {
-            var life = lives[one.Workload];
-            var models = life.Usage.Tokens.Where(t => t.Value.Prompt + t.Value.Generated > 0).ToArray();
-            if (models.Length == 0) Add("", (one, life with { Usage = life.Usage with { Tokens = UsageSums.None.Tokens } }));
-            else
+            var models = one.Usage.Tokens.Where(t => t.Value.Both > 0).ToArray();
+            if (models.Length == 0)
             {
-                long[] weights = [.. models.Select(t => t.Value.Prompt + t.Value.Generated)];
-                var (cost, lifeCost) = (one.Spent.Split(weights), life.Spent.Split(weights));
-                var (time, unpriced, lifeTime) = (LargestRemainder.Divide(one.ReservedGpuMs, weights), LargestRemainder.Divide(one.UnpricedGpuMs, weights), LargestRemainder.Divide(life.ReservedGpuMs, weights));
-                var (measured, busy, energy) = (LargestRemainder.Divide(life.Usage.MeasuredMs, weights), LargestRemainder.Divide(life.Usage.BusyMs, weights), LargestRemainder.Divide(life.Usage.EnergyMj, weights));
-                for (var i = 0; i < models.Length; i++)
+                Add("", one);
+                continue;
+            }
+            long[] weights = [.. models.Select(t => t.Value.Both)];
+            var (spent, daysSpent) = (one.Spent.Split(weights), one.DaysSpent.Split(weights));
+            var (time, unpriced, daysTime) = (LargestRemainder.Divide(one.ReservedGpuMs, weights), LargestRemainder.Divide(one.UnpricedGpuMs, weights), LargestRemainder.Divide(one.DaysReservedGpuMs, weights));
+            var (measured, busy) = (LargestRemainder.Divide(one.Usage.MeasuredMs, weights), LargestRemainder.Divide(one.Usage.BusyMs, weights));
+            var (energy, memory) = (LargestRemainder.Divide(one.Usage.EnergyMj, weights), LargestRemainder.Divide(one.Usage.MemoryMiBMs, weights));
+            for (var i = 0; i < models.Length; i++)
+            {
+                Add(models[i].Key, one with
                 {
-                    var usage = new UsageSums((long)measured[i], (long)busy[i], (long)energy[i], new Dictionary<string, TokenSums> { [models[i].Key] = models[i].Value });
-                    Add(models[i].Key, (one with { Spent = cost[i], ReservedGpuMs = time[i], UnpricedGpuMs = unpriced[i] }, life with { Spent = lifeCost[i], ReservedGpuMs = lifeTime[i], Usage = usage }));
-                }
+                    Spent = spent[i],
+                    ReservedGpuMs = time[i],
+                    UnpricedGpuMs = unpriced[i],
+                    DaysSpent = daysSpent[i],
+                    DaysReservedGpuMs = daysTime[i],
+                    Usage = new((long)measured[i], (long)busy[i], (long)energy[i], (long)memory[i], new Dictionary<string, TokenSums> { [models[i].Key] = models[i].Value }),
+                });
             }
         }
-        return parts.Select(part => Row(part.Value.Select(p => p.InInterval)) with { Namespace = ns, Model = part.Key, Life = Life(part.Value.Select(p => p.InLife)) });
+        return parts.Select(part => Row(part.Value) with { Namespace = ns, Model = part.Key });
 
-        void Add(string model, (WorkloadSpend, WorkloadSpend) part)
+        void Add(string model, WorkloadSpend part)
         {
             if (!parts.TryGetValue(model, out var list)) parts.Add(model, list = []);
             list.Add(part);
         }
     }
 
-    private static ReportRow Row(IEnumerable<WorkloadSpend> work)
+    private static ReportRow Row(IReadOnlyList<WorkloadSpend> work)
     {
-        var row = new ReportRow { Spent = Amount.Zero, ReservedGpuMs = 0, UnpricedGpuMs = 0 };
+        var row = new ReportRow { Spent = Amount.Zero, ReservedGpuMs = 0, UnpricedGpuMs = 0, Done = WorkDone.Of(work) };
         foreach (var one in work)
             row = row with { Spent = row.Spent + one.Spent, ReservedGpuMs = row.ReservedGpuMs + one.ReservedGpuMs, UnpricedGpuMs = row.UnpricedGpuMs + one.UnpricedGpuMs };
         return row;
-    }
-
-    private static LifeUsage Life(IEnumerable<WorkloadSpend> lives)
-    {
-        var life = new LifeUsage { Spent = Amount.Zero, ReservedGpuMs = 0, MeasuredMs = 0, BusyMs = 0, EnergyMj = 0, Tokens = new(0, 0, 0) };
-        foreach (var one in lives)
-        {
-            life = life with
-            {
-                Spent = life.Spent + one.Spent,
-                ReservedGpuMs = life.ReservedGpuMs + one.ReservedGpuMs,
-                MeasuredMs = life.MeasuredMs + one.Usage.MeasuredMs,
-                BusyMs = life.BusyMs + one.Usage.BusyMs,
-                EnergyMj = life.EnergyMj + one.Usage.EnergyMj,
-                Tokens = one.Usage.Tokens.Values.Aggregate(life.Tokens, (sum, t) => new(sum.Prompt + t.Prompt, sum.Cached + t.Cached, sum.Generated + t.Generated)),
-            };
-        }
-        return life;
     }
 }

@@ -36,47 +36,51 @@ public sealed record ReportRow
     /// <summary>GPU-milliseconds inside the interval that have no price.</summary>
     public required Int128 UnpricedGpuMs { get; init; }
 
-    /// <summary>What the row's work did since it began; null by day, because the ledger keeps no usage by day.</summary>
-    public LifeUsage? Life { get; init; }
+    /// <summary>What the row's work did on the UTC days that the interval touches.</summary>
+    public required WorkDone Done { get; init; }
 }
 
 /// <summary>
-/// What work did and cost over its whole life, whatever the report's interval: agents' measurements are sums since a pod began, so
-/// unit costs divide the cost of the same time by them.
+/// What work did on whole UTC days, as agents measured, and what the same days cost: measurements are kept by day, and a unit's cost is
+/// the cost of the same time.
 /// </summary>
-public sealed record LifeUsage
+public sealed record WorkDone
 {
     public required Amount Spent { get; init; }
 
     public required Int128 ReservedGpuMs { get; init; }
 
-    public required long MeasuredMs { get; init; }
+    public required UsageSums Usage { get; init; }
 
-    public required long BusyMs { get; init; }
+    /// <summary>How far training has come since it began, and what it cost since then, where somebody told; null for other rows than a workload's.</summary>
+    public (long Steps, Amount Spent)? Training { get; init; }
 
-    public required long EnergyMj { get; init; }
-
-    public required TokenSums Tokens { get; init; }
-
-    /// <summary>How far training has come, where somebody told; null for other rows than a workload's.</summary>
-    public long? Steps { get; init; }
+    public TokenSums Tokens => Usage.Tokens.Values.Aggregate(TokenSums.None, (sum, one) => sum + one);
 
     /// <summary>The part of the billed time that an agent measured; what was not measured has no tokens, and unit costs come out too high by it.</summary>
-    public double Measured => ReservedGpuMs > 0 ? Math.Min(1, MeasuredMs / (double)ReservedGpuMs) : 0;
+    public double Measured => ReservedGpuMs > 0 ? Math.Min(1, Usage.MeasuredMs / (double)ReservedGpuMs) : 0;
 
     /// <summary>The part of the measured time in which the GPU worked; null where nothing was measured.</summary>
-    public double? Activity => MeasuredMs > 0 ? Math.Min(1, BusyMs / (double)MeasuredMs) : null;
+    public double? Activity => Usage.MeasuredMs > 0 ? Math.Min(1, Usage.BusyMs / (double)Usage.MeasuredMs) : null;
+
+    /// <summary>The device memory held on average while it was measured, in MiB; null where the driver does not tell.</summary>
+    public double? MemoryMiB => Usage is { MeasuredMs: > 0, MemoryMiBMs: > 0 } ? Usage.MemoryMiBMs / (double)Usage.MeasuredMs : null;
 
     /// <summary>What the measured idle time cost: the same part of the money as of the time. A slice's measured time counts as the part of a GPU that it is billed as.</summary>
     public Amount Idle
     {
         get
         {
-            if (MeasuredMs <= 0 || ReservedGpuMs <= 0) return Amount.Zero;
-            var idle = (long)(Int128.Min(ReservedGpuMs, MeasuredMs) * IdleMs / MeasuredMs);
+            if (Usage.MeasuredMs <= 0 || ReservedGpuMs <= 0) return Amount.Zero;
+            var idle = (long)(Int128.Min(ReservedGpuMs, Usage.MeasuredMs) * Usage.IdleMs / Usage.MeasuredMs);
             return Spent.Split([idle, (long)ReservedGpuMs - idle])[0];
         }
     }
 
-    private long IdleMs => Math.Max(0, MeasuredMs - BusyMs);
+    public static WorkDone Of(IEnumerable<WorkloadSpend> work)
+    {
+        var (spent, reserved, usage) = (Amount.Zero, (Int128)0, UsageSums.None);
+        foreach (var one in work) (spent, reserved, usage) = (spent + one.DaysSpent, reserved + one.DaysReservedGpuMs, usage + one.Usage);
+        return new() { Spent = spent, ReservedGpuMs = reserved, Usage = usage };
+    }
 }

@@ -11,22 +11,22 @@ namespace Bursar.Core.Reports;
 public static class UnitCosts
 {
     /// <summary>Per 1,000 tokens of both directions together.</summary>
-    public static Amount? PerThousandTokens(LifeUsage life) => Per(life.Spent, 1_000, life.Tokens.Prompt + life.Tokens.Generated);
+    public static Amount? PerThousandTokens(WorkDone done) => Per(done.Spent, 1_000, done.Tokens.Both);
 
     /// <summary>Per 1,000 prompt tokens, as if the whole cost were theirs: prompt and generated tokens share the GPU's time in parts that nobody measures.</summary>
-    public static Amount? PerThousandPrompt(LifeUsage life) => Per(life.Spent, 1_000, life.Tokens.Prompt);
+    public static Amount? PerThousandPrompt(WorkDone done) => Per(done.Spent, 1_000, done.Tokens.Prompt);
 
     /// <summary>Per 1,000 generated tokens, as if the whole cost were theirs.</summary>
-    public static Amount? PerThousandGenerated(LifeUsage life) => Per(life.Spent, 1_000, life.Tokens.Generated);
+    public static Amount? PerThousandGenerated(WorkDone done) => Per(done.Spent, 1_000, done.Tokens.Generated);
 
-    public static Amount? PerStep(LifeUsage life) => life.Steps is { } steps ? Per(life.Spent, 1, steps) : null;
+    public static Amount? PerStep(WorkDone done) => done.Training is { } training ? Per(training.Spent, 1, training.Steps) : null;
 
     /// <summary>Per GPU and hour, over prices that changed and cards of several kinds.</summary>
-    public static Amount? PerGpuHour(LifeUsage life) => Per(life.Spent, 3_600_000, life.ReservedGpuMs);
+    public static Amount? PerGpuHour(WorkDone done) => Per(done.Spent, 3_600_000, done.ReservedGpuMs);
 
     /// <summary>Joules per token of both directions; null without tokens or where no energy was read.</summary>
-    public static double? JoulesPerToken(LifeUsage life) =>
-        life.EnergyMj > 0 && life.Tokens.Prompt + life.Tokens.Generated is > 0 and var tokens ? life.EnergyMj / 1000.0 / tokens : null;
+    public static double? JoulesPerToken(WorkDone done) =>
+        done.Usage.EnergyMj > 0 && done.Tokens.Both is > 0 and var tokens ? done.Usage.EnergyMj / 1000.0 / tokens : null;
 
     private static Amount? Per(Amount cost, long each, Int128 count)
     {

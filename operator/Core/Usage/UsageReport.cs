@@ -86,7 +86,7 @@ public sealed record ProgressSample
     public DateTimeOffset? CheckpointAt { get; init; }
 }
 
-/// <summary>Cumulative tokens of one model in one pod. Counts only, never text.</summary>
+/// <summary>Cumulative tokens and requests of one model in one pod. Counts only, never text.</summary>
 public sealed record TokenSample
 {
     public long Seq { get; init; }
@@ -100,6 +100,9 @@ public sealed record TokenSample
     public long? Cached { get; init; }
 
     public long Generated { get; init; }
+
+    /// <summary>Requests that ended; absent where the server counts none (llama.cpp) or the agent is of an older version.</summary>
+    public long? Requests { get; init; }
 
     public DateTimeOffset At { get; init; }
 }

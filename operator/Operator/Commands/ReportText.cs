@@ -26,8 +26,8 @@ internal static class ReportText
 
         var unpriced = report.Rows.Aggregate((Int128)0, (sum, row) => sum + row.UnpricedGpuMs);
         if (unpriced > 0) text.Append(CultureInfo.InvariantCulture, $"\n{Hours(unpriced)} GPU-hours have no price and are not in these sums.\n");
-        if (report.By != ReportBy.Day && report.Rows.Any(row => row.Life is { MeasuredMs: > 0 } || row.Life?.Steps is not null))
-            text.Append("\nCOST and GPU-HOURS are of the interval; what stands right of them is of the work's whole life, since that is how agents measure.\n");
+        if (report.Rows.Any(row => row.Done.Usage.MeasuredMs > 0 && row.Done.ReservedGpuMs != row.ReservedGpuMs))
+            text.Append("\nCOST and GPU-HOURS are of the interval; what stands right of them is of the whole UTC days that it touches.\n");
         if (report.By == ReportBy.Workload)
         {
             var advice = report.Rows.Select(row => (row, Advice.Of(row))).Where(pair => pair.Item2 is not null).ToArray();
@@ -40,9 +40,9 @@ internal static class ReportText
     public static string Csv(CostReport report, string currency)
     {
         var text = new StringBuilder();
-        string[] measures = report.By == ReportBy.Day ? [] :
+        string[] measures =
         [
-            "life_cost", "life_gpu_hours", "measured_ratio", "busy_gpu_hours", "idle_cost", "energy_kwh", "prompt_tokens", "cached_prompt_tokens", "generated_tokens", "steps",
+            "days_cost", "days_gpu_hours", "measured_ratio", "busy_gpu_hours", "idle_cost", "energy_kwh", "prompt_tokens", "cached_prompt_tokens", "generated_tokens", "steps",
             "cost_per_gpu_hour", "cost_per_1000_tokens", "cost_per_1000_prompt_tokens", "cost_per_1000_generated_tokens", "cost_per_step", "joules_per_token",
         ];
         Line([.. KeysOf(report.By).Select(k => k.ToLowerInvariant()), "cost", "currency", "gpu_hours", "unpriced_gpu_hours", .. measures]);
@@ -50,7 +50,7 @@ internal static class ReportText
         for (var i = 0; i < report.Rows.Count; i++)
         {
             var row = report.Rows[i];
-            Line([.. Keys(report.By, row), costs[i], currency, Hours(row.ReservedGpuMs), Hours(row.UnpricedGpuMs), .. row.Life is { } life && measures.Length > 0 ? Measures(life) : []]);
+            Line([.. Keys(report.By, row), costs[i], currency, Hours(row.ReservedGpuMs), Hours(row.UnpricedGpuMs), .. Measures(row.Done)]);
         }
         var blank = KeysOf(report.By).Length - 1;
         foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count))) Line([name, .. Enumerable.Repeat("", blank), cost, currency, "", "", .. measures.Select(_ => "")]);
@@ -59,13 +59,17 @@ internal static class ReportText
         void Line(IEnumerable<string> cells) => text.AppendJoin(',', cells.Select(Quoted)).Append("\r\n");
     }
 
-    private static string[] Measures(LifeUsage life) =>
-    [
-        life.Spent.ToString(), Hours(life.ReservedGpuMs), Number(life.Measured, "0.####"), Hours(life.BusyMs), life.Idle.ToString(), Number(life.EnergyMj / 3.6e9, "0.######"),
-        Count(life.Tokens.Prompt), Count(life.Tokens.Cached), Count(life.Tokens.Generated), life.Steps is { } steps ? Count(steps) : "",
-        Unit(UnitCosts.PerGpuHour(life)), Unit(UnitCosts.PerThousandTokens(life)), Unit(UnitCosts.PerThousandPrompt(life)), Unit(UnitCosts.PerThousandGenerated(life)), Unit(UnitCosts.PerStep(life)),
-        UnitCosts.JoulesPerToken(life) is { } joules ? Number(joules, "0.######") : "",
-    ];
+    private static string[] Measures(WorkDone done)
+    {
+        var (usage, tokens) = (done.Usage, done.Tokens);
+        return
+        [
+            done.Spent.ToString(), Hours(done.ReservedGpuMs), Number(done.Measured, "0.####"), Hours(usage.BusyMs), done.Idle.ToString(), Number(usage.EnergyMj / 3.6e9, "0.######"),
+            Count(tokens.Prompt), Count(tokens.Cached), Count(tokens.Generated), done.Training is { } training ? Count(training.Steps) : "",
+            Unit(UnitCosts.PerGpuHour(done)), Unit(UnitCosts.PerThousandTokens(done)), Unit(UnitCosts.PerThousandPrompt(done)), Unit(UnitCosts.PerThousandGenerated(done)), Unit(UnitCosts.PerStep(done)),
+            UnitCosts.JoulesPerToken(done) is { } joules ? Number(joules, "0.######") : "",
+        ];
+    }
 
     private static string[] KeysOf(ReportBy by) => by switch
     {
@@ -84,18 +88,17 @@ internal static class ReportText
     };
 
     private static string[] Heads(ReportBy by) =>
-        by == ReportBy.Day ? [.. KeysOf(by), "COST", "GPU-HOURS"] : [.. KeysOf(by), "COST", "GPU-HOURS", "MEASURED", "ACTIVITY", "IDLE-COST", "KWH", "TOKENS", "PER-1K-TOKENS", .. by == ReportBy.Workload ? ["PER-STEP"] : Array.Empty<string>()];
+        [.. KeysOf(by), "COST", "GPU-HOURS", "MEASURED", "ACTIVITY", "IDLE-COST", "KWH", "TOKENS", "PER-1K-TOKENS", .. by == ReportBy.Workload ? ["PER-STEP"] : Array.Empty<string>()];
 
     private static string[] Cells(ReportBy by, ReportRow row, string cost)
     {
-        string[] first = [.. Keys(by, row), cost, Hours(row.ReservedGpuMs)];
-        if (row.Life is not { } life) return first;
-        var tokens = life.Tokens.Prompt + life.Tokens.Generated;
+        var done = row.Done;
         return
         [
-            .. first, Number(life.Measured * 100, "0") + "%", life.Activity is { } activity ? Number(activity * 100, "0") + "%" : "", life.MeasuredMs > 0 ? life.Idle.ToString() : "",
-            life.EnergyMj > 0 ? Number(life.EnergyMj / 3.6e9, "0.###") : "", tokens > 0 ? Count(tokens) : "", Unit(UnitCosts.PerThousandTokens(life)),
-            .. by == ReportBy.Workload ? [Unit(UnitCosts.PerStep(life))] : Array.Empty<string>(),
+            .. Keys(by, row), cost, Hours(row.ReservedGpuMs), Number(done.Measured * 100, "0") + "%", done.Activity is { } activity ? Number(activity * 100, "0") + "%" : "",
+            done.Usage.MeasuredMs > 0 ? done.Idle.ToString() : "", done.Usage.EnergyMj > 0 ? Number(done.Usage.EnergyMj / 3.6e9, "0.###") : "",
+            done.Tokens.Both > 0 ? Count(done.Tokens.Both) : "", Unit(UnitCosts.PerThousandTokens(done)),
+            .. by == ReportBy.Workload ? [Unit(UnitCosts.PerStep(done))] : Array.Empty<string>(),
         ];
     }
 

@@ -64,8 +64,8 @@ internal sealed class LedgerFigures(TimeProvider time)
             double reserved = 0, busy = 0, idle = 0, joules = 0;
             var tokens = new Dictionary<string, TokenSums>(StringComparer.Ordinal);
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
-            foreach (var row in CostReport.ByModel(ns, work, work.ToDictionary(spend => spend.Workload)))
-                if (row.Life is { } life && UnitCosts.PerThousandTokens(life) is { } cost)
+            foreach (var row in CostReport.ByModel(ns, work))
+                if (UnitCosts.PerThousandTokens(row.Done) is { } cost)
                     sums.PerThousandTokens.Add(new(cost.ToDouble(), new("namespace", ns), new("model", row.Model), new("currency", currency())));
             foreach (var spend in work)
             {
@@ -74,7 +74,7 @@ internal sealed class LedgerFigures(TimeProvider time)
                 idle += spend.Usage.IdleMs / 1000.0;
                 joules += spend.Usage.EnergyMj / 1000.0;
                 foreach (var (model, count) in spend.Usage.Tokens)
-                    tokens[model] = tokens.TryGetValue(model, out var sum) ? new(sum.Prompt + count.Prompt, sum.Cached + count.Cached, sum.Generated + count.Generated) : count;
+                    tokens[model] = tokens.TryGetValue(model, out var sum) ? sum + count : count;
             }
             Gpu(sums, ns, "reserved", reserved);
             Gpu(sums, ns, "busy", busy);

@@ -191,6 +191,22 @@ public sealed class ScrapeTests : IAsyncLifetime
         journal.Read("n", null).Tokens.Select(t => t.Generated).Should().Equal(10, 30, 5, 8);
     }
 
+    [Fact]
+    public void Requests_go_with_the_tokens_and_a_restart_shows_in_any_of_the_counters()
+    {
+        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
+        var intake = new TokenIntake(journal, time);
+        // The tokens have already overtaken what they were before the restart.
+        foreach (var (prompt, requests) in new (long, long)[] { (300, 3), (400, 4), (900, 1) })
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            intake.Take(new TokenSample { PodUid = "u", Model = "m", Prompt = prompt, Generated = 10, Requests = requests });
+        }
+        intake.Keep(null);
+
+        journal.Read("n", null).Tokens.Select(t => t.Requests).Should().Equal(3, 4, 1);
+    }
+
     private static TargetPod Pod(string uid, string path, int port) =>
         new() { Uid = uid, Namespace = "ml", Name = uid, Ips = ["127.0.0.1"], Scrape = [new ScrapeTarget { Port = port, Path = path, Kind = "progress" }] };
 

@@ -114,6 +114,67 @@ public sealed class ServingReaderTests
         result.Gauges.Should().Be(new ServingGauges(3, 7, 0.4));
     }
 
+    /// <summary>The server's own count of ended requests first, over all reasons for which they end; else its histogram of their latency.</summary>
+    [Theory]
+    [InlineData("vllm", "vllm:request_success_total{finished_reason=\"stop\",model_name=\"m\",engine=\"0\"} 7\nvllm:request_success_total{finished_reason=\"length\",model_name=\"m\",engine=\"0\"} 2\nvllm:request_success_total{finished_reason=\"abort\",model_name=\"m\",engine=\"1\"} 1\nvllm:e2e_request_latency_seconds_count{model_name=\"m\",engine=\"0\"} 99", 10L)]
+    [InlineData("vllm", "vllm:request_success_created{finished_reason=\"stop\",model_name=\"m\"} 1.7e9\nvllm:e2e_request_latency_seconds_bucket{model_name=\"m\",le=\"+Inf\"} 9\nvllm:e2e_request_latency_seconds_count{model_name=\"m\"} 9", 9L)]
+    [InlineData("vllm", "vllm:request_success_created{finished_reason=\"stop\",model_name=\"m\"} 1.7e9", null)]
+    [InlineData("ray-serve", "ray_vllm_request_success_total{finished_reason=\"stop\",model_name=\"m\",WorkerId=\"1\"} 3\nray_vllm_request_success_total{finished_reason=\"stop\",model_name=\"m\",WorkerId=\"2\"} 4", 7L)]
+    [InlineData("sglang", "sglang:num_requests_total{model_name=\"m\",is_streaming=\"true\",tp_rank=\"0\"} 5\nsglang:num_requests_total{model_name=\"m\",is_streaming=\"true\",tp_rank=\"1\"} 5\nsglang:num_requests_total{model_name=\"m\",is_streaming=\"false\",tp_rank=\"0\"} 2\nsglang:num_aborted_requests_total{model_name=\"m\"} 50", 7L)]
+    [InlineData("tgi", "tgi_request_count 12\ntgi_request_success 10\ntgi_request_failure{err=\"validation\"} 2\ntgi_request_duration_count 10", 10L)]
+    [InlineData("fastdeploy", "fastdeploy:requests_number_total 12\nfastdeploy:request_success_total 10", 10L)]
+    [InlineData("lmdeploy", "lmdeploy:request_success_total{model_name=\"m\",engine=\"0\",finished_reason=\"ResponseType.FINISH\"} 4\nlmdeploy:request_success_total{model_name=\"m\",engine=\"0\",finished_reason=\"ResponseType.CANCEL\"} 1", 5L)]
+    [InlineData("nim", "request_success_total{model_name=\"m\",finished_reason=\"stop\"} 4\nrequest_finish_total{model_name=\"m\"} 6\ne2e_request_latency_seconds_count{model_name=\"m\"} 8", 4L)]
+    [InlineData("nim", "e2e_request_latency_seconds_count{model_name=\"m\"} 8", 8L)]
+    [InlineData("dynamo", "dynamo_frontend_requests_total{model=\"m\",endpoint=\"chat_completions\",request_type=\"stream\",status=\"success\"} 4\ndynamo_frontend_requests_total{model=\"m\",endpoint=\"completions\",request_type=\"unary\",status=\"success\"} 2\ndynamo_frontend_requests_total{model=\"m\",endpoint=\"completions\",request_type=\"unary\",status=\"error\"} 3", 6L)]
+    [InlineData("trtllm", "trtllm_request_success_total{model_name=\"m\",engine_type=\"trtllm\",finished_reason=\"stop\"} 4\ntrtllm_request_success_total{model_name=\"m\",engine_type=\"trtllm\",finished_reason=\"length\"} 2", 6L)]
+    [InlineData("llama.cpp", "llamacpp:n_decode_total 80", null)]
+    public void Requests_are_those_that_ended(string server, string page, long? requests)
+    {
+        var (prompt, generated, model) = server switch
+        {
+            "ray-serve" => ("ray_vllm_prompt_tokens_total{model_name=\"m\"}", "ray_vllm_generation_tokens_total{model_name=\"m\"}", "m"),
+            "tgi" => ("tgi_request_input_length_sum", "tgi_request_generated_tokens_sum", ""),
+            "nim" => ("prompt_tokens_total{model_name=\"m\"}", "generation_tokens_total{model_name=\"m\"}", "m"),
+            "dynamo" => ("dynamo_frontend_input_sequence_tokens_sum{model=\"m\"}", "dynamo_frontend_output_tokens_total{model=\"m\"}", "m"),
+            "trtllm" => ("trtllm_prompt_tokens_total{model_name=\"m\"}", "trtllm_generation_tokens_total{model_name=\"m\"}", "m"),
+            "llama.cpp" => ("llamacpp:prompt_tokens_total", "llamacpp:tokens_predicted_total", ""),
+            "fastdeploy" => ("fastdeploy:prompt_tokens_total", "fastdeploy:generation_tokens_total", ""),
+            _ => ($"{server}:prompt_tokens_total{{model_name=\"m\"}}", $"{server}:generation_tokens_total{{model_name=\"m\"}}", "m"),
+        };
+        var result = Read($"{prompt} 70\n{generated} 30\n{page}");
+
+        result.Server.Should().Be(server);
+        // FastDeploy names no model.
+        result.Tokens.Should().Equal(new ModelTokens(model, 70, null, 30, requests));
+    }
+
+    [Fact]
+    public void Tritons_ensemble_and_its_steps_count_one_request_each_and_only_the_model_with_tokens_is_taken()
+    {
+        var result = Read("""
+            nv_inference_request_success{model="ensemble",version="1"} 12
+            nv_inference_request_success{model="preprocessing",version="1"} 12
+            nv_inference_request_success{model="tensorrt_llm",version="1"} 12
+            nv_llm_input_token_len_bucket{model="tensorrt_llm",response_metric_type="total_input_tokens",version="1",le="+Inf"} 12
+            nv_llm_input_token_len_count{model="tensorrt_llm",response_metric_type="total_input_tokens",version="1"} 12
+            nv_llm_input_token_len_sum{model="tensorrt_llm",response_metric_type="total_input_tokens",version="1"} 1200
+            nv_llm_output_token_len_count{model="tensorrt_llm",response_metric_type="total_output_tokens",version="1"} 12
+            nv_llm_output_token_len_sum{model="tensorrt_llm",response_metric_type="total_output_tokens",version="1"} 480
+            """);
+
+        result.Server.Should().Be("triton");
+        result.Tokens.Should().Equal(new ModelTokens("tensorrt_llm", 1200, null, 480, 12));
+    }
+
+    /// <summary>A classifier has no tokens; what a request of it costs can be told all the same.</summary>
+    [Fact]
+    public void A_server_without_tokens_tells_its_requests()
+    {
+        Read("nv_inference_request_success{model=\"resnet\",version=\"1\"} 5\nnv_inference_request_success{model=\"resnet\",version=\"2\"} 6\nnv_inference_request_failure{model=\"resnet\",version=\"1\"} 3")
+            .Tokens.Should().Equal(new ModelTokens("resnet", 0, null, 0, 11));
+    }
+
     /// <summary>A Dynamo worker passes its engine's metrics on: one of the two, never both.</summary>
     [Fact]
     public void A_page_is_one_servers()
@@ -141,19 +202,20 @@ public sealed class ServingReaderTests
     {
         var ours = ServingMap.Read("""
             [{"server": "ours", "modelLabel": "model",
-              "prompt": ["ours_tokens_total{direction=\"in\"}", "ours_system_tokens_total"], "generated": ["ours_tokens_total{direction=\"out\"}"], "waiting": ["ours_queue"]}]
+              "prompt": ["ours_tokens_total{direction=\"in\"}", "ours_system_tokens_total"], "generated": ["ours_tokens_total{direction=\"out\"}"], "requests": ["ours_seconds_count"], "waiting": ["ours_queue"]}]
             """u8);
         var result = new ServingReader([.. ours, .. ServingMetrics.Known]).Read("""
             ours_tokens_total{model="m",direction="in"} 60
             ours_tokens_total{model="m",direction="out"} 9
             ours_system_tokens_total{model="m"} 6
+            ours_seconds_count{model="m"} 3
             ours_queue 4
             prompt_tokens_total 1000
 
             """u8);
 
         result.Server.Should().Be("ours");
-        result.Tokens.Should().Equal(new ModelTokens("m", 66, null, 9));
+        result.Tokens.Should().Equal(new ModelTokens("m", 66, null, 9, 3));
         result.Gauges.Should().Be(new ServingGauges(null, 4, null));
     }
 

@@ -145,7 +145,7 @@ public sealed class GpuLedgerTests
         ledger.DurableCursor("n1").Should().BeNull("nothing is written yet, so nothing may be forgotten by the agent");
         LedgerWorld.Write(ledger, []);
         ledger.DurableCursor("n1").Should().Be(new JournalCursor("e1", 3));
-        Usage(ledger).Should().BeEquivalentTo(new UsageSums(2000, 1300, 0, new Dictionary<string, TokenSums> { ["m"] = new(10, 0, 5) }));
+        Usage(ledger).Should().BeEquivalentTo(new UsageSums(2000, 1300, 0, 0, new Dictionary<string, TokenSums> { ["m"] = new(10, 0, 5) }));
     }
 
     [Fact]

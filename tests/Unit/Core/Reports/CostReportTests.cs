@@ -39,18 +39,21 @@ public sealed class CostReportTests
     {
         var ledger = Ledger();
         ledger.Observe(Pod("p", "train") with { ScheduledAt = Start.AddHours(23), FinishedAt = Start.AddHours(26) });
+        ledger.Record(Report(new UsageInterval { From = Start.AddHours(23), To = Start.AddHours(26), BusyMs = 3 * 1_800_000, EnergyMj = 9 }), null);
 
         var report = CostReport.Of(ledger, new(Start, Start.AddDays(7), ReportBy.Day, "team"), Start.AddDays(7), _ => null);
 
         report.Rows.Select(row => (row.Day, row.Namespace, row.Spent.ToString(2))).Should().Equal(("2026-11-01", "team", "3.06"), ("2026-11-02", "team", "6.12"));
-        report.Rows.Should().OnlyContain(row => row.Life == null, "the ledger keeps no usage by day");
+        report.Rows.Select(row => (row.Done.Usage.MeasuredMs, row.Done.Usage.BusyMs, row.Done.Usage.EnergyMj)).Should().Equal((3_600_000L, 1_800_000L, 3L), (7_200_000L, 3_600_000L, 6L));
+        report.Rows.Select(row => row.Done.Spent).Should().Equal(report.Rows.Select(row => row.Spent));
         report.Total.ToString(2).Should().Be("9.18");
     }
 
     [Fact]
-    public void Unit_costs_are_those_of_the_whole_life_whatever_the_interval()
+    public void Unit_costs_are_those_of_the_whole_days_that_the_interval_touches()
     {
         var ledger = Ledger();
+        ledger.Observe(Pod("yesterday", "chat") with { ScheduledAt = Start.AddDays(-1), FinishedAt = Start.AddHours(-1) });
         ledger.Observe(Pod("p", "chat"));
         ledger.Record(Report(new UsageInterval { From = Start, To = Start.AddHours(2), BusyMs = 1_800_000, EnergyMj = 720_000_000 }, ("llama", 2_000_000, 1_060_000)), null);
         var now = Start.AddHours(2);
@@ -58,17 +61,17 @@ public sealed class CostReportTests
         var row = CostReport.Of(ledger, new(Start.AddHours(1), now, ReportBy.Workload, "team"), now, _ => null).Rows.Single();
 
         row.Spent.Should().Be(V100.For(TimeSpan.FromHours(1)));
-        var life = row.Life!;
-        life.Spent.Should().Be(V100.For(TimeSpan.FromHours(2)));
-        life.Measured.Should().Be(1);
-        life.Activity.Should().Be(0.25);
-        life.Idle.ToString().Should().Be("4.590000");
-        UnitCosts.PerThousandTokens(life)!.Value.ToString().Should().Be("0.002000");
-        UnitCosts.PerThousandPrompt(life)!.Value.ToString().Should().Be("0.003060");
-        UnitCosts.PerThousandGenerated(life)!.Value.ToString(9).Should().Be("0.005773585");
-        UnitCosts.PerGpuHour(life)!.Value.ToString(2).Should().Be("3.06");
-        UnitCosts.JoulesPerToken(life).Should().BeApproximately(0.2353, 0.0001);
-        UnitCosts.PerStep(life).Should().BeNull("nobody told steps");
+        var done = row.Done;
+        done.Spent.Should().Be(V100.For(TimeSpan.FromHours(2)));
+        done.Measured.Should().Be(1);
+        done.Activity.Should().Be(0.25);
+        done.Idle.ToString().Should().Be("4.590000");
+        UnitCosts.PerThousandTokens(done)!.Value.ToString().Should().Be("0.002000");
+        UnitCosts.PerThousandPrompt(done)!.Value.ToString().Should().Be("0.003060");
+        UnitCosts.PerThousandGenerated(done)!.Value.ToString(9).Should().Be("0.005773585");
+        UnitCosts.PerGpuHour(done)!.Value.ToString(2).Should().Be("3.06");
+        UnitCosts.JoulesPerToken(done).Should().BeApproximately(0.2353, 0.0001);
+        UnitCosts.PerStep(done).Should().BeNull("nobody told steps");
     }
 
     [Fact]
@@ -93,7 +96,7 @@ public sealed class CostReportTests
         var ledger = Ledger();
         ledger.Observe(Pod("p", "train") with { FinishedAt = Start.AddSeconds(850) });
 
-        var life = CostReport.Of(ledger, new(Start, Start.AddDays(1), ReportBy.Workload), Start.AddDays(1), uid => uid == "uid-train" ? 10_000 : null).Rows.Single().Life!;
+        var life = CostReport.Of(ledger, new(Start, Start.AddDays(1), ReportBy.Workload), Start.AddDays(1), uid => uid == "uid-train" ? 10_000 : null).Rows.Single().Done;
 
         life.Spent.ToString().Should().Be("0.722500");
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be("0.000072250");
@@ -103,10 +106,10 @@ public sealed class CostReportTests
     public void A_slices_idle_time_costs_the_part_that_it_is_billed_as()
     {
         // A seventh of a GPU over seven hours, measured all the time, half idle.
-        var life = new LifeUsage { Spent = V100.For(TimeSpan.FromHours(1)), ReservedGpuMs = 3_600_000, MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000, EnergyMj = 0, Tokens = new(0, 0, 0) };
+        var done = new WorkDone { Spent = V100.For(TimeSpan.FromHours(1)), ReservedGpuMs = 3_600_000, Usage = UsageSums.None with { MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000 } };
 
-        life.Idle.ToString().Should().Be("1.530000");
-        life.Measured.Should().Be(1);
+        done.Idle.ToString().Should().Be("1.530000");
+        done.Measured.Should().Be(1);
     }
 
     [Theory]
@@ -115,7 +118,8 @@ public sealed class CostReportTests
     [InlineData(2.00, 3_600_000, 500, "0.004000000", "two an hour, half a thousand units")]
     public void The_founding_papers_unit_costs_come_out(double rate, long milliseconds, long units, string cost, string what)
     {
-        var life = new LifeUsage { Spent = Rate.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds)), ReservedGpuMs = milliseconds, MeasuredMs = 0, BusyMs = 0, EnergyMj = 0, Tokens = new(0, 0, 0), Steps = units };
+        var spent = Rate.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds));
+        var life = new WorkDone { Spent = spent, ReservedGpuMs = milliseconds, Usage = UsageSums.None, Training = (units, spent) };
 
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be(cost, what);
     }
@@ -123,13 +127,17 @@ public sealed class CostReportTests
     [Fact]
     public void Advice_names_the_numbers_that_led_to_it()
     {
-        var life = new LifeUsage { Spent = V100.For(TimeSpan.FromHours(10)), ReservedGpuMs = 36_000_000, MeasuredMs = 36_000_000, BusyMs = 3_600_000, EnergyMj = 0, Tokens = new(900_000, 0, 100_000) };
-        ReportRow Row(LifeUsage of) => new() { Spent = of.Spent, ReservedGpuMs = of.ReservedGpuMs, UnpricedGpuMs = 0, Life = of };
+        var usage = UsageSums.None with { MeasuredMs = 36_000_000, BusyMs = 3_600_000, Tokens = new Dictionary<string, TokenSums> { ["m"] = new(900_000, 0, 100_000) } };
+        ReportRow Row(UsageSums of)
+        {
+            var spent = V100.For(TimeSpan.FromHours(10));
+            return new() { Spent = spent, ReservedGpuMs = 36_000_000, UnpricedGpuMs = 0, Done = new() { Spent = spent, ReservedGpuMs = 36_000_000, Usage = of } };
+        }
 
-        Advice.Of(Row(life)).Should().Be("its GPUs worked 10 % of 10 measured GPU-hours; the rest cost 27.54, while it made 1,000,000 tokens: turn on dynamic batching, or serve it from fewer GPUs");
-        Advice.Of(Row(life with { Tokens = new(0, 0, 0) })).Should().EndWith("feed it faster, or give it fewer GPUs");
-        Advice.Of(Row(life with { BusyMs = 20_000_000 })).Should().BeNull();
-        Advice.Of(Row(life with { MeasuredMs = 60_000, BusyMs = 0 })).Should().BeNull("a minute tells nothing");
+        Advice.Of(Row(usage)).Should().Be("its GPUs worked 10 % of 10 measured GPU-hours; the rest cost 27.54, while it made 1,000,000 tokens: turn on dynamic batching, or serve it from fewer GPUs");
+        Advice.Of(Row(usage with { Tokens = UsageSums.None.Tokens })).Should().EndWith("feed it faster, or give it fewer GPUs");
+        Advice.Of(Row(usage with { BusyMs = 20_000_000 })).Should().BeNull();
+        Advice.Of(Row(usage with { MeasuredMs = 60_000, BusyMs = 0 })).Should().BeNull("a minute tells nothing");
     }
 
     private static Amount Sum(IReadOnlyList<ReportRow> rows) => rows.Aggregate(Amount.Zero, (sum, row) => sum + row.Spent);

@@ -116,7 +116,7 @@ public sealed class NodeSimulatorTests
         Condition(loading, "Ready").Should().Be("False");
         Condition(serving, "Ready").Should().Be("True");
         page.Outcome.Should().Be(ScrapeOutcome.Ok);
-        page.Tokens.Should().Equal(new ModelTokens("llama", 240_000, null, 60_000));
+        page.Tokens.Should().Equal(new ModelTokens("llama", 240_000, null, 60_000, 300));
         page.Gauges!.Waiting.Should().Be(3);
         page.Gauges.CacheUse.Should().Be(0.5);
     }

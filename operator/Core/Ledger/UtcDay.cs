@@ -1,0 +1,18 @@
+using System.Globalization;
+
+namespace Bursar.Core.Ledger;
+
+/// <summary>A day in UTC, counted from 1970-01-01: what the ledger's objects and what agents measured are told apart by.</summary>
+internal static class UtcDay
+{
+    public const long Milliseconds = 86_400_000;
+
+    public static int Of(long at) => (int)((at >= 0 ? at : at - Milliseconds + 1) / Milliseconds);
+
+    public static long Start(int day) => day * Milliseconds;
+
+    /// <summary>The first day that begins at or after a moment.</summary>
+    public static int AtOrAfter(long at) => -Of(-at);
+
+    public static string Text(int day) => DateTimeOffset.FromUnixTimeMilliseconds(Start(day)).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+}
