@@ -136,7 +136,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
         // Per 1,000 tokens: 4 × 10⁹ nano × 3,600,000 ms × 1,000 ÷ tokens, rounded half to even to a unit.
         var quotient = BigInteger.DivRem(new BigInteger(4_000_000_000) * 3_600_000 * 1_000, tokens, out var rest);
         if (rest * 2 > tokens || rest * 2 == tokens && !quotient.IsEven) quotient++;
-        ((BigInteger)UnitCosts.PerThousandTokens(line.Life!)!.Value.Units).Should().Be(quotient);
+        ((BigInteger)UnitCosts.PerThousandTokens(line.Done)!.Value.Units).Should().Be(quotient);
 
         TokenSums Take()
         {

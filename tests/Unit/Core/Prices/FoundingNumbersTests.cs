@@ -74,7 +74,7 @@ public sealed class FoundingNumbersTests
         var line = CostReport.Of(ledger, new(start, end, ReportBy.Workload), end, _ => steps > 0 ? steps : null).Rows.Single();
 
         line.Spent.ToString(9).Should().Be(cost);
-        var unit = steps > 0 ? UnitCosts.PerStep(line.Life!) : UnitCosts.PerThousandTokens(line.Life!);
+        var unit = steps > 0 ? UnitCosts.PerStep(line.Done) : UnitCosts.PerThousandTokens(line.Done);
         (unit?.ToString(9)).Should().Be(each);
     }
 }
