@@ -16,7 +16,7 @@ public sealed class JournalDeliveryTests
 {
     private const string Namespace = "team";
     private static readonly DateTimeOffset Start = new(2026, 10, 25, 0, 30, 0, TimeSpan.Zero); // the hour that Europe's clocks repeat
-    private static readonly DateTimeOffset End = Start.AddDays(200);
+    private static readonly DateTimeOffset End = Start.AddDays(90);
 
     public readonly record struct Step(byte What, byte Which, byte Much);
 
@@ -69,7 +69,7 @@ public sealed class JournalDeliveryTests
         sums.Sum(one => one.Usage.BusyMs).Should().Be(nodes.Sum(node => node.Busy));
         sums.Sum(one => one.Usage.EnergyMj).Should().Be(nodes.Sum(node => node.Energy));
         sums.SelectMany(one => one.Usage.Tokens.Values).Sum(tokens => tokens.Generated).Should().Be(nodes.Sum(node => node.Generated));
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(300).WithEndSize(150));
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithEndSize(150));
 
     private static PodObservation Pod(int number) => new()
     {
