@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 
 namespace Bursar.Hosting;
 
@@ -16,6 +17,22 @@ public static class OptionSources
         Description = $"{description} Also {Variable(name)}.",
         DefaultValueFactory = _ => Environment.GetEnvironmentVariable(Variable(name)) is "1" or "true",
     };
+
+    /// <summary>A whole number between two bounds; anything else is an error of the command line.</summary>
+    public static Option<int> Number(string name, string description, int byDefault, int least, int most)
+    {
+        var option = new Option<int>(name)
+        {
+            Description = $"{description} Also {Variable(name)}.",
+            // What is no number reaches the validator as what no bound allows.
+            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(Variable(name)) is { Length: > 0 } value ? int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : int.MinValue : byDefault,
+        };
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is var number && (number < least || number > most)) result.AddError($"{name} is a number from {least} to {most}.");
+        });
+        return option;
+    }
 
     public static string Variable(string option) => "BURSAR_" + option.TrimStart('-').Replace('-', '_').ToUpperInvariant();
 }

@@ -18,6 +18,12 @@ public sealed record OperatorOptions
     /// <summary>host:port of metrics and health; port 0 is any free one.</summary>
     public string MetricsAddress { get; init; } = "127.0.0.1:8080";
 
+    /// <summary>Days whose facts the ledger keeps pod by pod, beyond what budgets' windows reach.</summary>
+    public int LedgerDetailDays { get; init; } = 35;
+
+    /// <summary>Days whose sums it keeps after that.</summary>
+    public int LedgerSumDays { get; init; } = 400;
+
     /// <summary>Spreads back-offs and retries; each replica has its own.</summary>
     public int Seed { get; init; } = 1;
 }

@@ -105,6 +105,7 @@ public static class Wiring
         var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
         var books = new PriceBookController(client, stores, ledger, prices, recorder, time);
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
+        var compactor = new LedgerCompactor(stores, ledger, client, options.LedgerDetailDays, options.LedgerSumDays, logs.CreateLogger<LedgerCompactor>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
 
         using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
@@ -157,7 +158,7 @@ public static class Wiring
         try
         {
             var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken,
-                recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
+                recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
             taking?.Dispose();
             await running;
         }

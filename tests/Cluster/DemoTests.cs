@@ -32,7 +32,7 @@ public sealed class DemoTests
             cluster.Time.GetUtcNow().Should().BeBefore(TimeProvider.System.GetUtcNow());
 
             using var explained = new StringWriter();
-            await ExplainCommand.RunAsync(cluster.Client, "bursar-system", "team-vision", "vision", json: false, explained, stop.Token);
+            await ExplainCommand.RunAsync(cluster.Client, "bursar-system", "team-vision", "vision", json: false, explained, TextWriter.Null, stop.Token);
             explained.ToString().Should().Contain("Job/vit-runaway  since").And.Contain("decided again: the same").And.NotContain("DIFFERENT");
             // By the cluster's clock: by the wall's it would have run for twelve hours.
             var billed = Regex.Matches(explained.ToString(), @"([0-9.]+) s × 1 of Tesla-V100").Select(match => double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)).ToArray();

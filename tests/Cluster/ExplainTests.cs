@@ -68,7 +68,7 @@ public sealed class ExplainTests
         await ParkAsync(world, tamper: false);
         using var output = new StringWriter();
 
-        await ExplainCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, CommandsWorld.Team, "vision", json: true, output, CancellationToken.None);
+        await ExplainCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, CommandsWorld.Team, "vision", json: true, output, TextWriter.Null, CancellationToken.None);
 
         var json = JsonNode.Parse(output.ToString())!;
         ((string?)json["budget"]!["metadata"]!["name"]).Should().Be("vision");
@@ -131,7 +131,7 @@ public sealed class ExplainTests
     private static async Task<string> ExplainAsync(CommandsWorld world, string name)
     {
         using var output = new StringWriter { NewLine = "\n" };
-        (await ExplainCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, CommandsWorld.Team, name, json: false, output, CancellationToken.None)).Should().Be(0);
+        (await ExplainCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, CommandsWorld.Team, name, json: false, output, TextWriter.Null, CancellationToken.None)).Should().Be(0);
         return output.ToString();
     }
 }

@@ -289,7 +289,7 @@ public sealed class PriceTests
 
         await scene.PassAsync(130);
         using var explained = new StringWriter();
-        (await Bursar.Operator.Commands.ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, scene.Team, "b", json: false, explained, Ct)).Should().Be(0);
+        (await Bursar.Operator.Commands.ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, scene.Team, "b", json: false, explained, TextWriter.Null, Ct)).Should().Be(0);
         explained.ToString().Should().MatchRegex(@"Cost of the work since .*\n  Job/slot  0\.0[0-9]+\n    [0-9.]+ s × 1 × 1/4 of Tesla-V100-SXM2-16GB at 0\.765/h = 0\.0[0-9]+\n");
     }
 

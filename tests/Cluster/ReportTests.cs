@@ -1,10 +1,12 @@
 using System.Globalization;
+using System.Text.Json;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Usage;
+using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Commands;
 
@@ -25,14 +27,12 @@ public sealed class ReportTests
         text.Should().Be("""
             The cluster, 2026-11-02T08:00:00Z to 2026-11-02T12:00:00Z, in USD
 
-            NAMESPACE       KIND         WORKLOAD        COST   GPU-HOURS   MEASURED   ACTIVITY   IDLE-COST     KWH    TOKENS   PER-1K-TOKENS      PER-STEP
-            team-nlp        Deployment   chat        4.590000         1.5       100%        10%    4.131000   0.375   1530000     0.003000000
-            team-vision     Job          train       2.295000        0.75         0%                                                            0.000076500
+            NAMESPACE       KIND         WORKLOAD        COST   GPU-HOURS   MEASURED   ACTIVITY   IDLE-COST     KWH    TOKENS   PER-1K-TOKENS   PER-REQUEST      PER-STEP
+            team-nlp        Deployment   chat        4.590000         1.5       100%        10%    4.131000   0.375   1530000     0.003000000   0.000900000
+            team-vision     Job          train       2.295000        0.75         0%                                                                          0.000076500
             (unallocated)                            5.355000
             (node lost)                              0.000000
             total                                   12.240000
-
-            COST and GPU-HOURS are of the interval; what stands right of them is of the work's whole life, since that is how agents measure.
 
             Advice
               team-nlp Deployment/chat: its GPUs worked 10 % of 1.5 measured GPU-hours; the rest cost 4.13, while it made 1,530,000 tokens: turn on dynamic batching, or serve it from fewer GPUs.
@@ -76,6 +76,26 @@ public sealed class ReportTests
     }
 
     [Fact]
+    public async Task An_object_that_cannot_be_read_is_named_and_the_exit_code_says_so()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await world.StoreAsync(Ledger());
+        await world.Client.CreateAsync(new V1Alpha1GpuLedger
+        {
+            Metadata = new() { Name = "team-vision-2026-11-02-7", Namespace = CommandsWorld.BursarNamespace },
+            Spec = new() { Kind = "pods", Data = JsonDocument.Parse("""{"kind": "pods", "pods": "of a later version"}""").RootElement },
+        }, CancellationToken.None);
+
+        using var output = new StringWriter();
+        using var errors = new StringWriter();
+        var code = await ReportCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, new(Start, Start.AddHours(4), ReportBy.Workload), output, errors, CancellationToken.None);
+
+        code.Should().Be(1);
+        errors.ToString().Should().Contain("team-vision-2026-11-02-7").And.Contain("not in these sums");
+        output.ToString().Should().Contain("12.240000", "what can be read is told");
+    }
+
+    [Fact]
     public async Task A_missing_right_is_named()
     {
         await using var world = await CommandsWorld.StartAsync();
@@ -87,7 +107,7 @@ public sealed class ReportTests
     private static async Task<string> ReportAsync(CommandsWorld world, ReportRequest request)
     {
         using var output = new StringWriter();
-        (await ReportCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, request, output, CancellationToken.None)).Should().Be(0);
+        (await ReportCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, request, output, TextWriter.Null, CancellationToken.None)).Should().Be(0);
         return output.ToString();
     }
 
@@ -107,7 +127,7 @@ public sealed class ReportTests
             First = 1,
             Next = 3,
             Intervals = [new() { Seq = 1, PodUid = "q", Namespace = "team-nlp", Pod = "q", Device = "GPU-0", From = Start.AddHours(1), To = Start.AddHours(2.5), BusyMs = 540_000, EnergyMj = 1_350_000_000 }],
-            Tokens = [new() { Seq = 2, PodUid = "q", Model = "llama", Prompt = 1_000_000, Generated = 530_000, At = Start.AddHours(2) }],
+            Tokens = [new() { Seq = 2, PodUid = "q", Model = "llama", Prompt = 1_000_000, Generated = 530_000, Requests = 5_100, At = Start.AddHours(2) }],
         }, null);
         var progress = ProgressSeries.Empty.With(new(Start, 1, 30_000)).With(new(Start.AddMinutes(45), 30_000, 30_000));
         ledger.SetBudgetMemory("team-vision", "vision", "uid-vision", BudgetMemoryJson.Write(new() { Progress = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal) { ["uid-train"] = progress } }));

@@ -180,9 +180,10 @@ public sealed partial class GpuLedger
         lock (gate) return [.. nodes.Keys.Order(StringComparer.Ordinal)];
     }
 
+    /// <summary>Those whose work was ever charged.</summary>
     public IReadOnlyList<string> Namespaces()
     {
-        lock (gate) return [.. podsByNamespace.Keys.Order(StringComparer.Ordinal)];
+        lock (gate) return [.. podsByNamespace.Keys.Union(past.Keys).Order(StringComparer.Ordinal)];
     }
 
     /// <summary>The node's device time that its agent could give to no pod, by reason, since ever.</summary>
@@ -268,14 +269,17 @@ public sealed partial class GpuLedger
     }
 
     private (long From, long To) Clip(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now) =>
-        (Math.Max(from.ToUnixTimeMilliseconds(), installed ?? long.MinValue), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
+        (Math.Max(from.ToUnixTimeMilliseconds(), Counted), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
+
+    /// <summary>The first moment whose facts are kept.</summary>
+    private long Counted => Math.Max(installed ?? long.MinValue, detailDay is { } day ? UtcDay.Start(day) : long.MinValue);
 
     /// <summary>The UTC days that an interval touches, and the part of them that is charged by now.</summary>
     private Touched TouchedDays(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
         var first = UtcDay.Of(from.ToUnixTimeMilliseconds());
         var beyond = UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds());
-        return new(first, beyond, Math.Max(UtcDay.Start(first), installed ?? long.MinValue), Math.Min(UtcDay.Start(beyond), now.ToUnixTimeMilliseconds()));
+        return new(first, beyond, Math.Max(UtcDay.Start(first), Counted), Math.Min(UtcDay.Start(beyond), now.ToUnixTimeMilliseconds()));
     }
 
     private readonly record struct Touched(int First, int Beyond, long From, long To);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Bursar.Core.Money;
 
 namespace Bursar.Core.Ledger;
 
@@ -20,7 +21,11 @@ public sealed partial class GpuLedger
     private readonly Dictionary<string, ShardState> openPodShards = [];
     private readonly Dictionary<string, ShardState> openUsageShards = [];
     private readonly Dictionary<string, ShardState> openNodeShards = [];
+    private readonly HashSet<string> taken = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ShardState> budgetShards = [];
+
+    /// <summary>Objects that hold something this version cannot read: what is in there is in no sum.</summary>
+    public int Unreadable => taken.Count;
 
     public bool IsDirty
     {
@@ -59,7 +64,7 @@ public sealed partial class GpuLedger
         lock (gate) return FindBudget(budgetUid) is { IsDirty: true } shard ? ToShard(shard, factsOnly: true) : null;
     }
 
-    /// <summary>The shard's object holds this revision now. An empty budget's, once deleted, is forgotten.</summary>
+    /// <summary>The shard's object holds this revision now. An empty one, once deleted, is forgotten.</summary>
     public void MarkWritten(string shard, long revision)
     {
         lock (gate)
@@ -73,11 +78,9 @@ public sealed partial class GpuLedger
                 withheld |= node.Durable != node.Journal;
             }
             if (withheld && !state.IsDirty) state.TouchMeasured();
-            if (state.Budget is { IsEmpty: true } budget && !state.IsDirty)
-            {
-                shards.Remove(shard);
-                budgetShards.Remove(budget.Uid);
-            }
+            if (state.IsDirty) return;
+            if (state.IsEmpty) Forget(state);
+            else if (state.Kind == LedgerShard.DayKind) Release(state);
         }
     }
 
@@ -85,21 +88,43 @@ public sealed partial class GpuLedger
     /// The ledger as stored, in any order of shards. A pod that stands in two shards (a write that timed out and went
     /// through after all) is one pod, with the larger part of its facts.
     /// </summary>
-    public static GpuLedger Load(IEnumerable<LedgerShard> stored)
+    /// <param name="stored">The shards.</param>
+    /// <param name="unreadable">Names of objects that hold something else: they are left alone, and no shard takes their names.</param>
+    public static GpuLedger Load(IEnumerable<LedgerShard> stored, IEnumerable<string>? unreadable = null)
     {
         var ledger = new GpuLedger();
-        foreach (var shard in stored.OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal)) ledger.Restore(shard);
+        ledger.taken.UnionWith(unreadable ?? []);
+        foreach (var shard in stored.OrderBy(shard => shard.Kind == LedgerShard.BaseKind ? -1 : Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal)) ledger.Restore(shard);
+        if (ledger.detailDay is { } day) ledger.ForgetFacts(UtcDay.Start(day), day);
         return ledger;
     }
 
     private static int Rank(string kind) => kind switch
     {
-        LedgerShard.BaseKind => 0,
-        LedgerShard.PodsKind => 1,
-        LedgerShard.UsageKind => 2,
-        LedgerShard.BudgetKind => 3,
-        _ => 4,
+        // Sums first, then that they are, then the facts without those that they came from.
+        LedgerShard.DayKind => 0,
+        LedgerShard.BaseKind => 1,
+        LedgerShard.PodsKind => 2,
+        LedgerShard.UsageKind => 3,
+        LedgerShard.BudgetKind => 4,
+        _ => 5,
     };
+
+    private void Forget(ShardState state)
+    {
+        shards.Remove(state.Name);
+        if (state.Budget is { } budget) budgetShards.Remove(budget.Uid);
+        foreach (var open in new[] { openPodShards, openUsageShards, openNodeShards })
+            foreach (var (key, shard) in open.ToArray())
+                if (shard == state) open.Remove(key);
+    }
+
+    /// <summary>A day's sums are read by those who report, from the stored objects: whoever writes them need not hold them.</summary>
+    private void Release(ShardState state)
+    {
+        shards.Remove(state.Name);
+        if (state.Rows is { } rows && sums.TryGetValue(UtcDay.Parse(state.Day!), out var parts)) parts.Remove(rows);
+    }
 
     private ShardState BaseShard() => shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
 
@@ -130,11 +155,19 @@ public sealed partial class GpuLedger
         var bytes = EstimateBytes(pod);
         if (!openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
         {
-            var index = shard is null ? 0 : shard.Index + 1;
+            var index = Free(key, shard);
             shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"{key}-{index}"), LedgerShard.PodsKind) { Namespace = ns, Day = day, Index = index });
             openPodShards[key] = shard;
         }
         Place(pod, shard, bytes);
+    }
+
+    /// <summary>The next number whose name is not taken.</summary>
+    private int Free(string prefix, ShardState? last)
+    {
+        var index = last is null ? 0 : last.Index + 1;
+        while (string.Create(CultureInfo.InvariantCulture, $"{prefix}-{index}") is var name && (shards.ContainsKey(name) || taken.Contains(name))) index++;
+        return index;
     }
 
     private static void Place(PodAccount pod, ShardState shard, int bytes)
@@ -167,10 +200,10 @@ public sealed partial class GpuLedger
             {
                 var day = UtcDay.Text(usage.Day);
                 var key = $"{pod.Workload.Namespace}-{day}";
-                var bytes = 160 + pod.Uid.Length + (usage.Tokens?.Keys.Sum(model => 110 + model.Length) ?? 0);
+                var bytes = 160 + pod.Uid.Length + (usage.Tokens?.Keys.Sum(model => 130 + model.Length) ?? 0);
                 if (!openUsageShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
                 {
-                    var index = shard is null ? 0 : shard.Index + 1;
+                    var index = Free($"usage.{key}", shard);
                     shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"usage.{key}-{index}"), LedgerShard.UsageKind) { Namespace = pod.Workload.Namespace, Day = day, Index = index });
                     openUsageShards[key] = shard;
                 }
@@ -192,7 +225,7 @@ public sealed partial class GpuLedger
             var bytes = 400 + node.Name.Length;
             if (!openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
             {
-                var index = shard is null ? 0 : shard.Index + 1;
+                var index = Free($"nodes.{day}", shard);
                 shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"nodes.{day}-{index}"), LedgerShard.NodesKind) { Day = day, Index = index });
                 openNodeShards[day] = shard;
             }
@@ -205,12 +238,24 @@ public sealed partial class GpuLedger
 
     private LedgerShard ToShard(ShardState state, bool factsOnly)
     {
-        var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision, IsUrgent = state.IsUrgent };
+        var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision, IsUrgent = state.IsUrgent, IsEmpty = state.IsEmpty };
         switch (state.Kind)
         {
+            case LedgerShard.DayKind when state.Rows is { } day:
+                return shard with
+                {
+                    Rows = [.. day.Work.Select(work => new ShardWork(work.Workload.Namespace, work.Workload.Kind, work.Workload.Name, work.Workload.Uid, work.Class, work.Spent,
+                        (long)work.ReservedGpuMs, work.UnpricedGpuMs == 0 ? null : (long)work.UnpricedGpuMs, ToShard(work.Usage)))],
+                    Remainder = state.Index == 0 ? new(day.Total, day.Unallocated, day.NodeLost) : null,
+                };
+            case LedgerShard.DayKind:
+                return shard;
             case LedgerShard.BaseKind:
                 return shard with
                 {
+                    DetailDay = detailDay,
+                    KeptDays = keptDays.Count == 0 ? null : [.. keptDays.Select(kept => new ShardKeptDay(kept.Key, kept.Value))],
+                    Past = past.Count == 0 ? null : [.. past.Select(one => new ShardPast(one.Key, (long)one.Value.Reserved, ToShard(one.Value.Usage) with { Day = one.Value.LastDay }))],
                     Installed = installed,
                     Currency = currency,
                     Prices = [.. prices.OrderBy(pair => pair.Key, StringComparer.Ordinal)
@@ -228,7 +273,6 @@ public sealed partial class GpuLedger
                 var budget = state.Budget!;
                 return shard with
                 {
-                    IsEmpty = budget.IsEmpty,
                     BudgetUid = budget.Uid,
                     BudgetName = budget.Name,
                     Memory = budget.Memory,
@@ -274,17 +318,25 @@ public sealed partial class GpuLedger
             To = pod.JournalTo ?? 0,
             Devices = pod.Labels is null ? [.. pod.Devices] : null,
             Days = [.. pod.Days.Where(day => !day.IsKeptByItsShard).Select(ToShard)],
-            Counters = pod.Counters.Count == 0 ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated))],
+            Counters = pod.Counters.Count == 0 ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated, Some(pair.Value.LastRequests)))],
         },
     };
 
-    private static ShardDay ToShard(DayUsage usage) => new(usage.Day, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, usage.MemoryMiBMs == 0 ? null : usage.MemoryMiBMs,
-        usage.Tokens is null ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated))]);
+    private static ShardDay ToShard(DayUsage usage) => new(usage.Day, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, Some(usage.MemoryMiBMs),
+        usage.Tokens is null ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))]);
+
+    private static ShardDay ToShard(UsageSums usage) => new(0, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, Some(usage.MemoryMiBMs),
+        usage.Tokens.Count == 0 ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))]);
+
+    private static UsageSums SumsOf(ShardDay stored) => new(stored.Measured, stored.Busy, stored.Energy, stored.Memory ?? 0,
+        (stored.Tokens ?? []).ToDictionary(row => row.Model, row => new TokenSums(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0), StringComparer.Ordinal));
+
+    private static long? Some(long count) => count == 0 ? null : count;
 
     private static DayUsage FromShard(ShardDay stored)
     {
         var usage = new DayUsage(stored.Day) { MeasuredMs = stored.Measured, BusyMs = stored.Busy, EnergyMj = stored.Energy, MemoryMiBMs = stored.Memory ?? 0 };
-        foreach (var row in stored.Tokens ?? []) usage.Add(row.Model, new(row.Prompt, row.Cached, row.Generated));
+        foreach (var row in stored.Tokens ?? []) usage.Add(row.Model, new(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0));
         return usage;
     }
 
@@ -305,6 +357,9 @@ public sealed partial class GpuLedger
         {
             case LedgerShard.BaseKind:
                 BaseShard().Restore(shard.Revision);
+                detailDay = shard.DetailDay ?? detailDay;
+                foreach (var kept in shard.KeptDays ?? []) keptDays[kept.Day] = kept.Shards;
+                foreach (var one in shard.Past ?? []) past[one.Namespace] = new() { LastDay = one.Usage.Day, Reserved = one.Reserved, Usage = SumsOf(one.Usage) };
                 installed = shard.Installed ?? installed;
                 currency = shard.Currency ?? currency;
                 foreach (var price in shard.Prices ?? [])
@@ -312,6 +367,9 @@ public sealed partial class GpuLedger
                     if (!prices.TryGetValue(price.Product, out var timeline)) prices.Add(price.Product, timeline = new());
                     foreach (var change in price.Changes) timeline.State(change.At, change.Nano);
                 }
+                break;
+            case LedgerShard.DayKind:
+                Restore(UtcDay.Parse(shard.Day ?? ""), shard);
                 break;
             case LedgerShard.PodsKind:
                 var podShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
@@ -367,7 +425,7 @@ public sealed partial class GpuLedger
             if (usage.To > 0) (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
             pod.Devices.UnionWith(usage.Devices ?? []);
             pod.Days.AddRange((usage.Days ?? []).Select(FromShard));
-            foreach (var row in usage.Counters ?? []) pod.Counters[row.Model] = new() { LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated };
+            foreach (var row in usage.Counters ?? []) pod.Counters[row.Model] = new() { LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
         }
         if (pods.TryGetValue(stored.Uid, out var twin))
         {
@@ -382,10 +440,37 @@ public sealed partial class GpuLedger
         Add(pod);
     }
 
+    private void Restore(int day, LedgerShard stored)
+    {
+        // Sums that no base tells of are from a process that died before it could say so; they are made again.
+        if (!keptDays.TryGetValue(day, out var count) || stored.Index >= count) return;
+        if (!sums.TryGetValue(day, out var parts)) sums.Add(day, parts = []);
+        var part = new DaySums();
+        if (stored.Remainder is { } rest) (part.Total, part.Unallocated, part.NodeLost) = (rest.Total, rest.Unallocated, rest.NodeLost);
+        foreach (var row in stored.Rows ?? [])
+        {
+            part.Work.Add(new()
+            {
+                Workload = new(row.Namespace, row.Kind, row.Name, row.Uid),
+                Class = row.Class,
+                Spent = row.Spent,
+                ReservedGpuMs = row.Reserved,
+                UnpricedGpuMs = row.Unpriced ?? 0,
+                Gpus = 0,
+                RatePerHour = Rate.Zero,
+                Since = Moment(UtcDay.Start(day)),
+                Usage = SumsOf(row.Usage),
+                DaysSpent = row.Spent,
+                DaysReservedGpuMs = row.Reserved,
+            });
+        }
+        parts.Add(part);
+    }
+
     private void Restore(ShardPodDay stored, ShardState shard)
     {
         if (!pods.TryGetValue(stored.Pod, out var pod)) return;
-        shard.EstimatedBytes += 160 + pod.Uid.Length + (stored.Usage.Tokens?.Sum(row => 110 + row.Model.Length) ?? 0);
+        shard.EstimatedBytes += 160 + pod.Uid.Length + (stored.Usage.Tokens?.Sum(row => 130 + row.Model.Length) ?? 0);
         var index = pod.Days.FindIndex(day => day.Day >= stored.Usage.Day);
         if (index >= 0 && pod.Days[index].Day == stored.Usage.Day)
         {

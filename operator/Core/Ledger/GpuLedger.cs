@@ -87,6 +87,8 @@ public sealed partial class GpuLedger
             var node = NodeNamed(seen.Node);
             if (!pods.TryGetValue(seen.Uid, out var pod))
             {
+                // Its days are sums by now, whether it was in them or not.
+                if (detailDay is { } day && (seen.FinishedAt ?? seen.GoneAt)?.ToUnixTimeMilliseconds() <= UtcDay.Start(day)) return false;
                 pod = new PodAccount(seen.Uid) { Workload = seen.Workload, Node = node };
                 pod.Observe(seen, node);
                 Add(pod);

@@ -66,19 +66,26 @@ public sealed record UsageSums(long MeasuredMs, long BusyMs, long EnergyMj, long
 
     public static UsageSums operator +(UsageSums left, UsageSums right)
     {
-        var tokens = new SortedDictionary<string, TokenSums>(StringComparer.Ordinal);
-        foreach (var (model, sum) in left.Tokens.Concat(right.Tokens)) tokens[model] = tokens.TryGetValue(model, out var other) ? other + sum : sum;
+        // Most work makes none.
+        var tokens = left.Tokens.Count == 0 ? right.Tokens : left.Tokens;
+        if (left.Tokens.Count > 0 && right.Tokens.Count > 0)
+        {
+            var both = new SortedDictionary<string, TokenSums>(left.Tokens.ToDictionary(), StringComparer.Ordinal);
+            foreach (var (model, sum) in right.Tokens) both[model] = both.TryGetValue(model, out var one) ? one + sum : sum;
+            tokens = both;
+        }
         return new(left.MeasuredMs + right.MeasuredMs, left.BusyMs + right.BusyMs, left.EnergyMj + right.EnergyMj, left.MemoryMiBMs + right.MemoryMiBMs, tokens);
     }
 }
 
-public sealed record TokenSums(long Prompt, long Cached, long Generated)
+/// <summary>Tokens of one model, and the requests that ended.</summary>
+public sealed record TokenSums(long Prompt, long Cached, long Generated, long Requests = 0)
 {
     public static readonly TokenSums None = new(0, 0, 0);
 
     public long Both => Prompt + Generated;
 
-    public static TokenSums operator +(TokenSums left, TokenSums right) => new(left.Prompt + right.Prompt, left.Cached + right.Cached, left.Generated + right.Generated);
+    public static TokenSums operator +(TokenSums left, TokenSums right) => new(left.Prompt + right.Prompt, left.Cached + right.Cached, left.Generated + right.Generated, left.Requests + right.Requests);
 }
 
 /// <summary>A constant spend from one moment to another (null: on and on), per hour.</summary>

@@ -14,6 +14,7 @@ public sealed record LedgerShard
     public const string UsageKind = "usage";
     public const string NodesKind = "nodes";
     public const string BudgetKind = "budget";
+    public const string DayKind = "day";
 
     /// <summary>A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.</summary>
     public string Name { get; init; } = "";
@@ -43,6 +44,15 @@ public sealed record LedgerShard
 
     public string? Currency { get; init; }
 
+    /// <summary>The first day, counted from 1970-01-01, whose facts are kept; days before are sums.</summary>
+    public int? DetailDay { get; init; }
+
+    /// <summary>The days whose sums are kept.</summary>
+    public IReadOnlyList<ShardKeptDay>? KeptDays { get; init; }
+
+    /// <summary>What all summed days held, kept or not.</summary>
+    public IReadOnlyList<ShardPast>? Past { get; init; }
+
     public IReadOnlyList<ShardPrice>? Prices { get; init; }
 
     public IReadOnlyList<ShardWorkload>? Workloads { get; init; }
@@ -52,6 +62,10 @@ public sealed record LedgerShard
     public IReadOnlyList<ShardPodDay>? Usage { get; init; }
 
     public IReadOnlyList<ShardNode>? Nodes { get; init; }
+
+    public IReadOnlyList<ShardWork>? Rows { get; init; }
+
+    public ShardRemainder? Remainder { get; init; }
 
     public string? BudgetUid { get; init; }
 
@@ -127,10 +141,10 @@ public sealed record ShardDay(int Day, long Measured, long Busy, long Energy, lo
 
 public sealed record ShardPodDay(string Pod, ShardDay Usage);
 
-public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated);
+public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated, long? Requests = null);
 
 /// <summary>Where a model's counters stood last.</summary>
-public sealed record ShardCounter(string Model, long Prompt, long Cached, long Generated);
+public sealed record ShardCounter(string Model, long Prompt, long Cached, long Generated, long? Requests = null);
 
 public sealed record ShardNode
 {
@@ -148,6 +162,17 @@ public sealed record ShardNode
 
     public IReadOnlyDictionary<string, long>? Unattributed { get; init; }
 }
+
+public sealed record ShardKeptDay(int Day, int Shards);
+
+/// <summary>What all summed days of a namespace held; the usage's day is the last of them.</summary>
+public sealed record ShardPast(string Namespace, long Reserved, ShardDay Usage);
+
+/// <summary>What one workload cost and did on one day.</summary>
+public sealed record ShardWork(string Namespace, string Kind, string Name, string Uid, WorkClass Class, Amount Spent, long Reserved, long? Unpriced, ShardDay Usage);
+
+/// <summary>The nodes' cost on one day, and what of it no pod had.</summary>
+public sealed record ShardRemainder(Amount Total, Amount Unallocated, Amount NodeLost);
 
 public sealed record ShardCapacity(long At, int Gpus, string Product);
 

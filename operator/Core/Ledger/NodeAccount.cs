@@ -77,6 +77,14 @@ internal sealed class NodeAccount(string name)
         return true;
     }
 
+    /// <summary>Forgets what was before a moment and says nothing of the time after it.</summary>
+    public bool Forget(long before)
+    {
+        var inForce = Capacity.FindLastIndex(statement => statement.At <= before);
+        if (inForce > 0) Capacity.RemoveRange(0, inForce);
+        return Lost.RemoveAll(loss => loss.To <= before) > 0 | inForce > 0;
+    }
+
     public bool Return(long at)
     {
         if (Lost.Count == 0 || Lost[^1].To is not null) return false;

@@ -172,11 +172,14 @@ internal sealed class TokenCounter
 
     public long LastGenerated { get; set; }
 
+    public long LastRequests { get; set; }
+
     /// <summary>By how much they grew.</summary>
     public TokenSums Grow(TokenSample sample)
     {
-        var grown = new TokenSums(Grown(LastPrompt, sample.Prompt), sample.Cached is { } cached ? Grown(LastCached, cached) : 0, Grown(LastGenerated, sample.Generated));
-        (LastPrompt, LastCached, LastGenerated) = (sample.Prompt, sample.Cached ?? LastCached, sample.Generated);
+        var grown = new TokenSums(Grown(LastPrompt, sample.Prompt), sample.Cached is { } cached ? Grown(LastCached, cached) : 0, Grown(LastGenerated, sample.Generated),
+            sample.Requests is { } requests ? Grown(LastRequests, requests) : 0);
+        (LastPrompt, LastCached, LastGenerated, LastRequests) = (sample.Prompt, sample.Cached ?? LastCached, sample.Generated, sample.Requests ?? LastRequests);
         return grown;
     }
 

@@ -30,6 +30,13 @@ internal sealed class PriceTimeline
         return true;
     }
 
+    /// <summary>Forgets what was before a moment; the price in force then stays.</summary>
+    public void Forget(long before)
+    {
+        var inForce = changes.FindLastIndex(change => change.At <= before);
+        if (inForce > 0) changes.RemoveRange(0, inForce);
+    }
+
     /// <summary>The price at a moment; before the first statement, that one's.</summary>
     public long At(long at) => changes[Math.Max(0, changes.FindLastIndex(change => change.At <= at))].Nano;
 

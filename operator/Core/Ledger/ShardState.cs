@@ -38,6 +38,20 @@ internal sealed class ShardState(string name, string kind)
 
     public List<NodeAccount> Nodes { get; } = [];
 
+    /// <summary>A day's sums while they are to be written.</summary>
+    public GpuLedger.DaySums? Rows { get; set; }
+
+    /// <summary>Nothing is left in it that would be worth an object.</summary>
+    public bool IsEmpty => Kind switch
+    {
+        LedgerShard.PodsKind => Pods.Count == 0,
+        LedgerShard.UsageKind => Days.Count == 0,
+        LedgerShard.NodesKind => Nodes.Count == 0,
+        LedgerShard.DayKind => Rows is null,
+        LedgerShard.BudgetKind => Budget!.IsEmpty,
+        _ => false,
+    };
+
     public BudgetAccount? Budget { get; init; }
 
     public void Touch() => facts = ++Revision;

@@ -14,5 +14,8 @@ internal static class UtcDay
     /// <summary>The first day that begins at or after a moment.</summary>
     public static int AtOrAfter(long at) => -Of(-at);
 
+    public static int Parse(string text) =>
+        DateTimeOffset.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var day) ? Of(day.ToUnixTimeMilliseconds()) : int.MinValue;
+
     public static string Text(int day) => DateTimeOffset.FromUnixTimeMilliseconds(Start(day)).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 }

@@ -39,6 +39,13 @@ public sealed record CostReport
         // Time that is not over yet has cost nothing; what was before the installation was never charged.
         var from = ledger.Installed is { } installed && installed > query.From ? installed : query.From;
         var to = query.To < now ? query.To : now;
+        if (ledger.SumsSince is { } kept && kept > from) from = kept;
+        // Days that are sums are told whole.
+        if (ledger.DetailSince is { } detail)
+        {
+            if (from < detail && from > ledger.Installed) from = Midnight(from) is var midnight && midnight > ledger.Installed ? midnight : ledger.Installed!.Value;
+            if (to < detail && Midnight(to) != to) to = Midnight(to).AddDays(1);
+        }
         if (to < from) to = from;
         var names = query.Namespace is { } one ? [one] : ledger.Namespaces();
         var rows = query.By == ReportBy.Day ? ByDay(ledger, names, from, to, now) : Grouped(ledger, names, query.By, from, to, now, stepsOf);
@@ -54,7 +61,28 @@ public sealed record CostReport
             lost += bill.Unattributed.GetValueOrDefault(NodeBill.NodeLost, Amount.Zero);
             total += bill.Total;
         }
+        var (summedTotal, summedUnallocated, summedLost) = ledger.SummedNodes(from, to);
+        (total, unallocated, lost) = (total + summedTotal, unallocated + summedUnallocated, lost + summedLost);
         return report with { Unallocated = unallocated, NodeLost = lost, Total = total };
+    }
+
+    private static DateTimeOffset Midnight(DateTimeOffset at) => new(at.UtcDateTime.Date, TimeSpan.Zero);
+
+    /// <summary>A namespace's work in an interval, of days whose facts are kept and of days that are sums alike.</summary>
+    private static IReadOnlyList<WorkloadSpend> Work(GpuLedger ledger, string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    {
+        var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, from, to, now);
+        if (!(from < ledger.DetailSince)) return work;
+        return [.. ledger.SummedWork(ns, from, to).Concat(work).GroupBy(one => one.Workload).Select(parts => parts.Aggregate((sum, one) => one with
+        {
+            Spent = sum.Spent + one.Spent,
+            ReservedGpuMs = sum.ReservedGpuMs + one.ReservedGpuMs,
+            UnpricedGpuMs = sum.UnpricedGpuMs + one.UnpricedGpuMs,
+            Since = sum.Since,
+            Usage = sum.Usage + one.Usage,
+            DaysSpent = sum.DaysSpent + one.DaysSpent,
+            DaysReservedGpuMs = sum.DaysReservedGpuMs + one.DaysReservedGpuMs,
+        }))];
     }
 
     private static List<ReportRow> ByDay(GpuLedger ledger, IReadOnlyList<string> names, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
@@ -62,11 +90,11 @@ public sealed record CostReport
         var rows = new List<ReportRow>();
         for (var begin = from; begin < to;)
         {
-            var midnight = new DateTimeOffset(begin.UtcDateTime.Date.AddDays(1), TimeSpan.Zero);
+            var midnight = Midnight(begin).AddDays(1);
             var end = midnight < to ? midnight : to;
             foreach (var ns in names)
             {
-                var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, begin, end, now);
+                var work = Work(ledger, ns, begin, end, now);
                 if (work.Count == 0) continue;
                 rows.Add(Row(work) with { Day = begin.UtcDateTime.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture), Namespace = ns });
             }
@@ -80,13 +108,13 @@ public sealed record CostReport
         var rows = new List<ReportRow>();
         foreach (var ns in names)
         {
-            var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, from, to, now);
+            var work = Work(ledger, ns, from, to, now);
             if (work.Count == 0) continue;
             switch (by)
             {
                 case ReportBy.Workload:
                     var lives = work.Any(w => stepsOf(w.Workload.Uid) is not null)
-                        ? ledger.SpentByWorkload(ns, LabelSelector.Everything, DateTimeOffset.MinValue, now, now).ToDictionary(w => w.Workload, w => w.Spent)
+                        ? Work(ledger, ns, ledger.Installed ?? from, now, now).ToDictionary(w => w.Workload, w => w.Spent)
                         : [];
                     rows.AddRange(work.Select(w =>
                     {

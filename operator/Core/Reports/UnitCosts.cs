@@ -19,6 +19,9 @@ public static class UnitCosts
     /// <summary>Per 1,000 generated tokens, as if the whole cost were theirs.</summary>
     public static Amount? PerThousandGenerated(WorkDone done) => Per(done.Spent, 1_000, done.Tokens.Generated);
 
+    /// <summary>Per request that ended; null where the server counts none.</summary>
+    public static Amount? PerRequest(WorkDone done) => Per(done.Spent, 1, done.Tokens.Requests);
+
     public static Amount? PerStep(WorkDone done) => done.Training is { } training ? Per(training.Spent, 1, training.Steps) : null;
 
     /// <summary>Per GPU and hour, over prices that changed and cards of several kinds.</summary>

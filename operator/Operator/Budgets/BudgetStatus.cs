@@ -19,14 +19,14 @@ public static class BudgetStatus
         var running = decision.Workloads.Where(w => w.State is WorkloadState.Running or WorkloadState.Pending).Select(w => w.Key.Uid)
             .Except(decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid)).ToHashSet(StringComparer.Ordinal);
         var parked = ledger.ParkedBy(budget.Metadata.Uid).Where(p => !running.Contains(p.Uid)).OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal).ToArray();
-        var installed = ledger.Installed;
+        var counted = ledger.DetailSince;
         return new()
         {
             ObservedGeneration = budget.Metadata.Generation,
             State = decision.State,
             Currency = decision.Currency,
             Window = new() { Start = Rfc3339.Format(decision.WindowStart), End = Rfc3339.Format(decision.WindowEnd) },
-            CountingSince = Rfc3339.Format(installed is { } at && at > decision.WindowStart ? at : decision.WindowStart),
+            CountingSince = Rfc3339.Format(counted is { } at && at > decision.WindowStart ? at : decision.WindowStart),
             Limit = decision.Limit.ToString(),
             Spent = decision.Spent.ToString(),
             Reserved = decision.Reserved.ToString(),

@@ -25,14 +25,14 @@ public static class ExplainCommand
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) => RunAsync(
             client, bursarNamespace, parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", BudgetName.Parse(parsed.GetRequiredValue(budget)!),
-            parsed.GetValue(form) == "json", parsed.InvocationConfiguration.Output, cancellationToken)));
+            parsed.GetValue(form) == "json", parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken)));
         return command;
     }
 
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
         var budget = await ClusterAccess.WithRightAsync($"get gpubudgets.{ApiGroup.Name} in namespace {ns}", () => client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken));
-        var everything = await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken);
+        var (everything, unreadable) = await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken);
         var remembered = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
         // A budget that was deleted and made anew has another UID; without one, the name must do.
         var shards = remembered.Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name).ToArray();
@@ -45,7 +45,9 @@ public static class ExplainCommand
             if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
                 await output.WriteAsync(ExplainCost.Of(GpuLedger.Load(everything), await BookAsync(client, cancellationToken), ns, selector, from, ClusterAccess.NowIn(client)));
         }
-        return 0;
+        if (StoredLedger.Missing(unreadable) is not { } missing) return 0;
+        await errors.WriteLineAsync(missing);
+        return 1;
     }
 
     /// <summary>The default book, for what it says of its rates; without the right to see it the sums stand all the same.</summary>

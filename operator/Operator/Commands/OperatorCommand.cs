@@ -16,11 +16,13 @@ public static class OperatorCommand
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
         var identity = OptionSources.Text("--identity", "This process among the replicas.", Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName);
         var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
+        var detail = OptionSources.Number("--ledger-detail-days", "Days that the ledger keeps pod by pod; what a budget's window reaches is kept anyway.", 35, 2, 3660);
+        var sums = OptionSources.Number("--ledger-sum-days", "Days that the ledger keeps as sums by workload.", 400, 2, 3660);
         var format = OptionSources.Text("--log-format", "json or text.", "text");
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, elect, identity, metrics, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, elect, identity, metrics, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var options = new OperatorOptions
@@ -30,6 +32,8 @@ public static class OperatorCommand
                 LeaderElect = parsed.GetValue(elect),
                 Identity = parsed.GetValue(identity)!,
                 MetricsAddress = parsed.GetValue(metrics)!,
+                LedgerDetailDays = parsed.GetValue(detail),
+                LedgerSumDays = parsed.GetValue(sums),
                 Seed = Random.Shared.Next(),
             };
             KubeConfig config;

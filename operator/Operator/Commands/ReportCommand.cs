@@ -33,14 +33,15 @@ public static class ReportCommand
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
         {
             var request = new ReportRequest(parsed.GetValue(from), parsed.GetValue(to), parsed.GetValue(by), parsed.GetValue(ns), parsed.GetValue(form) == "csv");
-            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
+            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken);
         }));
         return command;
     }
 
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
-        var ledger = GpuLedger.Load(await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken));
+        var (shards, unreadable) = await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken);
+        var ledger = GpuLedger.Load(shards);
         // Running work is charged up to now, by the clock that its beginning was told by.
         var now = ClusterAccess.NowIn(client);
         var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
@@ -50,7 +51,10 @@ public static class ReportCommand
         // The ledger's first currency stays its only one.
         var currency = ledger.Currency ?? DefaultPriceBook.Currency;
         await output.WriteAsync(request.Csv ? ReportText.Csv(report, currency) : ReportText.Table(report, query.Namespace, currency));
-        return 0;
+        // A bill that lacks something is no bill: the exit code says so too, for scripts that read the CSV.
+        if (StoredLedger.Missing(unreadable) is not { } missing) return 0;
+        await errors.WriteLineAsync(missing);
+        return 1;
     }
 
     /// <summary>How far each job under a budget has come, as the operator last stored it.</summary>

@@ -42,8 +42,8 @@ internal static class ReportText
         var text = new StringBuilder();
         string[] measures =
         [
-            "days_cost", "days_gpu_hours", "measured_ratio", "busy_gpu_hours", "idle_cost", "energy_kwh", "prompt_tokens", "cached_prompt_tokens", "generated_tokens", "steps",
-            "cost_per_gpu_hour", "cost_per_1000_tokens", "cost_per_1000_prompt_tokens", "cost_per_1000_generated_tokens", "cost_per_step", "joules_per_token",
+            "days_cost", "days_gpu_hours", "measured_ratio", "busy_gpu_hours", "idle_cost", "energy_kwh", "prompt_tokens", "cached_prompt_tokens", "generated_tokens", "requests", "steps",
+            "cost_per_gpu_hour", "cost_per_1000_tokens", "cost_per_1000_prompt_tokens", "cost_per_1000_generated_tokens", "cost_per_request", "cost_per_step", "joules_per_token",
         ];
         Line([.. KeysOf(report.By).Select(k => k.ToLowerInvariant()), "cost", "currency", "gpu_hours", "unpriced_gpu_hours", .. measures]);
         var costs = Rounded(report);
@@ -65,8 +65,8 @@ internal static class ReportText
         return
         [
             done.Spent.ToString(), Hours(done.ReservedGpuMs), Number(done.Measured, "0.####"), Hours(usage.BusyMs), done.Idle.ToString(), Number(usage.EnergyMj / 3.6e9, "0.######"),
-            Count(tokens.Prompt), Count(tokens.Cached), Count(tokens.Generated), done.Training is { } training ? Count(training.Steps) : "",
-            Unit(UnitCosts.PerGpuHour(done)), Unit(UnitCosts.PerThousandTokens(done)), Unit(UnitCosts.PerThousandPrompt(done)), Unit(UnitCosts.PerThousandGenerated(done)), Unit(UnitCosts.PerStep(done)),
+            Count(tokens.Prompt), Count(tokens.Cached), Count(tokens.Generated), Count(tokens.Requests), done.Training is { } training ? Count(training.Steps) : "",
+            Unit(UnitCosts.PerGpuHour(done)), Unit(UnitCosts.PerThousandTokens(done)), Unit(UnitCosts.PerThousandPrompt(done)), Unit(UnitCosts.PerThousandGenerated(done)), Unit(UnitCosts.PerRequest(done)), Unit(UnitCosts.PerStep(done)),
             UnitCosts.JoulesPerToken(done) is { } joules ? Number(joules, "0.######") : "",
         ];
     }
@@ -88,7 +88,7 @@ internal static class ReportText
     };
 
     private static string[] Heads(ReportBy by) =>
-        [.. KeysOf(by), "COST", "GPU-HOURS", "MEASURED", "ACTIVITY", "IDLE-COST", "KWH", "TOKENS", "PER-1K-TOKENS", .. by == ReportBy.Workload ? ["PER-STEP"] : Array.Empty<string>()];
+        [.. KeysOf(by), "COST", "GPU-HOURS", "MEASURED", "ACTIVITY", "IDLE-COST", "KWH", "TOKENS", "PER-1K-TOKENS", "PER-REQUEST", .. by == ReportBy.Workload ? ["PER-STEP"] : Array.Empty<string>()];
 
     private static string[] Cells(ReportBy by, ReportRow row, string cost)
     {
@@ -97,7 +97,7 @@ internal static class ReportText
         [
             .. Keys(by, row), cost, Hours(row.ReservedGpuMs), Number(done.Measured * 100, "0") + "%", done.Activity is { } activity ? Number(activity * 100, "0") + "%" : "",
             done.Usage.MeasuredMs > 0 ? done.Idle.ToString() : "", done.Usage.EnergyMj > 0 ? Number(done.Usage.EnergyMj / 3.6e9, "0.###") : "",
-            done.Tokens.Both > 0 ? Count(done.Tokens.Both) : "", Unit(UnitCosts.PerThousandTokens(done)),
+            done.Tokens.Both > 0 ? Count(done.Tokens.Both) : "", Unit(UnitCosts.PerThousandTokens(done)), Unit(UnitCosts.PerRequest(done)),
             .. by == ReportBy.Workload ? [Unit(UnitCosts.PerStep(done))] : Array.Empty<string>(),
         ];
     }

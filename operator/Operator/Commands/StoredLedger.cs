@@ -10,10 +10,10 @@ internal static class StoredLedger
 {
     /// <summary>The budgets' shards of all namespaces, each with the name of its object.</summary>
     public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
-        [.. (await ReadAllAsync(client, bursarNamespace, cancellationToken)).Where(shard => shard.Kind == LedgerShard.BudgetKind)];
+        [.. (await ReadAllAsync(client, bursarNamespace, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.BudgetKind)];
 
-    /// <summary>Every shard: pods, nodes and prices too.</summary>
-    public static async Task<IReadOnlyList<LedgerShard>> ReadAllAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
+    /// <summary>Every shard: pods, nodes and prices too; and the names of the objects in which there is none to be read.</summary>
+    public static async Task<(IReadOnlyList<LedgerShard> Shards, IReadOnlyList<string> Unreadable)> ReadAllAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
     {
         KubeList<V1Alpha1GpuLedger> list;
         try
@@ -25,16 +25,16 @@ internal static class StoredLedger
         {
             throw new CommandException($"the cluster has no {V1Alpha1GpuLedger.KindName}s: Bursar's CRDs are not installed.");
         }
-        return [.. list.Items.Select(ReadAny).OfType<LedgerShard>()];
+        var shards = list.Items.Select(item => (item.Metadata.Name, Shard: GpuLedgerShards.Read(item))).ToArray();
+        return ([.. shards.Select(one => one.Shard).OfType<LedgerShard>()], [.. shards.Where(one => one.Shard is null).Select(one => one.Name)]);
     }
 
-    /// <summary>The shard in an object; null when it is not a budget's.</summary>
-    public static LedgerShard? Read(V1Alpha1GpuLedger ledger) => ReadAny(ledger) is { Kind: LedgerShard.BudgetKind } shard ? shard : null;
+    /// <summary>What is to be said beside sums that lack something; null when they lack nothing.</summary>
+    public static string? Missing(IReadOnlyList<string> unreadable) => unreadable.Count == 0 ? null
+        : $"{V1Alpha1GpuLedger.KindName} {string.Join(", ", unreadable.Take(5))}{(unreadable.Count > 5 ? $" and {unreadable.Count - 5} more" : "")} cannot be read by this version: what is in there is not in these sums.";
 
-    private static LedgerShard? ReadAny(V1Alpha1GpuLedger ledger) =>
-        ledger.Spec is { Data.ValueKind: JsonValueKind.Object } spec && spec.Data.Deserialize(LedgerJson.Default.LedgerShard) is { } shard
-            ? shard with { Name = ledger.Metadata.Name }
-            : null;
+    /// <summary>The shard in an object; null when it is not a budget's.</summary>
+    public static LedgerShard? Read(V1Alpha1GpuLedger ledger) => GpuLedgerShards.Read(ledger) is { Kind: LedgerShard.BudgetKind } shard ? shard : null;
 
     /// <summary>Takes a record out of its shard, on exactly the version that was read. False when it was not there any more.</summary>
     public static async Task<bool> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ParkedRecord record, CancellationToken cancellationToken)

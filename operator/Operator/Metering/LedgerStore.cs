@@ -30,16 +30,26 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
 
     public async Task<GpuLedger> LoadAsync(CancellationToken cancellationToken)
     {
-        var list = await client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ns, Limit = 50 }, cancellationToken);
+        // Days that are sums are only ever written, and deleted when they are old.
+        var list = await client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ns, Limit = 50, LabelSelector = $"{GpuLedgerShards.KindLabel}!={LedgerShard.DayKind}" }, cancellationToken);
         var shards = new List<LedgerShard>();
+        var unreadable = new List<string>();
         _versions.Clear();
         foreach (var item in list.Items)
         {
             _versions[item.Metadata.Name] = (item.Metadata.ResourceVersion, DateTimeOffset.MinValue);
-            if (item.Spec is { Data.ValueKind: JsonValueKind.Object } spec && spec.Data.Deserialize(LedgerJson.Default.LedgerShard) is { } shard) shards.Add(shard);
-            else LogUnreadable(item.Metadata.Name);
+            if (GpuLedgerShards.Read(item) is { } shard)
+            {
+                shards.Add(shard);
+                continue;
+            }
+            // Without these, what was parked would be forgotten and what was spent would begin anew, and their names are needed.
+            if (item.Spec?.Kind is null or LedgerShard.BaseKind or LedgerShard.BudgetKind)
+                throw new InvalidOperationException($"GpuLedger {item.Metadata.Name} cannot be read by this version of Bursar. Run the version that wrote it, or put back a copy.");
+            unreadable.Add(item.Metadata.Name);
+            LogUnreadable(item.Metadata.Name);
         }
-        return GpuLedger.Load(shards);
+        return GpuLedger.Load(shards, unreadable);
     }
 
     /// <summary>Writes what is due: new shards, and the ends of pods that are gone, at once; others at their pace.</summary>
@@ -81,14 +91,14 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         if (shard.IsEmpty)
         {
             // Known until it is gone: a deletion that failed is tried again.
-            if (_versions.ContainsKey(shard.Name)) await DeleteAsync(shard.Name, cancellationToken);
+            if (_versions.ContainsKey(shard.Name) || shard.Kind == LedgerShard.DayKind) await DeleteAsync(shard.Name, cancellationToken);
             _versions.Remove(shard.Name);
             ledger.MarkWritten(shard.Name, shard.Revision);
             return;
         }
         var body = new V1Alpha1GpuLedger
         {
-            Metadata = new() { Name = shard.Name, Namespace = ns },
+            Metadata = new() { Name = shard.Name, Namespace = ns, Labels = new Dictionary<string, string> { [GpuLedgerShards.KindLabel] = shard.Kind } },
             Spec = new()
             {
                 Kind = shard.Kind,
@@ -122,7 +132,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             {
                 _versions.Remove(shard.Name);
             }
-            else if (current.Spec is { Data.ValueKind: JsonValueKind.Object } now && now.Data.Deserialize(LedgerJson.Default.LedgerShard) is { } stored && stored.Revision <= shard.Revision)
+            else if (GpuLedgerShards.Read(current) is { } stored && stored.Revision <= shard.Revision)
             {
                 _versions[shard.Name] = (current.Metadata.ResourceVersion, DateTimeOffset.MinValue);
             }

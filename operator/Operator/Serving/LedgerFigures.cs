@@ -41,6 +41,7 @@ internal sealed class LedgerFigures(TimeProvider time)
         meter.CreateObservableGauge("bursar_unbudgeted_cost", () => Read().Unbudgeted, description: "Cost of GPU work that no budget of its namespace selects, since Bursar was installed, in the currency.");
         meter.CreateObservableGauge("bursar_cost_per_thousand_tokens", () => Read().PerThousandTokens,
             description: "What 1,000 tokens of a model, prompt and generated together, have cost since its pods began, idle time included, in the currency.");
+        meter.CreateObservableGauge("bursar_ledger_unreadable_objects", () => Read().Unreadable, description: "GpuLedger objects that this version cannot read; what is in them is in no sum.");
         meter.CreateObservableGauge("bursar_unpriced_products", () => Read().Unpriced, description: "GPU products in use that no rate of the price book matches.");
     }
 
@@ -61,8 +62,9 @@ internal sealed class LedgerFigures(TimeProvider time)
         var sums = new Sums();
         foreach (var ns in ledger.Namespaces())
         {
-            double reserved = 0, busy = 0, idle = 0, joules = 0;
-            var tokens = new Dictionary<string, TokenSums>(StringComparer.Ordinal);
+            // Counters go on where facts have become sums.
+            var (past, usage) = ledger.PastOf(ns);
+            var reserved = (double)past / 1000;
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
             foreach (var row in CostReport.ByModel(ns, work))
                 if (UnitCosts.PerThousandTokens(row.Done) is { } cost)
@@ -70,17 +72,13 @@ internal sealed class LedgerFigures(TimeProvider time)
             foreach (var spend in work)
             {
                 reserved += (double)spend.ReservedGpuMs / 1000;
-                busy += spend.Usage.BusyMs / 1000.0;
-                idle += spend.Usage.IdleMs / 1000.0;
-                joules += spend.Usage.EnergyMj / 1000.0;
-                foreach (var (model, count) in spend.Usage.Tokens)
-                    tokens[model] = tokens.TryGetValue(model, out var sum) ? sum + count : count;
+                usage += spend.Usage;
             }
             Gpu(sums, ns, "reserved", reserved);
-            Gpu(sums, ns, "busy", busy);
-            Gpu(sums, ns, "idle", idle);
-            sums.Energy.Add(new(Counted("joules", ns, "", joules), new KeyValuePair<string, object?>("namespace", ns)));
-            foreach (var (model, count) in tokens)
+            Gpu(sums, ns, "busy", usage.BusyMs / 1000.0);
+            Gpu(sums, ns, "idle", usage.IdleMs / 1000.0);
+            sums.Energy.Add(new(Counted("joules", ns, "", usage.EnergyMj / 1000.0), new KeyValuePair<string, object?>("namespace", ns)));
+            foreach (var (model, count) in usage.Tokens)
             {
                 Token(sums, ns, model, "prompt", count.Prompt);
                 Token(sums, ns, model, "cached", count.Cached);
@@ -89,6 +87,7 @@ internal sealed class LedgerFigures(TimeProvider time)
             sums.Unbudgeted.Add(new(ledger.OutsideSelectors(ns, selectorsOf(ns), installed, now, now).ToDouble(), new("namespace", ns), new KeyValuePair<string, object?>("currency", currency())));
         }
         Gpu(sums, "", "unattributed", ledger.Nodes().Sum(node => ledger.UnattributedMs(node).Values.Sum()) / 1000.0);
+        sums.Unreadable.Add(new(ledger.Unreadable));
         sums.Unpriced.Add(new(ledger.UnpricedProducts().Count));
         return sums;
     }
@@ -123,6 +122,8 @@ internal sealed class LedgerFigures(TimeProvider time)
         public List<Measurement<double>> Unbudgeted { get; } = [];
 
         public List<Measurement<double>> PerThousandTokens { get; } = [];
+
+        public List<Measurement<int>> Unreadable { get; } = [];
 
         public List<Measurement<int>> Unpriced { get; } = [];
     }
