@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Bursar.Agent.Certificates;
 using Bursar.Agent.Client;
+using Bursar.Core.Text;
 using Bursar.Core.Usage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -74,6 +75,7 @@ internal static class AgentPart
                 Time = time,
             });
             await client.PutTargetsAsync(Targets(Pods, pages.Port), ct);
+            var metrics = new Uri($"http://{addresses.RootElement.GetProperty("metrics").GetString()}/metrics");
 
             // Asked on and on as the operator asks, in long polls; each answer is acknowledged by the next question.
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
@@ -85,8 +87,10 @@ internal static class AgentPart
             async Task<(double Share, double Round)> LoadAsync(int pods)
             {
                 pages.Expect(pods);
-                var (cpu, clock) = (agent.Cpu, Stopwatch.StartNew());
+                var (cpu, clock, samples) = (agent.Cpu, Stopwatch.StartNew(), await SamplesAsync(metrics, ct));
                 await Task.Delay(TimeSpan.FromSeconds(seconds), ct);
+                var sampled = await SamplesAsync(metrics, ct) - samples;
+                if (sampled < seconds * 0.9) throw new InvalidOperationException($"the agent took {sampled} samples in {seconds} seconds");
                 return ((agent.Cpu - cpu) / clock.Elapsed.TotalSeconds, pages.Round());
             }
             await Task.Delay(TimeSpan.FromSeconds(WarmUpSeconds), ct);
@@ -112,6 +116,12 @@ internal static class AgentPart
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    private static async Task<double> SamplesAsync(Uri metrics, CancellationToken ct)
+    {
+        using var client = new HttpClient();
+        return PrometheusText.Parse(await client.GetByteArrayAsync(metrics, ct)).Single(sample => sample.Name == "bursar_agent_samples_total").Value;
     }
 
     private static string Uid(int pod) => $"00000000-0000-0000-0000-{pod:D12}";

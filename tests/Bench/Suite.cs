@@ -12,12 +12,15 @@ internal static class Suite
     public static async Task<int> RunAsync(SuiteOptions options, CancellationToken ct)
     {
         var table = new FigureTable();
-        if (options.Pods > 0) await OnSandboxAsync(options, table, ct);
-        if (options.RealPods > 0) await OnRealServerAsync(options, table, ct);
-        await AgentAsync(options, table, ct);
-        await ParseAsync(table, ct);
-        await LedgerAsync(table, ct);
-        await ReplayAsync(options, table, ct);
+        if (options.Asks("sandbox") && options.Pods > 0) await OnSandboxAsync(options, table, ct);
+        if (options.Asks("kube-apiserver") && options.RealPods > 0) await OnRealServerAsync(options, table, ct);
+        if (options.Asks("agent")) await AgentAsync(options, table, ct);
+        if (options.Asks("exposition")) await ParseAsync(table, ct);
+        if (options.Asks("ledger"))
+        {
+            await LedgerAsync(table, ct);
+            await ReplayAsync(options, table, ct);
+        }
         table.Print();
         return 0;
     }
