@@ -126,6 +126,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 Estimate = item.Work.Estimate,
                 Reason = reason,
                 Sentence = sentence,
+                UnitCosts = item.Work.UnitCosts,
             };
         }).ToArray();
 
