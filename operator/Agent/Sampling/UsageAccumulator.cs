@@ -17,7 +17,7 @@ public sealed class UsageAccumulator
     public static readonly TimeSpan Length = TimeSpan.FromSeconds(60);
 
     /// <summary>Samples further apart than this do not tell what happened between them: the time stays out.</summary>
-    public static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(30);
+    public TimeSpan LongestGap { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
     /// The driver's figure is of the second before the sample. Over a longer pause the mean of both ends is taken: the sampler pauses
