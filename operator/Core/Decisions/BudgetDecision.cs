@@ -1,6 +1,7 @@
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Reports;
 
 namespace Bursar.Core.Decisions;
 
@@ -97,6 +98,8 @@ public sealed record WorkloadVerdict
     public required string Reason { get; init; }
 
     public required string Sentence { get; init; }
+
+    public UnitCosts? UnitCosts { get; init; }
 }
 
 public enum ActionKind

@@ -2,6 +2,7 @@ using Bursar.Core.Budgets;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Reports;
 
 namespace Bursar.Core.Decisions;
 
@@ -140,6 +141,10 @@ public sealed record WorkloadSnapshot
 
     /// <summary>The owner's <c>bursar.dev/resume: approved</c>.</summary>
     public bool ResumeApproved { get; init; }
+
+    /// <summary>What a unit of its output costs: shown, and nothing is decided by it.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public UnitCosts? UnitCosts { get; init; }
 }
 
 /// <summary>What the ledger says of a workload that this budget parked.</summary>

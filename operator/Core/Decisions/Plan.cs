@@ -127,6 +127,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 MeteredBy = item.Work.MeteredBy,
                 Reason = reason,
                 Sentence = sentence,
+                UnitCosts = item.Work.UnitCosts,
             };
         }).ToArray();
 

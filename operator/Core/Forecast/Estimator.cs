@@ -28,6 +28,9 @@ public static class Estimator
         return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
     }
 
+    /// <summary>The likely time of a step; null while progress tells none.</summary>
+    public static double? SecondsPerStep(ProgressSeries progress) => StepTime(progress)?.Mid;
+
     /// <summary>
     /// Whether progress has stood still for longer than max(10 × step time, 5 min): then its length is unknown, and a
     /// forecast would charge a hang to the budget as if it were work.

@@ -233,6 +233,12 @@ public sealed partial class GpuLedger
         lock (gate) return prices.TryGetValue(product, out var timeline) ? new Rate(timeline.At(at.ToUnixTimeMilliseconds())) : null;
     }
 
+    /// <summary>All that has a price, as <see cref="Reprice"/> names it.</summary>
+    public IReadOnlyList<string> PricedProducts()
+    {
+        lock (gate) return [.. prices.Keys.Order(StringComparer.Ordinal)];
+    }
+
     /// <summary>Whether anything was ever priced.</summary>
     public bool HasPrices
     {

@@ -1,26 +1,68 @@
 using System.Globalization;
+using Bursar.Core.Money;
+using Bursar.Core.Prices;
 
 namespace Bursar.Core.Reports;
 
-/// <summary>What the numbers of one workload suggest, in a sentence that names them.</summary>
+/// <summary>What the numbers of one workload suggest, in sentences that name them: the founding articles' rules.</summary>
 public static class Advice
 {
     /// <summary>Less than this tells nothing.</summary>
     private static readonly TimeSpan EnoughMeasured = TimeSpan.FromMinutes(10);
 
-    /// <summary>Below this part of its time a GPU that makes tokens is waiting: small batches, or long texts bound by input and output.</summary>
+    /// <summary>Below this part of its time a GPU is waiting.</summary>
     private const double LowActivity = 0.20;
 
-    /// <summary>Null: nothing to say.</summary>
-    public static string? Of(ReportRow row)
+    /// <summary>A server that makes more than one stream's tokens below this part of its time has room for a batch.</summary>
+    private const double LowActivityWithTokens = 0.50;
+
+    /// <summary>Above this part it is at work all the time.</summary>
+    private const double HighActivity = 0.80;
+
+    /// <summary>Fewer tokens in a busy second than this part of one stream's are few.</summary>
+    private const double FewTokens = 0.5;
+
+    /// <summary>A smaller card is not to be fuller than this.</summary>
+    private const double FullEnough = 0.8;
+
+    /// <summary>Less is not worth moving for.</summary>
+    private const double WorthMoving = 1.5;
+
+    private const int MiB = 1024;
+
+    /// <param name="row">A workload's.</param>
+    /// <param name="rateOf">What a card costs per hour here; null where nobody says.</param>
+    public static IReadOnlyList<string> Of(ReportRow row, Func<GpuModel, Rate?> rateOf)
     {
         var done = row.Done;
-        if (done.Activity is not { } activity || TimeSpan.FromMilliseconds(done.Usage.MeasuredMs) < EnoughMeasured || activity >= LowActivity) return null;
-        var tokens = done.Tokens.Both;
-        var hours = TimeSpan.FromMilliseconds(done.Usage.MeasuredMs).TotalHours;
-        var seen = string.Create(CultureInfo.InvariantCulture, $"its GPUs worked {activity * 100:0.#} % of {hours:0.#} measured GPU-hours; the rest cost {done.Idle.ToShortString()}");
-        return tokens > 0
-            ? $"{seen}, while it made {tokens.ToString("N0", CultureInfo.InvariantCulture)} tokens: turn on dynamic batching, or serve it from fewer GPUs"
-            : $"{seen}: feed it faster, or give it fewer GPUs";
+        if (done.Activity is not { } activity || TimeSpan.FromMilliseconds(done.Usage.MeasuredMs) < EnoughMeasured) return [];
+        var advice = new List<string>();
+        var model = GpuModel.Of(row.Product);
+        var tokens = done.Tokens;
+        var perSecond = tokens.Generated / (done.Usage.MeasuredMs / 1000.0);
+        var seen = Text($"its GPUs worked {activity * 100:0.#} % of {TimeSpan.FromMilliseconds(done.Usage.MeasuredMs).TotalHours:0.#} measured GPU-hours; the rest cost {done.Idle.ToShortString()}");
+        if (tokens.Both > 0 && (activity < LowActivity || activity < LowActivityWithTokens && perSecond >= model?.TokensPerSecond))
+            advice.Add(Text($"{seen}, while it made {tokens.Both:N0} tokens, {perSecond:0.#} a second and GPU: batches are small or texts long; turn on dynamic batching, cache, compute ahead, or serve it from fewer GPUs"));
+        else if (tokens.Both == 0 && activity < LowActivity)
+            advice.Add($"{seen}: feed it faster, batch, or give it fewer GPUs");
+
+        if (tokens.Generated > 0 && activity >= HighActivity && model?.TokensPerSecond is { } yardstick && tokens.Generated / (done.Usage.BusyMs / 1000.0) is var busy && busy < FewTokens * yardstick)
+            advice.Add(Text($"its GPUs worked {activity * 100:0.#} % of the time and made {busy:0.#} tokens in a busy second, where one stream on an {model.Product} makes {yardstick}: much of the work makes no token; prune or distil the model"));
+
+        if (Smaller(row, model, activity, rateOf) is { } smaller) advice.Add(smaller);
+        return advice;
     }
+
+    /// <summary>A big card that does a small one's work, with what that costs.</summary>
+    private static string? Smaller(ReportRow row, GpuModel? model, double activity, Func<GpuModel, Rate?> rateOf)
+    {
+        if (model is null || row.Done.MemoryMiB is not { } memory || UnitCosts.PerGpuHour(row.Done) is not { } cost) return null;
+        var paid = cost.ToDouble();
+        var best = GpuModel.All.Where(other => memory <= FullEnough * other.MemoryGiB * MiB && activity <= FullEnough * model.CarriedBy(other))
+            .Select(other => (Model: other, Rate: rateOf(other))).Where(one => one.Rate is { NanoPerGpuHour: > 0 }).OrderBy(one => one.Rate!.Value).FirstOrDefault();
+        if (best.Rate is not { } rate || paid < WorthMoving * rate.NanoPerGpuHour / 1e9) return null;
+        return Text($"its {model.Product} at {cost.ToShortString()} an hour worked {activity * 100:0.#} % of the time and held {memory / MiB:0.#} GiB: a {best.Model.Product} at {rate} would be at most {activity / model.CarriedBy(best.Model) * 100:0} % busy; it costs {paid * 1e9 / rate.NanoPerGpuHour:0.#} times as much");
+    }
+
+    private static string Text(FormattableString sentence) => sentence.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Prices;
 using Bursar.Core.Text;
 
 namespace Bursar.Core.Reports;
@@ -85,6 +86,11 @@ public sealed record CostReport
         }))];
     }
 
+    private static string ProductOf(IEnumerable<LedgerEntry> entries, DateTimeOffset to) =>
+        entries.GroupBy(entry => entry.Share.IsWhole ? PriceClass.ProductOf(entry.Product) : "")
+            .OrderByDescending(group => group.Sum(entry => ((entry.To ?? to) - entry.From).Ticks * (double)entry.Gpus)).ThenBy(group => group.Key, StringComparer.Ordinal)
+            .FirstOrDefault()?.Key ?? "";
+
     private static List<ReportRow> ByDay(GpuLedger ledger, IReadOnlyList<string> names, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
         var rows = new List<ReportRow>();
@@ -116,9 +122,10 @@ public sealed record CostReport
                     var lives = work.Any(w => stepsOf(w.Workload.Uid) is not null)
                         ? Work(ledger, ns, ledger.Installed ?? from, now, now).ToDictionary(w => w.Workload, w => w.Spent)
                         : [];
+                    var products = ledger.Entries(ns, from, to, now).ToLookup(entry => entry.Workload);
                     rows.AddRange(work.Select(w =>
                     {
-                        var row = Row([w]) with { Namespace = ns, Kind = w.Workload.Kind, Workload = w.Workload.Name };
+                        var row = Row([w]) with { Namespace = ns, Kind = w.Workload.Kind, Workload = w.Workload.Name, Product = ProductOf(products[w.Workload], to) };
                         return stepsOf(w.Workload.Uid) is { } steps ? row with { Done = row.Done with { Training = (steps, lives[w.Workload]) } } : row;
                     }));
                     break;

@@ -27,6 +27,9 @@ public sealed record ReportRow
     /// <summary>Empty for work that serves no model.</summary>
     public string Model { get; init; } = "";
 
+    /// <summary>The product that a workload ran on for the most of its time, as whole cards; empty where it was slices, and in other rows.</summary>
+    public string Product { get; init; } = "";
+
     /// <summary>What the row's work cost inside the interval, exactly.</summary>
     public required Amount Spent { get; init; }
 

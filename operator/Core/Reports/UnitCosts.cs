@@ -8,8 +8,33 @@ namespace Bursar.Core.Reports;
 /// What one unit of output cost: the real cost of the GPUs that made it, idle time included. Exact until it is rounded, once, to a
 /// whole unit of <see cref="Amount"/> (a 10⁻¹⁵ of a currency unit); null where there was no output.
 /// </summary>
-public static class UnitCosts
+public sealed record UnitCosts
 {
+    public Amount? GpuHour { get; init; }
+
+    public Amount? ThousandTokens { get; init; }
+
+    public Amount? Request { get; init; }
+
+    /// <summary>Of a step at the pace and rate of now: what the steps so far cost on average is the report's.</summary>
+    public Amount? Step { get; init; }
+
+    public double? TokenJoules { get; init; }
+
+    /// <summary>What a workload's units cost.</summary>
+    /// <param name="done">What it did.</param>
+    /// <param name="rate">The rate of all its GPUs.</param>
+    /// <param name="secondsPerStep">How long a step takes, where its progress tells.</param>
+    public static UnitCosts Of(WorkDone done, Rate? rate, double? secondsPerStep) => new()
+    {
+        GpuHour = PerGpuHour(done),
+        ThousandTokens = PerThousandTokens(done),
+        Request = PerRequest(done),
+        // A step may be shorter than the millisecond that money is counted by.
+        Step = rate is { } known && secondsPerStep is { } seconds ? Per(known.For((long)Math.Round(seconds * 1e6)), 1, 1000) : null,
+        TokenJoules = JoulesPerToken(done),
+    };
+
     /// <summary>Per 1,000 tokens of both directions together.</summary>
     public static Amount? PerThousandTokens(WorkDone done) => Per(done.Spent, 1_000, done.Tokens.Both);
 

@@ -169,6 +169,32 @@ public sealed class GpuBudgetWorkload
     [Length(0, 1024)]
     [Description("Why it is in this state.")]
     public string? Reason { get; set; }
+
+    [Description("What a unit of its output costs, idle time included: over the UTC days of this window; absent where nothing was measured.")]
+    public GpuBudgetUnitCosts? UnitCosts { get; set; }
+}
+
+public sealed class GpuBudgetUnitCosts
+{
+    [Length(0, 40)]
+    [Description("Per GPU and hour.")]
+    public string? PerGpuHour { get; set; }
+
+    [Length(0, 40)]
+    [Description("Per 1,000 tokens, prompt and generated together.")]
+    public string? PerThousandTokens { get; set; }
+
+    [Length(0, 40)]
+    [Description("Per request that ended.")]
+    public string? PerRequest { get; set; }
+
+    [Length(0, 40)]
+    [Description("Per training step, at its present pace and rate.")]
+    public string? PerStep { get; set; }
+
+    [Length(0, 40)]
+    [Description("Joules per token, prompt and generated together.")]
+    public string? JoulesPerToken { get; set; }
 }
 
 public sealed class GpuBudgetEta

@@ -3,6 +3,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
@@ -36,6 +37,9 @@ public sealed class BudgetObserver(
         foreach (var deployment in stores.Deployments.Store.ByIndex(Indexes.Namespace, budget.Namespace))
             if (OfDeployment(deployment, budget, spends, parked, now) is { } snapshot) work.Add(snapshot);
         work.AddRange(spends.Values.Where(s => s.Gpus > 0 && s.Workload.Kind is not ("Job" or "Deployment")).Select(OfOther));
+        for (var i = 0; i < work.Count; i++)
+            if (spends.TryGetValue(work[i].Key.Uid, out var spend))
+                work[i] = work[i] with { UnitCosts = UnitCosts.Of(WorkDone.Of([spend]), work[i].Rate, Estimator.SecondsPerStep(progress.Series(work[i].Key.Uid))) };
 
         var (metering, meteredBy) = Metering(budget, spends);
         for (var i = 0; i < work.Count; i++)

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Conditions;
 using Bursar.Kube.Objects;
@@ -144,6 +145,16 @@ public static class BudgetStatus
             : new() { Source = verdict.Estimate.Source.ToString().ToLowerInvariant() },
         MeteredBy = verdict.MeteredBy,
         Reason = $"{verdict.Reason}: {verdict.Sentence}",
+        UnitCosts = verdict.UnitCosts is { } costs ? UnitCosts(costs) : null,
+    };
+
+    private static GpuBudgetUnitCosts UnitCosts(UnitCosts costs) => new()
+    {
+        PerGpuHour = costs.GpuHour?.ToString(),
+        PerThousandTokens = costs.ThousandTokens?.ToString(9),
+        PerRequest = costs.Request?.ToString(9),
+        PerStep = costs.Step?.ToString(9),
+        JoulesPerToken = costs.TokenJoules?.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture),
     };
 
     private static GpuBudgetDecision Decision(DecisionRecord record)

@@ -43,25 +43,11 @@ public static class ExplainCommand
         {
             await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)]));
             if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
-                await output.WriteAsync(ExplainCost.Of(GpuLedger.Load(everything), await BookAsync(client, cancellationToken), ns, selector, from, ClusterAccess.NowIn(client)));
+                await output.WriteAsync(ExplainCost.Of(GpuLedger.Load(everything), await DefaultBook.ReadAsync(client, cancellationToken), ns, selector, from, ClusterAccess.NowIn(client)));
         }
         if (StoredLedger.Missing(unreadable) is not { } missing) return 0;
         await errors.WriteLineAsync(missing);
         return 1;
-    }
-
-    /// <summary>The default book, for what it says of its rates; without the right to see it the sums stand all the same.</summary>
-    private static async Task<PriceBook?> BookAsync(KubeClient client, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var chosen = GpuPriceBookReader.Chosen((await client.ListAsync<V1Alpha1GpuPriceBook>(new(), cancellationToken)).Items);
-            return chosen is not null && GpuPriceBookReader.Read(chosen, out var read).Count == 0 ? read : null;
-        }
-        catch (ApiException refused) when (refused.IsForbidden || refused.IsNotFound)
-        {
-            return null;
-        }
     }
 
     private static JsonObject Raw(V1Alpha1GpuBudget? budget, IReadOnlyList<LedgerShard> shards)

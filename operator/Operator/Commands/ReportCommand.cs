@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
@@ -50,7 +51,15 @@ public static class ReportCommand
         var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
         // The ledger's first currency stays its only one.
         var currency = ledger.Currency ?? DefaultPriceBook.Currency;
-        await output.WriteAsync(request.Csv ? ReportText.Csv(report, currency) : ReportText.Table(report, query.Namespace, currency));
+        if (request.Csv)
+        {
+            await output.WriteAsync(ReportText.Csv(report, currency));
+        }
+        else
+        {
+            var book = await DefaultBook.ReadAsync(client, cancellationToken);
+            await output.WriteAsync(ReportText.Table(report, query.Namespace, currency, model => RateOf(ledger, book, model, now)));
+        }
         // A bill that lacks something is no bill: the exit code says so too, for scripts that read the CSV.
         if (StoredLedger.Missing(unreadable) is not { } missing) return 0;
         await errors.WriteLineAsync(missing);
@@ -65,6 +74,13 @@ public static class ReportCommand
             foreach (var (work, series) in BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Progress)
                 if (series.Last is { Step: > 0 } last) steps[work] = last.Step;
         return steps;
+    }
+
+    /// <summary>What a card costs here, else what the book says: the least, where there are several prices.</summary>
+    private static Rate? RateOf(GpuLedger ledger, PriceBook? book, GpuModel model, DateTimeOffset now)
+    {
+        var here = ledger.PricedProducts().Where(known => GpuModel.Of(PriceClass.ProductOf(known)) == model).Select(known => ledger.RateOf(known, now)).OfType<Rate>().ToArray();
+        return here.Length > 0 ? here.Min() : book?.RuleFor(new(model.Product), now)?.RateFor(model.Product);
     }
 
     private static DateTimeOffset? ReadMoment(ArgumentResult result)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Bursar.Core.Money;
+using Bursar.Core.Prices;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
 
@@ -12,7 +13,7 @@ internal static class ReportText
     private const string Unallocated = "(unallocated)";
     private const string NodeLost = "(node lost)";
 
-    public static string Table(CostReport report, string? ns, string currency)
+    public static string Table(CostReport report, string? ns, string currency, Func<GpuModel, Rate?> rateOf)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{ns ?? "The cluster"}, {Rfc3339.Format(report.From)} to {Rfc3339.Format(report.To)}, in {currency}\n\n");
@@ -30,7 +31,7 @@ internal static class ReportText
             text.Append("\nCOST and GPU-HOURS are of the interval; what stands right of them is of the whole UTC days that it touches.\n");
         if (report.By == ReportBy.Workload)
         {
-            var advice = report.Rows.Select(row => (row, Advice.Of(row))).Where(pair => pair.Item2 is not null).ToArray();
+            var advice = report.Rows.SelectMany(row => Advice.Of(row, rateOf).Select(sentence => (row, sentence))).ToArray();
             if (advice.Length > 0) text.Append("\nAdvice\n");
             foreach (var (row, sentence) in advice) text.Append(CultureInfo.InvariantCulture, $"  {row.Namespace} {row.Kind}/{row.Workload}: {sentence}.\n");
         }

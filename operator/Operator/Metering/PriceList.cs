@@ -21,6 +21,7 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     private static readonly ConditionalWeakTable<V1Node, NodeDevices> s_devices = [];
 
     private readonly Lock _gate = new();
+    private DateTimeOffset _latest;
     private volatile Reading _reading = new(null, null, PriceDecider.NoBook);
     private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
     private ImmutableSortedDictionary<string, (string Class, string Why)> _untrusted = ImmutableSortedDictionary.Create<string, (string, string)>(StringComparer.Ordinal);
@@ -46,7 +47,7 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     }
 
     /// <summary>When the book next changes by itself.</summary>
-    public DateTimeOffset? NextDate => _reading.Book?.DatesAfter(time.GetUtcNow()).Select(date => (DateTimeOffset?)date).FirstOrDefault();
+    public DateTimeOffset? NextDate => _reading.Book?.DatesAfter(Now()).Select(date => (DateTimeOffset?)date).FirstOrDefault();
 
     /// <summary>Reads the default book again and tells the ledger the price of every node's devices.</summary>
     public void Refresh()
@@ -102,10 +103,16 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     public Rate? RateOn(V1Node node, GpuRequest request) => RateOf(ClassOf(node), request.ShareOn(DevicesOf(node))) is { } rate ? rate * request.Units : null;
 
     /// <summary>The trusted price of a part of a device of a class.</summary>
-    public Rate? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, time.GetUtcNow()));
+    public Rate? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, Now()));
 
     /// <summary>The class under which the ledger keeps a node.</summary>
     public string ClassOf(V1Node node) => ledger.LastStatement(node.Metadata.Name) is { Product.Length: > 0 } told ? told.Product : DevicesOf(node).Product;
+
+    /// <summary>A clock that is set back stands still here: a price told for a time that was charged already would rewrite the past.</summary>
+    private DateTimeOffset Now()
+    {
+        lock (_gate) return _latest = time.GetUtcNow() is var now && now > _latest ? now : _latest;
+    }
 
     private Reading Read(V1Alpha1GpuPriceBook? chosen)
     {
@@ -132,7 +139,7 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
         var name = node.Metadata.Name;
         var devices = DevicesOf(node);
         if (devices is { Product.Length: 0, Cards: 0 }) return;
-        var now = time.GetUtcNow();
+        var now = Now();
         var told = ledger.LastStatement(name);
         var reading = _reading;
         // Without a label the driver's name is the product, and before anyone has told it again, after a restart, what it was.

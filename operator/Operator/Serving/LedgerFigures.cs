@@ -40,7 +40,12 @@ internal sealed class LedgerFigures(TimeProvider time)
         meter.CreateObservableCounter("bursar_tokens_total", () => Read().Tokens, description: "Tokens by model and direction: prompt, cached (a part of prompt) and generated.");
         meter.CreateObservableGauge("bursar_unbudgeted_cost", () => Read().Unbudgeted, description: "Cost of GPU work that no budget of its namespace selects, since Bursar was installed, in the currency.");
         meter.CreateObservableGauge("bursar_cost_per_thousand_tokens", () => Read().PerThousandTokens,
-            description: "What 1,000 tokens of a model, prompt and generated together, have cost since its pods began, idle time included, in the currency.");
+            description: "What 1,000 tokens of a model, prompt and generated together, cost today and yesterday (UTC), idle time included, in the currency.");
+        meter.CreateObservableGauge("bursar_cost_per_request", () => Read().PerRequest,
+            description: "What a request to a model cost today and yesterday (UTC), idle time included, in the currency.");
+        meter.CreateObservableGauge("bursar_energy_joules_per_token", () => Read().JoulesPerToken, description: "Energy that a token of a model took today and yesterday (UTC).");
+        meter.CreateObservableGauge("bursar_cost_per_gpu_hour", () => Read().PerGpuHour,
+            description: "What an hour of a GPU cost the namespace's work today and yesterday (UTC), in the currency.");
         meter.CreateObservableGauge("bursar_ledger_unreadable_objects", () => Read().Unreadable, description: "GpuLedger objects that this version cannot read; what is in them is in no sum.");
         meter.CreateObservableGauge("bursar_unpriced_products", () => Read().Unpriced, description: "GPU products in use that no rate of the price book matches.");
     }
@@ -60,15 +65,21 @@ internal sealed class LedgerFigures(TimeProvider time)
     {
         var (ledger, selectorsOf, currency) = source;
         var sums = new Sums();
+        var yesterday = new DateTimeOffset(now.UtcDateTime.Date.AddDays(-1), TimeSpan.Zero);
         foreach (var ns in ledger.Namespaces())
         {
             // Counters go on where facts have become sums.
             var (past, usage) = ledger.PastOf(ns);
             var reserved = (double)past / 1000;
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
-            foreach (var row in CostReport.ByModel(ns, work))
-                if (UnitCosts.PerThousandTokens(row.Done) is { } cost)
-                    sums.PerThousandTokens.Add(new(cost.ToDouble(), new("namespace", ns), new("model", row.Model), new("currency", currency())));
+            var recent = ledger.SpentByWorkload(ns, LabelSelector.Everything, yesterday, now, now);
+            if (UnitCosts.PerGpuHour(WorkDone.Of(recent)) is { } perHour) sums.PerGpuHour.Add(new(perHour.ToDouble(), new("namespace", ns), new KeyValuePair<string, object?>("currency", currency())));
+            foreach (var row in CostReport.ByModel(ns, recent).Where(row => row.Model.Length > 0))
+            {
+                if (UnitCosts.PerThousandTokens(row.Done) is { } cost) sums.PerThousandTokens.Add(new(cost.ToDouble(), new("namespace", ns), new("model", row.Model), new("currency", currency())));
+                if (UnitCosts.PerRequest(row.Done) is { } perRequest) sums.PerRequest.Add(new(perRequest.ToDouble(), new("namespace", ns), new("model", row.Model), new("currency", currency())));
+                if (UnitCosts.JoulesPerToken(row.Done) is { } joules) sums.JoulesPerToken.Add(new(joules, new("namespace", ns), new KeyValuePair<string, object?>("model", row.Model)));
+            }
             foreach (var spend in work)
             {
                 reserved += (double)spend.ReservedGpuMs / 1000;
@@ -122,6 +133,12 @@ internal sealed class LedgerFigures(TimeProvider time)
         public List<Measurement<double>> Unbudgeted { get; } = [];
 
         public List<Measurement<double>> PerThousandTokens { get; } = [];
+
+        public List<Measurement<double>> PerRequest { get; } = [];
+
+        public List<Measurement<double>> JoulesPerToken { get; } = [];
+
+        public List<Measurement<double>> PerGpuHour { get; } = [];
 
         public List<Measurement<int>> Unreadable { get; } = [];
 

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Reflection;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.Reports;
 using Bursar.Core.Text;
 
 namespace Bursar.Operator.Serving;
@@ -49,6 +50,10 @@ public sealed class OperatorMetrics : IDisposable
         _meter.CreateObservableGauge("bursar_budget_condition", Conditions, description: "The budget's conditions: 1 is True, 0 is False, -1 is Unknown.");
         _meter.CreateObservableGauge("bursar_workload_cost", () => OfWorkloads(w => w.Spent.ToDouble()), description: "Spent by the workload in its budget's window, in the currency.");
         _meter.CreateObservableGauge("bursar_workload_cost_to_finish", () => OfWorkloads(w => w.CostToFinish.ToDouble()), description: "Likely cost of the workload to its end or the window's, in the currency.");
+
+        Units("bursar_workload_cost_per_thousand_tokens", "What 1,000 tokens of the workload cost in its budget's window, prompt and generated together, idle time included, in the currency.", c => c.ThousandTokens?.ToDouble());
+        Units("bursar_workload_cost_per_request", "What a request to the workload cost in its budget's window, idle time included, in the currency.", c => c.Request?.ToDouble());
+        Units("bursar_workload_cost_per_step", "What a training step of the workload costs at its present pace and rate, in the currency.", c => c.Step?.ToDouble());
 
         _ledger.Show(_meter);
 
@@ -193,14 +198,18 @@ public sealed class OperatorMetrics : IDisposable
         return measurements;
     }
 
-    private List<Measurement<double>> OfWorkloads(Func<WorkloadVerdict, double> value)
+    private void Units(string name, string help, Func<UnitCosts, double?> value) =>
+        _meter.CreateObservableGauge(name, () => OfWorkloads(w => w.UnitCosts is { } costs ? value(costs) : null), description: help);
+
+    private List<Measurement<double>> OfWorkloads(Func<WorkloadVerdict, double?> value)
     {
         var measurements = new List<Measurement<double>>();
         lock (_gate)
         {
             foreach (var ((ns, name), decision) in _budgets)
                 foreach (var work in decision.Workloads)
-                    measurements.Add(new(value(work), new("namespace", ns), new("budget", name), new("kind", work.Key.Kind), new("workload", work.Key.Name), new("currency", decision.Currency)));
+                    if (value(work) is { } figure)
+                        measurements.Add(new(figure, new("namespace", ns), new("budget", name), new("kind", work.Key.Kind), new("workload", work.Key.Name), new("currency", decision.Currency)));
         }
         return measurements;
     }

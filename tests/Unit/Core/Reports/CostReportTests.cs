@@ -124,22 +124,6 @@ public sealed class CostReportTests
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be(cost, what);
     }
 
-    [Fact]
-    public void Advice_names_the_numbers_that_led_to_it()
-    {
-        var usage = UsageSums.None with { MeasuredMs = 36_000_000, BusyMs = 3_600_000, Tokens = new Dictionary<string, TokenSums> { ["m"] = new(900_000, 0, 100_000) } };
-        ReportRow Row(UsageSums of)
-        {
-            var spent = V100.For(TimeSpan.FromHours(10));
-            return new() { Spent = spent, ReservedGpuMs = 36_000_000, UnpricedGpuMs = 0, Done = new() { Spent = spent, ReservedGpuMs = 36_000_000, Usage = of } };
-        }
-
-        Advice.Of(Row(usage)).Should().Be("its GPUs worked 10 % of 10 measured GPU-hours; the rest cost 27.54, while it made 1,000,000 tokens: turn on dynamic batching, or serve it from fewer GPUs");
-        Advice.Of(Row(usage with { Tokens = UsageSums.None.Tokens })).Should().EndWith("feed it faster, or give it fewer GPUs");
-        Advice.Of(Row(usage with { BusyMs = 20_000_000 })).Should().BeNull();
-        Advice.Of(Row(usage with { MeasuredMs = 60_000, BusyMs = 0 })).Should().BeNull("a minute tells nothing");
-    }
-
     private static Amount Sum(IReadOnlyList<ReportRow> rows) => rows.Aggregate(Amount.Zero, (sum, row) => sum + row.Spent);
 
     private static GpuLedger Ledger()

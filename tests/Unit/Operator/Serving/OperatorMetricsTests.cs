@@ -3,6 +3,7 @@ using System.Text;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
 using Bursar.Operator.Serving;
@@ -36,6 +37,20 @@ public sealed class OperatorMetricsTests : IDisposable
         Value("bursar_budget_condition", ("condition", "WithinBudget")).Should().Be(1);
         Value("bursar_workload_cost", ("workload", "a"), ("kind", "Job")).Should().Be(20);
         Value("bursar_workload_cost_to_finish", ("workload", "a")).Should().BeApproximately(30.6, 1e-6);
+        Samples().Should().NotContain(s => s.Name == "bursar_workload_cost_per_step", "nothing tells its steps");
+    }
+
+    [Fact]
+    public void A_workloads_unit_costs_are_those_of_the_decision()
+    {
+        var done = new WorkDone { Spent = new Rate(3_060_000_000).For(TimeSpan.FromHours(2)), ReservedGpuMs = 7_200_000, Usage = UsageSums.None with { EnergyMj = 3_060_000, Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) } } };
+        var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.Of(done, new Rate(3_060_000_000), 0.085) };
+
+        metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, work)));
+
+        Value("bursar_workload_cost_per_step", ("workload", "a")).Should().BeApproximately(7.225e-5, 1e-12);
+        Value("bursar_workload_cost_per_thousand_tokens", ("workload", "a")).Should().BeApproximately(4, 1e-9);
+        Value("bursar_workload_cost_per_request", ("workload", "a")).Should().BeApproximately(0.17, 1e-9);
     }
 
     [Fact]
@@ -75,6 +90,8 @@ public sealed class OperatorMetricsTests : IDisposable
         Value("bursar_energy_joules_total", ("namespace", "team")).Should().Be(6);
         Value("bursar_tokens_total", ("model", "m"), ("direction", "generated")).Should().Be(70);
         Value("bursar_cost_per_thousand_tokens", ("namespace", "team"), ("model", "m")).Should().BeApproximately(6.12 * 1000 / 220, 1e-9, "two V100 for an hour, 220 tokens");
+        Value("bursar_cost_per_gpu_hour", ("namespace", "team")).Should().BeApproximately(3.06, 1e-9);
+        Value("bursar_energy_joules_per_token", ("namespace", "team"), ("model", "m")).Should().BeApproximately(6.0 / 220, 1e-9);
         Value("bursar_unbudgeted_cost", ("namespace", "team"), ("currency", "USD")).Should().BeApproximately(2 * 3.06, 1e-9);
 
         // The node turns out to have been away for half of it.

@@ -1,0 +1,38 @@
+using Bursar.Core.Text;
+
+namespace Bursar.Core.Prices;
+
+/// <summary>
+/// What a GPU can do, to tell whether a smaller one would do. From NVIDIA's data sheets: memory, dense FP16 tensor throughput (TFLOPS) and memory
+/// bandwidth (GB/s). Tokens a second of one stream are the founding article's, which has them for three.
+/// </summary>
+/// <param name="Product">As GPU feature discovery names it.</param>
+/// <param name="Pattern">Products that are of this model.</param>
+/// <param name="MemoryGiB">Of the whole card.</param>
+/// <param name="Tflops">Dense FP16.</param>
+/// <param name="GigabytesPerSecond">Memory bandwidth.</param>
+/// <param name="TokensPerSecond">A yardstick for one stream of text; null where nobody gave one.</param>
+public sealed record GpuModel(string Product, string Pattern, int MemoryGiB, int Tflops, int GigabytesPerSecond, int? TokensPerSecond = null)
+{
+    /// <summary>Order matters: the first pattern that matches is the model.</summary>
+    public static readonly IReadOnlyList<GpuModel> All =
+    [
+        new("NVIDIA-H200", "*H200*", 141, 989, 4800),
+        new("NVIDIA-H100-80GB-HBM3", "*H100*", 80, 989, 3350, 180),
+        new("NVIDIA-A100-SXM4-80GB", "*A100*80GB*", 80, 312, 2039),
+        new("NVIDIA-A100-SXM4-40GB", "*A100*", 40, 312, 1555),
+        new("NVIDIA-L40S", "*L40S*", 48, 362, 864),
+        new("NVIDIA-A10G", "*A10G*", 24, 70, 600),
+        new("NVIDIA-A10", "*-A10", 24, 125, 600, 80),
+        new("NVIDIA-L4", "*-L4", 24, 121, 300),
+        new("Tesla-V100-SXM2-32GB", "*V100*32GB*", 32, 125, 900),
+        new("Tesla-V100-SXM2-16GB", "*V100*", 16, 125, 900),
+        new("Tesla-T4", "*T4", 16, 65, 320, 40),
+    ];
+
+    /// <summary>The model of a product's name; null for one that is not known here. Suffixes such as <c>-SHARED</c> are of slices, which are none.</summary>
+    public static GpuModel? Of(string product) => All.FirstOrDefault(model => Glob.IsMatch(model.Pattern, product.Replace(' ', '-')));
+
+    /// <summary>The part of this card's work that another could do at most: the lesser of compute and bandwidth.</summary>
+    public double CarriedBy(GpuModel other) => Math.Min(other.Tflops / (double)Tflops, other.GigabytesPerSecond / (double)GigabytesPerSecond);
+}
