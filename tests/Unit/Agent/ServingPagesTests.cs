@@ -390,11 +390,24 @@ public sealed class ServingPagesTests : IAsyncLifetime
 
     /// <summary>Names come from a stranger, and each model becomes entries of the journal.</summary>
     [Fact]
-    public void A_page_with_endless_models_is_refused()
+    public void A_page_with_endless_models_or_engines_is_refused()
     {
         Read(string.Concat(Enumerable.Range(0, 65).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n"))).Outcome.Should().Be(ScrapeOutcome.Malformed);
         Read($"vllm:prompt_tokens_total{{model_name=\"{new string('m', 254)}\"}} 1\n").Outcome.Should().Be(ScrapeOutcome.Malformed);
         Read(string.Concat(Enumerable.Range(0, 64).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n"))).Tokens.Should().HaveCount(64);
+        Read(string.Concat(Enumerable.Range(0, 257).Select(i => $"vllm:prompt_tokens_total{{engine=\"{i}\"}} 1\n"))).Outcome.Should().Be(ScrapeOutcome.Malformed);
+    }
+
+    /// <summary>One replica stays and a thousand come and go behind Ray: what they counted stays in the sum.</summary>
+    [Fact]
+    public void Replicas_that_are_gone_for_long_are_kept_as_one()
+    {
+        var sums = new EngineSums();
+        for (int replica = 1; replica <= 1000; replica++)
+        {
+            sums.Of(Read($"ray_vllm_prompt_tokens_total{{ReplicaId=\"stays\",model_name=\"m\"}} {10 * replica}\nray_vllm_prompt_tokens_total{{ReplicaId=\"{replica}\",model_name=\"m\"}} 3"))
+                .Should().Equal(new ModelTokens("m", 13 * replica, null, 0));
+        }
     }
 
     /// <summary>
