@@ -31,7 +31,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
 
     public ScrapeResult Read(ReadOnlySpan<byte> page)
     {
-        var found = new Dictionary<string, List<PrometheusSample>>(StringComparer.Ordinal);
+        var found = new Dictionary<string, List<PrometheusSample>>(MetricNameComparer.Instance);
         try
         {
             PrometheusText.ReadStrict(page, (in PrometheusLine line) =>
@@ -57,7 +57,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
     {
         if (!_names.TryGetValue(Hash(name), out var names)) return false;
         foreach (var known in names)
-            if (name.SequenceEqual(known)) return true;
+            if (MetricNameComparer.Same(name, known)) return true;
         return false;
     }
 

@@ -380,6 +380,30 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Gauges.Should().BeNull();
     }
 
+    /// <summary>In OpenMetrics the Python client of 2026 writes a colon as an underscore.</summary>
+    [Fact]
+    public void A_colon_that_was_made_an_underscore_is_the_same_name()
+    {
+        var result = Read("""
+            # TYPE vllm:prompt_tokens counter
+            vllm_prompt_tokens_total{engine="0",model_name="m"} 1000.0 # {trace_id="abc#1"} 1000.0 1795291395.8588166
+            vllm_prompt_tokens_created{engine="0",model_name="m"} 1.7952913958588061e+09
+            vllm_generation_tokens_total{engine="0",model_name="m"} 1.2345678901e+10
+            vllm_request_success_total{engine="0",finished_reason="stop",model_name="m"} 2.0
+            vllm_request_success_total{engine="0",finished_reason="length",model_name="m"} 2.0
+            vllm_num_requests_running{engine="0",model_name="m"} NaN
+            vllm_e2e_request_latency_seconds_count{engine="0",model_name="m"} 2.0
+            vllm_e2e_request_latency_seconds_sum{engine="0",model_name="m"} 99.5
+            vllm_e2e_request_latency_seconds_created{engine="0",model_name="m"} 1.7952913958588855e+09
+            # EOF
+            """);
+
+        result.Server.Should().Be("vllm");
+        result.Tokens.Should().Equal(new ModelTokens("m", 1000, null, 12_345_678_901, 4));
+        result.Loads.Should().Equal(new ModelLoad("m", null, null, null, 99.5, 2));
+        Read("sglang_realtime_tokens_total{mode=\"decode\",model_name=\"m\"} 5\nsglang_cache_hit_rate 0.5").Tokens.Should().Equal(new ModelTokens("m", 0, null, 5));
+    }
+
     [Fact]
     public void Labels_with_escapes_spaces_and_commas()
     {
