@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Bursar.Agent.Certificates;
 using Bursar.Agent.Client;
+using Bursar.Core.Text;
 using Bursar.Core.Usage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -14,7 +15,8 @@ namespace Bursar.Tests.Bench;
 
 /// <summary>
 /// The shipped agent on a node of eight GPUs: the driver is the tests' stub of NVML, the kubelet a socket of this process, and the
-/// pods are pages of this process, which also sees how long a round of scrapes takes. It is asked as the operator asks.
+/// pods are pages of this process, which also sees how long a round of scrapes takes. It is asked as the operator asks. Every second
+/// the GPUs' activity is another, so that each second is sampled: an agent that sees no change rests.
 /// </summary>
 internal static class AgentPart
 {
@@ -23,12 +25,15 @@ internal static class AgentPart
 
     /// <summary>As when each GPU is cut into slices.</summary>
     public const int ManyPods = 56;
+
+    /// <summary>Each GPU shared by eight pods with a process each, whose use the driver tells anew each second.</summary>
+    public const int Processes = 64;
     private const int ScrapeSeconds = 5;
 
     /// <summary>Measured from here on: an agent runs for weeks, and in its first minute the runtime compiles what is hot.</summary>
     private const int WarmUpSeconds = 60;
 
-    public sealed record Figures(long Anonymous, long Resident, double CpuShare, double Round, double ManyCpuShare, double ManyRound);
+    public sealed record Figures(long Anonymous, long Resident, double CpuShare, double Round, double ManyCpuShare, double ManyRound, double ProcessesCpuShare, long ProcessesAnonymous, long ProcessesResident);
 
     public static string? WhyNot() =>
         !PublishedProcess.IsPresent("bursar-agent") ? PublishedProcess.Absent
@@ -45,13 +50,15 @@ internal static class AgentPart
         {
             string At(string name) => Path.Combine(folder, name);
             await StubAsync(At("libnvidia-ml.so.1"), At("script"), ct);
+            Cgroups(At("proc"));
             var time = TimeProvider.System;
             var root = BursarCa.Create(time.GetUtcNow());
             var pair = BursarCa.CreateAgent(root, time.GetUtcNow());
             Directory.CreateDirectory(At("tls"));
             foreach (var (name, text) in new[] { ("tls.crt", pair.Certificate), ("tls.key", pair.PrivateKey), ("ca.crt", root.Certificate) }) await File.WriteAllTextAsync(At(Path.Combine("tls", name)), text, ct);
 
-            await using var kubelet = await KubeletAsync(At("kubelet.sock"), ct);
+            var list = new KubeletList();
+            await using var kubelet = await list.StartAsync(At("kubelet.sock"), ct);
             var pages = new PodPages();
             await using var pods = await pages.StartAsync(ct);
             await using var agent = PublishedProcess.Start("bursar-agent", new Dictionary<string, string>(),
@@ -68,6 +75,7 @@ internal static class AgentPart
                 Time = time,
             });
             await client.PutTargetsAsync(Targets(Pods, pages.Port), ct);
+            var metrics = new Uri($"http://{addresses.RootElement.GetProperty("metrics").GetString()}/metrics");
 
             // Asked on and on as the operator asks, in long polls; each answer is acknowledged by the next question.
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
@@ -79,8 +87,10 @@ internal static class AgentPart
             async Task<(double Share, double Round)> LoadAsync(int pods)
             {
                 pages.Expect(pods);
-                var (cpu, clock) = (agent.Cpu, Stopwatch.StartNew());
+                var (cpu, clock, samples) = (agent.Cpu, Stopwatch.StartNew(), await SamplesAsync(metrics, ct));
                 await Task.Delay(TimeSpan.FromSeconds(seconds), ct);
+                var sampled = await SamplesAsync(metrics, ct) - samples;
+                if (sampled < seconds * 0.9) throw new InvalidOperationException($"the agent took {sampled} samples in {seconds} seconds");
                 return ((agent.Cpu - cpu) / clock.Elapsed.TotalSeconds, pages.Round());
             }
             await Task.Delay(TimeSpan.FromSeconds(WarmUpSeconds), ct);
@@ -89,9 +99,18 @@ internal static class AgentPart
             await client.PutTargetsAsync(Targets(ManyPods, pages.Port), ct);
             await Task.Delay(TimeSpan.FromSeconds(2 * ScrapeSeconds), ct);
             var (manyShare, manyRound) = await LoadAsync(ManyPods);
+
+            await client.PutTargetsAsync(Targets(Processes, pages.Port, scraped: Pods), ct);
+            list.Share();
+            await File.WriteAllLinesAsync(At("script"), Script(Processes / Gpus), ct);
+            await Task.Delay(TimeSpan.FromSeconds(2 * ScrapeSeconds), ct);
+            devices = (await client.GetSignalsAsync(ct)).Devices;
+            if (devices.Count(device => device.PodUids.Count == Processes / Gpus) != Gpus) throw new InvalidOperationException("the agent does not see eight pods on each GPU");
+            var (processesShare, _) = await LoadAsync(Pods);
+            var (processesAnonymous, processesResident) = (agent.Memory("RssAnon"), agent.Memory("VmRSS"));
             await stop.CancelAsync();
             await asking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            return new(anonymous, resident, share, round, manyShare, manyRound);
+            return new(anonymous, resident, share, round, manyShare, manyRound, processesShare, processesAnonymous, processesResident);
         }
         finally
         {
@@ -99,16 +118,24 @@ internal static class AgentPart
         }
     }
 
-    private static TargetList Targets(int pods, int port) => new()
+    private static async Task<double> SamplesAsync(Uri metrics, CancellationToken ct)
     {
-        Revision = pods.ToString(),
+        using var client = new HttpClient();
+        return PrometheusText.Parse(await client.GetByteArrayAsync(metrics, ct)).Single(sample => sample.Name == "bursar_agent_samples_total").Value;
+    }
+
+    private static string Uid(int pod) => $"00000000-0000-0000-0000-{pod:D12}";
+
+    private static TargetList Targets(int pods, int port, int? scraped = null) => new()
+    {
+        Revision = $"{pods}/{scraped}",
         Pods = [.. Enumerable.Range(0, pods).Select(i => new TargetPod
         {
-            Uid = $"00000000-0000-0000-0000-{i:D12}",
+            Uid = Uid(i),
             Namespace = "ml",
             Name = $"pod-{i}",
             Ips = ["127.0.0.1"],
-            Scrape = [new() { Port = port, Path = $"/metrics/{i}", Kind = i % 2 == 0 ? ScrapeTarget.Serving : ScrapeTarget.Progress }],
+            Scrape = i < (scraped ?? pods) ? [new() { Port = port, Path = $"/metrics/{i}", Kind = i % 2 == 0 ? ScrapeTarget.Serving : ScrapeTarget.Progress }] : [],
         })],
     };
 
@@ -120,33 +147,77 @@ internal static class AgentPart
 
     private static async Task StubAsync(string library, string script, CancellationToken ct)
     {
-        var lines = new List<string> { $"count={Gpus}" };
-        for (var i = 0; i < Gpus; i++) lines.AddRange([$"uuid.{i}=GPU-{i}", $"util.{i}=90", $"processes.{i}=1", $"energy.{i}=123456", $"total.{i}=85899345920", $"used.{i}=42949672960"]);
-        await File.WriteAllLinesAsync(script, lines, ct);
-        using var gcc = Process.Start("gcc", ["-shared", "-fPIC", "-O2", $"-DSTUB_SCRIPT=\"{script}\"", "-o", library, StubSource]);
+        await File.WriteAllLinesAsync(script, Script(processes: 1), ct);
+        using var gcc = Process.Start("gcc", ["-shared", "-fPIC", "-O2", "-DKEPT", $"-DSTUB_SCRIPT=\"{script}\"", "-o", library, StubSource]);
         await gcc.WaitForExitAsync(ct);
         if (gcc.ExitCode != 0) throw new InvalidOperationException("the stub of NVML does not compile, see above");
     }
 
-    /// <summary>A PodResources server that says that each GPU is held by a pod.</summary>
-    private static async Task<WebApplication> KubeletAsync(string socket, CancellationToken ct)
+    /// <summary>What the driver says: so many processes on each GPU, the one after the other.</summary>
+    private static List<string> Script(int processes)
     {
-        byte[] list = [.. Enumerable.Range(0, Gpus).SelectMany(i => Field(1,
-            [.. Field(1, Encoding.ASCII.GetBytes($"pod-{i}")), .. Field(2, "ml"u8), .. Field(3,
-                [.. Field(1, "main"u8), .. Field(2, [.. Field(1, "nvidia.com/gpu"u8), .. Field(2, Encoding.ASCII.GetBytes($"GPU-{i}"))])])]))];
-        byte[] framed = [0, (byte)(list.Length >> 24), (byte)(list.Length >> 16), (byte)(list.Length >> 8), (byte)list.Length, .. list];
-        var builder = WebApplication.CreateEmptyBuilder(new());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socket, listener => listener.Protocols = HttpProtocols.Http2));
-        var application = builder.Build();
-        application.Run(async context =>
+        var lines = new List<string> { $"count={Gpus}" };
+        for (var i = 0; i < Gpus; i++)
         {
-            context.Response.ContentType = "application/grpc";
-            context.Response.DeclareTrailer("grpc-status");
-            await context.Response.Body.WriteAsync(framed, context.RequestAborted);
-            context.Response.AppendTrailer("grpc-status", "0");
-        });
-        await application.StartAsync(ct);
-        return application;
+            var pids = Enumerable.Range(0, processes).Select(k => Pid(i, k)).ToArray();
+            lines.AddRange([$"uuid.{i}=GPU-{i}", $"util.{i}=wave", $"stamp.{i}=now", $"energy.{i}=now", $"total.{i}=85899345920", $"used.{i}=42949672960",
+                $"pids.{i}={string.Join(',', pids)}", $"sm.{i}={string.Join(',', pids.Select(pid => $"{pid}:{90 / processes}"))}"]);
+        }
+        return lines;
+    }
+
+    private static int Pid(int gpu, int k) => 1000 + gpu * 100 + k;
+
+    /// <summary>The host's processes: pod gpu × 8 + k has process k of the GPU.</summary>
+    private static void Cgroups(string proc)
+    {
+        for (var i = 0; i < Gpus; i++)
+            for (var k = 0; k < Processes / Gpus; k++)
+            {
+                var folder = Directory.CreateDirectory(Path.Combine(proc, Pid(i, k).ToString())).FullName;
+                var uid = Uid(PodOn(i, k)).Replace('-', '_');
+                File.WriteAllText(Path.Combine(folder, "cgroup"), $"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid}.slice/cri-containerd-0123456789abcdef.scope\n");
+            }
+    }
+
+    /// <summary>The first pods have a GPU each; the others share with them.</summary>
+    private static int PodOn(int gpu, int k) => k * Gpus + gpu;
+
+    /// <summary>A PodResources server that says which pod holds which GPU: at first one each, then eight.</summary>
+    private sealed class KubeletList
+    {
+        private volatile byte[] _framed = Framed(holders: 1);
+
+        public void Share() => _framed = Framed(Processes / Gpus);
+
+        public async Task<WebApplication> StartAsync(string socket, CancellationToken ct)
+        {
+            var builder = WebApplication.CreateEmptyBuilder(new());
+            builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socket, listener => listener.Protocols = HttpProtocols.Http2));
+            var application = builder.Build();
+            application.Run(async context =>
+            {
+                context.Response.ContentType = "application/grpc";
+                context.Response.DeclareTrailer("grpc-status");
+                await context.Response.Body.WriteAsync(_framed, context.RequestAborted);
+                context.Response.AppendTrailer("grpc-status", "0");
+            });
+            await application.StartAsync(ct);
+            return application;
+        }
+
+        private static byte[] Framed(int holders)
+        {
+            var list = new List<byte>();
+            for (var gpu = 0; gpu < Gpus; gpu++)
+                for (var k = 0; k < holders; k++)
+                {
+                    var device = holders == 1 ? $"GPU-{gpu}" : $"GPU-{gpu}::{k}";
+                    list.AddRange(Field(1, [.. Field(1, Encoding.ASCII.GetBytes($"pod-{PodOn(gpu, k)}")), .. Field(2, "ml"u8), .. Field(3,
+                        [.. Field(1, "main"u8), .. Field(2, [.. Field(1, "nvidia.com/gpu"u8), .. Field(2, Encoding.ASCII.GetBytes(device))])])]));
+                }
+            return [0, (byte)(list.Count >> 24), (byte)(list.Count >> 16), (byte)(list.Count >> 8), (byte)list.Count, .. list];
+        }
     }
 
     /// <summary>A field of a protocol buffer whose value is bytes, a text or a message.</summary>

@@ -16,5 +16,7 @@ return args switch
     ["write", var kubeconfig] => await WriterProcess.RunAsync(kubeconfig, ct),
     ["pass", var kubeconfig] => await PassProcess.RunAsync(kubeconfig, ct),
     ["replay", var traces] => ReplayProcess.Run(traces),
+    ["ledger"] => LedgerProcess.Run(),
+    ["parse"] => ParseProcess.Run(),
     _ => await Suite.RunAsync(SuiteOptions.Parse(args), ct),
 };

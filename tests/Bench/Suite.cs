@@ -12,10 +12,15 @@ internal static class Suite
     public static async Task<int> RunAsync(SuiteOptions options, CancellationToken ct)
     {
         var table = new FigureTable();
-        if (options.Pods > 0) await OnSandboxAsync(options, table, ct);
-        if (options.RealPods > 0) await OnRealServerAsync(options, table, ct);
-        await AgentAsync(options, table, ct);
-        await ReplayAsync(options, table, ct);
+        if (options.Asks("sandbox") && options.Pods > 0) await OnSandboxAsync(options, table, ct);
+        if (options.Asks("kube-apiserver") && options.RealPods > 0) await OnRealServerAsync(options, table, ct);
+        if (options.Asks("agent")) await AgentAsync(options, table, ct);
+        if (options.Asks("exposition")) await ParseAsync(table, ct);
+        if (options.Asks("ledger"))
+        {
+            await LedgerAsync(table, ct);
+            await ReplayAsync(options, table, ct);
+        }
         table.Print();
         return 0;
     }
@@ -70,6 +75,10 @@ internal static class Suite
         table.Add("agent: resident", $"{f.Resident / MiB:F0} MiB", "≤ 70 MiB", f.Resident <= 70 * MiB);
         table.Add($"agent: CPU after its first minute, {load}", $"{f.CpuShare * 100:F2} % of a core", "< 1 %", f.CpuShare < 0.01);
         table.Add($"agent: a round of {AgentPart.Pods} scrapes", $"{f.Round * 1000:F0} ms");
+        var processes = $"{AgentPart.Gpus} GPUs and {AgentPart.Processes} processes each second, {AgentPart.Processes} pods, {AgentPart.Pods} of them scraped";
+        table.Add($"agent: CPU, {processes}", $"{f.ProcessesCpuShare * 100:F2} % of a core", "< 1 %", f.ProcessesCpuShare < 0.01);
+        table.Add("agent: memory of its own (RssAnon), then", $"{f.ProcessesAnonymous / MiB:F0} MiB", "≤ 30 MiB", f.ProcessesAnonymous <= 30 * MiB);
+        table.Add("agent: resident, then", $"{f.ProcessesResident / MiB:F0} MiB", "≤ 70 MiB", f.ProcessesResident <= 70 * MiB);
         table.Add($"agent: with {AgentPart.ManyPods} pods", $"{f.ManyCpuShare * 100:F2} % of a core, a round {f.ManyRound * 1000:F0} ms");
     }
 
@@ -99,6 +108,29 @@ internal static class Suite
         if (sendsAsServersDo) table.Add(what, measured, "≤ 1.2", ratio <= 1.2);
         else table.Add(what, measured);
         table.Add($"{server}: CPU per 1,000 pod updates seen", $"{f["updatesCpu"]:F2} s", "≤ 0.2 s", f["updatesCpu"] <= 0.2);
+    }
+
+    private static async Task ParseAsync(FigureTable table, CancellationToken ct)
+    {
+        Progress("parsing a page of a megabyte");
+        await using var child = ChildProcess.Start("parse");
+        var f = await child.FiguresAsync(ct);
+        string Speed(string what) => $"{f["bytes"] / MiB / f[what]:F0} MiB/s";
+        table.Add($"exposition of {f["bytes"] / MiB:F1} MiB, {f["samples"]:N0} samples: parsed, every line checked", $"{Speed("parse")} ({f["parse"] * 1000:F1} ms)");
+        table.Add("exposition: and a model server's tokens read from it, as the agent does", $"{Speed("tokens")} ({f["tokens"] * 1000:F1} ms)");
+        table.Add("exposition: parsing / splitting the bytes into lines and doing nothing", $"{f["parse"] / f["split"]:F1} ({Speed("split")})");
+        table.Add("exposition: parsing / splitting it into strings of a line each", $"{f["parse"] / f["strings"]:F2} ({Speed("strings")})");
+    }
+
+    private static async Task LedgerAsync(FigureTable table, CancellationToken ct)
+    {
+        Progress("fifty thousand pods through the ledger");
+        await using var child = ChildProcess.Start("ledger");
+        var f = await child.FiguresAsync(ct);
+        table.Add($"ledger: {f["pods"]:N0} pods of ten days replayed, {f["intervals"]:N0} measured minutes, all sums and bills",
+            $"{f["seconds"]:F2} s (starts and ends {f["telling"]:F2}, measured {f["measuring"]:F2}, sums {f["summing"]:F2})", "seconds", f["seconds"] < 10);
+        table.Add("ledger: written hourly as JSON meanwhile", $"{f["writing"]:F1} s, {f["shards"]:N0} shards, {f["bytes"] / f["pods"]:F0} bytes a pod, the largest shard {f["largest"] / KiB:F0} KiB");
+        table.Add("ledger: read back from the shards", $"{f["loading"]:F2} s, {f["heap"] / MiB:F0} MiB of heap");
     }
 
     private static async Task ReplayAsync(SuiteOptions options, FigureTable table, CancellationToken ct)

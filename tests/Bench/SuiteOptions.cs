@@ -1,12 +1,16 @@
 namespace Bursar.Tests.Bench;
 
 /// <summary>How much is measured; the defaults are the design's.</summary>
-internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, string Traces)
+internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, string Traces, string? Only)
 {
-    /// <summary><c>--pods 10000 --real-pods 3000 --idle 30 --traces FOLDER</c>; a count of 0 leaves the part out.</summary>
+    public static readonly string[] Parts = ["sandbox", "kube-apiserver", "agent", "exposition", "ledger"];
+
+    public bool Asks(string part) => Only is null || Only == part;
+
+    /// <summary><c>--pods 10000 --real-pods 3000 --idle 30 --traces FOLDER --only PART</c>; a count of 0 leaves the part out.</summary>
     public static SuiteOptions Parse(string[] args)
     {
-        var options = new SuiteOptions(10_000, 3_000, 30, Path.GetFullPath("../shared/traces"));
+        var options = new SuiteOptions(10_000, 3_000, 30, Path.GetFullPath("../shared/traces"), null);
         for (var i = 0; i < args.Length; i += 2)
         {
             var value = i + 1 < args.Length ? args[i + 1] : throw new ArgumentException($"{args[i]} needs a value");
@@ -16,7 +20,8 @@ internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, str
                 "--real-pods" => options with { RealPods = int.Parse(value) },
                 "--idle" => options with { IdleSeconds = int.Parse(value) },
                 "--traces" => options with { Traces = value },
-                _ => throw new ArgumentException($"{args[i]} is no option; there are --pods, --real-pods, --idle and --traces"),
+                "--only" => options with { Only = Parts.Contains(value) ? value : throw new ArgumentException($"{value} is no part; there are {string.Join(", ", Parts)}") },
+                _ => throw new ArgumentException($"{args[i]} is no option; there are --pods, --real-pods, --idle, --traces and --only"),
             };
         }
         // The updates are spread over as many pods as there are updates.

@@ -39,6 +39,36 @@ public sealed class MeteringTests
     }
 
     [Fact]
+    public async Task A_lost_node_whose_clock_is_ahead_is_billed_until_it_is_missed_and_again_when_it_returns()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("100");
+        await scene.JobAsync("runs", declared: "2h");
+        await scene.UntilRunsAsync("runs");
+        await scene.PassAsync(20);
+        world.Nodes.LoseNode("gpu-1");
+        var ahead = world.Time.GetUtcNow().AddHours(1);
+        await world.Client.PatchAsync<V1Lease>("gpu-1", "kube-node-lease", Bursar.Kube.Client.KubePatch.Merge(new System.Text.Json.Nodes.JsonObject
+        {
+            ["spec"] = new System.Text.Json.Nodes.JsonObject { ["renewTime"] = ahead.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture) },
+        }), CancellationToken.None);
+        await scene.UntilConditionAsync("MeteringFresh", "False", within: TimeSpan.FromMinutes(5));
+        await scene.PassAsync(30);
+        var missed = (await scene.StatusAsync())!.Spent;
+        await scene.PassAsync(120);
+        (await scene.StatusAsync())!.Spent.Should().Be(missed, "an hour to come is no proof of life");
+
+        world.Nodes.ReturnNode("gpu-1");
+        await scene.UntilConditionAsync("MeteringFresh", "True");
+        await scene.PassAsync(3600);
+        var now = world.Time.GetUtcNow();
+        world.Operator!.Ledger.RatePerHour(scene.Team, Bursar.Core.Text.LabelSelector.Everything, now).Should().Be(Scene.V100, "it is charged beyond the hour that its clock was ahead");
+        var bill = world.Operator.Ledger.Bill("gpu-1", now.AddDays(-1), now, now);
+        bill.Unattributed.Values.Aggregate(bill.Reserved + bill.Unallocated, (sum, one) => sum + one).Should().Be(bill.Total);
+    }
+
+    [Fact]
     public async Task A_product_without_a_price_is_said_and_never_free()
     {
         var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "gpu-odd", Gpu = new("NVIDIA-B999", "NVIDIA B999", 1024, 10, 100), Gpus = 8 });

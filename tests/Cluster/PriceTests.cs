@@ -14,6 +14,31 @@ public sealed class PriceTests
 {
     private static CancellationToken Ct => CancellationToken.None;
 
+    /// <summary>A node without feature discovery: what the driver calls its GPUs is their product, and a restart asks nobody for it.</summary>
+    [Fact]
+    public async Task A_node_without_a_product_label_is_priced_by_the_name_that_its_agent_tells()
+    {
+        await using var world = await ClusterWorld.StartAsync(real: false, new AgentPlacement(), Ct, new FleetNode { Name = "gpu-1", Gpu = new("", "Tesla V100-SXM2-16GB", 16384, 40, 300) });
+        await world.CreateBookAsync("*V100*", "3.06", Ct);
+        var scene = await Scene.OpenAsync(world, "team");
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("100");
+        await scene.JobAsync("runs", declared: "2h", runFor: "2h");
+        await scene.UntilRunsAsync("runs");
+        await scene.UntilAsync("it is priced", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06", TimeSpan.FromMinutes(2));
+        await scene.UntilConditionAsync("PricesTrusted", "True");
+        world.Operator!.Ledger.LastStatement("gpu-1").Product.Should().Be("Tesla-V100-SXM2-16GB");
+        var bill = world.Operator.Ledger.Bill("gpu-1", world.Operator.Ledger.Installed!.Value, world.Time.GetUtcNow(), world.Time.GetUtcNow());
+        bill.UnpricedGpuMs.Should().Be(0, "the first price covers the time before");
+
+        // The agent goes, the operator starts anew, and the price of the product changes.
+        await world.Client.DeleteAsync<V1Pod>("bursar-agent-gpu-1", ClusterWorld.AgentNamespace, null, Ct);
+        await world.StopOperatorAsync();
+        await world.StartOperatorAsync(Ct, restart: true);
+        await RatesAsync(scene, Rate("*V100*", "4"));
+        await scene.UntilAsync("the new price counts", async () => (await scene.StatusAsync())?.BurnRatePerHour == "4.00", TimeSpan.FromMinutes(2));
+    }
+
     [Theory]
     [InlineData("3060", "jump")]
     [InlineData("0", "price of zero")]
@@ -89,6 +114,130 @@ public sealed class PriceTests
 
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         await scene.UntilConditionAsync("PricesTrusted", "True");
+    }
+
+    /// <summary>Whatever makes a price doubtful: forecasts pause, the limit holds, and each step of it is said.</summary>
+    [Theory]
+    [InlineData("0", "price of zero")]
+    [InlineData("3060", "jump")]
+    [InlineData("no rate", "no rate of the price book matches it")]
+    [InlineData("no book", "no GpuPriceBook is the default")]
+    public async Task While_a_price_is_doubted_work_runs_on_to_the_limit_at_the_last_trusted_price(string price, string why)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await using var bill = await PodBill.OpenAsync(scene);
+        await scene.BudgetAsync("3");
+        await scene.JobAsync("runs", declared: "30m");
+        await scene.UntilRunsAsync("runs");
+        await scene.PassAsync(30);
+
+        if (price == "no book") await world.Client.DeleteAsync<V1Alpha1GpuPriceBook>("test", null, null, Ct);
+        else await RatesAsync(scene, price == "no rate" ? Rate("*H100*", "3.06") : Rate("*V100*", price));
+        await scene.UntilConditionAsync("PricesTrusted", "False");
+        (await scene.ConditionAsync("PricesTrusted"))!.Message.Should().StartWith("The last trusted prices go on and forecasts pause").And.Contain(why);
+        (await scene.EventsAsync("PricesUntrusted", "b")).Should().ContainSingle().Which.Note.Should().Contain(why);
+        if (price != "no book") (await world.EventsAsync("default", Ct)).Should().ContainSingle(e => e.Reason == "PricesUntrusted" && e.Regarding!.Name == "test").Which.Note.Should().Contain(why);
+
+        // The forecast would never let this begin: three hours at 3.06 into a budget of 3.
+        await scene.JobAsync("too-long", declared: "3h");
+        await scene.UntilRunsAsync("too-long");
+        await scene.PassAsync(60);
+        foreach (var job in (string[])["runs", "too-long"])
+        {
+            (await scene.RunsAsync(job)).Should().BeTrue("work runs on");
+            (await scene.StatusAsync())!.Workloads!.Single(w => w.Name == job).Reason.Should().StartWith("ForecastPaused");
+        }
+        (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("6.12");
+
+        await scene.SetLimitAsync("0.4");
+        await scene.UntilSuspendedAsync("too-long", TimeSpan.FromMinutes(5));
+        await scene.UntilSuspendedAsync("runs");
+        (await scene.EventsAsync("Suspended", "runs")).Should().ContainSingle().Which.Note.Should().Contain("0.4");
+        var spent = await scene.FinalSpentAsync();
+        spent.Should().Be(bill.Total(Scene.V100).ToString(), "all of it was at the last trusted price\n{0}", bill);
+        decimal.Parse(spent, CultureInfo.InvariantCulture).Should().BeInRange(0.37m, 0.4m, "the limit was used, and held");
+
+        // What is right again is said as well, and the forecast goes on: the short job fits, the long one does not.
+        if (price == "no book") await world.CreateBookAsync("*V100*", "3.06", Ct);
+        else await RatesAsync(scene, Rate("*V100*", "3.06"));
+        await scene.UntilConditionAsync("PricesTrusted", "True");
+        (await scene.EventsAsync("PricesTrusted", "b")).Should().ContainSingle();
+        await scene.SetLimitAsync("4");
+        await scene.UntilResumedAsync("runs", TimeSpan.FromMinutes(5));
+        await scene.PassAsync(60);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task An_accepted_change_counts_from_its_acceptance_to_the_millisecond()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await using var bill = await PodBill.OpenAsync(scene);
+        await scene.BudgetAsync("1000");
+        await scene.JobAsync("runs", declared: "30m");
+        await scene.UntilRunsAsync("runs");
+        await scene.PassAsync(60);
+        await RatesAsync(scene, Rate("*V100*", "306"));
+        await scene.UntilConditionAsync("PricesTrusted", "False");
+        await scene.PassAsync(120);
+
+        var before = world.Time.GetUtcNow();
+        await AcceptAsync(scene, (await world.Client.GetAsync<V1Alpha1GpuPriceBook>("test", null, Ct)).Metadata.Generation);
+        await scene.UntilConditionAsync("PricesTrusted", "True");
+        var after = world.Time.GetUtcNow();
+        await scene.UntilAsync("the new price", async () => (await scene.StatusAsync())!.BurnRatePerHour == "306.00");
+        await scene.PassAsync(90);
+        await scene.SuspendAsync("runs", true);
+        var spent = await scene.FinalSpentAsync();
+
+        // Twice: by the operator that saw it, and by one that reads it from the stored ledger.
+        for (var restarted = false; ; restarted = true)
+        {
+            var now = world.Time.GetUtcNow();
+            var entries = world.Operator!.Ledger.Entries(scene.Team, now.AddDays(-1), now, now);
+            entries.Select(entry => entry.Rate!.Value.ToString()).Should().Equal("3.06", "306.00");
+            entries[0].To.Should().Be(entries[1].From).And.BeOnOrAfter(before).And.BeOnOrBefore(after);
+            bill.Total(Scene.V100).Should().Be(Scene.V100.For(entries[1].To!.Value - entries[0].From), "the two parts are the pod's whole time");
+            (Scene.V100.For(entries[0].To!.Value - entries[0].From) + entries[1].Rate!.Value.For(entries[1].To!.Value - entries[1].From)).ToString().Should().Be(spent);
+            if (restarted) break;
+            await world.StopOperatorAsync();
+            await world.StartOperatorAsync(Ct, restart: true);
+            await scene.PassAsync(10);
+        }
+    }
+
+    [Fact]
+    public async Task A_node_without_a_rate_pauses_forecasts_and_the_limit_of_the_priced_work_beside_it_holds()
+    {
+        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "odd-1", Gpu = new("NVIDIA-B999", "NVIDIA B999", 1024, 10, 100), Gpus = 2 });
+        await using var world = scene.World;
+        await scene.BudgetAsync("3");
+        await PinnedJobAsync(scene, "odd", "nvidia.com/gpu.product", "NVIDIA-B999");
+        await scene.UntilRunsAsync("odd");
+        await scene.UntilConditionAsync("PricesTrusted", "False");
+        var condition = (await scene.ConditionAsync("PricesTrusted"))!;
+        condition.Reason.Should().Be("Unpriced");
+        condition.Message.Should().Contain("NVIDIA-B999");
+        (await scene.EventsAsync("Unpriced", "b")).Should().ContainSingle().Which.Note.Should().Contain("NVIDIA-B999");
+        var book = (await world.Client.GetAsync<V1Alpha1GpuPriceBook>("test", null, Ct)).Status!.Conditions!.Single(c => c.Type == "PricesTrusted");
+        (book.Status, book.Reason).Should().Be(("False", "Unpriced"));
+        (await world.EventsAsync("default", Ct)).Should().ContainSingle(e => e.Reason == "Unpriced" && e.Regarding!.Name == "test").Which.Note.Should().Contain("NVIDIA-B999");
+
+        await PinnedJobAsync(scene, "priced", "nvidia.com/gpu.product", GpuModel.V100.Product);
+        await scene.UntilRunsAsync("priced");
+        await scene.PassAsync(60);
+        (await scene.RunsAsync("odd")).Should().BeTrue();
+        (await scene.RunsAsync("priced")).Should().BeTrue("a forecast would have parked its three hours, and pauses");
+        var status = (await scene.StatusAsync())!;
+        status.BurnRatePerHour.Should().Be("3.06");
+        status.Workloads!.Single(w => w.Name == "odd").Reason.Should().StartWith("Unpriced");
+        status.Workloads!.Single(w => w.Name == "priced").Reason.Should().StartWith("ForecastPaused");
+
+        await scene.SetLimitAsync("0.2");
+        await scene.UntilSuspendedAsync("priced", TimeSpan.FromMinutes(5));
+        (await scene.EventsAsync("Suspended", "priced")).Should().ContainSingle().Which.Note.Should().Contain("0.2");
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class UsageAccumulator
     public static readonly TimeSpan Length = TimeSpan.FromSeconds(60);
 
     /// <summary>Samples further apart than this do not tell what happened between them: the time stays out.</summary>
-    public static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(30);
+    public TimeSpan LongestGap { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
     /// The driver's figure is of the second before the sample. Over a longer pause the mean of both ends is taken: the sampler pauses
@@ -49,7 +49,7 @@ public sealed class UsageAccumulator
         // Where a source shows a device twice, it has worked once.
         gpus = gpus with { Devices = [.. gpus.Devices.DistinctBy(r => r.Uuid)] };
         var elapsed = now - (previous ?? now);
-        var energy = counters.Since(gpus, now);
+        var energy = counters.Since(gpus, now, LongestGap);
         if (previous is not null)
         {
             if (elapsed > LongestGap)

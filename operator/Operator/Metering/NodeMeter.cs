@@ -38,6 +38,8 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
             // The lease is renewed every ten seconds, the node's status only every five minutes.
             var lease = await client.GetOrNullAsync<V1Lease>(name, "kube-node-lease", cancellationToken);
             var proof = Latest(lease?.Spec.RenewTime, ready.LastHeartbeatTime) ?? ready.LastTransitionTime ?? time.GetUtcNow();
+            // Both are by the node's own clock. One that is ahead would have the node lost from a moment to come on, and its return told as of before.
+            if (proof > time.GetUtcNow()) proof = time.GetUtcNow();
             lock (_gate) _lost[name] = proof;
             ledger.MarkNodeLost(name, proof);
         }
@@ -46,6 +48,12 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
             lock (_gate) _lost.Remove(name);
             ledger.MarkNodeBack(name, time.GetUtcNow());
         }
+    }
+
+    /// <summary>The node's agent, or exporter, told what the driver calls its GPUs.</summary>
+    public void ObserveName(string node, string product)
+    {
+        if (prices.Name(node, product)) DevicesTold?.Invoke(node);
     }
 
     public void ObserveGone(V1Node node)

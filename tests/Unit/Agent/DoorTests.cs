@@ -42,6 +42,15 @@ public sealed class DoorTests
     }
 
     [Fact]
+    public async Task A_report_says_what_the_gpus_are_read_by_and_what_the_driver_calls_them()
+    {
+        await using var node = await SimulatedNode.StartAsync();
+        UsageReport? report = null;
+        await Eventually.TrueAsync(() => (report = node.Client().GetUsageAsync(null, NoWait, default).GetAwaiter().GetResult()).Source is not null, "the first sample is taken");
+        (report!.Source, report.Product).Should().Be(("x","y"));
+    }
+
+    [Fact]
     public void A_certificate_out_of_its_time_is_refused()
     {
         var made = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);

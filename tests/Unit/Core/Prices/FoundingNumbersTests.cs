@@ -1,5 +1,9 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
+using Bursar.Core.Reports;
+using Bursar.Core.Usage;
 
 namespace Bursar.Tests.Unit.Core.Prices;
 
@@ -24,5 +28,53 @@ public sealed class FoundingNumbersTests
         DefaultPriceBook.Founding.RateFor("NVIDIA-A10G").Should().BeNull();
         DefaultPriceBook.Founding.RateFor("Tesla-T4").Should().Be(Rate.FromDecimal(0.5m));
         DefaultPriceBook.Founding.RateFor("NVIDIA-H100-PCIe").Should().Be(Rate.FromDecimal(2));
+    }
+
+    /// <summary>The same examples as a cluster would live them: a pod, its node's price, what it did, and the report's line of it.</summary>
+    [Theory]
+    [InlineData("NVIDIA-A10", 0.75, 2_000, 0, 0, "0.000416667", null)] // a query: $0.0004
+    [InlineData("Tesla-V100-SXM2-16GB", 3.06, 85, 1, 0, "0.000072250", "0.000072250")] // a step: $7.23e-5
+    [InlineData("Tesla-V100-SXM2-16GB", 3.06, 850_000, 10_000, 0, "0.722500000", "0.000072250")] // 10,000 of them: $0.72
+    [InlineData("Tesla-V100-SXM2-16GB", 3.06, 2_700_000, 30_000, 0, "2.295000000", "0.000076500")] // the runaway job
+    [InlineData("NVIDIA-A100-SXM4-80GB", 4.00, 1, 0, 0, "0.000001111", null)] // a millisecond: $1.11e-6
+    [InlineData("Tesla-T4", 0.50, 21_600, 0, 1_500, "0.003000000", "0.002000000")] // 1,500 tokens at $0.002 per 1,000
+    public void Work_through_the_ledger_and_the_report(string product, double perHour, long milliseconds, long steps, long tokens, string cost, string? each)
+    {
+        var start = new DateTimeOffset(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
+        var end = start.AddMilliseconds(milliseconds);
+        var rate = DefaultPriceBook.Founding.RateFor(product)!.Value;
+        rate.Should().Be(Rate.FromDecimal((decimal)perHour));
+        var ledger = new GpuLedger();
+        ledger.Install(start);
+        ledger.Reprice(product, rate, start);
+        ledger.ObserveNode("gpu-1", product, 1, start);
+        ledger.Observe(new()
+        {
+            Uid = "p",
+            Pod = "p",
+            Workload = new("team", "Job", "work", "work"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "gpu-1",
+            Gpus = 1,
+            ScheduledAt = start,
+            FinishedAt = end,
+            ObservedAt = start,
+        });
+        ledger.Record(new()
+        {
+            Node = "gpu-1",
+            Epoch = "e",
+            First = 1,
+            Next = 3,
+            Intervals = [new() { Seq = 1, PodUid = "p", Namespace = "team", Pod = "p", Device = "GPU-0", From = start, To = end, BusyMs = milliseconds }],
+            Tokens = [new() { Seq = 2, PodUid = "p", Model = "m", Prompt = tokens / 3, Generated = tokens - tokens / 3, At = end }],
+        }, null);
+
+        var line = CostReport.Of(ledger, new(start, end, ReportBy.Workload), end, _ => steps > 0 ? steps : null).Rows.Single();
+
+        line.Spent.ToString(9).Should().Be(cost);
+        var unit = steps > 0 ? UnitCosts.PerStep(line.Done) : UnitCosts.PerThousandTokens(line.Done);
+        (unit?.ToString(9)).Should().Be(each);
     }
 }

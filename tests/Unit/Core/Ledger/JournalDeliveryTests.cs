@@ -1,0 +1,210 @@
+using System.Text.Json;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Text;
+using Bursar.Core.Usage;
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Bursar.Tests.Unit.Core.Ledger;
+
+/// <summary>
+/// What agents measured reaches the ledger once, whatever becomes of the answers: lost, late, repeated, in pieces, the ledger half
+/// written, the operator killed. A journal forgets what it was told to forget, so that a ledger which acknowledged too much would lack it.
+/// </summary>
+public sealed class JournalDeliveryTests
+{
+    private const string Namespace = "team";
+    private static readonly DateTimeOffset Start = new(2026, 10, 25, 0, 30, 0, TimeSpan.Zero); // the hour that Europe's clocks repeat
+    private static readonly DateTimeOffset End = Start.AddDays(90);
+
+    public readonly record struct Step(byte What, byte Which, byte Much);
+
+    [Fact]
+    public void Usage_counts_once_however_it_is_delivered() => Prop.ForAll(ArbMap.Default.ArbFor<Step[]>(), steps =>
+    {
+        var nodes = new[] { new Node("node-0"), new Node("node-1") };
+        var pods = Enumerable.Range(0, 6).Select(Pod).ToArray();
+        var disturbed = new Operator(pods);
+        var late = new List<(UsageReport Report, JournalCursor? After)>();
+        foreach (var (what, which, much) in steps)
+        {
+            var node = nodes[which % nodes.Length];
+            switch (what % 10)
+            {
+                case 0 or 1 or 2:
+                    node.Measure(pods[which % pods.Length], much);
+                    break;
+                case 3:
+                    node.Count(pods[which % pods.Length], much);
+                    break;
+                case 4 or 5:
+                    var (report, after) = disturbed.Ask(node, 1 + much % 5);
+                    disturbed.Ledger.Record(report, after);
+                    if (much % 3 == 0) late.Add((report, after)); // it comes again later
+                    break;
+                case 6:
+                    late.Add(disturbed.Ask(node, 1 + much % 5)); // the answer is slow, or is lost for good
+                    break;
+                case 7 when late.Count > 0:
+                    disturbed.Ledger.Record(late[much % late.Count].Report, late[much % late.Count].After);
+                    break;
+                case 8:
+                    var writes = much % 4;
+                    LedgerWorld.Write(disturbed.Ledger, disturbed.Stored, _ => writes-- > 0);
+                    break;
+                default:
+                    disturbed.Restart();
+                    break;
+            }
+        }
+        disturbed.Settle(nodes);
+
+        var undisturbed = new Operator(pods);
+        foreach (var node in nodes) undisturbed.Ledger.Record(node.Everything(), null);
+        Usage(disturbed.Ledger).Should().Be(Usage(undisturbed.Ledger));
+        nodes.Should().OnlyContain(node => node.Kept == 0, "what is written is forgotten");
+        // And by hand: the plain sums of what was measured.
+        var sums = disturbed.Ledger.SpentByWorkload(Namespace, LabelSelector.Everything, Start, End, End);
+        sums.Sum(one => one.Usage.BusyMs).Should().Be(nodes.Sum(node => node.Busy));
+        sums.Sum(one => one.Usage.EnergyMj).Should().Be(nodes.Sum(node => node.Energy));
+        sums.SelectMany(one => one.Usage.Tokens.Values).Sum(tokens => tokens.Generated).Should().Be(nodes.Sum(node => node.Generated));
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithEndSize(150));
+
+    private static PodObservation Pod(int number) => new()
+    {
+        Uid = $"pod-{number}",
+        Pod = $"pod-{number}",
+        Workload = new(Namespace, "Job", $"job-{number % 2}", $"job-{number % 2}"),
+        Class = WorkClass.Training,
+        Labels = new Dictionary<string, string>(),
+        Node = $"node-{number % 2}",
+        Gpus = 1,
+        ScheduledAt = Start,
+        ObservedAt = Start,
+    };
+
+    /// <summary>All of it, and each day of it.</summary>
+    private static string Usage(GpuLedger ledger)
+    {
+        var lines = new List<string>();
+        void Add(DateTimeOffset from, DateTimeOffset to) => lines.AddRange(ledger.SpentByWorkload(Namespace, LabelSelector.Everything, from, to, End)
+            .Select(one => $"{from:O} {one.Workload.Name} {one.Spent.Units} {one.ReservedGpuMs} {JsonSerializer.Serialize(one.Usage)}"));
+        Add(Start, End);
+        for (var day = new DateTimeOffset(Start.UtcDateTime.Date, TimeSpan.Zero); day < End; day = day.AddDays(1)) Add(day, day.AddDays(1));
+        return string.Join("\n", lines);
+    }
+
+    /// <summary>A ledger, what of it is stored, and the way that an operator asks: from what is written on.</summary>
+    private sealed class Operator
+    {
+        private readonly PodObservation[] pods;
+
+        public Operator(PodObservation[] pods)
+        {
+            this.pods = pods;
+            Ledger = Known(new());
+        }
+
+        public GpuLedger Ledger { get; private set; }
+
+        public Dictionary<string, string> Stored { get; } = [];
+
+        public (UsageReport Report, JournalCursor? After) Ask(Node node, int entries)
+        {
+            var after = Ledger.DurableCursor(node.Name);
+            return (node.Answer(after, entries), after);
+        }
+
+        public void Restart() => Ledger = Known(LedgerWorld.Read(Stored.Values));
+
+        /// <summary>Asks until nothing is left and writes it all, as a leader that is left alone.</summary>
+        public void Settle(IReadOnlyList<Node> nodes)
+        {
+            foreach (var node in nodes)
+            {
+                while (true)
+                {
+                    var (report, after) = Ask(node, 7);
+                    var outcome = Ledger.Record(report, after);
+                    outcome.Gap.Should().BeNull();
+                    LedgerWorld.Write(Ledger, Stored);
+                    if (Ledger.DurableCursor(node.Name)?.Seq == node.Last) break;
+                }
+                Ask(node, 1); // acknowledges the rest
+            }
+        }
+
+        private GpuLedger Known(GpuLedger ledger)
+        {
+            ledger.Install(Start);
+            ledger.Reprice("", new(3_060_000_000), Start);
+            foreach (var pod in pods) ledger.Observe(pod);
+            return ledger;
+        }
+    }
+
+    /// <summary>A node and its journal as a list: numbered, kept until acknowledged.</summary>
+    private sealed class Node(string name)
+    {
+        private readonly List<(long Seq, UsageInterval? Interval, TokenSample? Tokens)> all = [];
+        private readonly Dictionary<string, long> counters = [];
+        private long acknowledged;
+        private DateTimeOffset clock = Start;
+
+        public string Name => name;
+
+        public long Last => all.Count;
+
+        public int Kept => (int)(all.Count - acknowledged);
+
+        public long Busy { get; private set; }
+
+        public long Energy { get; private set; }
+
+        public long Generated { get; private set; }
+
+        public void Measure(PodObservation pod, int much)
+        {
+            if (pod.Node != name) return;
+            // Now and then nothing happens for most of a day, so that days end and are put away by themselves; some intervals lie over a midnight.
+            if (much % 8 == 7) clock += TimeSpan.FromHours(much / 8 % 24);
+            var from = clock;
+            clock += TimeSpan.FromSeconds(much % 8 == 6 ? 60 * much : 10);
+            all.Add((all.Count + 1, new() { Seq = all.Count + 1, PodUid = pod.Uid, Namespace = Namespace, Pod = pod.Pod, Device = "GPU-0", From = from, To = clock, BusyMs = much * 39, EnergyMj = much * 7 }, null));
+            Busy += much * 39;
+            Energy += much * 7;
+        }
+
+        /// <summary>A server's counter grows, or begins anew with the server.</summary>
+        public void Count(PodObservation pod, int much)
+        {
+            if (pod.Node != name) return;
+            var before = counters.GetValueOrDefault(pod.Uid);
+            var grown = much % 4 == 0 && before > 0 ? much % (int)Math.Min(before, 100) : before + much;
+            Generated += grown >= before ? grown - before : grown;
+            counters[pod.Uid] = grown;
+            all.Add((all.Count + 1, null, new() { Seq = all.Count + 1, PodUid = pod.Uid, Model = "m", Prompt = 1, Generated = grown, At = clock }));
+        }
+
+        public UsageReport Answer(JournalCursor? after, int entries)
+        {
+            if (after is not null) acknowledged = Math.Max(acknowledged, after.Seq);
+            // What was acknowledged is gone for good.
+            var first = Math.Max(after?.Seq ?? 0, acknowledged) + 1;
+            return Report(first, [.. all.Where(entry => entry.Seq >= first).Take(entries)]);
+        }
+
+        public UsageReport Everything() => Report(1, all);
+
+        private UsageReport Report(long first, IReadOnlyList<(long Seq, UsageInterval? Interval, TokenSample? Tokens)> entries) => new()
+        {
+            Node = name,
+            Epoch = $"journal-of-{name}",
+            First = first,
+            Next = first + entries.Count,
+            Intervals = [.. entries.Select(entry => entry.Interval).OfType<UsageInterval>()],
+            Tokens = [.. entries.Select(entry => entry.Tokens).OfType<TokenSample>()],
+        };
+    }
+}

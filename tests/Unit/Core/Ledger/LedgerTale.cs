@@ -1,0 +1,190 @@
+using System.Globalization;
+using System.Numerics;
+using System.Text;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Usage;
+
+namespace Bursar.Tests.Unit.Core.Ledger;
+
+/// <summary>One fact of a <see cref="LedgerTale"/>; every combination of bytes means something, so that a tale can be shortened anywhere.</summary>
+public readonly record struct TaleFact(byte What, byte Where, byte When, byte Long, byte Much);
+
+/// <summary>
+/// Some minutes of a small cluster as a list of facts that FsCheck can draw and, when one fails, shorten to the few that matter: pods
+/// with whole cards, slices and slots, pods that only an agent's journal knows, prices that change, nodes that are lost or change
+/// their devices. Told to a ledger in any order, and counted a second time second by second, without the ledger's code.
+/// </summary>
+public sealed class LedgerTale
+{
+    public const int Seconds = 256;
+    public const string Namespace = "team";
+    private const int NodeCount = 3;
+    private static readonly DateTimeOffset Zero = new(2028, 2, 28, 23, 58, 0, TimeSpan.Zero); // over midnight, into a leap day
+    private static readonly (int Parts, int Of)[] Shares = [(1, 1), (1, 1), (1, 7), (3, 7), (1, 4), (2, 3), (460, 1000)];
+    private static readonly string[] Products = ["card", "board"];
+
+    private readonly List<Pod> pods = [];
+    private readonly List<(int Product, int At, long Nano)> prices = [];
+    private readonly List<(int Node, int At, int Gpus)> capacities = [];
+    private readonly List<(int Node, int From, int To)> losses = [];
+
+    private sealed record Pod(int Number, int Node, int Gpus, int Share, int From, int To, bool Open, bool Finished, bool Known)
+    {
+        public string Uid => $"pod-{Number}";
+
+        public bool Holds(int second) => From <= second && (Open || second < To);
+    }
+
+    public LedgerTale(IReadOnlyList<TaleFact> facts)
+    {
+        for (var node = 0; node < NodeCount; node++) capacities.Add((node, 0, 4));
+        for (var product = 0; product < Products.Length; product++) prices.Add((product, 0, 1_234_567_891 * (product + 1)));
+        foreach (var fact in facts)
+        {
+            var (node, at) = (fact.Where % NodeCount, (int)fact.When);
+            switch (fact.What % 8)
+            {
+                case 0 or 1 or 2:
+                    pods.Add(new(pods.Count, node, 1 + fact.Much % 3, fact.Much / 3 % Shares.Length, at, Math.Min(at + fact.Long, Seconds), Open: fact.Where % 4 == 3, Finished: fact.Where / 4 % 2 == 0, Known: true));
+                    break;
+                case 3:
+                    // Only the journal tells of it, and of each device it touched.
+                    if (at < Seconds - 1) pods.Add(new(pods.Count, node, 1 + fact.Much % 2, 0, at, Math.Min(at + 1 + fact.Long, Seconds), Open: false, Finished: false, Known: false));
+                    break;
+                case 4 or 5:
+                    if (at > 0 && !prices.Exists(price => price.Product == fact.Where % 2 && price.At == at)) prices.Add((fact.Where % 2, at, fact.Much * 97_654_321L + fact.Long));
+                    break;
+                case 6:
+                    if (at > 0 && !capacities.Exists(one => one.Node == node && one.At == at)) capacities.Add((node, at, fact.Much % 9));
+                    break;
+                default:
+                    if (fact.Long > 0 && !losses.Exists(loss => loss.Node == node && at <= loss.To && loss.From <= at + fact.Long)) losses.Add((node, at, at + fact.Long));
+                    break;
+            }
+        }
+        Tellings = [.. PodTellings(), .. PriceTellings(), .. NodeTellings()];
+    }
+
+    /// <summary>What the operator is told, each in the order that it must keep within itself; among each other they come in any order.</summary>
+    public IReadOnlyList<IReadOnlyList<Action<GpuLedger>>> Tellings { get; }
+
+    public static IReadOnlyList<string> Nodes => [.. Enumerable.Range(0, NodeCount).Select(NodeName)];
+
+    public static DateTimeOffset At(double second) => Zero.AddSeconds(second);
+
+    public int Pods => pods.Count;
+
+    public bool HasLosses => losses.Count > 0;
+
+    /// <summary>Everything told, shuffled between the tellings and, where asked, some of it twice.</summary>
+    public GpuLedger Told(Random random, bool twice = false)
+    {
+        var ledger = new GpuLedger();
+        ledger.Install(Zero);
+        foreach (var tell in Shuffled(random, twice)) tell(ledger);
+        return ledger;
+    }
+
+    public List<Action<GpuLedger>> Shuffled(Random random, bool twice)
+    {
+        var queues = Tellings.Where(one => one.Count > 0).Select(one => new Queue<Action<GpuLedger>>(one)).ToList();
+        var order = new List<Action<GpuLedger>>();
+        while (queues.Count > 0)
+        {
+            var queue = queues[random.Next(queues.Count)];
+            var tell = queue.Dequeue();
+            order.Add(tell);
+            if (twice && random.Next(3) == 0) order.Add(tell);
+            if (queue.Count == 0) queues.Remove(queue);
+        }
+        return order;
+    }
+
+    /// <summary>A node's seconds [from, to) counted one by one: total, reserved, lost, and what pods of unknown labels had.</summary>
+    public (BigInteger Total, BigInteger Reserved, BigInteger Unallocated, BigInteger Lost, BigInteger Unknown) Count(int node, int from, int to)
+    {
+        BigInteger total = 0, reserved = 0, unallocated = 0, lost = 0, unknown = 0;
+        for (var second = from; second < to; second++)
+        {
+            var nano = prices.Where(price => price.Product == node % 2 && price.At <= second).MaxBy(price => price.At).Nano;
+            var gpus = capacities.Where(one => one.Node == node && one.At <= second).MaxBy(one => one.At).Gpus;
+            BigInteger parts = 0, of = 1, held = 0, strange = 0;
+            foreach (var pod in pods.Where(pod => pod.Node == node && pod.Holds(second)))
+            {
+                var share = Shares[pod.Share];
+                (parts, of) = (parts * share.Of + of * share.Parts * pod.Gpus, of * share.Of);
+                var cost = new BigInteger(nano) * share.Parts / share.Of * pod.Gpus;
+                if (pod.Known) held += cost;
+                else strange += cost;
+            }
+            var whole = new BigInteger(nano) * BigInteger.Max(gpus, (parts + of - 1) / of);
+            total += whole;
+            if (losses.Exists(loss => loss.Node == node && loss.From <= second && second < loss.To)) lost += whole;
+            else (reserved, unknown, unallocated) = (reserved + held, unknown + strange, unallocated + whole - held - strange);
+        }
+        return (total * 1000, reserved * 1000, unallocated * 1000, lost * 1000, unknown * 1000);
+    }
+
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        foreach (var pod in pods) text.AppendLine(pod.ToString());
+        foreach (var price in prices) text.AppendLine(CultureInfo.InvariantCulture, $"price {price}");
+        foreach (var capacity in capacities) text.AppendLine(CultureInfo.InvariantCulture, $"capacity {capacity}");
+        foreach (var loss in losses) text.AppendLine(CultureInfo.InvariantCulture, $"loss {loss}");
+        return text.ToString();
+    }
+
+    private static string NodeName(int node) => $"node-{node}";
+
+    private IEnumerable<IReadOnlyList<Action<GpuLedger>>> PodTellings()
+    {
+        foreach (var pod in pods.Where(pod => pod.Known))
+        {
+            var share = Shares[pod.Share];
+            var first = new PodObservation
+            {
+                Uid = pod.Uid,
+                Pod = pod.Uid,
+                Workload = new(Namespace, "Job", $"job-{pod.Number % 4}", $"job-{pod.Number % 4}"),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string>(),
+                Node = NodeName(pod.Node),
+                Product = Products[pod.Node % 2],
+                Gpus = pod.Gpus,
+                Share = new(share.Parts, share.Of),
+                ScheduledAt = At(pod.From),
+                ObservedAt = At(pod.From),
+            };
+            // Two observations of one pod in any order: each is a list of its own.
+            yield return [ledger => ledger.Observe(first)];
+            if (pod.Open) continue;
+            var end = At(Math.Max(pod.From, pod.To));
+            var last = first with { FinishedAt = pod.Finished ? end : null, GoneAt = pod.Finished ? null : end, IsGone = true, ObservedAt = end };
+            yield return [ledger => ledger.Observe(last)];
+        }
+        for (var node = 0; node < NodeCount; node++)
+        {
+            var (name, entries) = (NodeName(node), new List<UsageInterval>());
+            foreach (var pod in pods.Where(pod => !pod.Known && pod.Node == node))
+                for (var device = 0; device < pod.Gpus; device++)
+                    entries.Add(new() { Seq = entries.Count + 1, PodUid = pod.Uid, Namespace = Namespace, Pod = pod.Uid, Device = $"GPU-{device}", From = At(pod.From), To = At(pod.To), BusyMs = 1 });
+            yield return [.. entries.Select((_, i) => (Action<GpuLedger>)(ledger =>
+                ledger.Record(new() { Node = name, Epoch = "e", First = 1, Next = i + 2, Intervals = [.. entries.Take(i + 1)] }, null)))];
+        }
+    }
+
+    private IEnumerable<IReadOnlyList<Action<GpuLedger>>> PriceTellings() => Products.Select((product, number) =>
+        (IReadOnlyList<Action<GpuLedger>>)[.. prices.Where(price => price.Product == number).OrderBy(price => price.At).Select(price => (Action<GpuLedger>)(ledger => ledger.Reprice(product, new(price.Nano), At(price.At))))]);
+
+    private IEnumerable<IReadOnlyList<Action<GpuLedger>>> NodeTellings()
+    {
+        for (var node = 0; node < NodeCount; node++)
+        {
+            var (name, product) = (NodeName(node), Products[node % 2]);
+            yield return [.. capacities.Where(one => one.Node == node).OrderBy(one => one.At).Select(one => (Action<GpuLedger>)(ledger => ledger.ObserveNode(name, product, one.Gpus, At(one.At))))];
+            yield return [.. losses.Where(loss => loss.Node == node).OrderBy(loss => loss.From).SelectMany(loss => (Action<GpuLedger>[])[ledger => ledger.MarkNodeLost(name, At(loss.From)), ledger => ledger.MarkNodeBack(name, At(loss.To))])];
+        }
+    }
+}
