@@ -20,3 +20,7 @@ class BursarCallback(Callback):
             steps = trainer.estimated_stepping_batches  # Infinite where no end is set.
             report(trainer.global_step, steps if math.isfinite(steps) else None, checkpoint=self._saving)
             self._saving = False
+
+    def on_train_end(self, trainer, pl_module):
+        if self._saving:  # The last checkpoint is written after the last step.
+            self.on_train_batch_end(trainer, pl_module, None, None, 0)

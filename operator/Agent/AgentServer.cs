@@ -69,7 +69,7 @@ public sealed partial class AgentServer : IAsyncDisposable
             options.NodeName, Journal, Targets, Sampler, Scrapes, time, options.Activity, stopping.Token, loggers.CreateLogger<OperatorDoor>());
         var podDoor = new PodDoor(Targets, progress, counters, time, options.Activity);
         var metricsDoor = new MetricsDoor(
-            options.NodeName, Version, Sampler, Journal, certificates, counters, () => failure, time.GetUtcNow(), time);
+            options.NodeName, Version, Sampler, Scrapes, Journal, certificates, counters, () => failure, time.GetUtcNow(), time);
 
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);

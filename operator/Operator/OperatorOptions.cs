@@ -1,3 +1,5 @@
+using Bursar.Operator.Agents;
+
 namespace Bursar.Operator;
 
 /// <summary>How an operator runs; every option is also an environment variable <c>BURSAR_&lt;NAME&gt;</c>.</summary>
@@ -8,6 +10,9 @@ public sealed record OperatorOptions
 
     /// <summary>Where the agents run; of their own, because they need privileged pod security.</summary>
     public string AgentNamespace { get; init; } = "bursar-agents";
+
+    /// <summary>Which pods are dcgm-exporters, to be read on nodes that have no agent.</summary>
+    public ExporterSelection Exporters { get; init; } = ExporterSelection.None;
 
     /// <summary>Wait for the lease before acting, as two replicas need it.</summary>
     public bool LeaderElect { get; init; }

@@ -95,7 +95,9 @@ public static class Wiring
         var pods = new PodMeter(stores, ledger, progress, time, departed);
         var certificates = new CertificateKeeper(client, options.Namespace, options.AgentNamespace, time, logs.CreateLogger<CertificateKeeper>());
         var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>());
-        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time);
+        using var exporters = new ExporterReader(options.Exporters, stores, ledger, metrics, options.AgentNamespace, time, client.ActivityTracker, logs.CreateLogger<ExporterReader>());
+        var sources = new MeteringSources(agents, exporters, time);
+        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, sources);
 
         // What it does.
         var recorder = new EventRecorder(client, new() { ReportingInstance = options.Identity });
@@ -122,7 +124,7 @@ public static class Wiring
         }
         void SeeJob(V1Job job)
         {
-            if (!GpuRequest.Of(job.Spec.Template.Spec).IsAny) return;
+            if (!GpuRequest.OfTemplate(job.Spec.Template).IsAny) return;
             // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
             if (job.Spec.Suspend != true && BursarAnnotations.ReadProgress(job.Metadata, job.Spec.Template) is { } report)
                 progress.Report(job.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
@@ -130,14 +132,17 @@ public static class Wiring
         }
         void SeeDeployment(V1Deployment deployment)
         {
-            if (GpuRequest.Of(deployment.Spec.Template.Spec).IsAny) WakeNamespace(deployment.Metadata.Namespace ?? "");
+            if (GpuRequest.OfTemplate(deployment.Spec.Template).IsAny) WakeNamespace(deployment.Metadata.Namespace ?? "");
         }
         budgets.Decided += (budget, decision) => metrics.Record(budget.Metadata.Namespace ?? "", budget.Metadata.Name, decision);
         budgets.Forgotten += budget => metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
         metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(b => GpuBudgetReader.TryReadSelector(b, out var s) ? [s] : Array.Empty<LabelSelector>())], () => prices.Currency);
+        metrics.Watch(() => agents.GpuNodes.Select(sources.Of), () => prices.Untrusted.Count);
         metrics.Leads = true;
         control.Changed += WakeAll;
         agents.Progressed += WakeNamespace;
+        agents.Named += nodes.ObserveName;
+        exporters.Named += nodes.ObserveName;
         books.Changed += WakeAll;
         prices.TrustChanged += () =>
         {
@@ -158,7 +163,7 @@ public static class Wiring
         try
         {
             var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken,
-                recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
+                recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, exporters.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
             taking?.Dispose();
             await running;
         }

@@ -45,6 +45,9 @@ internal static class Agents
         await scene.UntilResumedAsync("finetune");
         await scene.UntilRunsAsync("finetune");
 
+        await scene.UntilAsync("the status tells who measures", async () => (await scene.ConditionAsync("MeteringFresh"))?.Message?.Contains("measured by the nodes' agents", StringComparison.Ordinal) == true);
+        (await scene.StatusAsync())!.Workloads!.Single(w => w.Name == "finetune").MeteredBy.Should().Be("agent");
+
         // Nobody brings the agent back: that is said, and the bill goes on by the API server's times.
         await scene.World.Client.DeleteAsync<V1Pod>($"bursar-agent-{node}", ClusterWorld.AgentNamespace, null, Ct);
         await scene.UntilAsync("the agent is missing", async () => await MissingAsync(scene) == 1);
@@ -52,7 +55,10 @@ internal static class Agents
         await scene.World.PassAsync(withoutAgent, Ct);
         (await SecondsAsync(scene, "busy")).Should().Be(busy, "nobody measures");
         (await SecondsAsync(scene, "reserved")).Should().BeGreaterThan(reserved);
-        (await scene.ConditionAsync("MeteringFresh"))!.Status.Should().Be("True", "the API server's times are enough");
+        var fresh = (await scene.ConditionAsync("MeteringFresh"))!;
+        (fresh.Status, fresh.Reason).Should().Be(("True", "AgentMissing"), "the API server's times are enough");
+        fresh.Message.Should().Contain($"On {node} no agent answers");
+        (await scene.StatusAsync())!.Workloads!.Single(w => w.Name == "finetune").MeteredBy.Should().Be("api");
         (await scene.IsSuspendedAsync("finetune")).Should().BeFalse();
         if (meanwhile is not null) await meanwhile();
 

@@ -29,6 +29,7 @@ public sealed class ChartTests
     [InlineData("agent.servers[0].server=ours", "servers")]
     [InlineData("agent.servers[0].promt[0]=a", "promt")]
     [InlineData("agent.dcgmExporter=node:9400", "dcgmExporter")]
+    [InlineData("operator.dcgmExporters[0].namespace=gpu-operator", "dcgmExporters")]
     [InlineData("agent.gpuResources[0]=gpu", "gpuResources")]
     [InlineData("agnet.enabled=false", "agnet")]
     [InlineData("operator.logFormat=xml", "logFormat")]
@@ -83,6 +84,16 @@ public sealed class ChartTests
         code.Should().Be(0, "{0}", output);
 
         output.Should().Contain("- --gpu-resources=example.com/gpu,example.com/slice").And.Contain("- \"--dcgm-exporter=http://$(HOST_IP):9400/metrics\"").And.Contain("fieldPath: status.hostIP");
+    }
+
+    [SkippableFact]
+    public async Task The_exporters_that_are_read_on_nodes_without_an_agent_reach_the_operator()
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, "--set-json",
+            """operator.dcgmExporters=[{"namespace": "gpu-operator", "labels": {"app": "nvidia-dcgm-exporter"}}, {"namespace": "monitoring", "labels": {"tier": "gpu", "app.kubernetes.io/name": "dcgm-exporter"}}]""");
+        code.Should().Be(0, "{0}", output);
+
+        output.Should().Contain("- \"--dcgm-exporters=gpu-operator/app=nvidia-dcgm-exporter;monitoring/app.kubernetes.io/name=dcgm-exporter,tier=gpu\"");
     }
 
     private static string Chart => Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator");

@@ -14,6 +14,31 @@ public sealed class PriceTests
 {
     private static CancellationToken Ct => CancellationToken.None;
 
+    /// <summary>A node without feature discovery: what the driver calls its GPUs is their product, and a restart asks nobody for it.</summary>
+    [Fact]
+    public async Task A_node_without_a_product_label_is_priced_by_the_name_that_its_agent_tells()
+    {
+        await using var world = await ClusterWorld.StartAsync(real: false, new AgentPlacement(), Ct, new FleetNode { Name = "gpu-1", Gpu = new("", "Tesla V100-SXM2-16GB", 16384, 40, 300) });
+        await world.CreateBookAsync("*V100*", "3.06", Ct);
+        var scene = await Scene.OpenAsync(world, "team");
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("100");
+        await scene.JobAsync("runs", declared: "2h", runFor: "2h");
+        await scene.UntilRunsAsync("runs");
+        await scene.UntilAsync("it is priced", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06", TimeSpan.FromMinutes(2));
+        await scene.UntilConditionAsync("PricesTrusted", "True");
+        world.Operator!.Ledger.LastStatement("gpu-1").Product.Should().Be("Tesla-V100-SXM2-16GB");
+        var bill = world.Operator.Ledger.Bill("gpu-1", world.Operator.Ledger.Installed!.Value, world.Time.GetUtcNow(), world.Time.GetUtcNow());
+        bill.UnpricedGpuMs.Should().Be(0, "the first price covers the time before");
+
+        // The agent goes, the operator starts anew, and the price of the product changes.
+        await world.Client.DeleteAsync<V1Pod>("bursar-agent-gpu-1", ClusterWorld.AgentNamespace, null, Ct);
+        await world.StopOperatorAsync();
+        await world.StartOperatorAsync(Ct, restart: true);
+        await RatesAsync(scene, Rate("*V100*", "4"));
+        await scene.UntilAsync("the new price counts", async () => (await scene.StatusAsync())?.BurnRatePerHour == "4.00", TimeSpan.FromMinutes(2));
+    }
+
     [Theory]
     [InlineData("3060", "jump")]
     [InlineData("0", "price of zero")]

@@ -2,6 +2,7 @@ using System.Net;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Core.Text;
+using Bursar.Core.Usage;
 
 namespace Bursar.Agent.Dcgm;
 
@@ -51,7 +52,7 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
             pods = page.Pods;
             return snapshot = page.Devices.Count == 0
                 ? new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {address} shows no GPU", [])
-                : new GpuSnapshot(NvmlState.Ready, $"dcgm-exporter at {address}, {page.Devices.Count(d => d.ParentUuid is null)} GPUs", page.Devices);
+                : new GpuSnapshot(NvmlState.Ready, $"dcgm-exporter at {address}, {page.Devices.Count(d => d.ParentUuid is null)} GPUs", page.Devices) { Source = UsageReport.DcgmSource };
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or PrometheusFormatException)
         {

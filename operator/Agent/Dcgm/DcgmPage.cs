@@ -40,7 +40,7 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
             var instances = gpu.Where(s => !string.IsNullOrEmpty(s.Label("GPU_I_ID"))).GroupBy(s => s.Label("GPU_I_ID")!).OrderBy(g => g.Key, StringComparer.Ordinal).ToList();
             string name = gpu.First().Label("modelName") ?? "";
             // Power, energy and temperature stand at every instance, and are the GPU's.
-            var device = Reading(gpu.Key, [.. gpu]) with
+            var device = Reading(gpu.Key, [.. gpu], slice: false) with
             {
                 Name = name,
                 Minor = Minor(gpu.First()),
@@ -53,7 +53,7 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
             foreach (var instance in instances)
             {
                 string uuid = instance.Select(s => s.Label("dra_mig_device_uuid")).FirstOrDefault(u => !string.IsNullOrEmpty(u)) ?? $"{gpu.Key}/gi{instance.Key}";
-                devices.Add(Reading(uuid, [.. instance]) with
+                devices.Add(Reading(uuid, [.. instance], slice: true) with
                 {
                     Name = name,
                     Minor = device.Minor,
@@ -70,9 +70,11 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
         return new DcgmPage(devices, pods);
     }
 
-    private static GpuReading Reading(string uuid, List<PrometheusSample> samples)
+    private static GpuReading Reading(string uuid, List<PrometheusSample> samples, bool slice)
     {
-        double? percent = Value(samples, "DCGM_FI_DEV_GPU_UTIL") ?? Value(samples, "DCGM_FI_PROF_GR_ENGINE_ACTIVE") * 100;
+        // The GPU's utilisation says nothing of a slice of it.
+        double? engine = Value(samples, "DCGM_FI_PROF_GR_ENGINE_ACTIVE") * 100, gpu = Value(samples, "DCGM_FI_DEV_GPU_UTIL");
+        double? percent = slice ? engine ?? gpu : gpu ?? engine;
         double? used = Value(samples, "DCGM_FI_DEV_FB_USED"), free = Value(samples, "DCGM_FI_DEV_FB_FREE");
         return new GpuReading
         {
@@ -87,10 +89,14 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
         };
     }
 
+    /// <summary>DCGM says "none", "not found", "not supported" and "not permitted" with four numbers for each kind of value.</summary>
+    private static bool IsFigure(double value) =>
+        double.IsFinite(value) && value is >= 0 and < 9e18 && value is not (>= 0x7ffffff0 and <= 0x7ffffff3) and not (>= 140737488355328 and <= 140737488355331);
+
     /// <summary>The device's own figure: the row without a pod, else the rows' one value.</summary>
     private static double? Value(List<PrometheusSample> samples, string metric)
     {
-        var rows = samples.Where(s => s.Name == metric && double.IsFinite(s.Value) && s.Value >= 0).ToList();
+        var rows = samples.Where(s => s.Name == metric && IsFigure(s.Value)).ToList();
         var own = rows.Where(s => First(s, PodLabels) is null).ToList();
         return (own.Count > 0 ? own : rows).Select(s => (double?)s.Value).Max();
     }
@@ -98,7 +104,7 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
     /// <summary>The pods' parts, where a row of the whole device beside them says that they are parts.</summary>
     private static GpuPodUse[] PodUse(List<PrometheusSample> samples)
     {
-        var rows = samples.Where(s => s.Name == "DCGM_FI_DEV_GPU_UTIL" && double.IsFinite(s.Value)).ToList();
+        var rows = samples.Where(s => s.Name == "DCGM_FI_DEV_GPU_UTIL" && IsFigure(s.Value)).ToList();
         return rows.Exists(s => First(s, PodLabels) is null)
             ? [.. rows.Where(s => First(s, PodLabels) is not null).GroupBy(s => (First(s, NamespaceLabels) ?? "", First(s, PodLabels)!))
                 .Select(g => new GpuPodUse(g.Key.Item1, g.Key.Item2, (int)Math.Round(Math.Clamp(g.Sum(s => s.Value), 0, 100))))]

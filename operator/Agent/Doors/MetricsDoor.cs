@@ -2,6 +2,7 @@ using Bursar.Agent.Certificates;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.Sampling;
+using Bursar.Agent.Scrape;
 using Bursar.Core.Text;
 using Microsoft.AspNetCore.Http;
 
@@ -9,11 +10,14 @@ namespace Bursar.Agent.Doors;
 
 /// <summary><c>GET /metrics</c> and <c>GET /healthz</c>. "No driver" and waiting certificates are normal states, not ill health.</summary>
 internal sealed class MetricsDoor(
-    string node, string version, Sampler sampler, UsageJournal journal, CertificateFolder certificates, AgentCounters counters,
+    string node, string version, Sampler sampler, ScrapeLoop scrapes, UsageJournal journal, CertificateFolder certificates, AgentCounters counters,
     Func<string?> stopped, DateTimeOffset startedAt, TimeProvider time)
 {
     /// <summary>A sampler that has not sampled for this long is stuck: its longest pause is ten seconds.</summary>
     private static readonly TimeSpan Stuck = TimeSpan.FromMinutes(2);
+
+    /// <summary>A server that has not answered for this long tells nothing of its load.</summary>
+    private static readonly TimeSpan Stale = TimeSpan.FromMinutes(1);
 
     public async Task HandleAsync(HttpContext context)
     {
@@ -69,15 +73,16 @@ internal sealed class MetricsDoor(
             state.Sample(view?.Gpus.State == one ? 1 : 0, ("state", Word(one)));
         if (view is not null)
             Devices(page, view);
+        Serving(page, scrapes.Gauges.Where(pod => time.GetUtcNow() - pod.At < Stale));
         page.Family("bursar_agent_samples_total", PrometheusType.Counter, "Samples taken.").Sample(counters.Samples);
         page.Family("bursar_agent_sample_pause_seconds", PrometheusType.Gauge, "The pause between samples at the moment: longer while nothing changes.").Sample(sampler.Pause.TotalSeconds);
         page.Family("bursar_agent_gpu_read_seconds_total", PrometheusType.Counter, "Time spent in the driver's library.").Sample(counters.ReadTime.TotalSeconds);
         page.Family("process_cpu_seconds_total", PrometheusType.Counter, "CPU time of this process.").Sample(Environment.CpuUsage.TotalTime.TotalSeconds);
         page.Family("process_resident_memory_bytes", PrometheusType.Gauge, "Resident memory of this process.").Sample(Environment.WorkingSet);
         page.Family("bursar_agent_pod_resources_failures_total", PrometheusType.Counter, "Times the kubelet did not list its devices.").Sample(counters.ListFailures);
-        var scrapes = page.Family("bursar_agent_scrapes_total", PrometheusType.Counter, "Scrapes of pods by outcome.");
+        var outcomes = page.Family("bursar_agent_scrapes_total", PrometheusType.Counter, "Scrapes of pods by outcome.");
         foreach (var (outcome, count) in counters.Scrapes)
-            scrapes.Sample(count, ("outcome", outcome));
+            outcomes.Sample(count, ("outcome", outcome));
         var posts = page.Family("bursar_agent_progress_posts_total", PrometheusType.Counter, "Progress posted by pods, by outcome.");
         foreach (var (outcome, count) in counters.Posts)
             posts.Sample(count, ("outcome", outcome));
@@ -89,6 +94,33 @@ internal sealed class MetricsDoor(
         page.Family("bursar_agent_journal_fault", PrometheusType.Gauge, "1 while the journal cannot be written to disk.").Sample(journal.Fault is null ? 0 : 1);
         page.Family("bursar_agent_certificates_ready", PrometheusType.Gauge, "1 when the operator's door has its certificates.").Sample(certificates.Current is null ? 0 : 1);
         return page.ToUtf8();
+    }
+
+    private static void Serving(PrometheusWriter page, IEnumerable<PodGauges> pods)
+    {
+        var running = page.Family("bursar_agent_serving_requests_running", PrometheusType.Gauge, "Requests that a model works on.");
+        var waiting = page.Family("bursar_agent_serving_requests_waiting", PrometheusType.Gauge, "Requests that wait for a model.");
+        var use = page.Family("bursar_agent_serving_cache_use_ratio", PrometheusType.Gauge, "Use of a model's KV cache.");
+        var seconds = page.Family("bursar_agent_serving_latency_seconds_total", PrometheusType.Counter, "Time of a model's ended requests, from arrival to end; divided by their number it is the mean.");
+        var requests = page.Family("bursar_agent_serving_latency_requests_total", PrometheusType.Counter, "Ended requests that the time is of.");
+        foreach (var pod in pods)
+        {
+            foreach (var load in pod.Loads)
+            {
+                ReadOnlySpan<(string, string)> labels = [("namespace", pod.Namespace), ("pod", pod.Pod), ("model", load.Model)];
+                if (load.Running is { } working)
+                    running.Sample(working, labels);
+                if (load.Waiting is { } queued)
+                    waiting.Sample(queued, labels);
+                if (load.CacheUse is { } share)
+                    use.Sample(share, labels);
+                if (load is { LatencySeconds: { } sum, LatencyRequests: { } count })
+                {
+                    seconds.Sample(sum, labels);
+                    requests.Sample(count, labels);
+                }
+            }
+        }
     }
 
     private static void Devices(PrometheusWriter page, SamplerView view)

@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
 using Bursar.Agent.Journal;
+using Bursar.Agent.Nvml;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
+using Bursar.Core.Prices;
 using Bursar.Core.Usage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -66,7 +68,7 @@ internal sealed partial class OperatorDoor(
         }
         if (Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var stream))
             activity?.Sent(stream);
-        await Answers.JsonAsync(context, 200, report, UsageJson.Default.UsageReport);
+        await Answers.JsonAsync(context, 200, Sourced(report, sampler.View?.Gpus), UsageJson.Default.UsageReport);
     }
 
     private async Task TargetsAsync(HttpContext context)
@@ -130,6 +132,12 @@ internal sealed partial class OperatorDoor(
         };
         return Answers.JsonAsync(context, 200, report, DoorJson.Default.SignalReport);
     }
+
+    private static UsageReport Sourced(UsageReport report, GpuSnapshot? gpus) => gpus is null ? report : report with
+    {
+        Source = gpus.Devices.Any(d => !d.Lost) ? gpus.Source : UsageReport.NoSource,
+        Product = NodeDevices.ProductNamed(gpus.Devices.Where(d => d.ParentUuid is null && !d.Lost).Select(d => d.Name)),
+    };
 
     private static bool Empty(UsageReport report) => report.Intervals.Count + report.Progress.Count + report.Tokens.Count == 0;
 

@@ -13,6 +13,9 @@ public sealed class NvmlGpuReader : IGpuReader
     /// <summary>How long a lost GPU stays lost before the library is started anew: only then can it come back.</summary>
     public static readonly TimeSpan LostRetryAfter = TimeSpan.FromSeconds(60);
 
+    /// <summary>A stamp of the driver may be this much ahead of the agent's clock.</summary>
+    private static readonly TimeSpan ClockTolerance = TimeSpan.FromMinutes(1);
+
     /// <summary>Where the library is looked for unless a path is given: the loader's own search, then WSL's place.</summary>
     public static readonly IReadOnlyList<string> DefaultPaths = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"];
 
@@ -204,12 +207,13 @@ public sealed class NvmlGpuReader : IGpuReader
                 return true;
             }
         }
-        NvmlProcessUtilizationSample[] uses = [];
-        if (!mig && nvml.ProcessUse(device.Handle, device.LastSample, out uses) == NvmlReturn.Success)
+        // After a reload of the driver an old handle may answer nothing else for ever; the library is then started anew.
+        if (codes.Contains(NvmlReturn.Unknown) && !codes.Contains(NvmlReturn.Success))
         {
-            foreach (var use in uses)
-                device.LastSample = Math.Max(device.LastSample, use.TimeStamp);
+            readings.Add(Lost(device));
+            return true;
         }
+        var uses = mig ? [] : ProcessUse(device);
 
         readings.Add(new GpuReading
         {
@@ -226,9 +230,28 @@ public sealed class NvmlGpuReader : IGpuReader
             UtilizationPercent = !mig && codes[6] == NvmlReturn.Success ? (int)Math.Min(utilization.Gpu, 100) : null,
             Processes = Processes(processes, clients),
             ProcessUse = Array.ConvertAll(uses, u => new GpuProcessUse(
-                (int)u.Pid, (int)Math.Min(u.SmUtil, 100), DateTimeOffset.UnixEpoch.AddTicks((long)Math.Min(u.TimeStamp, MaxMicroseconds) * 10))),
+                (int)u.Pid, (int)u.SmUtil, DateTimeOffset.UnixEpoch.AddMicroseconds(u.TimeStamp))),
         });
         return ReadSlices(device, slots, readings, ref fatal);
+    }
+
+    /// <summary>
+    /// What processes used since the last reading. Drivers leave records in the list that are none: older than asked for, above a hundred
+    /// percent, or of a time to come, after which nothing would be newer.
+    /// </summary>
+    private NvmlProcessUtilizationSample[] ProcessUse(Device device)
+    {
+        ulong latest = (ulong)(time.GetUtcNow() + ClockTolerance - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+        // The stamps are of the node's clock, and it was set back.
+        if (device.LastSample > latest)
+            device.LastSample = 0;
+        ulong since = device.LastSample;
+        if (library!.ProcessUse(device.Handle, since, out var listed) != NvmlReturn.Success)
+            return [];
+        var uses = Array.FindAll(listed, use => use.SmUtil <= 100 && use.TimeStamp > since && use.TimeStamp <= latest);
+        foreach (var use in uses)
+            device.LastSample = Math.Max(device.LastSample, use.TimeStamp);
+        return uses;
     }
 
     /// <summary>
@@ -286,8 +309,6 @@ public sealed class NvmlGpuReader : IGpuReader
 
     private static GpuProcess[] Processes(NvmlProcessInfo[] processes, NvmlProcessInfo[] clients) =>
         [.. processes.Concat(clients).DistinctBy(p => p.Pid).Select(p => new GpuProcess((int)p.Pid, Number(NvmlReturn.Success, p.UsedGpuMemory)))];
-
-    private const ulong MaxMicroseconds = 250_000_000_000_000_000;
 
     /// <summary>The driver says "not available" with all bits set.</summary>
     private static long? Number(NvmlReturn code, ulong value) =>

@@ -58,10 +58,10 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         temperature = (delegate* unmanaged[Cdecl]<nint, int, uint*, int>)Export("nvmlDeviceGetTemperature");
         power = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetPowerUsage");
         energy = (delegate* unmanaged[Cdecl]<nint, ulong*, int>)Export("nvmlDeviceGetTotalEnergyConsumption");
-        processes = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)Export("nvmlDeviceGetComputeRunningProcesses_v3");
+        processes = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)ProcessList("nvmlDeviceGetComputeRunningProcesses");
         processUse = (delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int>)Export("nvmlDeviceGetProcessUtilization");
         migMode = (delegate* unmanaged[Cdecl]<nint, uint*, uint*, int>)Export("nvmlDeviceGetMigMode");
-        mpsProcesses = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)Export("nvmlDeviceGetMPSComputeRunningProcesses_v3");
+        mpsProcesses = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)ProcessList("nvmlDeviceGetMPSComputeRunningProcesses");
         maxMigDevices = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMaxMigDeviceCount");
         migDevice = (delegate* unmanaged[Cdecl]<nint, uint, nint*, int>)Export("nvmlDeviceGetMigDeviceHandleByIndex");
         gpuInstance = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetGpuInstanceId");
@@ -330,6 +330,9 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         int end = span.IndexOf((byte)0);
         return Encoding.ASCII.GetString(end < 0 ? span : span[..end]);
     }
+
+    /// <summary>Version 3, or before driver 510 version 2: of the same records.</summary>
+    private nint ProcessList(string name) => Export(name + "_v3") is not 0 and var third ? third : Export(name + "_v2");
 
     private nint Export(string symbol) => NativeLibrary.TryGetExport(handle, symbol, out nint address) ? address : 0;
 }

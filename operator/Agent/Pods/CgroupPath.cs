@@ -9,21 +9,32 @@ namespace Bursar.Agent.Pods;
 /// </summary>
 public static partial class CgroupPath
 {
-    /// <summary>Null when no line names a pod, or lines name several.</summary>
+    /// <summary>
+    /// Null when no line names a pod, or lines name several. In one line the first is meant: what follows it is a cluster within the pod.
+    /// </summary>
     public static string? FindPodUid(string text)
     {
         string? found = null;
-        foreach (Match match in PodPart().Matches(text))
+        foreach (var line in text.AsSpan().EnumerateLines())
         {
-            string uid = match.Groups[1].Value.Replace('_', '-');
-            if (found is not null && found != uid)
-                return null;
-            found = uid;
+            foreach (var match in PodPart().EnumerateMatches(line))
+            {
+                string uid = line.Slice(match.Index + Prefix.Length, match.Length - Prefix.Length).ToString().Replace('_', '-');
+                if (found is not null && found != uid)
+                    return null;
+                found = uid;
+                break;
+            }
         }
         return found;
     }
 
+    /// <summary>The text names a pod, if only one among several.</summary>
+    public static bool NamesPods(string text) => PodPart().IsMatch(text);
+
+    private const string Prefix = "pod";
+
     // A UID of the API, or the 32 hexadecimal digits of a static pod's hash.
-    [GeneratedRegex("pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?![0-9a-f_-])")]
+    [GeneratedRegex("pod(?:[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?![0-9a-f_-])")]
     private static partial Regex PodPart();
 }

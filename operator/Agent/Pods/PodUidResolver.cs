@@ -90,7 +90,7 @@ public sealed class PodUidResolver
             // The kernel keeps fifteen characters of nvidia-cuda-mps-server.
             return File.Exists(comm) && File.ReadAllText(comm).StartsWith("nvidia-cuda-mps", StringComparison.Ordinal) ? new ProcessOwner(ProcessKind.MpsServer)
                 : CgroupPath.FindPodUid(text) is { } uid ? new ProcessOwner(ProcessKind.Pod, Canonical(uid))
-                : new ProcessOwner(ProcessKind.Host);
+                : new ProcessOwner(CgroupPath.NamesPods(text) ? ProcessKind.Unknown : ProcessKind.Host);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -37,6 +37,7 @@ public sealed partial class Sampler(
     private readonly UsageAccumulator accumulator = new();
     private readonly PodKnowledge pods = new(uids);
     private IReadOnlyList<PodDevice> devices = [];
+    private long sampledAt;
     private DateTimeOffset? listedAt;
     private DateTimeOffset nextList = DateTimeOffset.MinValue;
     private string lastUnlisted = "";
@@ -92,6 +93,11 @@ public sealed partial class Sampler(
         var snapshot = gpus.Read();
         counters.DevicesRead(time.GetElapsedTime(begun));
         var now = time.GetUtcNow();
+        long stamp = time.GetTimestamp();
+        // The clock was set ahead, or the node slept: that is no time in which a device could have worked.
+        if (view is { } earlier && now - earlier.At - time.GetElapsedTime(sampledAt, stamp) > UsageAccumulator.Trailing)
+            journal.Append([.. accumulator.Break().Select(JournalEntry.Of)]);
+        sampledAt = stamp;
         if (view?.Gpus.State != snapshot.State)
             LogState(snapshot.State, snapshot.Word);
         var holdings = DeviceHoldings.Of(devices, snapshot, pods);

@@ -17,7 +17,7 @@ public sealed class UsageAccumulator
     public static readonly TimeSpan Length = TimeSpan.FromSeconds(60);
 
     /// <summary>Samples further apart than this do not tell what happened between them: the time stays out.</summary>
-    public static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(30);
+    public TimeSpan LongestGap { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
     /// The driver's figure is of the second before the sample. Over a longer pause the mean of both ends is taken: the sampler pauses
@@ -46,8 +46,10 @@ public sealed class UsageAccumulator
         var closed = new List<UsageInterval>();
         if (previous is { } earlier && now <= earlier)
             return closed;
+        // Where a source shows a device twice, it has worked once.
+        gpus = gpus with { Devices = [.. gpus.Devices.DistinctBy(r => r.Uuid)] };
         var elapsed = now - (previous ?? now);
-        var energy = counters.Since(gpus, elapsed.Ticks / TimeSpan.TicksPerMillisecond);
+        var energy = counters.Since(gpus, now);
         if (previous is not null)
         {
             if (elapsed > LongestGap)
@@ -86,6 +88,14 @@ public sealed class UsageAccumulator
         return closed;
     }
 
+    /// <summary>Ends every interval at the last sample; the next one begins anew, and tells nothing of the time before it.</summary>
+    public List<UsageInterval> Break()
+    {
+        previous = null;
+        percents.Clear();
+        return CloseAll();
+    }
+
     private void Extend(
         DateTimeOffset now, TimeSpan elapsed, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus,
         Dictionary<string, long> energy, Func<int, ProcessOwner> ownerOf, List<UsageInterval> closed)
@@ -112,6 +122,14 @@ public sealed class UsageAccumulator
             }
             state.PodUid = uid;
             state.Gone = holding is null;
+            if (state.Reason is UsageReasons.DeviceLost or UsageReasons.DeviceUnreadable && reason is null && !percents.ContainsKey(key.Device))
+            {
+                // It is back; what it did until now, or whether it did, nobody has seen.
+                state.To = now;
+                Close(key, state, closed);
+                (state.Reason, state.Share) = (reason, share);
+                continue;
+            }
             if (reason != state.Reason || share != state.Share)
             {
                 Close(key, state, closed);

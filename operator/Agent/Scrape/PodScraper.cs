@@ -60,6 +60,8 @@ public sealed class PodScraper : IDisposable
                 return new ScrapeResult(ScrapeOutcome.Redirect, $"{uri} answers a redirect, which is not followed");
             if (status != 200)
                 return new ScrapeResult(ScrapeOutcome.Status, $"{uri} answers {status}");
+            if (response.Content.Headers.ContentEncoding.FirstOrDefault(encoding => encoding != "identity") is { } packed)
+                return new ScrapeResult(ScrapeOutcome.Malformed, $"{uri} answers in {packed}, which was not asked for");
             if (response.Content.Headers.ContentLength > options.MaxBytes)
                 return TooLarge(uri);
             await using var body = await response.Content.ReadAsStreamAsync(either.Token);

@@ -7,7 +7,14 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Agent.Scrape;
 
 /// <summary>The load a serving pod showed last.</summary>
-public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges Gauges, IReadOnlyList<ModelTokens> Tokens);
+public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges Gauges, IReadOnlyList<ModelTokens> Tokens)
+{
+    public string Namespace { get; init; } = "";
+
+    public string Pod { get; init; } = "";
+
+    public IReadOnlyList<ModelLoad> Loads { get; init; } = [];
+}
 
 /// <summary>Scrapes the operator's targets, a few at a time; a target that fails is counted and harms no other.</summary>
 public sealed partial class ScrapeLoop(
@@ -16,6 +23,8 @@ public sealed partial class ScrapeLoop(
 {
     private readonly ConcurrentDictionary<string, PodGauges> gauges = new();
     private readonly ConcurrentDictionary<(string, int, string), ScrapeOutcome> last = new();
+
+    private readonly ConcurrentDictionary<(string, int, string), EngineSums> engines = new();
 
     /// <summary>The newest gauges of every serving pod among the targets.</summary>
     public IReadOnlyList<PodGauges> Gauges => [.. gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
@@ -62,7 +71,8 @@ public sealed partial class ScrapeLoop(
         last[key] = result.Outcome;
 
         var at = WireTime.Truncate(time.GetUtcNow());
-        foreach (var model in result.Tokens)
+        var sums = result.Engines.Count > 0 ? engines.GetOrAdd(key, _ => new()).Of(result) : result.Tokens;
+        foreach (var model in sums)
         {
             tokens.Take(new TokenSample
             {
@@ -75,8 +85,8 @@ public sealed partial class ScrapeLoop(
                 At = at,
             });
         }
-        if (result.Gauges is { } load)
-            gauges[pod.Uid] = new PodGauges(pod.Uid, at, load, result.Tokens);
+        if (result.Loads.Count > 0)
+            gauges[pod.Uid] = new PodGauges(pod.Uid, at, result.Gauges ?? new(null, null, null), sums) { Namespace = pod.Namespace, Pod = pod.Name, Loads = result.Loads };
         if (result.Progress is { } training)
             progress.Take(new ProgressSample { PodUid = pod.Uid, Step = training.Step, Total = training.Total, CheckpointAt = training.CheckpointAt, At = at });
     }
@@ -90,6 +100,8 @@ public sealed partial class ScrapeLoop(
             gauges.TryRemove(uid, out _);
         foreach (var key in last.Keys.Where(k => !uids.Contains(k.Item1)))
             last.TryRemove(key, out _);
+        foreach (var key in engines.Keys.Where(k => !uids.Contains(k.Item1)))
+            engines.TryRemove(key, out _);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Scrape of {Namespace}/{Name}: {Outcome}, {Detail}")]

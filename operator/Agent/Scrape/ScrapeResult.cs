@@ -27,7 +27,13 @@ public sealed record ScrapeResult(ScrapeOutcome Outcome, string? Detail = null)
 
     public IReadOnlyList<ModelTokens> Tokens { get; init; } = [];
 
+    /// <summary>What <see cref="Tokens"/> are the sums of.</summary>
+    public IReadOnlyList<EngineCount> Engines { get; init; } = [];
+
     public ServingGauges? Gauges { get; init; }
+
+    /// <summary>The load and the latency of each model.</summary>
+    public IReadOnlyList<ModelLoad> Loads { get; init; } = [];
 
     public TrainingProgress? Progress { get; init; }
 }
@@ -37,5 +43,14 @@ public sealed record ModelTokens(string Model, long Prompt, long? Cached, long G
 
 /// <summary>Load of a serving pod: requests summed and cache use at its highest over models and engines.</summary>
 public sealed record ServingGauges(long? Running, long? Waiting, double? CacheUse);
+
+/// <summary>Load of one model, over all its engines (cache use at its highest), and how long its requests took since the server began.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="Running">Requests in work.</param>
+/// <param name="Waiting">Requests that wait.</param>
+/// <param name="CacheUse">A share from 0 to 1.</param>
+/// <param name="LatencySeconds">The time of all requests that ended, from arrival to end.</param>
+/// <param name="LatencyRequests">How many those are.</param>
+public sealed record ModelLoad(string Model, long? Running, long? Waiting, double? CacheUse, double? LatencySeconds, long? LatencyRequests);
 
 public sealed record TrainingProgress(long Step, long? Total, DateTimeOffset? CheckpointAt);

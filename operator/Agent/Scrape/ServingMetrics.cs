@@ -9,6 +9,15 @@ public readonly record struct MetricName(string Name, string Label = "", string 
     public static implicit operator MetricName(string name) => new(name);
 }
 
+/// <summary>A histogram's sum and count, or two counters.</summary>
+/// <param name="Sum">The requests' time together.</param>
+/// <param name="Count">The requests.</param>
+/// <param name="PerSecond">How many of the sum's unit a second has.</param>
+public readonly record struct LatencyMetric(string Sum, string Count, int PerSecond = 1)
+{
+    public static implicit operator LatencyMetric(string histogram) => new(histogram + "_sum", histogram + "_count");
+}
+
 /// <summary>
 /// What one kind of model server calls its figures. Each figure is a list of ways to read it, the best first; a way is a list
 /// of metrics that are added up. The first way of which the page has anything is taken.
@@ -35,10 +44,14 @@ public sealed record ServingMetrics(string Server)
     /// <summary>A share from 0 to 1; the highest counts.</summary>
     public IReadOnlyList<MetricName[]> CacheUse { get; init; } = [];
 
+    /// <summary>From a request's arrival to its end.</summary>
+    public IReadOnlyList<LatencyMetric> Latency { get; init; } = [];
+
     /// <summary>The label that names the model; a server without one serves a model without a name.</summary>
     public string ModelLabel { get; init; } = "model_name";
 
-    internal IEnumerable<MetricName> All => ((IReadOnlyList<MetricName[]>[])[Prompt, Cached, Generated, Requests, Running, Waiting, CacheUse]).SelectMany(ways => ways).SelectMany(way => way);
+    internal IEnumerable<MetricName> All => ((IReadOnlyList<MetricName[]>[])[Prompt, Cached, Generated, Requests, Running, Waiting, CacheUse]).SelectMany(ways => ways).SelectMany(way => way)
+        .Concat(Latency.SelectMany(latency => (MetricName[])[latency.Sum, latency.Count]));
 
     /// <summary>
     /// The servers that are known, the more telling page first: Dynamo's workers and Ray show their engine's metrics beside
@@ -62,6 +75,7 @@ public sealed record ServingMetrics(string Server)
             Running = [["vllm:num_requests_running"]],
             Waiting = [["vllm:num_requests_waiting"]],
             CacheUse = [["vllm:kv_cache_usage_perc"], ["vllm:gpu_cache_usage_perc"]],
+            Latency = ["vllm:e2e_request_latency_seconds"],
         },
         // Ray Serve LLM: vLLM's names, a colon being none of Ray's characters.
         new("ray-serve")
@@ -73,6 +87,7 @@ public sealed record ServingMetrics(string Server)
             Running = [["ray_vllm_num_requests_running"]],
             Waiting = [["ray_vllm_num_requests_waiting"]],
             CacheUse = [["ray_vllm_kv_cache_usage_perc"], ["ray_vllm_gpu_cache_usage_perc"]],
+            Latency = ["ray_vllm_e2e_request_latency_seconds"],
         },
         // python/sglang/srt/observability/metrics_collector.py. The plain counters move only when a request ends.
         new("sglang")
@@ -89,6 +104,7 @@ public sealed record ServingMetrics(string Server)
             Running = [[new("sglang:num_running_reqs", "priority")]],
             Waiting = [[new("sglang:num_queue_reqs", "priority")]],
             CacheUse = [["sglang:token_usage"]],
+            Latency = ["sglang:e2e_request_latency_seconds"],
         },
         // docs/source/reference/metrics.md: no counters of tokens, but histograms whose sums are.
         new("tgi")
@@ -98,6 +114,7 @@ public sealed record ServingMetrics(string Server)
             Requests = [.. Counter("tgi_request_success"), ["tgi_request_duration_count"]],
             Running = [["tgi_batch_current_size"]],
             Waiting = [["tgi_queue_size"]],
+            Latency = ["tgi_request_duration"],
         },
         // tools/server/README.md; the cache's share is gone in newer builds. Its prompts are without what the cache had.
         new("llama.cpp")
@@ -118,6 +135,7 @@ public sealed record ServingMetrics(string Server)
             Running = [["fastdeploy:num_requests_running"]],
             Waiting = [["fastdeploy:num_requests_waiting"]],
             CacheUse = [["fastdeploy:gpu_cache_usage_perc"]],
+            Latency = ["fastdeploy:e2e_request_latency_seconds"],
         },
         // lmdeploy/metrics/loggers.py
         new("lmdeploy")
@@ -129,6 +147,7 @@ public sealed record ServingMetrics(string Server)
             Running = [["lmdeploy:num_requests_running"]],
             Waiting = [["lmdeploy:num_requests_waiting"]],
             CacheUse = [["lmdeploy:gpu_cache_usage_perc"]],
+            Latency = ["lmdeploy:e2e_request_latency_seconds"],
         },
         new("dynamo")
         {
@@ -140,6 +159,7 @@ public sealed record ServingMetrics(string Server)
             Running = [["dynamo_frontend_inflight_requests"]],
             Waiting = [["dynamo_frontend_queued_requests"]],
             ModelLabel = "model",
+            Latency = ["dynamo_frontend_request_duration_seconds"],
         },
         // The TensorRT-LLM backend's custom_metrics_reporter.cc: histograms of the requests' tokens since 2024, load before that.
         // Without them only Triton's own count of requests is cumulative, docs/user_guide/metrics.md.
@@ -153,6 +173,7 @@ public sealed record ServingMetrics(string Server)
             Waiting = [[new("nv_trt_llm_request_metrics", "request_type", "waiting")], ["nv_inference_pending_request_count"]],
             CacheUse = [[new("nv_trt_llm_kv_cache_block_metrics", "kv_cache_block_type", "fraction")]],
             ModelLabel = "model",
+            Latency = [new("nv_inference_request_duration_us", "nv_inference_request_success", 1_000_000)],
         },
         // tensorrt_llm/metrics/collector.py, at trtllm-serve's /prometheus/metrics; the older prefix has requests only.
         new("trtllm")
@@ -164,6 +185,7 @@ public sealed record ServingMetrics(string Server)
             Running = [["trtllm_num_requests_running"]],
             Waiting = [["trtllm_num_requests_waiting"]],
             CacheUse = [["trtllm_kv_cache_utilization"]],
+            Latency = ["trtllm_e2e_request_latency_seconds", "trtllm:e2e_request_latency_seconds"],
         },
         // NIM LLM, on /v1/metrics: without a prefix.
         new("nim")
@@ -174,6 +196,7 @@ public sealed record ServingMetrics(string Server)
             Running = [["num_requests_running"]],
             Waiting = [["num_requests_waiting"]],
             CacheUse = [["gpu_cache_usage_perc"]],
+            Latency = ["e2e_request_latency_seconds"],
         },
     ];
 

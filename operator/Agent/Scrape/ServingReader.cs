@@ -14,6 +14,14 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
     /// <summary>Ranks of one engine all tell the same requests: adding them up would count each token once a rank.</summary>
     private static readonly string[] RankLabels = ["tp_rank", "pp_rank", "moe_ep_rank"];
 
+    /// <summary>What tells the engines of a server apart: they begin anew each by itself.</summary>
+    private static readonly string[] EngineLabels = ["engine", "dp_rank", "ReplicaId", "WorkerId", "worker_id"];
+
+    /// <summary>A server serves a few models. Names come from a stranger, and each would become entries of the journal.</summary>
+    private const int MaxModels = 64;
+
+    private const int MaxModelLength = 253;
+
     /// <summary>Looked up by length and first bytes: most lines of a page are none of ours, and a page may have a megabyte.</summary>
     private readonly Dictionary<int, byte[][]> _names = servers.SelectMany(server => server.All).Select(metric => metric.Name).Distinct(StringComparer.Ordinal)
         .Select(Encoding.UTF8.GetBytes).GroupBy(name => Hash(name)).ToDictionary(group => group.Key, group => group.ToArray());
@@ -70,25 +78,35 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         public ScrapeResult Result()
         {
             string? wrong = null;
-            var prompt = Counts(_prompt, ref wrong);
-            var cached = Counts(_cached, ref wrong);
-            var generated = Counts(_generated, ref wrong);
-            var requests = Counts(_requests, ref wrong);
-            long? running = Sum(_running, ref wrong), waiting = Sum(_waiting, ref wrong);
+            EngineCount[] engines =
+            [
+                .. Counts(ServingFigure.Prompt, _prompt, ref wrong), .. Counts(ServingFigure.Cached, _cached, ref wrong),
+                .. Counts(ServingFigure.Generated, _generated, ref wrong), .. Counts(ServingFigure.Requests, _requests, ref wrong),
+            ];
+            var sums = engines.GroupBy(engine => (engine.Figure, engine.Model)).ToDictionary(group => group.Key, group => group.Sum(engine => engine.Count));
+            // Beside tokens, a model that only has requests is a step around the one that makes them (Triton's ensembles).
+            string[] models = [.. engines.Where(engine => HasTokens ? engine.Figure is ServingFigure.Prompt or ServingFigure.Generated : engine.Figure == ServingFigure.Requests)
+                .Select(engine => engine.Model).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+            if (models.Length > MaxModels || models.Any(model => model.Length > MaxModelLength)) wrong ??= $"more than {MaxModels} models, or a model's name of more than {MaxModelLength} characters";
             // A counter that is no count refuses the page: half a page would read as a counter that fell.
             if (wrong is not null) return new(ScrapeOutcome.Malformed, wrong);
-            var use = (_cacheUse ?? []).Where(sample => double.IsFinite(sample.Value)).Select(sample => (double?)sample.Value).Max();
-            // Beside tokens, a model that only has requests is a step around the one that makes them (Triton's ensembles).
-            var models = HasTokens ? prompt.Keys.Union(generated.Keys, StringComparer.Ordinal) : requests.Keys;
+            var loads = Loads();
+            if (loads.Length > MaxModels) return new(ScrapeOutcome.Malformed, $"more than {MaxModels} models");
+            long? running = Sum(loads, load => load.Running), waiting = Sum(loads, load => load.Waiting);
+            var use = loads.Max(load => load.CacheUse);
             return new(ScrapeOutcome.Ok)
             {
                 Server = server.Server,
-                Tokens = [.. models.Order(StringComparer.Ordinal).Select(model => new ModelTokens(model, prompt.GetValueOrDefault(model),
+                Engines = engines,
+                Tokens = [.. models.Select(model => new ModelTokens(model, Of(ServingFigure.Prompt, model) ?? 0,
                     // Preempted requests look their prompt up in the cache again.
-                    cached.TryGetValue(model, out var hits) ? Math.Min(hits, prompt.GetValueOrDefault(model)) : null,
-                    generated.GetValueOrDefault(model), requests.TryGetValue(model, out var ended) ? ended : null))],
+                    Of(ServingFigure.Cached, model) is { } hits ? Math.Min(hits, Of(ServingFigure.Prompt, model) ?? 0) : null,
+                    Of(ServingFigure.Generated, model) ?? 0, Of(ServingFigure.Requests, model)))],
                 Gauges = running is null && waiting is null && use is null ? null : new(running, waiting, use),
+                Loads = loads,
             };
+
+            long? Of(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
         }
 
         /// <summary>The samples of the first way of which the page has any.</summary>
@@ -103,24 +121,46 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             return null;
         }
 
-        /// <summary>By model: of the ranks of one engine the highest, and the engines' sum.</summary>
-        private Dictionary<string, long> Counts(PrometheusSample[]? samples, ref string? wrong)
+        /// <summary>By model and engine; of the ranks of one engine the highest.</summary>
+        private IEnumerable<EngineCount> Counts(ServingFigure figure, PrometheusSample[]? samples, ref string? wrong)
         {
-            var engines = new Dictionary<string, (string Model, long Count)>(StringComparer.Ordinal);
             foreach (var sample in samples ?? [])
-            {
-                if (ExpositionReader.Count(sample.Value) is not { } count)
-                {
-                    wrong = $"{sample.Name} is no count";
-                    continue;
-                }
-                var engine = sample.Name + string.Concat(sample.Labels.Where(label => !RankLabels.Contains(label.Key)).OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => $"\u0001{label.Key}\u0002{label.Value}"));
-                var model = sample.Label(server.ModelLabel) ?? "";
-                engines[engine] = (model, Math.Max(count, engines.GetValueOrDefault(engine).Count));
-            }
-            return engines.Values.GroupBy(engine => engine.Model, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Sum(engine => engine.Count), StringComparer.Ordinal);
+                if (ExpositionReader.Count(sample.Value) is null) wrong = $"{sample.Name} is no count";
+            if (wrong is not null) return [];
+            return Series(samples ?? [])
+                .GroupBy(series => (Model: Model(series.Sample), Engine: series.Sample.Name + Labels(series.Sample, EngineLabels.Contains)))
+                .Select(group => new EngineCount(figure, group.Key.Model, group.Key.Engine, group.Sum(series => (long)series.Value)));
         }
 
-        private long? Sum(PrometheusSample[]? samples, ref string? wrong) => samples is null ? null : Counts(samples, ref wrong).Values.Sum();
+        /// <summary>What is no figure (NaN before the first request) is not known, and spoils no counter.</summary>
+        private ModelLoad[] Loads()
+        {
+            var running = ByModel(_running, value => ExpositionReader.Count(value) is not null, values => values.Sum());
+            var waiting = ByModel(_waiting, value => ExpositionReader.Count(value) is not null, values => values.Sum());
+            var use = ByModel(_cacheUse, double.IsFinite, values => values.Max());
+            var latency = server.Latency.FirstOrDefault(way => found.ContainsKey(way.Sum) && found.ContainsKey(way.Count));
+            var seconds = ByModel(found.GetValueOrDefault(latency.Sum ?? ""), double.IsFinite, values => values.Sum() / latency.PerSecond);
+            var requests = ByModel(found.GetValueOrDefault(latency.Count ?? ""), value => ExpositionReader.Count(value) is not null, values => values.Sum());
+            return [.. running.Keys.Union(waiting.Keys).Union(use.Keys).Union(seconds.Keys.Intersect(requests.Keys)).Order(StringComparer.Ordinal).Select(model => new ModelLoad(
+                model, (long?)Of(running, model), (long?)Of(waiting, model), Of(use, model), Of(seconds, model), (long?)Of(requests, model)))];
+
+            static double? Of(Dictionary<string, double> figures, string model) => figures.TryGetValue(model, out var figure) ? figure : null;
+        }
+
+        private Dictionary<string, double> ByModel(IEnumerable<PrometheusSample>? samples, Func<double, bool> isFigure, Func<IEnumerable<double>, double> together) =>
+            Series((samples ?? []).Where(sample => isFigure(sample.Value))).GroupBy(series => Model(series.Sample), StringComparer.Ordinal)
+                .ToDictionary(group => group.Key, group => together(group.Select(series => series.Value)), StringComparer.Ordinal);
+
+        /// <summary>Ranks of one engine, and a series that stands twice, are one series: the highest.</summary>
+        private static IEnumerable<(PrometheusSample Sample, double Value)> Series(IEnumerable<PrometheusSample> samples) =>
+            samples.GroupBy(sample => sample.Name + Labels(sample, label => !RankLabels.Contains(label)), StringComparer.Ordinal)
+                .Select(group => (group.First(), group.Max(sample => sample.Value)));
+
+        private string Model(PrometheusSample sample) => sample.Label(server.ModelLabel) ?? "";
+
+        private static long? Sum(ModelLoad[] loads, Func<ModelLoad, long?> figure) => loads.Any(load => figure(load) is not null) ? loads.Sum(figure) : null;
+
+        private static string Labels(PrometheusSample sample, Func<string, bool> wanted) =>
+            string.Concat(sample.Labels.Where(label => wanted(label.Key)).OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => $"\u0001{label.Key}\u0002{label.Value}"));
     }
 }

@@ -92,6 +92,9 @@ public sealed record WorkloadVerdict
 
     public required Estimate Estimate { get; init; }
 
+    /// <summary>Who measures it; null while none of its pods runs.</summary>
+    public string? MeteredBy { get; init; }
+
     public required string Reason { get; init; }
 
     public required string Sentence { get; init; }

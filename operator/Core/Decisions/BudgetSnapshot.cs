@@ -51,6 +51,9 @@ public sealed record BudgetSnapshot
     /// <summary>Why the numbers cannot be trusted for a forecast right now (a lost node, a stale cache); null when fresh.</summary>
     public string? MeteringStale { get; init; }
 
+    /// <summary>Who measures what this budget's running work does; null while none runs. It is shown, and decides nothing.</summary>
+    public MeteringView? Metering { get; init; }
+
     /// <summary>Products without a matching rate among this budget's work.</summary>
     public IReadOnlyList<string> UnpricedProducts { get; init; } = [];
 
@@ -116,6 +119,9 @@ public sealed record WorkloadSnapshot
 
     /// <summary>Spent in this window.</summary>
     public Amount Spent { get; init; }
+
+    /// <summary>Who measures it, in the words of <see cref="MeteringView.WordOf"/>; null while none of its pods runs.</summary>
+    public string? MeteredBy { get; init; }
 
     /// <summary>For training: remaining time of the present run, or of the next run where it is parked.</summary>
     public Estimate Estimate { get; init; } = Estimate.Unknown("");

@@ -34,7 +34,7 @@ public static class ConditionRules
                     $"{balance.Unstoppable.RatePerHour}/h {currency} cannot be parked: {Names(balance.Unstoppable.Workloads)}."),
             budget.MeteringStale is { } stale
                 ? new("MeteringFresh", false, Reasons.NodeLost, $"Forecasts pause: {stale}.")
-                : new("MeteringFresh", true, Reasons.Fresh, "The API server's times are current."),
+                : Fresh(budget.Metering),
             budget.PricesUntrusted is { } doubt
                 ? new("PricesTrusted", false, Reasons.PricesUntrusted, $"The last trusted prices go on and forecasts pause: {doubt}.")
             : budget.UnpricedProducts.Count == 0
@@ -49,6 +49,20 @@ public static class ConditionRules
         if (plan.Contested.Count > 0)
             conditions.Add(new("Contested", true, Reasons.Contested, $"Someone else keeps resuming {Names(plan.Contested)}; Bursar tries again every 5 minutes."));
         return conditions;
+    }
+
+    /// <summary>Bills and forecasts need the API server's times alone, so who measures beside it does not make the metering stale.</summary>
+    private static ConditionValue Fresh(MeteringView? by)
+    {
+        const string current = "The API server's times are current";
+        if (by is null) return new("MeteringFresh", true, Reasons.Fresh, $"{current}.");
+        var exporters = by.ByExporter.Count > 0 ? $"the dcgm-exporter on {by.ByExporter}" : null;
+        var agents = by.ByAgent > 0 ? exporters is null && by.ByNobody.Count == 0 ? "the nodes' agents" : $"the agents of {by.ByAgent} node{(by.ByAgent == 1 ? "" : "s")}" : null;
+        var both = string.Join(" and ", new[] { agents, exporters }.OfType<string>());
+        var measured = both.Length == 0 ? "" : $"; busy time and energy are measured by {both}";
+        return by.ByNobody.Count == 0
+            ? new("MeteringFresh", true, Reasons.Fresh, $"{current}{measured}.")
+            : new("MeteringFresh", true, Reasons.AgentMissing, $"{current}{measured}. On {by.ByNobody} no agent answers that sees the GPUs and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do.");
     }
 
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>

@@ -124,6 +124,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 CostToFinish = item.Charge.Mid,
                 Projected = counts ? item.Work.Spent + item.Charge.Mid : item.Work.Spent,
                 Estimate = item.Work.Estimate,
+                MeteredBy = item.Work.MeteredBy,
                 Reason = reason,
                 Sentence = sentence,
                 UnitCosts = item.Work.UnitCosts,

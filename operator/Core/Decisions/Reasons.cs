@@ -60,6 +60,9 @@ public static class Reasons
     public const string Expired = "Expired";
     public const string InvalidSpec = "InvalidSpec";
     public const string Fresh = "Fresh";
+
+    /// <summary>The times are current, and on some node nobody measures what the GPUs do: billing and forecasts go on.</summary>
+    public const string AgentMissing = "AgentMissing";
     public const string NodeLost = "NodeLost";
     public const string Priced = "Priced";
     public const string Unpriced = "Unpriced";

@@ -32,7 +32,22 @@ public sealed record NodeDevices
 
     private int CapacityOfWhole { get; init; }
 
-    public static NodeDevices Of(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> capacity)
+    private HamiRegister? Hami { get; init; }
+
+    /// <summary>
+    /// The product by the names that the driver gives the cards, in the letters of feature discovery; null unless all are alike. A
+    /// node whose labels say nothing has it from here.
+    /// </summary>
+    public static string? ProductNamed(IEnumerable<string> cards)
+    {
+        string[] names = [.. cards.Distinct(StringComparer.Ordinal).Take(2)];
+        return names is [{ Length: > 0 and <= 63 } name] ? name.Trim().Replace(' ', '-') : null;
+    }
+
+    /// <param name="labels">The node's labels.</param>
+    /// <param name="capacity">Its resources.</param>
+    /// <param name="hami">What HAMi wrote of its cards.</param>
+    public static NodeDevices Of(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> capacity, HamiRegister? hami = null)
     {
         var product = Text(labels, ProductLabel);
         if (product.EndsWith("-SHARED", StringComparison.Ordinal)) product = product[..^"-SHARED".Length];
@@ -47,8 +62,10 @@ public sealed record NodeDevices
         // GKE's own device plugin writes no product; its name of the accelerator is one.
         if (product.Length == 0) product = Text(labels, "cloud.google.com/gke-accelerator");
 
+        if (product.Length == 0) product = hami?.Product ?? "";
+
         var whole = Count(capacity, WholeGpu);
-        var read = new NodeDevices { _labels = labels, Product = product, SingleProfile = profile, CapacityOfWhole = whole };
+        var read = new NodeDevices { _labels = labels, Product = product, SingleProfile = profile, CapacityOfWhole = whole, Hami = hami };
         return read with { Cards = read.CountCards(capacity) };
     }
 
@@ -66,6 +83,10 @@ public sealed record NodeDevices
         return (MigProfile.ShareOf(name[Mig.Length..], Product) ?? DeviceShare.Unknown) / SlotsOf(name);
     }
 
+    /// <summary>The part of a card that so much of its memory is; no more than the card.</summary>
+    public DeviceShare ShareOfMemory(int mebibytes) =>
+        SingleProfile is null && (Label("nvidia.com/gpu.memory") ?? Hami?.MemoryMiB) is > 0 and var all ? DeviceShare.Sum(new(0, 1), new(Math.Min(mebibytes, all), all)) : DeviceShare.Unknown;
+
     private int CountCards(IReadOnlyDictionary<string, string> capacity)
     {
         var units = CapacityOfWhole + Count(capacity, SharedGpu);
@@ -77,6 +98,8 @@ public sealed record NodeDevices
         }
         var cut = capacity.Keys.Any(resource => resource.StartsWith(Mig, StringComparison.Ordinal) && Count(capacity, resource) > 0);
         var slots = SlotsOf(WholeGpu);
+        // HAMi's resource counts a card as often as it may be shared.
+        if (!cut && Hami is { } hami && units > 0) return Math.Min(hami.Cards, units);
         if (!cut && slots <= 1) return units > 0 ? units : Count(capacity, AmdGpu);
         if (Label("nvidia.com/gpu.count") is { } cards) return cards;
         // No label: what the resources need at least. Slices are summed exactly and rounded up to cards.

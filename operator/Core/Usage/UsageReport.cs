@@ -9,6 +9,11 @@ namespace Bursar.Core.Usage;
 /// </summary>
 public sealed record UsageReport
 {
+    /// <summary>The agent is there and sees no GPU.</summary>
+    public const string NoSource = "none";
+
+    public const string DcgmSource = "dcgm-exporter";
+
     /// <summary>The Kubernetes node the agent runs on; a report is believed for pods bound to it only.</summary>
     public string Node { get; init; } = "";
 
@@ -22,6 +27,12 @@ public sealed record UsageReport
     public long Next { get; init; }
 
     public DateTimeOffset Now { get; init; }
+
+    /// <summary>What the agent reads the GPUs by: <c>nvml</c>, <c>dcgm-exporter</c>, another vendor's reader, or <see cref="NoSource"/>; absent before its first sample.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>What the driver calls the node's GPUs, written as feature discovery would; absent where it tells nothing, or of several kinds.</summary>
+    public string? Product { get; init; }
 
     public IReadOnlyList<UsageInterval> Intervals { get; init; } = [];
 

@@ -70,6 +70,9 @@ public sealed partial class AgentCollector
     /// <summary>Work of this namespace has moved on.</summary>
     public event Action<string>? Progressed;
 
+    /// <summary>A node's agent told what the driver calls its GPUs.</summary>
+    public event Action<string, string>? Named;
+
     public AgentHealth Health
     {
         get
@@ -80,6 +83,29 @@ public sealed partial class AgentCollector
                 return new(answering, [.. _pods.Nodes.Except(answering, StringComparer.Ordinal)]);
             }
         }
+    }
+
+    /// <summary>The nodes with pods that hold GPUs.</summary>
+    internal IReadOnlyList<string> GpuNodes => _pods.Nodes;
+
+    /// <summary>Who measures, where the node's agent answered last time; null where it did not.</summary>
+    internal MeteringSource? SourceOf(string node)
+    {
+        lock (_gate)
+        {
+            return !_sessions.TryGetValue(node, out var running) || !running.Session.Answers ? null : running.Session.Source switch
+            {
+                UsageReport.NoSource => MeteringSource.Nobody,
+                UsageReport.DcgmSource => MeteringSource.DcgmExporter,
+                _ => MeteringSource.Agent,
+            };
+        }
+    }
+
+    /// <summary>Whether an agent stands ready on the node.</summary>
+    internal bool HasOn(string node)
+    {
+        lock (_gate) return _agents.Values.Any(pod => pod.Spec.NodeName == node && AgentPod.Of(pod) is not null);
     }
 
     /// <summary>When the workload's pods last wrote a checkpoint, where one of them told an agent so; also after they ended.</summary>
@@ -202,7 +228,9 @@ public sealed partial class AgentCollector
             LogForeignNode(node, report.Node);
             return false;
         }
-        var outcome = _ledger.Record(report, after is null ? null : new(after.Epoch, after.Seq));
+        if (report.Product is { Length: > 0 and <= 63 } product) Named?.Invoke(node, product);
+        var settled = report with { Intervals = ReservedUsage.Settle(report.Intervals, _pods.On(node)) };
+        var outcome = _ledger.Record(settled, after is null ? null : new(after.Epoch, after.Seq));
         if (outcome.Gap is { } gap)
         {
             _metrics.AgentGap(node);

@@ -28,6 +28,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     private readonly Guid _stream = Guid.NewGuid();
     private readonly Wakeup _targetsChanged = new(tracker);
     private volatile string? _sent;
+    private volatile string? _source;
     private volatile bool _answers;
 
     public AgentPod Agent => agent;
@@ -35,6 +36,9 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     public AgentTrust Trust => trust;
 
     public bool Answers => _answers;
+
+    /// <summary>What the agent reads the GPUs by, as it said last.</summary>
+    public string? Source => _source;
 
     public void TargetsChanged() => _targetsChanged.Set();
 
@@ -122,7 +126,11 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 var report = await AskAsync(client, after, _answers ? Poll : TimeSpan.Zero, cancellationToken);
                 var believed = collector.Take(agent.Node, report, after);
                 failures = believed ? 0 : failures + 1;
-                if (believed) Answered();
+                if (believed)
+                {
+                    _source = report.Source;
+                    Answered();
+                }
                 wait = !believed ? collector.Backoff(failures)
                     // Written and answered at once: whatever made it hurry must not make it be asked in a tight loop.
                     : IsWritten(report) && time.GetElapsedTime(asked) >= Pace ? TimeSpan.Zero

@@ -24,7 +24,7 @@ internal sealed class GpuPods
     /// <summary>The pod's node, when what its agent is to know of it may have changed.</summary>
     public string? See(V1Pod pod, bool gone)
     {
-        if (pod.Spec.NodeName is not { Length: > 0 } node || !GpuRequest.Of(pod.Spec).IsAny) return null;
+        if (pod.Spec.NodeName is not { Length: > 0 } node || !GpuRequest.OfPod(pod).IsAny) return null;
         var holds = !gone && PodTimes.FinishedAt(pod) is null;
         lock (_gate)
         {

@@ -162,6 +162,10 @@ public sealed class GpuBudgetWorkload
     [Description("When it is expected to end.")]
     public GpuBudgetEta? Eta { get; set; }
 
+    [Length(0, 40)]
+    [Description("Who measures what its GPUs do, while it runs: agent, dcgm-exporter, or api where nobody does and the API server's times alone tell of it; several where its nodes differ.")]
+    public string? MeteredBy { get; set; }
+
     [Length(0, 1024)]
     [Description("Why it is in this state.")]
     public string? Reason { get; set; }

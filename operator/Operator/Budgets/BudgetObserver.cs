@@ -7,6 +7,7 @@ using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
@@ -19,7 +20,7 @@ namespace Bursar.Operator.Budgets;
 /// It writes nothing.
 /// </summary>
 public sealed class BudgetObserver(
-    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time)
+    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null)
 {
     public BudgetSnapshot Observe(ReadBudget budget)
     {
@@ -40,6 +41,10 @@ public sealed class BudgetObserver(
             if (spends.TryGetValue(work[i].Key.Uid, out var spend))
                 work[i] = work[i] with { UnitCosts = UnitCosts.Of(WorkDone.Of([spend]), work[i].Rate, Estimator.SecondsPerStep(progress.Series(work[i].Key.Uid))) };
 
+        var (metering, meteredBy) = Metering(budget, spends);
+        for (var i = 0; i < work.Count; i++)
+            if (meteredBy.TryGetValue(work[i].Key.Uid, out var by)) work[i] = work[i] with { MeteredBy = by };
+
         return new()
         {
             Namespace = budget.Namespace,
@@ -57,6 +62,7 @@ public sealed class BudgetObserver(
             RollingSpend = budget.Terms.Window.Period == WindowPeriod.Rolling ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now) : [],
             Memory = memory,
             MeteringStale = Stale(spends),
+            Metering = metering,
             UnpricedProducts = Unpriced(spends.Values, budget, now),
             PricesUntrusted = Untrusted(budget, spends, work, now),
             BrakeAllowance = brake.Allowance(now),
@@ -69,7 +75,7 @@ public sealed class BudgetObserver(
     private WorkloadSnapshot? OfJob(V1Job job, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, BudgetMemory memory, DateTimeOffset now)
     {
         var template = job.Spec.Template;
-        var request = GpuRequest.Of(template.Spec);
+        var request = GpuRequest.OfTemplate(template);
         var uid = job.Metadata.Uid;
         if (!request.IsAny || !budget.Selector.Matches(template.Metadata.Labels) || IsFinished(job)) return null;
 
@@ -126,7 +132,7 @@ public sealed class BudgetObserver(
     private WorkloadSnapshot? OfDeployment(V1Deployment deployment, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, DateTimeOffset now)
     {
         var template = deployment.Spec.Template;
-        var request = GpuRequest.Of(template.Spec);
+        var request = GpuRequest.OfTemplate(template);
         var uid = deployment.Metadata.Uid;
         if (!request.IsAny || !budget.Selector.Matches(template.Metadata.Labels)) return null;
         var spend = spends.GetValueOrDefault(uid);
@@ -215,6 +221,26 @@ public sealed class BudgetObserver(
         foreach (var point in series.Points)
             if (point.At <= at) step = point.Step;
         return step;
+    }
+
+    /// <summary>Who measures on the nodes of this budget's running pods, and by workload.</summary>
+    private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(ReadBudget budget, Dictionary<string, WorkloadSpend> spends)
+    {
+        var words = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (sources is null || spends.Values.All(spend => spend.Gpus == 0)) return (null, words);
+        var byNode = new Dictionary<string, MeteringSource>(StringComparer.Ordinal);
+        var byWorkload = new Dictionary<string, HashSet<MeteringSource>>(StringComparer.Ordinal);
+        foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, budget.Namespace))
+        {
+            if (pod.Spec.NodeName is not { Length: > 0 } node || PodTimes.FinishedAt(pod) is not null || !GpuRequest.OfPod(pod).IsAny) continue;
+            var uid = pod.Metadata.ControllerReference() is { Kind: "Job" } job ? job.Uid : TopWorkload.Of(pod, stores)?.Key.Uid;
+            if (uid is null || !spends.ContainsKey(uid)) continue;
+            if (!byNode.TryGetValue(node, out var source)) byNode.Add(node, source = sources.Of(node));
+            if (!byWorkload.TryGetValue(uid, out var set)) byWorkload.Add(uid, set = []);
+            set.Add(source);
+        }
+        foreach (var (uid, set) in byWorkload) words.Add(uid, MeteringView.WordOf(set));
+        return (byNode.Count == 0 ? null : MeteringView.Of(byNode.Select(pair => (pair.Key, pair.Value))), words);
     }
 
     private string? Stale(Dictionary<string, WorkloadSpend> spends)

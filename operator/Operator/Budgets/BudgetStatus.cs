@@ -143,6 +143,7 @@ public static class BudgetStatus
                 Source = verdict.Estimate.Source.ToString().ToLowerInvariant(),
             }
             : new() { Source = verdict.Estimate.Source.ToString().ToLowerInvariant() },
+        MeteredBy = verdict.MeteredBy,
         Reason = $"{verdict.Reason}: {verdict.Sentence}",
         UnitCosts = verdict.UnitCosts is { } costs ? UnitCosts(costs) : null,
     };

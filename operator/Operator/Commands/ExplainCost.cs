@@ -28,7 +28,7 @@ public static class ExplainCost
             var terms = entries[spend.Workload.Uid].GroupBy(entry => (entry.Product, entry.Share, entry.Gpus, entry.Rate)).Select(group => (group.Key, Milliseconds: group.Sum(entry => Length(entry, now)))).ToArray();
             foreach (var ((product, share, gpus, rate), milliseconds) in terms.Take(ShownTerms)) Term(text, product, share, gpus, rate, milliseconds);
             if (terms.Length > ShownTerms) text.Append(CultureInfo.InvariantCulture, $"    and {terms.Length - ShownTerms} more\n");
-            Power(text, spend.Usage);
+            Measured(text, spend);
             foreach (var (product, rate) in terms.Select(term => (term.Key.Product, ledger.RateOf(term.Key.Product, now))).Distinct())
                 if (rate is { } known && Source(book, product, known) is { } source) text.Append(CultureInfo.InvariantCulture, $"    {known}/h of {product}: {source}\n");
         }
@@ -45,10 +45,13 @@ public static class ExplainCost
             : ": no price\n");
     }
 
-    private static void Power(StringBuilder text, UsageSums usage)
+    private static void Measured(StringBuilder text, WorkloadSpend spend)
     {
+        var usage = spend.Usage;
         if (usage.MeasuredMs <= 0) return;
-        text.Append(CultureInfo.InvariantCulture, $"    measured for {usage.MeasuredMs / 1000m:0.###} GPU-seconds, busy {usage.BusyMs * 100 / usage.MeasuredMs} %");
+        text.Append(CultureInfo.InvariantCulture, $"    measured for {usage.MeasuredMs / 1000m:0.###} GPU-seconds{(spend.DaysReservedGpuMs == spend.ReservedGpuMs ? "" : " on the UTC days of this time")}, busy {usage.BusyMs * 100 / usage.MeasuredMs} %");
+        if (usage.MemoryMiBMs > 0)
+            text.Append(CultureInfo.InvariantCulture, $", {(decimal)usage.MemoryMiBMs / usage.MeasuredMs / 1024:0.##} GiB of device memory on average");
         if (usage.EnergyMj > 0)
             text.Append(CultureInfo.InvariantCulture, $", {usage.EnergyMj / MillijoulesPerKWh:0.######} kWh, {(decimal)usage.EnergyMj / usage.MeasuredMs:0.#} W on average; what power costs is in the rate");
         text.Append('\n');

@@ -97,7 +97,7 @@ internal static class ExplainText
             var again = BudgetDecider.Decide(inputs);
             var work = inputs.Workloads.FirstOrDefault(w => $"{w.Key.Kind}/{w.Key.Name}" == decision.Object);
             text.Append(CultureInfo.InvariantCulture,
-                $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workloads{Of(work)}\n    {Compare(decision, again)}\n");
+                $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workload{(inputs.Workloads.Count == 1 ? "" : "s")}{Of(work)}\n    {Compare(decision, again)}\n");
         }
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
+using Bursar.Operator.Agents;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
@@ -13,6 +14,7 @@ public static class OperatorCommand
     {
         var ns = OptionSources.Text("--namespace", "Bursar's own namespace: the ledger, the lease and the switch.", "bursar-system");
         var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", "bursar-agents");
+        var exporters = OptionSources.Text("--dcgm-exporters", "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.", "");
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
         var identity = OptionSources.Text("--identity", "This process among the replicas.", Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName);
         var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
@@ -22,13 +24,24 @@ public static class OperatorCommand
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, elect, identity, metrics, detail, sums, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, elect, identity, metrics, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
+            ExporterSelection selection;
+            try
+            {
+                selection = ExporterSelection.Parse(parsed.GetValue(exporters)!);
+            }
+            catch (FormatException error)
+            {
+                await Console.Error.WriteLineAsync($"--dcgm-exporters: {error.Message}");
+                return 2;
+            }
             var options = new OperatorOptions
             {
                 Namespace = parsed.GetValue(ns)!,
                 AgentNamespace = parsed.GetValue(agents)!,
+                Exporters = selection,
                 LeaderElect = parsed.GetValue(elect),
                 Identity = parsed.GetValue(identity)!,
                 MetricsAddress = parsed.GetValue(metrics)!,

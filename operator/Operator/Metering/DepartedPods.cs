@@ -31,7 +31,7 @@ public sealed class DepartedPods
 
     private void Note(V1Pod pod)
     {
-        if (!GpuRequest.Of(pod.Spec).IsAny) return;
+        if (!GpuRequest.OfPod(pod).IsAny) return;
         var now = _time.GetUtcNow();
         lock (_gate)
         {

@@ -21,16 +21,16 @@ public sealed partial class LedgerCompactor(ClusterStores stores, GpuLedger ledg
             // Not at the start: the caches are there, but what ended while nobody led is still being told.
             await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
             var now = client.TimeProvider.GetUtcNow();
-            if (Horizon(now) is { } horizon && ledger.Compact(horizon, now)) LogCompacted(ledger.DetailSince!.Value);
+            if (Horizon(stores.Budgets.Store.List(), detailDays, now) is { } horizon && ledger.Compact(horizon, now)) LogCompacted(ledger.DetailSince!.Value);
             if (ledger.ForgetSums(now.AddDays(-sumDays))) LogForgotten(ledger.SumsSince!.Value);
         }
     }
 
     /// <summary>What lies before it is in no budget's window; null while a budget's cannot be read.</summary>
-    private DateTimeOffset? Horizon(DateTimeOffset now)
+    public static DateTimeOffset? Horizon(IEnumerable<V1Alpha1GpuBudget> budgets, int detailDays, DateTimeOffset now)
     {
         var horizon = now.AddDays(-detailDays);
-        foreach (var budget in stores.Budgets.Store.List())
+        foreach (var budget in budgets)
         {
             if (GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0 || terms is null) return null;
             var start = Window.At(terms.Window, now).Start;

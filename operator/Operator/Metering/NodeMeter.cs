@@ -50,6 +50,12 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
         }
     }
 
+    /// <summary>The node's agent, or exporter, told what the driver calls its GPUs.</summary>
+    public void ObserveName(string node, string product)
+    {
+        if (prices.Name(node, product)) DevicesTold?.Invoke(node);
+    }
+
     public void ObserveGone(V1Node node)
     {
         lock (_gate) _lost.Remove(node.Metadata.Name);

@@ -47,7 +47,7 @@ public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient 
     public void Dispose() => _queue.Dispose();
 
     private static bool Same(V1Node before, V1Node after) =>
-        Same(before.Metadata.Labels, after.Metadata.Labels) && Same(before.Status.Capacity, after.Status.Capacity)
+        Same(before.Metadata.Labels, after.Metadata.Labels) && PriceList.RegisterOf(before) == PriceList.RegisterOf(after) && Same(before.Status.Capacity, after.Status.Capacity)
         && before.Status.Condition("Ready")?.Status == after.Status.Condition("Ready")?.Status;
 
     private static bool Same(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> after) =>

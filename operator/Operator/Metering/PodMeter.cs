@@ -77,8 +77,9 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
 
     private void Book(V1Pod pod, bool gone)
     {
-        var request = GpuRequest.Of(pod.Spec);
-        if (!request.IsAny || PodTimes.ScheduledAt(pod) is not { } scheduled) return;
+        var request = GpuRequest.OfPod(pod);
+        // Its GPU is billed to the pods that have parts of it; what nobody has of it is the node's, unallocated.
+        if (!request.IsAny || KaiSharing.IsReservation(pod) || PodTimes.ScheduledAt(pod) is not { } scheduled) return;
         if (TopWorkload.Of(pod, stores) is not { } top)
         {
             if (!gone) lock (_gate) _ownerMissing[pod.Metadata.Uid] = pod;

@@ -23,6 +23,7 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     private readonly Lock _gate = new();
     private DateTimeOffset _latest;
     private volatile Reading _reading = new(null, null, PriceDecider.NoBook);
+    private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
     private ImmutableSortedDictionary<string, (string Class, string Why)> _untrusted = ImmutableSortedDictionary.Create<string, (string, string)>(StringComparer.Ordinal);
 
     /// <summary>A node's price became untrusted, or trusted again, or the book itself did.</summary>
@@ -68,11 +69,23 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
         return news;
     }
 
+    /// <summary>What the driver calls a node's GPUs: their product where no label tells one. True when the ledger did not know its devices so.</summary>
+    public bool Name(string node, string product)
+    {
+        lock (_gate)
+        {
+            if (_names.TryGetValue(node, out var known) && known == product) return false;
+            _names[node] = product;
+        }
+        return stores.Nodes.Store.Get(null, node) is { } told && DevicesOf(told).Product.Length == 0 && Observe(told);
+    }
+
     public void ObserveGone(string node)
     {
         bool changed;
         lock (_gate)
         {
+            _names.Remove(node);
             changed = _untrusted.ContainsKey(node);
             _untrusted = _untrusted.Remove(node);
         }
@@ -81,7 +94,10 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
 
     /// <summary>Read once of each state of a node: every job that waits asks it of every node.</summary>
     public static NodeDevices DevicesOf(V1Node node) => s_devices.GetValue(node, static one =>
-        NodeDevices.Of(one.Metadata.Labels, one.Status.Capacity.Count > 0 ? one.Status.Capacity : one.Status.Allocatable));
+        NodeDevices.Of(one.Metadata.Labels, one.Status.Capacity.Count > 0 ? one.Status.Capacity : one.Status.Allocatable, HamiRegister.Read(RegisterOf(one))));
+
+    /// <summary>What HAMi wrote of the node's cards; null where it is not at work.</summary>
+    public static string? RegisterOf(V1Node node) => node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var text) ? text : null;
 
     /// <summary>What a pod's request costs an hour on a node, at the trusted price; null while that is not known.</summary>
     public Rate? RateOn(V1Node node, GpuRequest request) => RateOf(ClassOf(node), request.ShareOn(DevicesOf(node))) is { } rate ? rate * request.Units : null;
@@ -126,7 +142,9 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
         var now = Now();
         var told = ledger.LastStatement(name);
         var reading = _reading;
-        var verdict = PriceDecider.Decide(reading.Book, reading.Problem, PricedNode.Of(devices.Product, node.Metadata.Labels), told.Product, c => ledger.RateOf(c, now), now);
+        // Without a label the driver's name is the product, and before anyone has told it again, after a restart, what it was.
+        var product = devices.Product.Length > 0 ? devices.Product : _names.GetValueOrDefault(name) ?? PriceClass.ProductOf(told.Product);
+        var verdict = PriceDecider.Decide(reading.Book, reading.Problem, PricedNode.Of(product, node.Metadata.Labels), told.Product, c => ledger.RateOf(c, now), now);
         // The price first: a class without one would be unpriced for a moment.
         if (verdict.Rate is { } rate) ledger.Reprice(verdict.Class, rate, now, verdict.Planned);
         if (devices.Cards > 0) news = ledger.ObserveNode(name, verdict.Class, devices.Cards, told.Gpus == 0 ? node.Metadata.CreationTimestamp ?? now : now);

@@ -23,10 +23,13 @@ public sealed class OperatorMetrics : IDisposable
     private readonly Counter<long> _reconcileFailures;
     private readonly Counter<long> _agentFailures;
     private readonly Counter<long> _agentGaps;
+    private readonly Counter<long> _exporterFailures;
     private readonly Dictionary<(string Namespace, string Name), BudgetDecision> _budgets = [];
     private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
     private readonly LedgerFigures _ledger;
     private readonly PrometheusEndpoint _endpoint;
+    private volatile Func<IEnumerable<MeteringSource>>? _nodes;
+    private volatile Func<int>? _untrusted;
     private volatile int _missing;
     private volatile bool _leads;
 
@@ -59,8 +62,11 @@ public sealed class OperatorMetrics : IDisposable
         _reconcileFailures = _meter.CreateCounter<long>("bursar_reconcile_failures_total", description: "Reconciles that ended in an error, by controller.");
         _agentFailures = _meter.CreateCounter<long>("bursar_agent_failures_total", description: "Requests to agents that failed, and reports that were not believed, by node and reason.");
         _agentGaps = _meter.CreateCounter<long>("bursar_agent_gaps_total", description: "Gaps in agents' journals, by node.");
+        _exporterFailures = _meter.CreateCounter<long>("bursar_exporter_failures_total", description: "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.");
         _meter.CreateObservableGauge("bursar_agent_lag_seconds", AgentLags, description: "Time since the node's agent last answered.");
         _meter.CreateObservableGauge("bursar_agents_missing", () => _missing, description: "Nodes with GPU pods and no agent that answers.");
+        _meter.CreateObservableGauge("bursar_gpu_nodes", NodesBySource, description: "Nodes with GPU pods, by who measures there: agent, dcgm-exporter, or none; awaited for the minute in which that is not settled.");
+        _meter.CreateObservableGauge("bursar_untrusted_price_nodes", () => _untrusted?.Invoke() ?? 0, description: "Nodes whose price is not the price book's, because it cannot be trusted or there is none.");
         _meter.CreateObservableGauge("bursar_leader", () => _leads ? 1 : 0, description: "1 while this operator leads.");
         _meter.CreateObservableGauge("bursar_build_info", () => new Measurement<int>(1, new("component", "operator"), new("version", Version)), description: "The version that runs.");
         if (apiServer is not null) _api = new ApiTraffic(apiServer, _meter);
@@ -82,6 +88,9 @@ public sealed class OperatorMetrics : IDisposable
     /// <param name="currency">The price book's currency.</param>
     public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) => _ledger.Attach(ledger, selectorsOf, currency);
 
+    /// <summary>Shows, from now on, who measures on each node with GPU pods, and how many nodes have a price that is not trusted.</summary>
+    public void Watch(Func<IEnumerable<MeteringSource>> nodes, Func<int> untrusted) => (_nodes, _untrusted) = (nodes, untrusted);
+
     /// <summary>This operator leads no more: what another one now decides and books is the other's to show.</summary>
     public void Detach()
     {
@@ -91,6 +100,7 @@ public sealed class OperatorMetrics : IDisposable
             _budgets.Clear();
             _agents.Clear();
         }
+        (_nodes, _untrusted) = (null, null);
         _missing = 0;
         _leads = false;
     }
@@ -138,6 +148,8 @@ public sealed class OperatorMetrics : IDisposable
     public void AgentFailed(string node, string reason) => _agentFailures.Add(1, new("node", node), new("reason", reason));
 
     public void AgentGap(string node) => _agentGaps.Add(1, new KeyValuePair<string, object?>("node", node));
+
+    public void ExporterFailed(string node) => _exporterFailures.Add(1, new KeyValuePair<string, object?>("node", node));
 
     public void AgentGone(string node)
     {
@@ -200,6 +212,19 @@ public sealed class OperatorMetrics : IDisposable
                         measurements.Add(new(figure, new("namespace", ns), new("budget", name), new("kind", work.Key.Kind), new("workload", work.Key.Name), new("currency", decision.Currency)));
         }
         return measurements;
+    }
+
+    private List<Measurement<int>> NodesBySource()
+    {
+        if (_nodes is not { } nodes) return [];
+        var sources = nodes().CountBy(source => source).ToDictionary();
+        return [.. Enum.GetValues<MeteringSource>().Select(source => new Measurement<int>(sources.GetValueOrDefault(source), new KeyValuePair<string, object?>("source", source switch
+        {
+            MeteringSource.Agent => "agent",
+            MeteringSource.DcgmExporter => "dcgm-exporter",
+            MeteringSource.Awaited => "awaited",
+            _ => "none",
+        })))];
     }
 
     private List<Measurement<double>> AgentLags()

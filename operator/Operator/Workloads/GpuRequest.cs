@@ -5,8 +5,15 @@ using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Workloads;
 
-/// <summary>Units of one resource: cards, slices of one profile, or shared slots.</summary>
-public readonly record struct GpuUnits(string Resource, int Count);
+/// <summary>Units of one resource: cards, slices of one profile, shared slots, or parts of cards as the pod itself says them.</summary>
+public readonly record struct GpuUnits(string Resource, int Count)
+{
+    /// <summary>What part of a card each is, where the pod says so.</summary>
+    public DeviceShare? Part { get; init; }
+
+    /// <summary>How much of a card's memory each is, where the pod says that; else zero.</summary>
+    public int MemoryMiB { get; init; }
+}
 
 /// <summary>
 /// The GPUs a pod holds: the effective request, that is of each resource the larger of its containers with restartable
@@ -34,6 +41,12 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         _ => 1,
     };
 
+    /// <summary>Of a pod: also the part of a GPU that KAI has given it.</summary>
+    public static GpuRequest OfPod(V1Pod pod) => Of(pod.Spec) is { IsAny: true } request ? request : KaiSharing.IsGiven(pod) ? Asked(pod.Metadata) : default;
+
+    /// <summary>Of a template: also the part of a GPU that its pods will ask KAI for.</summary>
+    public static GpuRequest OfTemplate(V1PodTemplateSpec template) => Of(template.Spec) is { IsAny: true } request ? request : Asked(template.Metadata);
+
     public static GpuRequest Of(V1PodSpec pod)
     {
         List<GpuUnits>? found = null;
@@ -41,6 +54,7 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         foreach (var container in pod.InitContainers) Find(container, ref found);
         if (found is null) return default;
         for (var i = 0; i < found.Count; i++) found[i] = found[i] with { Count = Count(pod, found[i].Resource) };
+        if (found is [{ Resource: WholeGpu }] && HamiSharing.Asked(pod) is { } parts) return new(parts);
         return new(found);
     }
 
@@ -52,13 +66,20 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
             case null or []:
                 return DeviceShare.Unknown;
             case [var one]:
-                return node?.ShareOf(one.Resource) ?? (one.Resource == WholeGpu ? DeviceShare.Whole : DeviceShare.Unknown);
+                return PartOn(one, node);
             default:
                 var sum = new DeviceShare(0, 1);
-                foreach (var one in Resources) sum = DeviceShare.Sum(sum, (node?.ShareOf(one.Resource) ?? DeviceShare.Unknown) * one.Count);
+                foreach (var one in Resources) sum = DeviceShare.Sum(sum, PartOn(one, node) * one.Count);
                 return sum;
         }
     }
+
+    private static DeviceShare PartOn(GpuUnits one, NodeDevices? node) =>
+        one.Part is { } part ? part
+        : one.MemoryMiB > 0 ? node?.ShareOfMemory(one.MemoryMiB) ?? DeviceShare.Unknown
+        : node?.ShareOf(one.Resource) ?? (one.Resource == WholeGpu ? DeviceShare.Whole : DeviceShare.Unknown);
+
+    private static GpuRequest Asked(V1ObjectMeta metadata) => KaiSharing.Asked(metadata) is { } units ? new([units]) : default;
 
     private static bool IsGpu(string resource) =>
         resource is WholeGpu or NodeDevices.SharedGpu or NodeDevices.AmdGpu

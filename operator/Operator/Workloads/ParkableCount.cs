@@ -16,7 +16,7 @@ public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
             var now = time.GetUtcNow();
             if (now - _countedAt < Age) return _count;
             _countedAt = now;
-            _count = stores.Jobs.Store.List().Count(j => j.Spec.Suspend != true && GpuRequest.Of(j.Spec.Template.Spec).IsAny && !Budgets.BudgetObserver.IsFinished(j));
+            _count = stores.Jobs.Store.List().Count(j => j.Spec.Suspend != true && GpuRequest.OfTemplate(j.Spec.Template).IsAny && !Budgets.BudgetObserver.IsFinished(j));
             return _count;
         }
     }

@@ -280,6 +280,67 @@ public sealed class AttributionTests
         }).QuickCheckThrowOnFailure();
     }
 
+    /// <summary>
+    /// Devices that get lost, come back, are cut into MIG devices and put together again, drivers that go, counters that begin anew, pods
+    /// that come, go and take over names, processes of anybody, clocks that jump: no device works longer than the time, no interval more
+    /// than its length, no pod has two intervals of a device at once, and energy is never less than nothing.
+    /// </summary>
+    [Fact]
+    public void Whatever_happens_no_device_works_longer_than_the_time()
+    {
+        var step = Gen.Zip(
+            Gen.Elements(1000, 1000, 1000, 400, 2500, 9000, 10_000, 45_000, -5000, 0),
+            Gen.Zip(
+                Gen.Zip(Gen.Choose(0, 11), Gen.Choose(0, 100)),
+                Gen.Zip(Gen.Choose(0, 4).ListOf(3), Gen.Zip(Gen.Choose(0, 7), Gen.Choose(0, 100)).ListOf(4))));
+        Prop.ForAll(step.ListOf(60).ToArbitrary(), steps =>
+        {
+            var subject = new UsageAccumulator();
+            var knowledge = new PodKnowledge(
+                (_, name, _) => name == "d" ? null : "uid-" + name,
+                pid => pid switch { 0 or 1 or 2 => Pod(((char)('a' + pid)).ToString()), 3 => Pod("a2"), 4 => new(ProcessKind.Host), 5 => new(ProcessKind.MpsServer), _ => ProcessOwner.Unknown },
+                uid => ("ns", uid["uid-".Length..][..1]),
+                (_, _) => false);
+            var (now, all, energy) = (Start, new List<UsageInterval>(), 1_000_000L);
+            foreach (var (ms, ((state, percent), (pods, uses))) in steps)
+            {
+                now = now.AddMilliseconds(ms);
+                energy = state == 8 ? 50 : energy + 300 * Math.Max(ms, 0);
+                var whole = new GpuReading { Uuid = Gpu, Minor = 0, UtilizationPercent = percent, EnergyMillijoules = state == 9 ? null : energy, PowerMilliwatts = 300_000 };
+                var busy = whole with { Processes = [.. uses.Select(u => new GpuProcess(u.Item1, null)).Distinct()], ProcessUse = [.. uses.Select(u => new GpuProcessUse(u.Item1, u.Item2, now))] };
+                GpuReading[] readings = state switch
+                {
+                    0 => [new GpuReading { Uuid = Gpu, Minor = 0, Lost = true }],
+                    1 => [],
+                    2 or 3 => [whole with { Mig = true, Slices = 7, UtilizationPercent = null }, new GpuReading { Uuid = "MIG-5c1", ParentUuid = Gpu, Minor = 0, GpuInstance = 3, Slices = 2, UtilizationPercent = state == 3 ? percent : null, Processes = busy.Processes }],
+                    4 => [whole with { UtilizationPercent = null }],
+                    // A reader that shows a device twice must not make it work twice.
+                    5 => [busy, busy],
+                    _ => [busy],
+                };
+                var gpus = new GpuSnapshot(readings.Length == 0 ? NvmlState.NoDriver : NvmlState.Ready, "", readings);
+                PodDevice[] listed = [.. pods.Select((pod, i) => new PodDevice("ns", ((char)('a' + pod)).ToString(), "c", "nvidia.com/gpu", state is 2 or 3 && i == 0 ? "MIG-5c1" : pod % 2 == 0 ? Gpu : $"{Gpu}::{i}"))];
+                all.AddRange(subject.Take(now, DeviceHoldings.Of(listed, gpus, knowledge), gpus, knowledge.OwnerOf));
+            }
+            all.AddRange(subject.CloseAll());
+
+            long span = (long)(all.Count == 0 ? 0 : (all.Max(i => i.To) - Start).TotalMilliseconds);
+            foreach (var device in all.GroupBy(i => i.Device))
+                device.Sum(i => i.BusyMs).Should().BeLessThanOrEqualTo(span, device.Key);
+            foreach (var interval in all)
+            {
+                interval.BusyMs.Should().BeInRange(0, (long)(interval.To - interval.From).TotalMilliseconds);
+                (interval.EnergyMj ?? 0).Should().BeGreaterThanOrEqualTo(0);
+            }
+            all.Sum(i => i.EnergyMj ?? 0).Should().BeLessThanOrEqualTo(2 * 300 * span + 1_000_000, "a device draws 300 W, and its slices a part of that");
+            foreach (var held in all.Where(i => i.Pod.Length > 0).GroupBy(i => (i.Pod, i.PodUid, i.Device)))
+            {
+                var ordered = held.OrderBy(i => i.From).ToList();
+                ordered.Skip(1).Zip(ordered).Should().NotContain(pair => pair.First.From < pair.Second.To, held.Key.ToString());
+            }
+        }).QuickCheckThrowOnFailure();
+    }
+
     private static ProcessOwner Pod(string pod) => new(ProcessKind.Pod, "uid-" + pod);
 
     private void Shared(params string[] pods) =>

@@ -100,6 +100,32 @@ public sealed class DcgmTests
         Bill(page).Should().Contain(("a", null, 500L));
     }
 
+    /// <summary>The GPU's own figure says nothing of a slice: where it is shown at one, it is not the slice's.</summary>
+    [Fact]
+    public void A_slices_activity_is_its_engines_and_not_the_gpus_utilisation()
+    {
+        Read($$"""
+            DCGM_FI_DEV_GPU_UTIL{{{Device}},GPU_I_PROFILE="2g.10gb",GPU_I_ID="3"} 0
+            DCGM_FI_PROF_GR_ENGINE_ACTIVE{{{Device}},GPU_I_PROFILE="2g.10gb",GPU_I_ID="3"} 0.5
+            """).Devices[1].UtilizationPercent.Should().Be(50);
+    }
+
+    /// <summary>DCGM writes "no figure" as a number, one for each kind: what should be a share of a hundred is none, and no load.</summary>
+    [Fact]
+    public void Dcgms_blank_values_are_absent()
+    {
+        var device = Read($$"""
+            DCGM_FI_DEV_GPU_UTIL{{{Device}}} 2147483632
+            DCGM_FI_DEV_FB_USED{{{Device}}} 2147483634
+            DCGM_FI_DEV_FB_FREE{{{Device}}} 2147483632
+            DCGM_FI_DEV_GPU_TEMP{{{Device}}} 2147483635
+            DCGM_FI_DEV_POWER_USAGE{{{Device}}} 140737488355328
+            DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{Device}}} 9223372036854775792
+            """).Devices.Single();
+
+        device.Should().BeEquivalentTo(new GpuReading { Uuid = "GPU-a", Name = device.Name, Minor = device.Minor });
+    }
+
     [Fact]
     public async Task The_exporter_serves_where_nvml_does_not_and_the_word_says_so()
     {

@@ -10,6 +10,9 @@ using Bursar.Agent.PodResources;
 using Bursar.Agent.Sampling;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Tests.Unit.Agent;
 
@@ -36,6 +39,15 @@ public sealed class DoorTests
 
         static async Task RefusedAsync(AgentClient client) =>
             await client.Awaiting(c => c.GetUsageAsync(null, NoWait, default)).Should().ThrowAsync<AgentException>();
+    }
+
+    [Fact]
+    public async Task A_report_says_what_the_gpus_are_read_by_and_what_the_driver_calls_them()
+    {
+        await using var node = await SimulatedNode.StartAsync();
+        UsageReport? report = null;
+        await Eventually.TrueAsync(() => (report = node.Client().GetUsageAsync(null, NoWait, default).GetAwaiter().GetResult()).Source is not null, "the first sample is taken");
+        (report!.Source, report.Product).Should().Be(("x","y"));
     }
 
     [Fact]
@@ -253,6 +265,29 @@ public sealed class DoorTests
         Value("bursar_agent_sample_pause_seconds").Should().BeInRange(1, 10);
         Value("bursar_agent_gpu_read_seconds_total").Should().BeGreaterThanOrEqualTo(0);
         Value("bursar_agent_samples_total").Should().BeGreaterThanOrEqualTo(1);
+    }
+
+    [Fact]
+    public async Task A_model_servers_load_and_latency_are_in_the_agents_metrics()
+    {
+        await using var node = await SimulatedNode.StartAsync();
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        await using var server = builder.Build();
+        server.Run(context => context.Response.WriteAsync("vllm:num_requests_running{model_name=\"m\"} 3\nvllm:prompt_tokens_total{model_name=\"m\"} 5\nvllm:e2e_request_latency_seconds_sum{model_name=\"m\"} 1.5\nvllm:e2e_request_latency_seconds_count{model_name=\"m\"} 2\n"));
+        await server.StartAsync();
+        var pod = SimulatedNode.Pod("u1", "127.0.0.1");
+        await node.Client().PutTargetsAsync(new TargetList { Revision = "1", Pods = [pod with { Scrape = [new ScrapeTarget { Port = new Uri(server.Urls.Single()).Port, Kind = ScrapeTarget.Serving }] }] }, default);
+        await node.Server.Scrapes.ScrapeAllAsync(default);
+        using var http = new HttpClient();
+
+        var page = PrometheusText.Parse(await http.GetStringAsync($"http://{node.Server.Addresses.Metrics}/metrics"));
+
+        double Value(string name) => page.Single(s => s.Name == name && s.Label("pod") == pod.Name && s.Label("model") == "m").Value;
+        Value("bursar_agent_serving_requests_running").Should().Be(3);
+        Value("bursar_agent_serving_latency_seconds_total").Should().Be(1.5);
+        Value("bursar_agent_serving_latency_requests_total").Should().Be(2);
+        page.Should().NotContain(s => s.Name == "bursar_agent_serving_requests_waiting");
     }
 
     [Fact]

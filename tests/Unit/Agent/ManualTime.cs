@@ -6,6 +6,7 @@ internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
     private readonly object gate = new();
     private readonly List<ManualTimer> timers = [];
     private DateTimeOffset now = start;
+    private TimeSpan ahead;
 
     public ManualTime()
         : this(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero))
@@ -29,7 +30,11 @@ internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
             return now;
     }
 
-    public override long GetTimestamp() => GetUtcNow().Ticks;
+    public override long GetTimestamp()
+    {
+        lock (gate)
+            return (now - ahead).Ticks;
+    }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
@@ -56,6 +61,16 @@ internal sealed class ManualTime(DateTimeOffset start) : TimeProvider
             if (next is null)
                 return;
             next.Fire();
+        }
+    }
+
+    /// <summary>The node's clock is set, and no time has passed by <see cref="GetTimestamp"/>.</summary>
+    public void Set(TimeSpan by)
+    {
+        lock (gate)
+        {
+            now += by;
+            ahead += by;
         }
     }
 

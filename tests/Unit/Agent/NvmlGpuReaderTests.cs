@@ -48,6 +48,7 @@ public sealed class NvmlGpuReaderTests
 
     [SkippableTheory]
     [InlineData("ORDINARY")]
+    [InlineData("R470")]
     [InlineData("R535")]
     public void Process_lists_are_read_at_the_drivers_own_stride_while_they_grow(string macro)
     {
@@ -257,6 +258,56 @@ public sealed class NvmlGpuReaderTests
 
         device.Processes.Select(p => p.Pid).Should().Equal(41, 42);
         device.ProcessUse.Should().ContainSingle().Which.Should().Match<GpuProcessUse>(u => u.Pid == 41 && u.SmPercent == 78, "only processes with use are listed");
+    }
+
+    /// <summary>
+    /// What the driver leaves in its list: a record older than asked for, one above a hundred percent, and one of a time to come, after
+    /// which nothing would ever be newer.
+    /// </summary>
+    [SkippableFact]
+    public void Records_of_use_that_are_none_are_left_out()
+    {
+        long now = time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
+        using var stub = TwoGpus();
+        stub.Set("stamp.0", now - 10).Set("sm.0", $"41:60,42:4026531840,43:50:{ulong.MaxValue},44:20:{now - 20}");
+        using var reader = new NvmlGpuReader(stub.Library, time);
+
+        reader.Read().Devices[0].ProcessUse.Select(u => (u.Pid, u.SmPercent)).Should().Equal((41, 60), (44, 20));
+        stub.Set("stamp.0", now).Set("sm.0", $"41:70,44:20:{now - 20}");
+        reader.Read().Devices[0].ProcessUse.Select(u => (u.Pid, u.SmPercent)).Should().Equal((41, 70));
+    }
+
+    /// <summary>The driver stamps with the node's clock: set back by an hour, an hour would pass before anything was newer.</summary>
+    [SkippableFact]
+    public void A_clock_that_was_set_back_does_not_end_the_measure_of_processes()
+    {
+        long now = time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
+        using var stub = TwoGpus();
+        stub.Set("stamp.0", now - 10).Set("sm.0", "41:60");
+        using var reader = new NvmlGpuReader(stub.Library, time);
+        reader.Read();
+
+        time.Set(TimeSpan.FromHours(-1));
+        stub.Set("stamp.0", now - 3_600_000_000 + 5);
+
+        reader.Read().Devices[0].ProcessUse.Select(u => u.Pid).Should().Equal(41);
+    }
+
+    /// <summary>After a reload of the driver every handle may answer "unknown" for ever: only a new start of the library helps.</summary>
+    [SkippableFact]
+    public void A_device_that_answers_nothing_but_unknown_is_lost_until_the_library_is_started_anew()
+    {
+        using var stub = TwoGpus();
+        using var reader = new NvmlGpuReader(stub.Library, time);
+        reader.Read();
+
+        stub.Set("rcall.0", 999);
+        reader.Read().Devices.Select(d => (d.Uuid, d.Lost)).Should().Equal(("GPU-a", true), ("GPU-b", false));
+        // The driver has another device in its place, which the old handle does not show.
+        stub.Set("rcall.0", 0).Set("uuid.0", "GPU-c");
+        time.Advance(NvmlGpuReader.LostRetryAfter);
+
+        reader.Read().Devices.Select(d => (d.Uuid, d.Lost)).Should().Equal(("GPU-c", false), ("GPU-b", false));
     }
 
     [SkippableFact]

@@ -27,6 +27,16 @@ public sealed class PodUidTests : IDisposable
     [InlineData("seen from another cgroup namespace", "0::/../../../kubepods-burstable.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
     [InlineData("static pod", "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "0123456789abcdef0123456789abcdef")]
     [InlineData("two pods", "1:cpu:/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/1\n2:memory:/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/1", null)]
+    [InlineData("v1 and v2 at once (hybrid)", "12:devices:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77\n11:misc:/\n2:rdma:/\n1:name=systemd:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77\n0::/../..", Uid)]
+    [InlineData("systemd, v1 and v2 at once", "9:memory:/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope\n0::/system.slice/containerd.service", Uid)]
+    [InlineData("rootless", "0::/user.slice/user-1000.slice/user@1000.service/user.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope", Uid)]
+    [InlineData("rootless, cgroupfs", "0::/user.slice/user-1000.slice/user@1000.service/k3s-rootless.service/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77", Uid)]
+    [InlineData("CRI-O's monitor", "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/crio-conmon-77.scope", Uid)]
+    [InlineData("Docker within a pod", "0::/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77/docker/78", Uid)]
+    [InlineData("a cluster within a pod: the outer one is ours", "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope/kubelet.slice/kubelet-kubepods-pod11111111_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-78.scope", Uid)]
+    [InlineData("a pod that has just ended", "0::/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77 (deleted)", Uid)]
+    [InlineData("static pod, systemd", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0123456789abcdef0123456789abcdef.slice/crio-77.scope", "0123456789abcdef0123456789abcdef")]
+    [InlineData("a name that only looks like one", "0::/system.slice/tripod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b0.service", null)]
     [InlineData("a service", "0::/system.slice/podman.service", null)]
     [InlineData("a session", "0::/user.slice/user-1000.slice/session-2.scope", null)]
     [InlineData("above the namespace", "0::/../..", null)]
@@ -114,6 +124,30 @@ public sealed class PodUidTests : IDisposable
         Process(3, "0::/system.slice/dcgm.service");
         time.Advance(TimeSpan.FromSeconds(30));
         resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Host);
+    }
+
+    /// <summary>To say that it is the node's own would be a guess.</summary>
+    [Fact]
+    public void A_process_that_two_pods_are_named_for_is_of_an_unknown_one()
+    {
+        Process(5, $"1:cpu:/kubepods/pod{Uid}/1\n2:memory:/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/1");
+        new PodUidResolver(targets, null, folder.File("proc"), time).OwnerOf(5).Kind.Should().Be(ProcessKind.Unknown);
+    }
+
+    /// <summary>Its work goes to where it was for half a minute at most.</summary>
+    [Fact]
+    public void A_process_that_moves_to_another_pods_cgroup_is_found_there()
+    {
+        const string other = "11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
+        Process(6, $"0::/kubepods/pod{Uid}/77");
+        var resolver = new PodUidResolver(targets, null, folder.File("proc"), time);
+        resolver.OwnerOf(6).PodUid.Should().Be(Uid);
+
+        Process(6, $"0::/kubepods/pod{other}/77");
+
+        resolver.OwnerOf(6).PodUid.Should().Be(Uid);
+        time.Advance(TimeSpan.FromSeconds(30));
+        resolver.OwnerOf(6).PodUid.Should().Be(other);
     }
 
     private void Process(int pid, string cgroup, string? comm = null)

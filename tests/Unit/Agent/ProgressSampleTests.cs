@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using Bursar.Core.Usage;
 using Bursar.Tests.Unit.Docs;
 using Xunit.Abstractions;
@@ -46,7 +48,47 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
         node.Server.Journal.Read("n", null).Progress.Should().BeEmpty();
     }
 
-    private async Task<int> DriveAsync(string sample, string url)
+    /// <summary>Each report would wait its second out: of three seconds the training would have next to nothing.</summary>
+    [SkippableFact]
+    public async Task An_agent_that_does_not_answer_costs_a_second_and_is_then_left_alone()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var asked = new List<TcpClient>();
+        var accept = Task.Run(async () =>
+        {
+            try
+            {
+                while (true)
+                    asked.Add(await silent.AcceptTcpClientAsync());
+            }
+            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            {
+                return;
+            }
+        });
+
+        (await DriveAsync("slow", $"http://{silent.LocalEndpoint}/v1/progress")).Should().Be(0);
+
+        silent.Stop();
+        await accept;
+        asked.Should().HaveCount(1);
+        asked.ForEach(client => client.Dispose());
+    }
+
+    /// <summary>The sender's address tells the agent which pod speaks: through a proxy it would be the proxy's.</summary>
+    [SkippableFact]
+    public async Task A_proxy_that_the_pod_is_told_of_is_not_used()
+    {
+        await using var node = await SimulatedNode.StartAsync();
+        await node.Client().PutTargetsAsync(new TargetList { Revision = "1", Pods = [SimulatedNode.Pod("u1", "127.0.0.1")] }, default);
+
+        (await DriveAsync("plain", $"http://{node.Server.Addresses.Pod}/v1/progress", proxy: "http://127.0.0.1:1")).Should().Be(0);
+
+        await Eventually.TrueAsync(() => node.Server.Journal.Read("n", null).Progress is [.., { Step: 30 }], "the end is told");
+    }
+
+    private async Task<int> DriveAsync(string sample, string url, string? proxy = null)
     {
         var python = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, "python3")).FirstOrDefault(File.Exists);
         Skip.If(python is null, "python3 is not on this machine: the samples cannot be run");
@@ -59,7 +101,8 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
                 ["PYTHONPATH"] = Path.Combine(Repository.Root, "docs/samples"),
                 ["PYTHONDONTWRITEBYTECODE"] = "1",
                 ["BURSAR_PROGRESS_URL"] = url,
-                ["no_proxy"] = "*",
+                ["http_proxy"] = proxy,
+                ["no_proxy"] = null,
             },
         };
         using var process = Process.Start(start)!;

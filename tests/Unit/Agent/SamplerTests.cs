@@ -92,6 +92,25 @@ public sealed class SamplerTests : IGpuReader, IPodResources
         sampler.View!.Holdings.Should().ContainSingle().Which.Key.Pod.Should().Be("p", "the kubelet's turn is every five seconds");
     }
 
+    /// <summary>The twenty seconds that the clock skips have not been, and no device has worked in them.</summary>
+    [Fact]
+    public async Task Time_that_only_the_clock_has_seen_is_not_worked()
+    {
+        utilization = _ => 100;
+        await sampler.SampleAsync(default);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await sampler.SampleAsync(default);
+
+        time.Set(TimeSpan.FromSeconds(20));
+        time.Advance(TimeSpan.FromSeconds(1));
+        await sampler.SampleAsync(default);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await sampler.SampleAsync(default);
+        await sampler.RunAsync(new CancellationToken(true));
+
+        journal.Read("n", null).Intervals.Select(i => ((i.From - start).TotalSeconds, (i.To - start).TotalSeconds, i.BusyMs)).Should().Equal((0, 1, 1000), (22, 23, 1000));
+    }
+
     public GpuSnapshot Read()
     {
         var now = time.GetUtcNow();

@@ -207,6 +207,21 @@ public sealed class ScrapeTests : IAsyncLifetime
         journal.Read("n", null).Tokens.Select(t => t.Requests).Should().Equal(3, 4, 1);
     }
 
+    /// <summary>An agent that is a version older writes lines without requests: absent, and not zero.</summary>
+    [Fact]
+    public void The_journal_keeps_requests_over_a_restart()
+    {
+        using var folder = new TestFolder();
+        var options = new JournalOptions { Directory = folder.Path };
+        using (var before = UsageJournal.Open(options, new Random(1), time, NullLogger.Instance))
+            before.Append([JournalEntry.Of(new TokenSample { PodUid = "u", Model = "m", Prompt = 7, Requests = 3 }), JournalEntry.Of(new TokenSample { PodUid = "u", Model = "m", Prompt = 8 })]);
+
+        using var after = UsageJournal.Open(options, new Random(2), time, NullLogger.Instance);
+
+        after.Read("n", null).Tokens.Select(t => t.Requests).Should().Equal(3, null);
+        File.ReadAllText(Directory.EnumerateFiles(folder.Path).Single()).Should().Contain("\"requests\":3").And.NotContain("\"requests\":null");
+    }
+
     private static TargetPod Pod(string uid, string path, int port) =>
         new() { Uid = uid, Namespace = "ml", Name = uid, Ips = ["127.0.0.1"], Scrape = [new ScrapeTarget { Port = port, Path = path, Kind = "progress" }] };
 

@@ -97,6 +97,68 @@ public sealed class UsageAccumulatorTests
         rest.Single().Should().Match<UsageInterval>(i => i.From == Start.AddSeconds(4) && i.To == Start.AddSeconds(5) && i.Reason == UsageReasons.DeviceLost && i.BusyMs == 0);
     }
 
+    /// <summary>What it did while nobody could see it, or whether it did, is not known: its pod has the time with the reason.</summary>
+    [Theory]
+    [InlineData(UsageReasons.DeviceLost)]
+    [InlineData(UsageReasons.DeviceUnreadable)]
+    public void A_device_that_returns_is_measured_from_its_first_good_sample(string reason)
+    {
+        accumulator.Take(Start, [Holding("a", reason: reason)], new GpuSnapshot(NvmlState.Ready, "", reason == UsageReasons.DeviceLost ? [new GpuReading { Uuid = "GPU-a", Lost = true }] : []));
+        var closed = accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(100));
+        accumulator.Take(Start.AddSeconds(12), [Holding("a")], Gpu(100));
+        var rest = accumulator.CloseAll();
+
+        closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.From == Start && i.To == Start.AddSeconds(10) && i.Reason == reason && i.BusyMs == 0);
+        rest.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.From == Start.AddSeconds(10) && i.To == Start.AddSeconds(12) && i.Reason == null && i.BusyMs == 2000);
+    }
+
+    /// <summary>What the counter shows after ten minutes off the bus is not what was drawn in the second since.</summary>
+    [Fact]
+    public void Energy_of_a_time_when_the_device_was_not_seen_is_nobodys()
+    {
+        accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 1000));
+        for (int second = 10; second <= 600; second += 10)
+            accumulator.Take(Start.AddSeconds(second), [Holding("a", reason: UsageReasons.DeviceLost)], new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }]));
+        accumulator.Take(Start.AddSeconds(601), [Holding("a"), Holding("b")], Gpu(50, energy: 240_000_000));
+        accumulator.Take(Start.AddSeconds(602), [Holding("a"), Holding("b")], Gpu(0, energy: 240_000_400));
+
+        accumulator.CloseAll().Select(i => (i.Pod, i.EnergyMj)).Should().Equal(("a", 200L), ("b", 200L));
+    }
+
+    /// <summary>A call that fails once must not have its second counted by power and, when the counter answers again, by the counter.</summary>
+    [Fact]
+    public void A_counter_that_fails_once_is_not_replaced_by_power_and_counted_twice()
+    {
+        static GpuSnapshot Draws(long? energy) => new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = 50, PowerMilliwatts = 400_000, EnergyMillijoules = energy }]);
+        long?[] counter = [0, null, 800_000, null, null, 2_000_000];
+        for (int second = 0; second < counter.Length; second++)
+            accumulator.Take(Start.AddSeconds(second), [Holding("a")], Draws(counter[second]));
+
+        accumulator.CloseAll().Single().EnergyMj.Should().Be(2_000_000);
+    }
+
+    /// <summary>No GPU draws ten kilowatts: a counter that says so has shown something else in between.</summary>
+    [Fact]
+    public void A_counter_that_shows_zero_once_does_not_give_all_it_ever_counted_to_a_pod()
+    {
+        long[] counter = [9_000_000_000, 9_000_400_000, 0, 9_001_200_000, 9_001_600_000];
+        for (int second = 0; second < counter.Length; second++)
+            accumulator.Take(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: counter[second]));
+
+        accumulator.CloseAll().Single().EnergyMj.Should().Be(400_000 + 0 + 400_000, "what was drawn around the zero is not known");
+    }
+
+    /// <summary>An exporter shows its counter every half minute.</summary>
+    [Fact]
+    public void A_counter_that_moves_every_half_minute_loses_nothing()
+    {
+        var closed = new List<UsageInterval>();
+        for (int second = 0; second <= 60; second++)
+            closed.AddRange(accumulator.Take(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: second / 30 * 21_000_000)));
+
+        closed.Single().EnergyMj.Should().Be(42_000_000);
+    }
+
     [Fact]
     public void Over_a_pause_the_mean_of_both_ends_is_taken()
     {

@@ -5,9 +5,10 @@
  *   init=0 count=2 uuid.0=GPU-a name.0=... util.0=40 rc.util.0=15 processes.0=3 mig.0=1 ...
  * MIG devices hang on their parent as "<parent>.<slot>": mig.0=1 migmax.0=7 uuid.0.2=MIG-b gi.0.2=9 slices.0.2=2 pids.0.2=70,71
  * Processes: processes.0=3 (1000, 1001, 1002), or pids.0=41,42 mps.0=43 and what they use sm.0=41:60,42:20 (with stamp.0).
+ *   A record of use may have its own stamp: sm.0=41:60:1700000000000000. rcall.0=999 fails every figure of a device.
  * A number may be "now" (microseconds since 1970) or "wave" (another percentage each second).
  * Macro KEPT: the file is kept in memory until it changes, for benchmarks: reading it at every call is no driver's work.
- * Macro R535: the early 535 drivers, whose process list has 32-byte records.
+ * Macro R470: the process lists' names before _v3. Macro R535: the early 535 drivers, whose process list has 32-byte records.
  * Macro BARE: a driver that lacks every optional symbol.
  */
 #include <stdint.h>
@@ -105,6 +106,7 @@ static ret rc(const char *what, dev d) {
     char key[64];
     if (number("alive", 1) == 0) return 1;
     if (of("lost", d, 0)) return 15;
+    if (of("rcall", d, 0)) return (ret)of("rcall", d, 0);
     snprintf(key, sizeof key, "rc.%s", what);
     return (ret)of(key, d, 0);
 }
@@ -173,6 +175,10 @@ static ret process_list(const char *what, dev d, unsigned int *count, process *l
     return 0;
 }
 
+#ifdef R470
+#define nvmlDeviceGetComputeRunningProcesses_v3 nvmlDeviceGetComputeRunningProcesses_v2
+#define nvmlDeviceGetMPSComputeRunningProcesses_v3 nvmlDeviceGetMPSComputeRunningProcesses_v2
+#endif
 ret nvmlDeviceGetComputeRunningProcesses_v3(dev d, unsigned int *count, process *list) { return process_list("pids", d, count, list); }
 
 ret nvmlDeviceGetProcessUtilization(dev d, process_use *list, unsigned int *count, unsigned long long since) {
@@ -190,8 +196,9 @@ ret nvmlDeviceGetProcessUtilization(dev d, process_use *list, unsigned int *coun
     char *use = strtok(value, ",");
     for (unsigned int i = 0; i < have && use; i++, use = strtok(NULL, ",")) {
         list[i].pid = (uint32_t)strtoul(use, NULL, 10);
-        list[i].sm = strchr(use, ':') ? (uint32_t)strtoul(strchr(use, ':') + 1, NULL, 10) : 0;
-        list[i].stamp = stamp;
+        char *rest = strchr(use, ':');
+        list[i].sm = rest ? (uint32_t)strtoul(rest + 1, &rest, 10) : 0;
+        list[i].stamp = rest && *rest == ':' ? strtoull(rest + 1, NULL, 10) : stamp;
     }
     return 0;
 }

@@ -23,6 +23,21 @@ def plain():
         report(step, 30, checkpoint=step == 20)
 
 
+def slow():
+    """Three seconds of steps against an agent that takes the connection and says nothing, after a step that is no number."""
+    from time import monotonic, sleep
+
+    from bursar_progress import report
+
+    report("no number", every=0)
+    begun, steps = monotonic(), 0
+    while monotonic() - begun < 3:
+        steps += 1
+        report(steps, every=0.05)
+        sleep(0.001)
+    print(f"steps: {steps}")
+
+
 def pytorch():
     import bursar_pytorch
 
@@ -58,8 +73,10 @@ def lightning():
             callback.on_train_batch_end(trainer, None, None, None, 0)
             if trainer.global_step == 19 and rank_zero:
                 callback.on_save_checkpoint(trainer, None, {})
+    callback.on_save_checkpoint(trainer, None, {})
+    callback.on_train_end(trainer, None)
     trainer.estimated_stepping_batches = float("inf")
     callback.on_train_batch_end(trainer, None, None, None, 0)
 
 
-{"plain": plain, "pytorch": pytorch, "huggingface": huggingface, "lightning": lightning}[sys.argv[1]]()
+{"plain": plain, "slow": slow, "pytorch": pytorch, "huggingface": huggingface, "lightning": lightning}[sys.argv[1]]()

@@ -107,7 +107,7 @@ public sealed class SliceTests
     [Fact]
     public void Whatever_is_cut_a_nodes_money_adds_up()
     {
-        DeviceShare[] shares = [DeviceShare.Whole, Slice, new(13, 28), new(15, 28), new(1, 3), new(1, 7), new(15, 224), DeviceShare.Unknown];
+        DeviceShare[] shares = [DeviceShare.Whole, Slice, new(13, 28), new(15, 28), new(1, 3), new(1, 7), new(15, 224), new(33, 100), new(125, 1024), DeviceShare.Unknown];
         var pod =
             from share in Gen.Elements(shares)
             from units in Gen.Choose(1, 3)

@@ -27,7 +27,7 @@ public sealed class ExplainCostTests
             Epoch = "e",
             First = 1,
             Next = 2,
-            Intervals = [new() { Seq = 1, PodUid = "p", Namespace = "ns", Pod = "train", Device = "GPU-1", From = Start, To = Start.AddSeconds(1800), BusyMs = 900_000, EnergyMj = 360_000_000 }],
+            Intervals = [new() { Seq = 1, PodUid = "p", Namespace = "ns", Pod = "train", Device = "GPU-1", From = Start, To = Start.AddSeconds(1800), BusyMs = 900_000, EnergyMj = 360_000_000, MemoryMiBMs = 1_800_000L * 9_216 }],
         }, null);
         ledger.Reprice(card, book.RateFor(card)!.Value, Start.AddMinutes(30));
 
@@ -39,7 +39,7 @@ public sealed class ExplainCostTests
               Job/train  0.433966
                 1800 s × 2 × 15/112 of NVIDIA-A100-SXM4-40GB at 0.367633928/h = 0.367634
                 1800 s × 2 × 15/112 of NVIDIA-A100-SXM4-40GB at 0.066332436/h = 0.066332
-                measured for 1800 GPU-seconds, busy 50 %, 0.1 kWh, 200 W on average; what power costs is in the rate
+                measured for 1800 GPU-seconds, busy 50 %, 9 GiB of device memory on average, 0.1 kWh, 200 W on average; what power costs is in the rate
                 0.495282192/h of NVIDIA-A100-SXM4-40GB: 15000 over 35040 h + the board's power × 1.4 × 0.12/kWh (rack 7)
 
             """.ReplaceLineEndings("\n").TrimEnd(' '));

@@ -1,0 +1,74 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Bursar.Agent.Dcgm;
+
+/// <summary>
+/// Asks exporters that are pods of their own: plain HTTP to the pod's address and nowhere else, no redirects, no proxy, no cookies, no
+/// compression, within two seconds and four mebibytes.
+/// </summary>
+public sealed class DcgmScraper : IDisposable
+{
+    public const string Path = "/metrics";
+
+    public const int MaxBytes = 4 * 1024 * 1024;
+
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
+
+    private readonly TimeProvider time;
+    private readonly HttpClient client;
+
+    public DcgmScraper(TimeProvider time)
+    {
+        this.time = time;
+        client = new HttpClient(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseProxy = false,
+            UseCookies = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            MaxResponseHeadersLength = 32,
+            ActivityHeadersPropagator = null,
+            PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
+        })
+        { Timeout = System.Threading.Timeout.InfiniteTimeSpan };
+    }
+
+    /// <exception cref="HttpRequestException">It does not answer, or not with a page.</exception>
+    /// <exception cref="IOException">It answers too much, or stops answering.</exception>
+    /// <exception cref="TimeoutException">It takes too long.</exception>
+    /// <exception cref="Core.Text.PrometheusFormatException">What it answers is no page of metrics.</exception>
+    public async Task<DcgmPage> ReadAsync(IPEndPoint address, CancellationToken cancellationToken)
+    {
+        string host = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address.Address}]" : address.Address.ToString();
+        using var deadline = new CancellationTokenSource(Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"http://{host}:{address.Port}{Path}"));
+            request.Headers.TryAddWithoutValidation("Accept", "text/plain;version=0.0.4");
+            request.Headers.TryAddWithoutValidation("User-Agent", "bursar");
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            if (response.StatusCode != HttpStatusCode.OK)
+                throw new HttpRequestException($"it answers {(int)response.StatusCode}");
+            if (response.Content.Headers.ContentLength > MaxBytes)
+                throw new IOException($"it answers more than {MaxBytes} bytes");
+            await using var body = await response.Content.ReadAsStreamAsync(either.Token);
+            using var page = new MemoryStream();
+            byte[] buffer = new byte[16 * 1024];
+            while (await body.ReadAsync(buffer, either.Token) is > 0 and var read)
+            {
+                if (page.Length + read > MaxBytes)
+                    throw new IOException($"it answers more than {MaxBytes} bytes");
+                page.Write(buffer, 0, read);
+            }
+            return DcgmPage.Read(page.GetBuffer().AsSpan(0, (int)page.Length));
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException($"it does not answer within {Timeout.TotalSeconds} s");
+        }
+    }
+
+    public void Dispose() => client.Dispose();
+}

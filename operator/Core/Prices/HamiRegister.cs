@@ -1,0 +1,46 @@
+using System.Text.Json;
+
+namespace Bursar.Core.Prices;
+
+/// <summary>
+/// What HAMi writes of a node's cards. Its resource counts each card as many times as it may be shared, and nothing else may tell how many
+/// there are: <c>[{"id":"GPU-…","count":10,"devmem":32768,"type":"NVIDIA-Tesla V100-PCIE-32GB"}]</c>.
+/// </summary>
+/// <param name="Cards">How many.</param>
+/// <param name="MemoryMiB">The memory of each; zero where they differ.</param>
+/// <param name="Product">Their name as GPU feature discovery would write it; empty where they differ.</param>
+public sealed record HamiRegister(int Cards, int MemoryMiB, string Product)
+{
+    public const string Annotation = "hami.io/node-nvidia-register";
+
+    private const string Vendor = "NVIDIA-";
+    private const int MostCards = 256;
+
+    /// <summary>Null where the text is none.</summary>
+    public static HamiRegister? Read(string? text)
+    {
+        if (string.IsNullOrEmpty(text) || text[0] != '[') return null;
+        try
+        {
+            using var json = JsonDocument.Parse(text);
+            var memories = new HashSet<int>();
+            var products = new HashSet<string>(StringComparer.Ordinal);
+            var cards = 0;
+            foreach (var card in json.RootElement.EnumerateArray())
+            {
+                if (card.ValueKind != JsonValueKind.Object) return null;
+                cards++;
+                memories.Add(card.TryGetProperty("devmem", out var memory) && memory.ValueKind == JsonValueKind.Number && memory.TryGetInt32(out var mebibytes) && mebibytes > 0 ? mebibytes : 0);
+                products.Add(card.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String ? Product(type.GetString()!) : "");
+            }
+            return cards is > 0 and <= MostCards ? new(cards, memories.Count == 1 ? memories.Single() : 0, products.Count == 1 ? products.Single() : "") : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+
+        // HAMi sets the vendor before the name that NVML gives, which for newer cards begins with it.
+        static string Product(string type) => (type.StartsWith(Vendor, StringComparison.Ordinal) ? type[Vendor.Length..] : type).Trim().Replace(' ', '-');
+    }
+}
