@@ -16,7 +16,7 @@ internal sealed class EnergyCounters
     private readonly Dictionary<string, (long Milliwatts, DateTimeOffset At)> powers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Int128> carries = new(StringComparer.Ordinal);
 
-    public Dictionary<string, long> Since(GpuSnapshot gpus, DateTimeOffset now)
+    public Dictionary<string, long> Since(GpuSnapshot gpus, DateTimeOffset now, TimeSpan longestGap)
     {
         var used = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach (var reading in gpus.Devices)
@@ -28,7 +28,7 @@ internal sealed class EnergyCounters
                     used[reading.Uuid] = Whole(reading.Uuid, (Int128)whole * slices, of);
                 continue;
             }
-            bool counted = counters.TryGetValue(reading.Uuid, out var last) && now - last.Seen <= UsageAccumulator.LongestGap;
+            bool counted = counters.TryGetValue(reading.Uuid, out var last) && now - last.Seen <= longestGap;
             if (reading.EnergyMillijoules is { } counter)
             {
                 // A decrease is a counter that began anew with the driver: all it shows was used since.
@@ -40,7 +40,7 @@ internal sealed class EnergyCounters
             }
             else if (reading.PowerMilliwatts is { } power && !counted)
             {
-                if (powers.TryGetValue(reading.Uuid, out var before) && now - before.At <= UsageAccumulator.LongestGap)
+                if (powers.TryGetValue(reading.Uuid, out var before) && now - before.At <= longestGap)
                     used[reading.Uuid] = Whole(reading.Uuid, (Int128)(before.Milliwatts + power) * Milliseconds(now - before.At), 2000);
                 powers[reading.Uuid] = (power, now);
             }

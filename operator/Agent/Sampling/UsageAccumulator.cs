@@ -49,7 +49,7 @@ public sealed class UsageAccumulator
         // Where a source shows a device twice, it has worked once.
         gpus = gpus with { Devices = [.. gpus.Devices.DistinctBy(r => r.Uuid)] };
         var elapsed = now - (previous ?? now);
-        var energy = counters.Since(gpus, now);
+        var energy = counters.Since(gpus, now, LongestGap);
         if (previous is not null)
         {
             if (elapsed > LongestGap)
