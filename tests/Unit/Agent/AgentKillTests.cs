@@ -75,7 +75,7 @@ public sealed class AgentKillTests
         (work.Usage.MeasuredMs, work.Usage.BusyMs, work.Usage.EnergyMj).Should().Be((measured, measured * 40 / 100, measured));
         work.Usage.Tokens.Should().BeEquivalentTo(new Dictionary<string, TokenSums> { ["m"] = new(node.Tokens, 0, 3 * node.Tokens) });
         node.End(graceful: true, torn: null);
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(25).WithEndSize(30));
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(15).WithEndSize(30));
 
     /// <summary>A question as the operator asks it, from what is stored on; how many entries came.</summary>
     private static int Ask(Node node, GpuLedger ledger)
