@@ -104,7 +104,7 @@ public static class Wiring
         var events = new BudgetEvents(recorder);
         var echoes = new EchoGuard(stores, time);
         var actor = new BudgetActor(stores, ledger, store, new WorkloadActor(client), echoes, events, brake, logs.CreateLogger<BudgetActor>());
-        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
+        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, new WindowKeeper(ledger, options.LedgerSumDays), progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
         var books = new PriceBookController(client, stores, ledger, prices, recorder, time);
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
         var compactor = new LedgerCompactor(stores, ledger, client, options.LedgerDetailDays, options.LedgerSumDays, logs.CreateLogger<LedgerCompactor>());

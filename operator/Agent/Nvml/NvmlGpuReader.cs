@@ -94,6 +94,12 @@ public sealed class NvmlGpuReader : IGpuReader
         if (code != NvmlReturn.Success)
         {
             unreadable = NoDriver(code);
+            if (code == NvmlReturn.LibRmVersionMismatch)
+            {
+                // The driver was replaced under a running agent: the library of its version is on the disk, if it is anywhere.
+                library.Dispose();
+                library = null;
+            }
             return false;
         }
         initialised = true;

@@ -23,6 +23,11 @@ public enum ServingFigure
 /// </summary>
 public sealed class EngineSums
 {
+    /// <summary>Replicas come and go for months; those that are gone are then kept as one.</summary>
+    private const int MaxKept = 512;
+
+    private const string Retired = "";
+
     private readonly Lock gate = new();
     private readonly Dictionary<(ServingFigure Figure, string Model), Dictionary<string, Engine>> known = [];
 
@@ -56,6 +61,14 @@ public sealed class EngineSums
             var engine = engines.GetValueOrDefault(name);
             engines[name] = new(count < engine.Last ? engine.Before + engine.Last : engine.Before, count, true);
         }
+        if (engines.Count <= MaxKept) return;
+        long retired = 0;
+        foreach (string gone in engines.Keys.Where(name => !now.ContainsKey(name)).ToArray())
+        {
+            retired += engines[gone].Before + engines[gone].Last;
+            engines.Remove(gone);
+        }
+        engines[Retired] = new(retired, 0, true);
     }
 
     private long Missing_NeedsLock(ServingFigure figure, string model) =>

@@ -175,17 +175,17 @@ public sealed record ServingMetrics(string Server)
             ModelLabel = "model",
             Latency = [new("nv_inference_request_duration_us", "nv_inference_request_success", 1_000_000)],
         },
-        // tensorrt_llm/metrics/collector.py, at trtllm-serve's /prometheus/metrics; the older prefix has requests only.
+        // tensorrt_llm/metrics/collector.py, at trtllm-serve's /prometheus/metrics; older builds (trtllm:) have requests only.
         new("trtllm")
         {
             Prompt = Counter("trtllm_prompt_tokens"),
             Cached = Counter("trtllm_prompt_cached_tokens"),
             Generated = Counter("trtllm_generation_tokens"),
-            Requests = [.. Counter("trtllm_request_success"), ["trtllm:request_success_total"], ["trtllm_e2e_request_latency_seconds_count"]],
+            Requests = [.. Counter("trtllm_request_success"), ["trtllm_e2e_request_latency_seconds_count"]],
             Running = [["trtllm_num_requests_running"]],
             Waiting = [["trtllm_num_requests_waiting"]],
             CacheUse = [["trtllm_kv_cache_utilization"]],
-            Latency = ["trtllm_e2e_request_latency_seconds", "trtllm:e2e_request_latency_seconds"],
+            Latency = ["trtllm_e2e_request_latency_seconds"],
         },
         // NIM LLM, on /v1/metrics: without a prefix.
         new("nim")

@@ -22,13 +22,16 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
 
     private const int MaxModelLength = 253;
 
+    /// <summary>Engines and models together, of one figure.</summary>
+    private const int MaxEngines = 256;
+
     /// <summary>Looked up by length and first bytes: most lines of a page are none of ours, and a page may have a megabyte.</summary>
     private readonly Dictionary<int, byte[][]> _names = servers.SelectMany(server => server.All).Select(metric => metric.Name).Distinct(StringComparer.Ordinal)
         .Select(Encoding.UTF8.GetBytes).GroupBy(name => Hash(name)).ToDictionary(group => group.Key, group => group.ToArray());
 
     public ScrapeResult Read(ReadOnlySpan<byte> page)
     {
-        var found = new Dictionary<string, List<PrometheusSample>>(StringComparer.Ordinal);
+        var found = new Dictionary<string, List<PrometheusSample>>(MetricNameComparer.Instance);
         try
         {
             PrometheusText.ReadStrict(page, (in PrometheusLine line) =>
@@ -54,7 +57,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
     {
         if (!_names.TryGetValue(Hash(name), out var names)) return false;
         foreach (var known in names)
-            if (name.SequenceEqual(known)) return true;
+            if (MetricNameComparer.Same(name, known)) return true;
         return false;
     }
 
@@ -88,6 +91,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             string[] models = [.. engines.Where(engine => HasTokens ? engine.Figure is ServingFigure.Prompt or ServingFigure.Generated : engine.Figure == ServingFigure.Requests)
                 .Select(engine => engine.Model).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
             if (models.Length > MaxModels || models.Any(model => model.Length > MaxModelLength)) wrong ??= $"more than {MaxModels} models, or a model's name of more than {MaxModelLength} characters";
+            if (engines.GroupBy(engine => engine.Figure).Any(figure => figure.Count() > MaxEngines)) wrong ??= $"more than {MaxEngines} engines";
             // A counter that is no count refuses the page: half a page would read as a counter that fell.
             if (wrong is not null) return new(ScrapeOutcome.Malformed, wrong);
             var loads = Loads();

@@ -63,8 +63,11 @@ public static class BudgetDecider
         };
     }
 
-    public static Amount LimitOf(BudgetSnapshot budget) =>
-        budget.Terms.TopUps.Where(t => t.Window == budget.Window.Key).Aggregate(budget.Terms.Limit, (sum, topUp) => sum + topUp.Amount);
+    public static Amount LimitOf(BudgetSnapshot budget) => LimitOf(budget.Terms, budget.Window.Key);
+
+    /// <summary>The limit of a window with its top-ups.</summary>
+    public static Amount LimitOf(BudgetTerms terms, string windowKey) =>
+        terms.TopUps.Where(t => t.Window == windowKey).Aggregate(terms.Limit, (sum, topUp) => sum + topUp.Amount);
 
     private static bool WindowIsOpen(BudgetSnapshot budget) =>
         budget.Terms.Window.Period != WindowPeriod.Once || budget.Now >= budget.Window.Start && budget.Now < budget.Window.End;

@@ -6,6 +6,9 @@ public sealed partial class GpuLedger
     /// <summary>Decisions kept of one budget, and the bytes of inputs they may take together.</summary>
     public const int KeptDecisions = 32;
 
+    /// <summary>Of hourly windows that is five days; a budget's shard has to hold them.</summary>
+    public const int KeptWindows = 120;
+
     private const int KeptInputs = 48 * 1024;
 
     /// <summary>What the decider keeps between evaluations, as it wrote it; null when nothing.</summary>
@@ -22,6 +25,42 @@ public sealed partial class GpuLedger
             var shard = BudgetShard(ns, name, budgetUid);
             if (shard.Budget!.Memory == memory) return false;
             shard.Budget.Memory = memory;
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>The window that the budget was counting last; null before its first.</summary>
+    public CountedWindow? OpenWindow(string budgetUid)
+    {
+        lock (gate) return FindBudget(budgetUid)?.Budget!.Open;
+    }
+
+    /// <summary>The windows of a budget that are over, oldest first.</summary>
+    public IReadOnlyList<ClosedWindow> ClosedWindows(string budgetUid)
+    {
+        lock (gate) return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Closed] : [];
+    }
+
+    /// <summary>Notes which window is counted now, and those that are over since. One that is noted already stands.</summary>
+    /// <param name="ns">The budget's namespace.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="budgetUid">Its UID.</param>
+    /// <param name="open">The window of now.</param>
+    /// <param name="closed">Those since the last note, oldest first.</param>
+    /// <param name="keptSince">Windows that ended before are forgotten.</param>
+    public bool NoteWindow(string ns, string name, string budgetUid, CountedWindow open, IReadOnlyList<ClosedWindow> closed, DateTimeOffset keptSince)
+    {
+        lock (gate)
+        {
+            var shard = BudgetShard(ns, name, budgetUid);
+            var budget = shard.Budget!;
+            var news = closed.Where(one => !budget.Closed.Exists(known => known.Key == one.Key && known.Start == one.Start)).ToArray();
+            var old = budget.Closed.RemoveAll(one => one.End < keptSince);
+            if (budget.Open == open && news.Length == 0 && old == 0) return false;
+            budget.Open = open;
+            budget.Closed.AddRange(news);
+            if (budget.Closed.Count > KeptWindows) budget.Closed.RemoveRange(0, budget.Closed.Count - KeptWindows);
             shard.Touch();
             return true;
         }
@@ -101,9 +140,11 @@ public sealed partial class GpuLedger
     {
         lock (gate)
         {
-            if (FindBudget(budgetUid) is not { } shard || shard.Budget!.Memory is null && shard.Budget.Decisions.Count == 0) return false;
+            if (FindBudget(budgetUid) is not { } shard || shard.Budget!.Memory is null && shard.Budget.Decisions.Count == 0 && shard.Budget.Open is null) return false;
             shard.Budget.Memory = null;
             shard.Budget.Decisions.Clear();
+            shard.Budget.Open = null;
+            shard.Budget.Closed.Clear();
             shard.Touch();
             return true;
         }

@@ -278,6 +278,8 @@ public sealed partial class GpuLedger
                     Memory = budget.Memory,
                     Parked = [.. budget.Parked],
                     Decisions = [.. budget.Decisions],
+                    Window = budget.Open,
+                    Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
                 };
             default:
                 foreach (var node in state.Nodes) node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
@@ -318,7 +320,7 @@ public sealed partial class GpuLedger
             To = pod.JournalTo ?? 0,
             Devices = pod.Labels is null ? [.. pod.Devices] : null,
             Days = [.. pod.Days.Where(day => !day.IsKeptByItsShard).Select(ToShard)],
-            Counters = pod.Counters.Count == 0 ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated, Some(pair.Value.LastRequests)))],
+            Counters = pod.Counters.Count == 0 ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated, Some(pair.Value.LastRequests), pair.Value.IsNamed ? null : true))],
         },
     };
 
@@ -390,6 +392,8 @@ public sealed partial class GpuLedger
                 budgetShard.Budget!.Memory = shard.Memory;
                 budgetShard.Budget.Parked.AddRange(shard.Parked ?? []);
                 budgetShard.Budget.Decisions.AddRange(shard.Decisions ?? []);
+                budgetShard.Budget.Open = shard.Window;
+                budgetShard.Budget.Closed.AddRange(shard.Windows ?? []);
                 budgetShard.Restore(shard.Revision);
                 break;
             case LedgerShard.NodesKind:
@@ -425,7 +429,7 @@ public sealed partial class GpuLedger
             if (usage.To > 0) (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
             pod.Devices.UnionWith(usage.Devices ?? []);
             pod.Days.AddRange((usage.Days ?? []).Select(FromShard));
-            foreach (var row in usage.Counters ?? []) pod.Counters[row.Model] = new() { LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
+            foreach (var row in usage.Counters ?? []) pod.Counters[row.Model] = new() { IsNamed = row.Other is not true, LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
         }
         if (pods.TryGetValue(stored.Uid, out var twin))
         {

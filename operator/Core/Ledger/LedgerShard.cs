@@ -76,6 +76,10 @@ public sealed record LedgerShard
     public IReadOnlyList<ParkedRecord>? Parked { get; init; }
 
     public IReadOnlyList<DecisionRecord>? Decisions { get; init; }
+
+    public CountedWindow? Window { get; init; }
+
+    public IReadOnlyList<ClosedWindow>? Windows { get; init; }
 }
 
 public sealed record ShardPrice(string Product, IReadOnlyList<ShardPriceChange> Changes);
@@ -144,7 +148,7 @@ public sealed record ShardPodDay(string Pod, ShardDay Usage);
 public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated, long? Requests = null);
 
 /// <summary>Where a model's counters stood last.</summary>
-public sealed record ShardCounter(string Model, long Prompt, long Cached, long Generated, long? Requests = null);
+public sealed record ShardCounter(string Model, long Prompt, long Cached, long Generated, long? Requests = null, bool? Other = null);
 
 public sealed record ShardNode
 {

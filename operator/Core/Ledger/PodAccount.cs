@@ -9,6 +9,9 @@ internal sealed class PodAccount(string uid)
     /// <summary>An agent closes an interval within minutes; one as long as this tells of a clock that jumped, and is not spread over the years.</summary>
     private const long MostSplit = 7 * UtcDay.Milliseconds;
 
+    /// <summary>As many as an agent tells of one pod.</summary>
+    private const int MaxCounters = 64;
+
     public string Uid { get; } = uid;
 
     public ShardState? Shard { get; set; }
@@ -125,9 +128,10 @@ internal sealed class PodAccount(string uid)
 
     public void Add(TokenSample sample)
     {
-        var model = Counters.ContainsKey(sample.Model) || Counters.Count < DayUsage.MaxModels && sample.Model.Length <= 253 ? sample.Model : DayUsage.OtherModels;
-        if (!Counters.TryGetValue(model, out var counter)) Counters.Add(model, counter = new());
-        DayOf(UtcDay.Of(sample.At.ToUnixTimeMilliseconds())).Add(model, counter.Grow(sample));
+        // Each model's counters are its own, also where its sums go together with others': two that take turns on one would look like restarts.
+        var name = sample.Model.Length <= 253 && (Counters.ContainsKey(sample.Model) || Counters.Count < MaxCounters) ? sample.Model : DayUsage.OtherModels;
+        if (!Counters.TryGetValue(name, out var counter)) Counters.Add(name, counter = new() { IsNamed = Counters.Count < DayUsage.MaxModels });
+        DayOf(UtcDay.Of(sample.At.ToUnixTimeMilliseconds())).Add(counter.IsNamed ? name : DayUsage.OtherModels, counter.Grow(sample));
     }
 
     private static void Add(UsageInterval interval, DayUsage day, long length, long busy, long energy, long memory)
@@ -166,6 +170,9 @@ internal sealed class PodAccount(string uid)
 /// <summary>Where a model's counters stood last; they begin at zero again when a server restarts.</summary>
 internal sealed class TokenCounter
 {
+    /// <summary>Its sums stand under its own name; those of further models are together.</summary>
+    public bool IsNamed { get; init; } = true;
+
     public long LastPrompt { get; set; }
 
     public long LastCached { get; set; }

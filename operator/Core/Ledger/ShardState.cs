@@ -82,5 +82,9 @@ internal sealed class BudgetAccount(string uid)
 
     public List<DecisionRecord> Decisions { get; } = [];
 
-    public bool IsEmpty => Memory is null && Parked.Count == 0 && Decisions.Count == 0;
+    public CountedWindow? Open { get; set; }
+
+    public List<ClosedWindow> Closed { get; } = [];
+
+    public bool IsEmpty => Memory is null && Parked.Count == 0 && Decisions.Count == 0 && Open is null;
 }

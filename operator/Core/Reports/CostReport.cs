@@ -141,19 +141,21 @@ public sealed record CostReport
             .ThenBy(row => row.Workload, StringComparer.Ordinal).ThenBy(row => row.Model, StringComparer.Ordinal)];
     }
 
-    /// <summary>A namespace's work by model. The cost of a workload that served several is split by their tokens, so that the parts sum to it exactly.</summary>
+    /// <summary>A namespace's work by model. The cost of a workload that served several is split by their tokens (by their requests, where one has no tokens), so that the parts sum to it exactly.</summary>
     public static IEnumerable<ReportRow> ByModel(string ns, IEnumerable<WorkloadSpend> work)
     {
         var parts = new SortedDictionary<string, List<WorkloadSpend>>(StringComparer.Ordinal);
         foreach (var one in work)
         {
-            var models = one.Usage.Tokens.Where(t => t.Value.Both > 0).ToArray();
+            var models = one.Usage.Tokens.Where(t => t.Value.Both > 0 || t.Value.Requests > 0).ToArray();
             if (models.Length == 0)
             {
                 Add("", one);
                 continue;
             }
-            long[] weights = [.. models.Select(t => t.Value.Both)];
+            // A server that counts requests alone tells no tokens to split by.
+            var byTokens = models.All(t => t.Value.Both > 0);
+            long[] weights = [.. models.Select(t => byTokens ? t.Value.Both : Math.Max(1, t.Value.Requests))];
             var (spent, daysSpent) = (one.Spent.Split(weights), one.DaysSpent.Split(weights));
             var (time, unpriced, daysTime) = (LargestRemainder.Divide(one.ReservedGpuMs, weights), LargestRemainder.Divide(one.UnpricedGpuMs, weights), LargestRemainder.Divide(one.DaysReservedGpuMs, weights));
             var (measured, busy) = (LargestRemainder.Divide(one.Usage.MeasuredMs, weights), LargestRemainder.Divide(one.Usage.BusyMs, weights));

@@ -17,7 +17,7 @@ namespace Bursar.Operator.Budgets;
 /// decision value of this evaluation.
 /// </summary>
 public sealed partial class BudgetController(
-    KubeClient client, ClusterStores stores, GpuLedger ledger, BudgetObserver observer, BudgetActor actor, BudgetEvents events, EchoGuard echoes,
+    KubeClient client, ClusterStores stores, GpuLedger ledger, BudgetObserver observer, BudgetActor actor, BudgetEvents events, EchoGuard echoes, WindowKeeper windows,
     ProgressBoard progress, ClusterBrake brake, WritePacer pacer, TimeProvider time, ILogger<BudgetController> logger) : IEntityController<V1Alpha1GpuBudget>
 {
     /// <summary>How long an evaluation of running work may be put off; part of the published overspend bound.</summary>
@@ -56,6 +56,7 @@ public sealed partial class BudgetController(
         if (decision.Conditions.Any(c => c is { Type: "BrakeApplied", Status: true })) brake.Apply(decision.At);
         var memory = WithProgress(budget, snapshot, decision) with { BrakedAt = brake.AppliedAt };
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
+        windows.Note(budget, decision);
         foreach (var key in decision.LetGo)
             foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) ledger.Unpark(record.Uid, record.Field);
 

@@ -232,9 +232,9 @@ public sealed class BudgetObserver(
         var byWorkload = new Dictionary<string, HashSet<MeteringSource>>(StringComparer.Ordinal);
         foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, budget.Namespace))
         {
-            if (pod.Spec.NodeName is not { Length: > 0 } node || PodTimes.FinishedAt(pod) is not null || !GpuRequest.OfPod(pod).IsAny) continue;
+            if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed") continue;
             var uid = pod.Metadata.ControllerReference() is { Kind: "Job" } job ? job.Uid : TopWorkload.Of(pod, stores)?.Key.Uid;
-            if (uid is null || !spends.ContainsKey(uid)) continue;
+            if (uid is null || !spends.ContainsKey(uid) || !GpuRequest.OfPod(pod).IsAny) continue;
             if (!byNode.TryGetValue(node, out var source)) byNode.Add(node, source = sources.Of(node));
             if (!byWorkload.TryGetValue(uid, out var set)) byWorkload.Add(uid, set = []);
             set.Add(source);

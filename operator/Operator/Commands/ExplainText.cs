@@ -12,8 +12,9 @@ namespace Bursar.Operator.Commands;
 internal static class ExplainText
 {
     private const int ShownDecisions = 5;
+    private const int ShownWindows = 12;
 
-    public static string Of(string ns, string name, V1Alpha1GpuBudget? budget, IReadOnlyList<ParkedRecord> parked, IReadOnlyList<DecisionRecord> decisions)
+    public static string Of(string ns, string name, V1Alpha1GpuBudget? budget, IReadOnlyList<ParkedRecord> parked, IReadOnlyList<DecisionRecord> decisions, IReadOnlyList<ClosedWindow> windows)
     {
         var text = new StringBuilder();
         if (budget is null) text.Append(CultureInfo.InvariantCulture, $"GpuBudget {ns}/{name} does not exist any more; this is what the ledger remembers of it.\n");
@@ -22,6 +23,7 @@ internal static class ExplainText
 
         Parked(text, budget?.Status?.Workloads ?? [], parked, decisions);
         Decisions(text, decisions);
+        Windows(text, windows);
         return text.ToString();
     }
 
@@ -99,6 +101,13 @@ internal static class ExplainText
             text.Append(CultureInfo.InvariantCulture,
                 $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workload{(inputs.Workloads.Count == 1 ? "" : "s")}{Of(work)}\n    {Compare(decision, again)}\n");
         }
+    }
+
+    private static void Windows(StringBuilder text, IReadOnlyList<ClosedWindow> windows)
+    {
+        if (windows.Count == 0) return;
+        Heading(text, windows.Count > ShownWindows ? $"The last {ShownWindows} of {windows.Count} windows that are over" : "Windows that are over");
+        Table(text, [.. windows.TakeLast(ShownWindows).Select(one => (string[])[one.Key, one.Spent.ToString(), $"of {one.Limit}, {one.Spent.PercentOf(one.Limit)} %"])], rightAligned: 1);
     }
 
     private static string Of(WorkloadSnapshot? work) => work is null ? "" :

@@ -45,9 +45,14 @@ public sealed class DoorTests
     public async Task A_report_says_what_the_gpus_are_read_by_and_what_the_driver_calls_them()
     {
         await using var node = await SimulatedNode.StartAsync();
+        var client = node.Client();
         UsageReport? report = null;
-        await Eventually.TrueAsync(() => (report = node.Client().GetUsageAsync(null, NoWait, default).GetAwaiter().GetResult()).Source is not null, "the first sample is taken");
-        (report!.Source, report.Product).Should().Be(("x","y"));
+        await Eventually.TrueAsync(() => (report = client.GetUsageAsync(null, NoWait, default).GetAwaiter().GetResult()).Source is not null, "the first sample is taken");
+        (report!.Source, report.Product).Should().Be((UsageReport.NoSource, null));
+
+        node.Gpus = new(NvmlState.Ready, "", [new() { Uuid = "GPU-a", Name = "NVIDIA H100 80GB HBM3" }, new() { Uuid = "MIG-a", ParentUuid = "GPU-a", Name = "NVIDIA H100 80GB HBM3 MIG 1g.10gb" }]);
+        await Eventually.TrueAsync(() => (report = client.GetUsageAsync(null, NoWait, default).GetAwaiter().GetResult()).Source == "nvml", "the GPUs are seen");
+        report.Product.Should().Be("NVIDIA-H100-80GB-HBM3");
     }
 
     [Fact]

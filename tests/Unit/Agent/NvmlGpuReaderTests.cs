@@ -140,6 +140,26 @@ public sealed class NvmlGpuReaderTests
         back.Devices.Select(d => d.Uuid).Should().Equal("GPU-a", "GPU-b");
     }
 
+    /// <summary>A driver is replaced under a running agent: the loaded library is of the old one, and the new one's lies in its place.</summary>
+    [SkippableFact]
+    public void After_an_upgrade_of_the_driver_its_own_library_is_loaded()
+    {
+        using var old = TwoGpus();
+        using var upgraded = TwoGpus().Set("uuid.0", "GPU-new");
+        using var reader = new NvmlGpuReader(old.Library, time);
+        reader.Read().State.Should().Be(NvmlState.Ready);
+        old.Set("init", 18).Set("alive", 0);
+        reader.Read().State.Should().Be(NvmlState.NoDriver);
+        time.Advance(NvmlGpuReader.RetryAfter);
+        reader.Read().State.Should().Be(NvmlState.NoDriver, "the new library is not there yet");
+
+        File.Copy(upgraded.Library, old.Library + ".new");
+        File.Move(old.Library + ".new", old.Library, overwrite: true);
+        time.Advance(NvmlGpuReader.RetryAfter);
+
+        reader.Read().Devices[0].Uuid.Should().Be("GPU-new");
+    }
+
     [SkippableFact]
     public void Memory_is_asked_with_the_packed_version_word_and_leaves_out_what_the_driver_reserves()
     {

@@ -380,6 +380,30 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Gauges.Should().BeNull();
     }
 
+    /// <summary>In OpenMetrics the Python client of 2026 writes a colon as an underscore.</summary>
+    [Fact]
+    public void A_colon_that_was_made_an_underscore_is_the_same_name()
+    {
+        var result = Read("""
+            # TYPE vllm:prompt_tokens counter
+            vllm_prompt_tokens_total{engine="0",model_name="m"} 1000.0 # {trace_id="abc#1"} 1000.0 1795291395.8588166
+            vllm_prompt_tokens_created{engine="0",model_name="m"} 1.7952913958588061e+09
+            vllm_generation_tokens_total{engine="0",model_name="m"} 1.2345678901e+10
+            vllm_request_success_total{engine="0",finished_reason="stop",model_name="m"} 2.0
+            vllm_request_success_total{engine="0",finished_reason="length",model_name="m"} 2.0
+            vllm_num_requests_running{engine="0",model_name="m"} NaN
+            vllm_e2e_request_latency_seconds_count{engine="0",model_name="m"} 2.0
+            vllm_e2e_request_latency_seconds_sum{engine="0",model_name="m"} 99.5
+            vllm_e2e_request_latency_seconds_created{engine="0",model_name="m"} 1.7952913958588855e+09
+            # EOF
+            """);
+
+        result.Server.Should().Be("vllm");
+        result.Tokens.Should().Equal(new ModelTokens("m", 1000, null, 12_345_678_901, 4));
+        result.Loads.Should().Equal(new ModelLoad("m", null, null, null, 99.5, 2));
+        Read("sglang_realtime_tokens_total{mode=\"decode\",model_name=\"m\"} 5\nsglang_cache_hit_rate 0.5").Tokens.Should().Equal(new ModelTokens("m", 0, null, 5));
+    }
+
     [Fact]
     public void Labels_with_escapes_spaces_and_commas()
     {
@@ -390,11 +414,24 @@ public sealed class ServingPagesTests : IAsyncLifetime
 
     /// <summary>Names come from a stranger, and each model becomes entries of the journal.</summary>
     [Fact]
-    public void A_page_with_endless_models_is_refused()
+    public void A_page_with_endless_models_or_engines_is_refused()
     {
         Read(string.Concat(Enumerable.Range(0, 65).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n"))).Outcome.Should().Be(ScrapeOutcome.Malformed);
         Read($"vllm:prompt_tokens_total{{model_name=\"{new string('m', 254)}\"}} 1\n").Outcome.Should().Be(ScrapeOutcome.Malformed);
         Read(string.Concat(Enumerable.Range(0, 64).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n"))).Tokens.Should().HaveCount(64);
+        Read(string.Concat(Enumerable.Range(0, 257).Select(i => $"vllm:prompt_tokens_total{{engine=\"{i}\"}} 1\n"))).Outcome.Should().Be(ScrapeOutcome.Malformed);
+    }
+
+    /// <summary>One replica stays and a thousand come and go behind Ray: what they counted stays in the sum.</summary>
+    [Fact]
+    public void Replicas_that_are_gone_for_long_are_kept_as_one()
+    {
+        var sums = new EngineSums();
+        for (int replica = 1; replica <= 1000; replica++)
+        {
+            sums.Of(Read($"ray_vllm_prompt_tokens_total{{ReplicaId=\"stays\",model_name=\"m\"}} {10 * replica}\nray_vllm_prompt_tokens_total{{ReplicaId=\"{replica}\",model_name=\"m\"}} 3"))
+                .Should().Equal(new ModelTokens("m", 13 * replica, null, 0));
+        }
     }
 
     /// <summary>

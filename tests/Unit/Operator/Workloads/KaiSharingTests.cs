@@ -79,7 +79,15 @@ public sealed class KaiSharingTests
             User("late", ("gpu-fraction", "0.25")) with { Status = new() { StartTime = Start.AddSeconds(30) } }, User("other", ("gpu-fraction", "0.5"), group: "g2")];
         UsageInterval reserved = new()
         {
-            Seq = 7, PodUid = "r", Namespace = "kai-resource-reservation", Pod = "r", Device = "GPU-a", From = Start, To = Start.AddSeconds(60), EnergyMj = 3_001, Reason = UsageReasons.ReservedForOthers,
+            Seq = 7,
+            PodUid = "r",
+            Namespace = "kai-resource-reservation",
+            Pod = "r",
+            Device = "GPU-a",
+            From = Start,
+            To = Start.AddSeconds(60),
+            EnergyMj = 3_001,
+            Reason = UsageReasons.ReservedForOthers,
         };
         UsageInterval measured = new() { Seq = 8, PodUid = "a", Pod = "a", Device = "GPU-b", From = Start, To = Start.AddSeconds(60), BusyMs = 5 };
 
