@@ -8,6 +8,15 @@ public static class WorkKinds
     public static IReadOnlyList<WorkKind> All { get; } =
     [
         new JobKind(),
+        new JobSetKind(),
+        new TrainJobKind(),
+        new KubeflowJobKind<V1PyTorchJob>(),
+        new KubeflowJobKind<V1TFJob>(),
+        new KubeflowJobKind<V1XGBoostJob>(),
+        new KubeflowJobKind<V1PaddleJob>(),
+        new KubeflowJobKind<V1JAXJob>(),
+        new MpiJobKind(),
+        new RayJobKind(),
         new DeploymentKind(),
     ];
 

@@ -19,6 +19,7 @@ public sealed class ClusterStores
         Nodes = new(client);
         ReplicaSets = new(client);
         PriorityClasses = new(client);
+        RayClusters = new(client, new() { Optional = true });
         HorizontalPodAutoscalers = new(client, new() { Optional = true });
         ScaledObjects = new(client, new() { Optional = true });
         KueueWorkloads = new(client, new() { Optional = true });
@@ -45,6 +46,9 @@ public sealed class ClusterStores
 
     public Informer<V1ReplicaSet> ReplicaSets { get; }
 
+    /// <summary>Between the pods of a RayJob and it.</summary>
+    public Informer<V1RayCluster> RayClusters { get; }
+
     public Informer<V1PriorityClass> PriorityClasses { get; }
 
     public Informer<V1HorizontalPodAutoscaler> HorizontalPodAutoscalers { get; }
@@ -68,20 +72,20 @@ public sealed class ClusterStores
 
     /// <summary>Runs all caches until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll([
-        Pods.RunAsync(cancellationToken), Nodes.RunAsync(cancellationToken), ReplicaSets.RunAsync(cancellationToken), PriorityClasses.RunAsync(cancellationToken),
+        Pods.RunAsync(cancellationToken), Nodes.RunAsync(cancellationToken), ReplicaSets.RunAsync(cancellationToken), RayClusters.RunAsync(cancellationToken), PriorityClasses.RunAsync(cancellationToken),
         HorizontalPodAutoscalers.RunAsync(cancellationToken), ScaledObjects.RunAsync(cancellationToken), KueueWorkloads.RunAsync(cancellationToken),
         Budgets.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken),
         .. Kinds.Select(kind => kind.RunAsync(cancellationToken))]);
 
     /// <summary>No decision is made before every cache was once equal to the server's state.</summary>
     public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll([
-        Pods.HasSyncedAsync(cancellationToken), Nodes.HasSyncedAsync(cancellationToken), ReplicaSets.HasSyncedAsync(cancellationToken), PriorityClasses.HasSyncedAsync(cancellationToken),
+        Pods.HasSyncedAsync(cancellationToken), Nodes.HasSyncedAsync(cancellationToken), ReplicaSets.HasSyncedAsync(cancellationToken), RayClusters.HasSyncedAsync(cancellationToken), PriorityClasses.HasSyncedAsync(cancellationToken),
         HorizontalPodAutoscalers.HasSyncedAsync(cancellationToken), ScaledObjects.HasSyncedAsync(cancellationToken), KueueWorkloads.HasSyncedAsync(cancellationToken),
         Budgets.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken),
         .. Kinds.Select(kind => kind.HasSyncedAsync(cancellationToken))]);
 
     public bool HasSynced =>
-        Pods.HasSynced && Nodes.HasSynced && ReplicaSets.HasSynced && PriorityClasses.HasSynced
+        Pods.HasSynced && Nodes.HasSynced && ReplicaSets.HasSynced && RayClusters.HasSynced && PriorityClasses.HasSynced
         && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && KueueWorkloads.HasSynced && Budgets.HasSynced && PriceBooks.HasSynced && Control.HasSynced
         && Kinds.All(kind => kind.HasSynced);
 }

@@ -61,10 +61,10 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
                 if (metadata.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return owner;
                 owner = above;
             }
-            else if (owner.Kind == "ReplicaSet")
+            else if (LinkOf(owner, ns, stores) is var (isLink, link) && isLink)
             {
-                if (stores.ReplicaSets.Store.Get(ns, owner.Name) is not { } set || set.Metadata.Uid != owner.Uid) return null;
-                if (set.Metadata.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return owner;
+                if (link is null) return null;
+                if (link.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return owner;
                 owner = above;
             }
             else
@@ -73,6 +73,18 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             }
         }
         return owner;
+    }
+
+    /// <summary>Objects between pods and a kind of the table, which are nobody's workload where they stand alone.</summary>
+    private static (bool IsLink, V1ObjectMeta? Link) LinkOf(V1OwnerReference owner, string ns, ClusterStores stores)
+    {
+        var link = owner switch
+        {
+            { Kind: "ReplicaSet" } => stores.ReplicaSets.Store.Get(ns, owner.Name)?.Metadata,
+            { Kind: "RayCluster" } when stores.RayClusters.IsServed => stores.RayClusters.Store.Get(ns, owner.Name)?.Metadata,
+            _ => V1ObjectMeta.Empty,
+        };
+        return (link != V1ObjectMeta.Empty, link?.Uid == owner.Uid ? link : null);
     }
 
     /// <summary>
