@@ -162,7 +162,8 @@ internal static class Kinds
     /// <summary>Pod, Job, JobSet, TrainJob: the TrainJob is billed, and the TrainJob is stopped.</summary>
     public static async Task ChainIsBilledAndStoppedAtItsTopAsync(Scene scene)
     {
-        await scene.BudgetAsync("0.01");
+        // Two GPUs burn 0.0017 a second; half a minute of grace is kept for their stop.
+        await scene.BudgetAsync("0.1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         var top = await CreateAsync(scene, "TrainJob", "tune", Spec("TrainJob"), declared: null);
         var set = await CreateAsync(scene, "JobSet", "tune", Spec("JobSet"), declared: null, owner: ("TrainJob", "tune", top));
