@@ -302,6 +302,36 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         }
     }
 
+    [SkippableFact]
+    public async Task Where_the_budgets_themselves_are_gone_work_goes_on_and_nothing_hangs()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-without");
+        await team.DeploymentAsync("chat", 0);
+        await team.TellParkedAsync("probe", "chat");
+        var scaleUp = team.Deployments + "/chat/scale?dryRun=All";
+        await server.UntilAsync("what is parked is known", async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 403, Ct);
+
+        // The policies stay and miss what they ask; the CRD's own finalizer deletes the budgets.
+        await server.Client.DeleteAsync<V1CustomResourceDefinition>("gpubudgets.bursar.dev", null, null, Ct);
+        try
+        {
+            await server.UntilAsync("the kind is gone", async () => await server.Client.GetOrNullAsync<V1CustomResourceDefinition>("gpubudgets.bursar.dev", null, Ct) is null, Ct);
+            await server.UntilAsync("a tenant scales", async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 0, Ct);
+            await team.JobAsync("train", suspended: true);
+            (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Jobs + "/train", """{"spec": {"suspend": false}}""")).Code.Should().Be(0);
+        }
+        finally
+        {
+            (await InstallTool.HelmAsync(server.Kubeconfig, ["upgrade", "bursar", InstallTool.Chart, .. GuardedCluster.ChartValues])).Succeeded();
+        }
+
+        await server.UntilAsync("budgets are served again", async () => (await GuardedTeam.SendAsync(server.Client, HttpMethod.Get, team.Budgets)).Code == 0, Ct);
+        await team.BudgetAsync("probe");
+        await team.TellParkedAsync("probe", "chat");
+        await server.UntilAsync("what is parked is known again", async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 403, Ct);
+    }
+
     private static Attempt Patch(string name, Target on, string? refusal, string body, string type = Merge, string suffix = "") => new(name, on, refusal, HttpMethod.Patch, body, type, suffix);
 
     private static Attempt Put(string name, Target on, string? refusal, Action<JsonNode> edit, string suffix = "") => new(name, on, refusal, HttpMethod.Put, null, "application/json", suffix, edit);
