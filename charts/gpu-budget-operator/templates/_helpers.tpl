@@ -58,13 +58,14 @@ seccompProfile:
 
 {{/*
 The kinds of work that the guard watches: one line a kind that Bursar can park. `stopped` says in CEL, of the object `self`, that it
-stands still by the very field that Bursar writes. `parked` says how a policy can know that it was Bursar who stopped it: by its mark on
+stands still by the very field that Bursar writes; every step of the way is tested by has(), because an expression that errs lets the write
+pass. `parked` says how a policy can know that it was Bursar who stopped it: by its mark on
 the object (mark), or by the list in the budget's status (status), for kinds that Bursar writes through the scale subresource only,
 where it leaves no mark.
 */}}
 {{- define "bursar.guardedWork" -}}
-- {group: batch, version: v1, resource: jobs, kind: Job, parked: mark, stopped: "has(self.spec.suspend) && self.spec.suspend"}
-- {group: apps, version: v1, resource: deployments, kind: Deployment, parked: status, stopped: "!has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: batch, version: v1, resource: jobs, kind: Job, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: apps, version: v1, resource: deployments, kind: Deployment, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
 {{- end }}
 
 {{/* The annotations that are Bursar's own, and the fields of a budget's spec that say what it holds. */}}
