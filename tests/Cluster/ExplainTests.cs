@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Kube.Client;
 using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
@@ -59,6 +60,20 @@ public sealed class ExplainTests
         text.Should().StartWith("GpuBudget team-vision/vision: OnTrack\n  All is well.\n");
         text.Should().MatchRegex(@"spent +0\.500000  25 % of the limit");
         text.Should().Contain("Job/small  training, Running, 1 GPU, unpriced, spent 0.500000, projected 1.000000\n    Fits: 600 s left.");
+    }
+
+    [Fact]
+    public async Task Windows_that_are_over_are_told_with_what_they_came_to()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        var budget = await world.CreateBudgetAsync("vision", "500");
+        var ledger = new GpuLedger();
+        var (october, november) = (new DateTimeOffset(2026, 10, 1, 0, 0, 0, TimeSpan.Zero), new DateTimeOffset(2026, 11, 1, 0, 0, 0, TimeSpan.Zero));
+        ledger.NoteWindow(CommandsWorld.Team, "vision", budget.Metadata.Uid, new("2026-11", november, november.AddMonths(1), Amount.FromDecimal(500)),
+            [new("2026-10", october, november, Amount.FromDecimal(620), Amount.FromDecimal(480.12m))], october);
+        await world.StoreAsync(ledger);
+
+        (await ExplainAsync(world, "vision")).Should().Contain("Windows that are over\n  2026-10  480.120000  of 620.000000, 77 %\n");
     }
 
     [Fact]

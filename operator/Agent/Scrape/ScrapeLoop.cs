@@ -66,8 +66,10 @@ public sealed partial class ScrapeLoop(
     {
         counters.Scraped(result.Outcome.ToString());
         var key = (pod.Uid, target.Port, target.Path);
-        if (result.Outcome != ScrapeOutcome.Ok && (!last.TryGetValue(key, out var before) || before != result.Outcome))
-            LogFailed(pod.Namespace, pod.Name, result.Outcome, result.Detail ?? "");
+        var known = last.TryGetValue(key, out var before);
+        // A server that loads its model does not listen yet.
+        if (!known && result.Outcome == ScrapeOutcome.Unreachable) LogNotYet(pod.Namespace, pod.Name, result.Detail ?? "");
+        else if (result.Outcome != ScrapeOutcome.Ok && !(known && before == result.Outcome)) LogFailed(pod.Namespace, pod.Name, result.Outcome, result.Detail ?? "");
         last[key] = result.Outcome;
 
         var at = WireTime.Truncate(time.GetUtcNow());
@@ -103,6 +105,9 @@ public sealed partial class ScrapeLoop(
         foreach (var key in engines.Keys.Where(k => !uids.Contains(k.Item1)))
             engines.TryRemove(key, out _);
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Namespace}/{Name} does not serve its metrics yet: {Detail}")]
+    private partial void LogNotYet(string @namespace, string name, string detail);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Scrape of {Namespace}/{Name}: {Outcome}, {Detail}")]
     private partial void LogFailed(string @namespace, string name, ScrapeOutcome outcome, string detail);

@@ -55,6 +55,9 @@ public sealed record WorkDone
 
     public required UsageSums Usage { get; init; }
 
+    /// <summary>The part of <see cref="Spent"/> and of the energy that is of work which serves: what a token or a request costs is its, and not the training's beside it.</summary>
+    public required (Amount Spent, long EnergyMj) Serving { get; init; }
+
     /// <summary>How far training has come since it began, and what it cost since then, where somebody told; null for other rows than a workload's.</summary>
     public (long Steps, Amount Spent)? Training { get; init; }
 
@@ -82,8 +85,13 @@ public sealed record WorkDone
 
     public static WorkDone Of(IEnumerable<WorkloadSpend> work)
     {
-        var (spent, reserved, usage) = (Amount.Zero, (Int128)0, UsageSums.None);
-        foreach (var one in work) (spent, reserved, usage) = (spent + one.DaysSpent, reserved + one.DaysReservedGpuMs, usage + one.Usage);
-        return new() { Spent = spent, ReservedGpuMs = reserved, Usage = usage };
+        var (spent, reserved, usage, serving) = (Amount.Zero, (Int128)0, UsageSums.None, (Spent: Amount.Zero, EnergyMj: 0L));
+        foreach (var one in work)
+        {
+            (spent, reserved, usage) = (spent + one.DaysSpent, reserved + one.DaysReservedGpuMs, usage + one.Usage);
+            // Also where it is training's word that it is: a batch run that generates is paid for by its tokens.
+            if (one.Class == WorkClass.Inference || one.Usage.Tokens.Count > 0) serving = (serving.Spent + one.DaysSpent, serving.EnergyMj + one.Usage.EnergyMj);
+        }
+        return new() { Spent = spent, ReservedGpuMs = reserved, Usage = usage, Serving = serving };
     }
 }

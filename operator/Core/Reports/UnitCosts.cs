@@ -36,16 +36,16 @@ public sealed record UnitCosts
     };
 
     /// <summary>Per 1,000 tokens of both directions together.</summary>
-    public static Amount? PerThousandTokens(WorkDone done) => Per(done.Spent, 1_000, done.Tokens.Both);
+    public static Amount? PerThousandTokens(WorkDone done) => Per(done.Serving.Spent, 1_000, done.Tokens.Both);
 
     /// <summary>Per 1,000 prompt tokens, as if the whole cost were theirs: prompt and generated tokens share the GPU's time in parts that nobody measures.</summary>
-    public static Amount? PerThousandPrompt(WorkDone done) => Per(done.Spent, 1_000, done.Tokens.Prompt);
+    public static Amount? PerThousandPrompt(WorkDone done) => Per(done.Serving.Spent, 1_000, done.Tokens.Prompt);
 
     /// <summary>Per 1,000 generated tokens, as if the whole cost were theirs.</summary>
-    public static Amount? PerThousandGenerated(WorkDone done) => Per(done.Spent, 1_000, done.Tokens.Generated);
+    public static Amount? PerThousandGenerated(WorkDone done) => Per(done.Serving.Spent, 1_000, done.Tokens.Generated);
 
     /// <summary>Per request that ended; null where the server counts none.</summary>
-    public static Amount? PerRequest(WorkDone done) => Per(done.Spent, 1, done.Tokens.Requests);
+    public static Amount? PerRequest(WorkDone done) => Per(done.Serving.Spent, 1, done.Tokens.Requests);
 
     public static Amount? PerStep(WorkDone done) => done.Training is { } training ? Per(training.Spent, 1, training.Steps) : null;
 
@@ -54,7 +54,7 @@ public sealed record UnitCosts
 
     /// <summary>Joules per token of both directions; null without tokens or where no energy was read.</summary>
     public static double? JoulesPerToken(WorkDone done) =>
-        done.Usage.EnergyMj > 0 && done.Tokens.Both is > 0 and var tokens ? done.Usage.EnergyMj / 1000.0 / tokens : null;
+        done.Serving.EnergyMj > 0 && done.Tokens.Both is > 0 and var tokens ? done.Serving.EnergyMj / 1000.0 / tokens : null;
 
     private static Amount? Per(Amount cost, long each, Int128 count)
     {

@@ -338,6 +338,25 @@ public sealed class GpuLedgerTests
         read.DirtyShards().Single().Pods.Should().BeEmpty();
     }
 
+    [Fact]
+    public void Models_beyond_the_eighth_are_summed_together_and_count_apart()
+    {
+        var ledger = Priced();
+        ledger.Observe(Pod("p"));
+        // Ten models whose counters stand far apart, told in turns: each grows by one a turn.
+        var samples = Enumerable.Range(0, 30).Select(i => Tokens(i + 1, "p", 0, i % 10 * 1000 + i / 10) with { Model = $"m{i % 10}" }).ToArray();
+        ledger.Record(Report("e", 1, 15, [], samples[..15]), null);
+        var stored = new Dictionary<string, string>();
+        LedgerWorld.Write(ledger, stored);
+        ledger = LedgerWorld.Read(stored.Values);
+        ledger.Record(Report("e", 1, 30, [], samples), null);
+
+        var tokens = Usage(ledger).Tokens;
+        tokens.Should().HaveCount(9);
+        tokens["m3"].Generated.Should().Be(3002);
+        tokens["other"].Generated.Should().Be(8002 + 9002, "the ninth and the tenth");
+    }
+
     [Theory]
     [InlineData(null, 1000, 300)]
     [InlineData(UsageInterval.NotRequested, 1000, 300)]

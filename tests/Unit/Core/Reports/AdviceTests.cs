@@ -80,7 +80,7 @@ public sealed class AdviceTests
             Tokens = generated == 0 ? UsageSums.None.Tokens : new Dictionary<string, TokenSums> { ["m"] = new(0, 0, generated) },
         };
         var spent = rate.For(measured);
-        var row = new ReportRow { Product = product, Spent = spent, ReservedGpuMs = measured, UnpricedGpuMs = 0, Done = new() { Spent = spent, ReservedGpuMs = measured, Usage = usage } };
+        var row = new ReportRow { Product = product, Spent = spent, ReservedGpuMs = measured, UnpricedGpuMs = 0, Done = new() { Spent = spent, ReservedGpuMs = measured, Usage = usage, Serving = (spent, 0) } };
         return Advice.Of(row, model => model.Product != without && Prices.TryGetValue(model.Product, out var price) && Rate.TryParse(price, out var known) ? known : null);
     }
 }

@@ -89,6 +89,24 @@ public sealed class CostReportTests
         report.Total.ToString(2).Should().Be("6.12");
     }
 
+    [Fact]
+    public void What_a_token_costs_is_the_serving_works_cost_and_not_the_trainings_beside_it()
+    {
+        var ledger = Ledger();
+        ledger.Observe(Pod("p", "chat"));
+        ledger.Observe(Pod("q", "train"));
+        ledger.Record(Report(new UsageInterval { From = Start, To = Start.AddHours(1), BusyMs = 10, EnergyMj = 3_060_000 }, ("m", 3_060_000, 0)), null);
+        var now = Start.AddHours(1);
+
+        foreach (var by in (ReportBy[])[ReportBy.Namespace, ReportBy.Day])
+        {
+            var row = CostReport.Of(ledger, new(Start, now, by, "team"), now, _ => null).Rows.Single();
+            row.Spent.ToString(2).Should().Be("6.12");
+            UnitCosts.PerThousandTokens(row.Done)!.Value.ToString().Should().Be("0.001000");
+            UnitCosts.JoulesPerToken(row.Done).Should().BeApproximately(0.001, 1e-9);
+        }
+    }
+
     /// <summary>The founding paper's step: 85 ms on a V100 at 3.06 an hour, ten thousand of them about 0.72.</summary>
     [Fact]
     public void A_training_step_of_85_ms_costs_7_23e_5()
@@ -106,7 +124,7 @@ public sealed class CostReportTests
     public void A_slices_idle_time_costs_the_part_that_it_is_billed_as()
     {
         // A seventh of a GPU over seven hours, measured all the time, half idle.
-        var done = new WorkDone { Spent = V100.For(TimeSpan.FromHours(1)), ReservedGpuMs = 3_600_000, Usage = UsageSums.None with { MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000 } };
+        var done = new WorkDone { Spent = V100.For(TimeSpan.FromHours(1)), ReservedGpuMs = 3_600_000, Serving = default, Usage = UsageSums.None with { MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000 } };
 
         done.Idle.ToString().Should().Be("1.530000");
         done.Measured.Should().Be(1);
@@ -119,7 +137,7 @@ public sealed class CostReportTests
     public void The_founding_papers_unit_costs_come_out(double rate, long milliseconds, long units, string cost, string what)
     {
         var spent = Rate.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds));
-        var life = new WorkDone { Spent = spent, ReservedGpuMs = milliseconds, Usage = UsageSums.None, Training = (units, spent) };
+        var life = new WorkDone { Spent = spent, ReservedGpuMs = milliseconds, Usage = UsageSums.None, Serving = default, Training = (units, spent) };
 
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be(cost, what);
     }

@@ -43,7 +43,8 @@ public sealed class OperatorMetricsTests : IDisposable
     [Fact]
     public void A_workloads_unit_costs_are_those_of_the_decision()
     {
-        var done = new WorkDone { Spent = new Rate(3_060_000_000).For(TimeSpan.FromHours(2)), ReservedGpuMs = 7_200_000, Usage = UsageSums.None with { EnergyMj = 3_060_000, Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) } } };
+        var spent = new Rate(3_060_000_000).For(TimeSpan.FromHours(2));
+        var done = new WorkDone { Spent = spent, Serving = (spent, 3_060_000), ReservedGpuMs = 7_200_000, Usage = UsageSums.None with { EnergyMj = 3_060_000, Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) } } };
         var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.Of(done, new Rate(3_060_000_000), 0.085) };
 
         metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, work)));
