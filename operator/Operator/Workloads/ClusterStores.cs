@@ -2,6 +2,7 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Kinds;
 
 namespace Bursar.Operator.Workloads;
@@ -23,7 +24,7 @@ public sealed class ClusterStores
         HorizontalPodAutoscalers = new(client, new() { Optional = true });
         ScaledObjects = new(client, new() { Optional = true });
         KueueWorkloads = new(client, new() { Optional = true });
-        Budgets = new(client);
+        Budgets = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
         PriceBooks = new(client);
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
         Stoppable = stoppable;
