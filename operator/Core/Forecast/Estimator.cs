@@ -8,8 +8,6 @@ namespace Bursar.Core.Forecast;
 /// </summary>
 public static class Estimator
 {
-    private const long SettledSteps = 100;
-    private const int EnoughStretches = 5;
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
 
@@ -20,8 +18,7 @@ public static class Estimator
     /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
     {
-        var estimate = StepTime(job.Progress) is { } step && TotalSteps(job) is { } total
-            ? Scale(step, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total), job)
+        var estimate = TotalSteps(job) is { } total && AtPace(job, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total)) is { } atPace ? atPace
             : job.DeclaredDuration is { } declared ? Declared(declared)
             : Estimate.Unknown("nothing tells how long it runs");
         // Kubernetes begins the deadline anew with each run.
@@ -29,7 +26,7 @@ public static class Estimator
     }
 
     /// <summary>The likely time of a step; null while progress tells none.</summary>
-    public static double? SecondsPerStep(ProgressSeries progress) => StepTime(progress)?.Mid;
+    public static double? SecondsPerStep(ProgressSeries progress) => PaceOf(progress, 1)?.Mid;
 
     /// <summary>
     /// Whether progress has stood still for longer than max(10 × step time, 5 min): then its length is unknown, and a
@@ -38,7 +35,7 @@ public static class Estimator
     public static bool IsStalled(JobFacts job, DateTimeOffset now)
     {
         if (job.Progress.Last is not { } last || job.RunningSince is not { } since) return false;
-        var patience = StepTime(job.Progress) is { } step ? TimeSpan.FromTicks(Math.Max((long)(step.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
+        var patience = PaceOf(job.Progress, 1) is { } pace ? TimeSpan.FromTicks(Math.Max((long)(pace.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
         return now - (last.At > since ? last.At : since) > patience;
     }
 
@@ -49,11 +46,9 @@ public static class Estimator
     private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
     {
         if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now)) return null;
-        if (StepTime(job.Progress) is not { } step) return null;
-
         // What was reported before the present run began is of an earlier one: this one started at its checkpoint, else at zero.
         var begun = job.RunningSince is { } run && run <= last.At ? last.Step : Math.Clamp(job.CheckpointStep ?? 0, 0, total);
-        var estimate = Scale(step, Math.Max(0, total - begun), job);
+        if (AtPace(job, Math.Max(0, total - begun)) is not { } estimate) return null;
         // Time already worked since then is part of the steps left.
         var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
         return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
@@ -88,66 +83,25 @@ public static class Estimator
 
     private static long? TotalSteps(JobFacts job) => job.Progress.Points.LastOrDefault(p => p.Total is > 0).Total ?? job.DeclaredSteps;
 
-    private static Estimate Scale((double Low, double Mid, double High, bool Settled, string Detail) step, long steps, JobFacts job) =>
-        new(Seconds(step.Low * steps), Seconds(step.Mid * steps), Seconds(step.High * steps), EstimateSource.Progress, step.Settled,
-            job.ProgressTeller.Length > 0 ? $"{step.Detail}, told by {job.ProgressTeller}" : step.Detail);
+    /// <summary>What a number of steps takes at the pace that progress has shown; null while it has shown none.</summary>
+    private static Estimate? AtPace(JobFacts job, long steps)
+    {
+        if (PaceOf(job.Progress, steps) is not { } pace) return null;
+        var detail = $"{Text(pace.Mid)} s per step over {pace.Steps} steps";
+        return new(Seconds(pace.Low * steps), Seconds(pace.Mid * steps), Seconds(pace.High * steps), EstimateSource.Progress, pace.Settled,
+            job.ProgressTeller.Length > 0 ? $"{detail}, told by {job.ProgressTeller}" : detail);
+    }
 
     /// <summary>After a restart the run before tells more, until this one has settled.</summary>
-    private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(ProgressSeries series)
+    private static Pace? PaceOf(ProgressSeries series, long left)
     {
-        var present = StepTime(series.Points);
+        var present = Pace.Of(series.Points, left);
         if (present is { Settled: true } || series.Earlier.Count < 3) return present;
-        var earlier = StepTime(series.Earlier);
+        var earlier = Pace.Of(series.Earlier, left);
         return earlier is { Settled: true } || series.Points.Count < 3 ? earlier : present;
     }
 
-    /// <summary>
-    /// Seconds per step: the median over the last stretches between reports, weighted by their steps, so that one pause
-    /// for a checkpoint, a warm-up or one late report does not move it; the ends are the weighted 10th and 90th
-    /// percentiles, widened by 10 %/√n. Pauses that come back show in the mean of the whole run, which the high end never
-    /// goes below. One stretch alone tells nothing certain: it may hold the compilation before the first step.
-    /// </summary>
-    private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(IReadOnlyList<ProgressPoint> points)
-    {
-        if (points.Count < 2) return null;
-
-        // A full series has been thinned behind its first point: that stretch is history, not one of the last samples.
-        var first = points.Count < ProgressSeries.MaxPoints ? 0 : 1;
-        var stretches = new (double SecondsPerStep, long Steps)[points.Count - 1 - first];
-        for (var i = 0; i < stretches.Length; i++) stretches[i] = Stretch(points[first + i], points[first + i + 1]);
-        Array.Sort(stretches);
-
-        var recent = Stretch(points[first], points[^1]);
-        // With few stretches a median is one stretch's luck: the mean is the better middle.
-        var mid = stretches.Length < EnoughStretches ? recent.SecondsPerStep : WeightedQuantile(stretches, recent.Steps, 0.5);
-        var widening = 0.1 / Math.Sqrt(stretches.Length);
-        var low = Math.Min(mid, WeightedQuantile(stretches, recent.Steps, 0.1)) * (1 - widening);
-        var high = Math.Max(mid, WeightedQuantile(stretches, recent.Steps, 0.9)) * (1 + widening);
-        if (stretches.Length == 1) low = 0;
-
-        var whole = Stretch(points[0], points[^1]);
-        // A run's first report often comes after some steps: half of a hundred measured are enough where the whole hundred was made.
-        var seen = whole.Steps >= SettledSteps || points[^1].Step >= SettledSteps && whole.Steps >= SettledSteps / 2 || points[^1].At - points[0].At >= SettledTime;
-        var settled = seen && high - low <= 0.25 * mid;
-        return (low, mid, Math.Max(high, whole.SecondsPerStep), settled, $"{Text(mid)} s per step over {whole.Steps} steps");
-    }
-
-    private static (double SecondsPerStep, long Steps) Stretch(ProgressPoint from, ProgressPoint to) =>
-        ((to.At - from.At).TotalSeconds / (to.Step - from.Step), to.Step - from.Step);
-
     private static string Text(double seconds) => seconds.ToString("0.####", CultureInfo.InvariantCulture);
-
-    private static double WeightedQuantile((double SecondsPerStep, long Steps)[] sorted, long total, double quantile)
-    {
-        var target = total * quantile;
-        double seen = 0;
-        foreach (var (seconds, steps) in sorted)
-        {
-            seen += steps;
-            if (seen >= target) return seconds;
-        }
-        return sorted[^1].SecondsPerStep;
-    }
 
     private static Estimate CapByDeadline(Estimate estimate, JobFacts job, DateTimeOffset now) =>
         job.ActiveDeadline is { } deadline ? Cap(estimate, job.RunningSince is { } since ? Less(deadline, now - since) : deadline) : estimate;
