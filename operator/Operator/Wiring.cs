@@ -156,6 +156,8 @@ public static class Wiring
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.Jobs.AddHandler(new() { Added = SeeJob, Updated = (_, job) => SeeJob(job), Deleted = job => { progress.Forget(job.Metadata.Uid); SeeJob(job); } });
+        var series = new SeriesKeeper(ledger, progress);
+        stores.Jobs.AddHandler(new() { Added = series.Observe, Updated = (_, job) => series.Observe(job) });
         stores.Deployments.AddHandler(new() { Added = SeeDeployment, Updated = (_, deployment) => SeeDeployment(deployment), Deleted = SeeDeployment });
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);

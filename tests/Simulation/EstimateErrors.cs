@@ -1,5 +1,6 @@
 using System.Globalization;
 using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
 using Xunit.Abstractions;
 
 namespace Bursar.Tests.Simulation;
@@ -44,6 +45,25 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         half.Median.Should().BeLessThan(0.03);
         half.P90.Should().BeLessThan(0.20);
         half.Held.Should().BeGreaterThan(0.90);
+    }
+
+    /// <summary>The request's shape is a poor series: what is printed is the worst that a series can be taken for.</summary>
+    [SkippableFact]
+    public void The_error_of_what_earlier_runs_of_one_shape_tell()
+    {
+        var seen = new List<(Estimate Estimate, double Truth)>();
+        foreach (var shape in TraceRuns.Tasks().GroupBy(task => task.Shape))
+        {
+            var runs = shape.Select(task => task.Seconds).ToArray();
+            for (var i = 3; i < runs.Length; i++)
+                seen.Add((Estimator.AfterResume(new() { EarlierRuns = [.. runs[Math.Max(0, i - GpuLedger.KeptRuns)..i].Select(s => new EarlierRun(TimeSpan.FromSeconds(s)))] }), runs[i]));
+        }
+        var errors = seen.Select(s => Math.Abs(s.Estimate.Mid.TotalSeconds - s.Truth) / s.Truth).Order().ToArray();
+        var settled = seen.Where(s => s.Estimate.Settled).ToArray();
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"series by shape: {seen.Count} runs, error median {At(errors, 0.5):P0}, p90 {At(errors, 0.9):P0}, held {Held([.. seen]):P0}, settled {settled.Length}, of those held {Held(settled):P0}"));
+        Held([.. seen]).Should().BeGreaterThan(0.6);
+        settled.Length.Should().BeLessThan(seen.Count / 5, "what scatters like this must not be acted upon");
     }
 
     private (double Median, double P90, double Held) Print(string family, IEnumerable<ForesightRun> runs)

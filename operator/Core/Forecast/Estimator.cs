@@ -8,18 +8,20 @@ namespace Bursar.Core.Forecast;
 /// </summary>
 public static class Estimator
 {
+    private const int FewestRuns = 3;
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
 
     /// <summary>The time until a running job is done.</summary>
     public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
-        CapByDeadline(BestProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
+        CapByDeadline(BestProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? FromSeries(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
 
     /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
     {
         var estimate = TotalSteps(job) is { } total && AtPace(job, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total)) is { } atPace ? atPace
             : job.DeclaredDuration is { } declared ? Declared(declared)
+            : FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } fromSeries ? fromSeries
             : Estimate.Unknown("nothing tells how long it runs");
         // Kubernetes begins the deadline anew with each run.
         return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
@@ -39,9 +41,9 @@ public static class Estimator
         return now - (last.At > since ? last.At : since) > patience;
     }
 
-    /// <summary>Progress that has not settled yields to the owner's word while that holds: a first guess is worth less.</summary>
+    /// <summary>Progress that has not settled yields to the owner's word while that holds, and to what earlier runs agree upon: a first guess is worth less.</summary>
     private static Estimate? BestProgress(JobFacts job, DateTimeOffset now) =>
-        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromDeclaration(job, now) ?? progress : null;
+        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromDeclaration(job, now) ?? (FromSeries(job, now) is { Settled: true } series ? series : progress) : null;
 
     private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
     {
@@ -72,12 +74,38 @@ public static class Estimator
         return left > TimeSpan.Zero ? Declared(left) : null;
     }
 
+    /// <summary>A hang is not what earlier runs did: their word ends where progress stands still.</summary>
+    private static Estimate? FromSeries(JobFacts job, DateTimeOffset now) =>
+        IsStalled(job, now) ? null : FromEarlierRuns(job, job.RunningSince is { } since ? now - since : TimeSpan.Zero, job.CheckpointStep);
+
+    /// <summary>
+    /// What earlier runs of the series took, by step where this one tells its steps too. Those that were over by now say nothing
+    /// of one that still runs; when all were, the series knows no more. The ends are the shortest and the longest; one or two
+    /// runs are no spread, so their word is taken to be off by half.
+    /// </summary>
+    private static Estimate? FromEarlierRuns(JobFacts job, TimeSpan worked, long? checkpoint)
+    {
+        if (job.EarlierRuns.Count == 0) return null;
+        var total = TotalSteps(job);
+        var bySteps = total is not null && job.EarlierRuns.Any(run => run.Steps > 0);
+        var left = job.EarlierRuns.Where(run => !bySteps || run.Steps > 0)
+            .Select(run => bySteps ? run.Duration * ((double)(total!.Value - Math.Clamp(checkpoint ?? 0, 0, total.Value)) / run.Steps!.Value) : run.Duration)
+            .Select(whole => whole - worked).Where(rest => rest > TimeSpan.Zero).Order().ToArray();
+        if (left.Length == 0) return null;
+        var mid = left.Length % 2 == 1 ? left[left.Length / 2] : (left[left.Length / 2 - 1] + left[left.Length / 2]) / 2;
+        var few = job.EarlierRuns.Count < FewestRuns;
+        var (low, high) = few ? (left[0] * 0.5, left[^1] * 1.5) : (left[0], left[^1]);
+        return new(low, mid, high, EstimateSource.Series, !few && (high - low) <= Pace.SettledWidth * mid,
+            $"{job.EarlierRuns.Count} earlier run{(job.EarlierRuns.Count == 1 ? "" : "s")} of its series" + (bySteps ? ", by step" : ""));
+    }
+
     /// <summary>An owner's word is taken as it stands: nobody has a better one, and he can change it.</summary>
     private static Estimate Declared(TimeSpan left) => new(left, left, left * 1.25, EstimateSource.Declared, true, "expected-duration");
 
     private static string WhyUnknown(JobFacts job, DateTimeOffset now) =>
         IsStalled(job, now) ? "its progress has not moved since " + job.Progress.Last!.Value.At.UtcDateTime.ToString("HH:mm:ss'Z'")
         : job.DeclaredDuration is not null ? "it has run longer than its expected-duration"
+        : job.EarlierRuns.Count > 0 ? "it has run longer than the earlier runs of its series"
         : job.Progress.Last is not null && TotalSteps(job) is null ? "its progress names no total"
         : "nothing tells how long it runs";
 

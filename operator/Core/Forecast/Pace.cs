@@ -15,7 +15,9 @@ namespace Bursar.Core.Forecast;
 public sealed record Pace(double Low, double Mid, double High, long Steps, bool Settled)
 {
     private const long SettledSteps = 100;
-    private const double SettledWidth = 0.25;
+    /// <summary>An interval wider than this share of its middle is not acted upon.</summary>
+    public const double SettledWidth = 0.25;
+
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
 
     private const int MostBlocks = 8;
