@@ -21,10 +21,7 @@ public static class ResumeRule
         var budget = plan.Budget;
         var balance = plan.Balance;
         var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.Actions.Any(a => a.Kind == ActionKind.Park);
-        foreach (var item in work.Where(w => w.Work is { State: WorkloadState.Parked, Parked: not null })
-            .OrderByDescending(w => w.Work.Priority).ThenByDescending(w => w.Work.PriorityWithin)
-            .ThenBy(w => w.Work.CreatedAt).ThenBy(w => w.Work.Parked!.Since)
-            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal))
+        foreach (var item in InOrder(work))
         {
             if (IsNoLongerHeld(item.Work, budget))
             {
@@ -46,6 +43,13 @@ public static class ResumeRule
             else plan.Keep(item, Reasons.WaitsForMoney, Sentences.Waits(item, plan, Needed(item, budget), LimitToResume(item, plan, work), cause is not null));
         }
     }
+
+    /// <summary>Parked work in the order in which it is looked at.</summary>
+    public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> work) =>
+        work.Where(w => w.Work is { State: WorkloadState.Parked, Parked: not null })
+            .OrderByDescending(w => w.Work.Priority).ThenByDescending(w => w.Work.PriorityWithin)
+            .ThenBy(w => w.Work.CreatedAt).ThenBy(w => w.Work.Parked!.Since)
+            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal);
 
     /// <summary>
     /// The limit at which the work would come back as things stand: all that is spent, being stopped and reserved (at the
