@@ -1,5 +1,8 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Bursar.Agent.Scrape;
+using Bursar.Operator.Workloads;
+using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.Cluster;
 
@@ -32,6 +35,8 @@ public sealed class ChartTests
     [InlineData("operator.dcgmExporters[0].namespace=gpu-operator", "dcgmExporters")]
     [InlineData("agent.gpuResources[0]=gpu", "gpuResources")]
     [InlineData("agnet.enabled=false", "agnet")]
+    [InlineData("guard.enabled=maybe", "guard")]
+    [InlineData("guard.mode=warn", "mode")]
     [InlineData("operator.logFormat=xml", "logFormat")]
     [InlineData("agent.namespace=bursar-system", "agent.namespace must not be the release's own")]
     public async Task Impossible_values_are_refused(string value, string word)
@@ -94,6 +99,58 @@ public sealed class ChartTests
         code.Should().Be(0, "{0}", output);
 
         output.Should().Contain("- \"--dcgm-exporters=gpu-operator/app=nvidia-dcgm-exporter;monitoring/app.kubernetes.io/name=dcgm-exporter,tier=gpu\"");
+    }
+
+    [SkippableFact]
+    public async Task The_guard_is_on_by_default_and_looks_at_nothing_but_what_it_guards()
+    {
+        var guard = await DocumentsAsync();
+
+        var policies = guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicy").ToDictionary(d => (string)d["metadata"]!["name"]!, d => d["spec"]!);
+        policies.Keys.Should().BeEquivalentTo("bursar-guard-budgets", "bursar-guard-jobs", "bursar-guard-deployments", "bursar-guard-deployments-scale");
+        guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicyBinding").Select(d => ((string)d["spec"]!["policyName"]!, d["spec"]!["validationActions"]!.ToJsonString()))
+            .Should().BeEquivalentTo(policies.Keys.Select(name => (name, "[\"Deny\"]")));
+        policies.ToDictionary(p => p.Key, p => string.Join(' ', p.Value["matchConstraints"]!["resourceRules"]!.AsArray().Select(r => $"{r!["apiGroups"]![0]} {r["resources"]!.ToJsonString()} {r["operations"]!.ToJsonString()}")))
+            .Should().BeEquivalentTo(new Dictionary<string, string>
+            {
+                ["bursar-guard-budgets"] = """bursar.dev ["gpubudgets"] ["UPDATE","DELETE"]""",
+                ["bursar-guard-jobs"] = """batch ["jobs"] ["CREATE","UPDATE"]""",
+                ["bursar-guard-deployments"] = """apps ["deployments"] ["CREATE","UPDATE"]""",
+                ["bursar-guard-deployments-scale"] = """apps ["deployments","deployments/scale"] ["UPDATE"]""",
+            });
+        foreach (var (name, policy) in policies)
+        {
+            // Work runs on when a policy errs; a limit stays.
+            ((string)policy["failurePolicy"]!).Should().Be(name == "bursar-guard-budgets" ? "Fail" : "Ignore");
+            var passes = policy["matchConditions"]!.AsArray().Select(c => (string)c!["expression"]!).ToArray();
+            passes[0].Should().Be("request.userInfo.username != 'system:serviceaccount:bursar-system:bursar'");
+            passes[1].Should().Contain("'system:serviceaccounts:kube-system' in request.userInfo.groups");
+            // 403, not 422: the operator takes 422 as a sign that someone was faster.
+            policy["validations"]!.AsArray().Should().OnlyContain(v => (string)v!["reason"]! == "Forbidden");
+        }
+        foreach (var annotation in (string[])[BursarAnnotations.SuspendedBy, BursarAnnotations.SuspendedReason])
+            ((string)policies["bursar-guard-jobs"]["variables"]!.AsArray().Single(v => (string)v!["name"]! == "changed")!["expression"]!).Should().Contain($"'{annotation}'");
+    }
+
+    [SkippableFact]
+    public async Task The_right_to_override_is_aggregated_to_nothing()
+    {
+        var role = (await DocumentsAsync()).Single(d => (string)d["kind"]! == "ClusterRole" && (string)d["metadata"]!["name"]! == "bursar-override");
+        role["rules"]!.ToJsonString().Should().Be("""[{"apiGroups":["bursar.dev"],"resources":["gpubudgets"],"verbs":["override"]}]""");
+        role["metadata"]!["labels"]!.AsObject().Select(l => l.Key).Should().NotContain(l => l.Contains("aggregate-to", StringComparison.Ordinal));
+        role["aggregationRule"].Should().BeNull();
+    }
+
+    [SkippableFact]
+    public async Task One_value_leaves_the_guard_out() =>
+        (await DocumentsAsync("--set", "guard.enabled=false")).Should().NotBeEmpty().And.NotContain(d => ((string)d["kind"]!).StartsWith("ValidatingAdmission", StringComparison.Ordinal) || (string)d["metadata"]!["name"]! == "bursar-override");
+
+    /// <summary>All documents of the chart.</summary>
+    private static async Task<JsonNode[]> DocumentsAsync(params string[] arguments)
+    {
+        var (code, output) = await Helm(["template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, .. arguments]);
+        code.Should().Be(0, "{0}", output);
+        return [.. output.Split("\n---\n").Select(text => YamlBody.Parse(text)).OfType<JsonObject>()];
     }
 
     private static string Chart => Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator");

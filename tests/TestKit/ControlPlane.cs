@@ -57,7 +57,11 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <param name="controllers">The controllers to run (<c>job-controller,...</c>, or <c>*</c>); null runs no controller manager.</param>
     /// <param name="withServiceAccounts">Whether pods need their namespace's ServiceAccount; then the controllers must hold serviceaccount-controller.</param>
     /// <param name="auditPolicy">A policy of audit.k8s.io/v1 as YAML: what it names is found in <see cref="AuditLogPath"/>.</param>
-    public static async Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, CancellationToken ct)
+    public static Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, CancellationToken ct) =>
+        StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy, controllersHaveAccounts: false, ct);
+
+    /// <param name="controllersHaveAccounts">Whether each controller acts as its own ServiceAccount of kube-system, as in most clusters, and not as the administrator.</param>
+    public static async Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, bool controllersHaveAccounts, CancellationToken ct)
     {
         var directory = Directory.CreateTempSubdirectory("bursar-control-plane-").FullName;
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
@@ -102,7 +106,7 @@ public sealed class ControlPlane : IAsyncDisposable
                 plane.Start("kube-controller-manager",
                     $"--kubeconfig={plane.KubeconfigPath}", $"--authentication-kubeconfig={plane.KubeconfigPath}", $"--authorization-kubeconfig={plane.KubeconfigPath}", "--bind-address=127.0.0.1",
                     $"--secure-port={FreePort()}", $"--cert-dir={directory}/controller-manager-certs", "--leader-elect=false", $"--service-account-private-key-file={directory}/sa.key",
-                    $"--root-ca-file={plane.CertificateAuthorityFile}", "--use-service-account-credentials=false", $"--controllers={controllers}");
+                    $"--root-ca-file={plane.CertificateAuthorityFile}", $"--use-service-account-credentials={(controllersHaveAccounts ? "true" : "false")}", $"--controllers={controllers}");
             }
 
             if (withScheduler)

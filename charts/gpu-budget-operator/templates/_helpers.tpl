@@ -55,3 +55,61 @@ fsGroup: 65532
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
+
+{{/*
+The kinds of work that the guard watches: one line a kind that Bursar can park. `stopped` says in CEL, of the object `self`, that it
+stands still by the very field that Bursar writes; every step of the way is tested by has(), because an expression that errs lets the write
+pass. `parked` says how a policy can know that it was Bursar who stopped it: by its mark on
+the object (mark), or by the list in the budget's status (status), for kinds that Bursar writes through the scale subresource only,
+where it leaves no mark.
+*/}}
+{{- define "bursar.guardedWork" -}}
+- {group: batch, version: v1, resource: jobs, kind: Job, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: apps, version: v1, resource: deployments, kind: Deployment, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+{{- end }}
+
+{{/* The annotations that are Bursar's own, and the fields of a budget's spec that say what it holds. */}}
+{{- define "bursar.guardedAnnotations" -}}
+[bursar.dev/suspended-by, bursar.dev/suspended-reason, bursar.dev/checkpoint-requested]
+{{- end }}
+{{- define "bursar.guardedFields" -}}
+[spec.limit, spec.topUps, spec.window, spec.mode, spec.selector, spec.exempt, metadata.ownerReferences]
+{{- end }}
+
+{{/*
+Whom the guard lets pass before it looks at anything: the operator, and the cluster's own controllers, without which namespaces would
+not empty and owners not be collected. Users alone are asked for, so that this cannot err and nothing of theirs ever hangs.
+*/}}
+{{- define "bursar.guardPasses" -}}
+- name: not-by-bursar
+  expression: request.userInfo.username != {{ printf "system:serviceaccount:%s:bursar" .Release.Namespace | squote }}
+- name: not-by-the-clusters-controllers
+  expression: >-
+    request.userInfo.username != 'system:kube-controller-manager' &&
+    !(has(request.userInfo.groups) && 'system:serviceaccounts:kube-system' in request.userInfo.groups)
+{{- end }}
+
+{{/* What the messages end with: who may do it, and what to ask for. */}}
+{{- define "bursar.guardAdvice" -}}
+' in namespace ' + request.namespace + ' (try: kubectl auth can-i override gpubudgets.bursar.dev -n ' + request.namespace + '). Whoever runs the cluster gives it by a RoleBinding to the ClusterRole bursar-override.'
+{{- end }}
+
+{{/* A binding without a scope of its own: the policy says all. Takes the list of the root and the policy's name, and whether budgets are its parameters. */}}
+{{- define "bursar.guardBinding" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "bursar.operatorSelector" .root | nindent 4 }}
+    {{- include "bursar.labels" .root | nindent 4 }}
+spec:
+  policyName: {{ .name }}
+  validationActions: [Deny]
+  {{- if .budgets }}
+  paramRef:
+    # Each budget of the request's namespace; where there is none, nothing is parked.
+    selector: {}
+    parameterNotFoundAction: Allow
+  {{- end }}
+{{- end }}

@@ -44,7 +44,7 @@ public sealed record CostReport
         // Days that are sums are told whole.
         if (ledger.DetailSince is { } detail)
         {
-            if (from < detail && from > ledger.Installed) from = Midnight(from) is var midnight && midnight > ledger.Installed ? midnight : ledger.Installed!.Value;
+            if (from < detail && from > ledger.Installed) from = Later(Midnight(from), ledger.Installed.Value);
             if (to < detail && Midnight(to) != to) to = Midnight(to).AddDays(1);
         }
         if (to < from) to = from;
@@ -66,6 +66,8 @@ public sealed record CostReport
         (total, unallocated, lost) = (total + summedTotal, unallocated + summedUnallocated, lost + summedLost);
         return report with { Unallocated = unallocated, NodeLost = lost, Total = total };
     }
+
+    private static DateTimeOffset Later(DateTimeOffset left, DateTimeOffset right) => left > right ? left : right;
 
     private static DateTimeOffset Midnight(DateTimeOffset at) => new(at.UtcDateTime.Date, TimeSpan.Zero);
 

@@ -18,6 +18,7 @@ public sealed partial class Informer<T>
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly Store<T> _store = new();
+    private readonly Action<T>? _transform;
     private readonly Lock _handlerLock = new();
     private readonly List<InformerHandler<T>> _handlers = [];
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -25,8 +26,12 @@ public sealed partial class Informer<T>
     private bool _listConsistently;
     private InformerHealth _health = new(true, false, null, null, 0, null, 0, 0);
 
-    public Informer(KubeClient client, InformerOptions? options = null)
+    /// <param name="client">The API.</param>
+    /// <param name="options">What to watch.</param>
+    /// <param name="transform">Takes from each object, before it is stored, what nobody reads of it.</param>
+    public Informer(KubeClient client, InformerOptions? options = null, Action<T>? transform = null)
     {
+        _transform = transform;
         _client = client;
         _options = options ?? new InformerOptions();
         _tracker = client.ActivityTracker;
@@ -302,6 +307,7 @@ public sealed partial class Informer<T>
     {
         T? former = _store.Get(ObjectKey.Of(obj));
         if (former is not null && former.Metadata.ResourceVersion == obj.Metadata.ResourceVersion && former.Metadata.Uid == obj.Metadata.Uid) return;
+        _transform?.Invoke(obj);
         _store.Put(obj);
         if (former is not null && former.Metadata.Uid != obj.Metadata.Uid)
         {

@@ -9,6 +9,9 @@ public static class GpuLedgerShards
     /// <summary>Tells the objects apart without reading them: what kind of shard is in it.</summary>
     public const string KindLabel = "bursar.dev/ledger";
 
+    /// <summary>All but the days that are sums; also objects that a person put back without the label.</summary>
+    public const string WithoutDays = $"{KindLabel}!={LedgerShard.DayKind}";
+
     /// <summary>Null: there is none that this version can read.</summary>
     public static LedgerShard? Read(V1Alpha1GpuLedger ledger)
     {

@@ -143,6 +143,7 @@ public sealed partial class BudgetController(
         if (due > TimeSpan.Zero) return due;
         if (!pacer.TryTake(budget.Metadata.Uid, out var wait)) return wait;
         if (!await PatchStatusAsync(budget, status, cancellationToken)) return ConflictRetry;
+        BudgetStatus.Slim(status);
         _written[budget.Metadata.Uid] = (status, now);
         return null;
     }

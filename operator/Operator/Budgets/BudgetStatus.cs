@@ -90,6 +90,14 @@ public static class BudgetStatus
         return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
 
+    /// <summary>Takes away what no later evaluation reads: sentences and figures of work and decisions are most of a status.</summary>
+    public static void Slim(GpuBudgetStatus? status)
+    {
+        if (status is null) return;
+        status.Workloads = status.Workloads?.Select(w => new GpuBudgetWorkload { Name = w.Name, State = w.State }).ToArray();
+        status.Decisions = status.Decisions?.Take(1).Select(d => new GpuBudgetDecision { Time = d.Time }).ToArray();
+    }
+
     /// <summary>It begins where the written one ended; a rolling window moves all the time, and that is no news.</summary>
     private static bool IsAnotherWindow(GpuBudgetStatusWindow? written, GpuBudgetStatusWindow? next) =>
         written?.End is { } end && next?.Start is { } start && string.CompareOrdinal(start, end) >= 0;

@@ -64,7 +64,10 @@ internal sealed class ClusterAccess
         }
         catch (ApiException refused) when (refused.IsForbidden)
         {
-            throw new CommandException($"this needs the right to {right}. The API server says: {refused.Message}");
+            // A policy's refusal is a 403 too, and says itself who may.
+            throw new CommandException(refused.Message.Contains("ValidatingAdmissionPolicy '", StringComparison.Ordinal)
+                ? $"a policy refuses it. The API server says: {refused.Message}"
+                : $"this needs the right to {right}. The API server says: {refused.Message}");
         }
     }
 }

@@ -32,7 +32,7 @@ public static class ExplainCommand
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
         var budget = await ClusterAccess.WithRightAsync($"get gpubudgets.{ApiGroup.Name} in namespace {ns}", () => client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken));
-        var (everything, unreadable) = await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken);
+        var (everything, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: false, cancellationToken);
         var remembered = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
         // A budget that was deleted and made anew has another UID; without one, the name must do.
         var shards = remembered.Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name).ToArray();

@@ -41,7 +41,7 @@ public static class ReportCommand
 
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
-        var (shards, unreadable) = await StoredLedger.ReadAllAsync(client, bursarNamespace, cancellationToken);
+        var (shards, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: true, cancellationToken);
         var ledger = GpuLedger.Load(shards);
         // Running work is charged up to now, by the clock that its beginning was told by.
         var now = ClusterAccess.NowIn(client);

@@ -10,16 +10,20 @@ internal static class StoredLedger
 {
     /// <summary>The budgets' shards of all namespaces, each with the name of its object.</summary>
     public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
-        [.. (await ReadAllAsync(client, bursarNamespace, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.BudgetKind)];
+        [.. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.BudgetKind)];
 
-    /// <summary>Every shard: pods, nodes and prices too; and the names of the objects in which there is none to be read.</summary>
-    public static async Task<(IReadOnlyList<LedgerShard> Shards, IReadOnlyList<string> Unreadable)> ReadAllAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
+    /// <summary>The shards: pods, nodes and prices too; and the names of the objects in which there is none to be read.</summary>
+    /// <param name="client">The API.</param>
+    /// <param name="bursarNamespace">Where the ledger is.</param>
+    /// <param name="withDays">Also the days that are sums, which only a report needs.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static async Task<(IReadOnlyList<LedgerShard> Shards, IReadOnlyList<string> Unreadable)> ReadAsync(KubeClient client, string bursarNamespace, bool withDays, CancellationToken cancellationToken)
     {
         KubeList<V1Alpha1GpuLedger> list;
         try
         {
             list = await ClusterAccess.WithRightAsync($"list gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () =>
-                client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = bursarNamespace, Limit = 50 }, cancellationToken));
+                client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = bursarNamespace, Limit = 50, LabelSelector = withDays ? null : GpuLedgerShards.WithoutDays }, cancellationToken));
         }
         catch (ApiException missing) when (missing.IsNotFound)
         {

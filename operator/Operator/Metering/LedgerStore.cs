@@ -31,7 +31,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     public async Task<GpuLedger> LoadAsync(CancellationToken cancellationToken)
     {
         // Days that are sums are only ever written, and deleted when they are old.
-        var list = await client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ns, Limit = 50, LabelSelector = $"{GpuLedgerShards.KindLabel}!={LedgerShard.DayKind}" }, cancellationToken);
+        var list = await client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ns, Limit = 50, LabelSelector = GpuLedgerShards.WithoutDays }, cancellationToken);
         var shards = new List<LedgerShard>();
         var unreadable = new List<string>();
         _versions.Clear();

@@ -38,7 +38,7 @@ internal sealed class LedgerFigures(TimeProvider time)
             description: "GPU time by namespace and basis: reserved is billed, busy and idle are measured, unattributed is measured and nobody's.");
         meter.CreateObservableCounter("bursar_energy_joules_total", () => Read().Energy, description: "Energy that agents measured for the namespace's pods.");
         meter.CreateObservableCounter("bursar_tokens_total", () => Read().Tokens, description: "Tokens by model and direction: prompt, cached (a part of prompt) and generated.");
-        meter.CreateObservableGauge("bursar_unbudgeted_cost", () => Read().Unbudgeted, description: "Cost of GPU work that no budget of its namespace selects, since Bursar was installed, in the currency.");
+        meter.CreateObservableGauge("bursar_unbudgeted_cost", () => Read().Unbudgeted, description: "Cost of GPU work that no budget of its namespace selects, over the days that the ledger keeps pod by pod, in the currency.");
         meter.CreateObservableGauge("bursar_cost_per_thousand_tokens", () => Read().PerThousandTokens,
             description: "What 1,000 tokens of a model, prompt and generated together, cost today and yesterday (UTC), idle time included, in the currency.");
         meter.CreateObservableGauge("bursar_cost_per_request", () => Read().PerRequest,

@@ -2,6 +2,7 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Workloads;
 
@@ -26,7 +27,7 @@ public sealed class ClusterStores(KubeClient client, string ownNamespace)
 
     public Informer<V1Workload> KueueWorkloads { get; } = new(client, new() { Optional = true });
 
-    public Informer<V1Alpha1GpuBudget> Budgets { get; } = new(client);
+    public Informer<V1Alpha1GpuBudget> Budgets { get; } = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
 
     public Informer<V1Alpha1GpuPriceBook> PriceBooks { get; } = new(client);
 

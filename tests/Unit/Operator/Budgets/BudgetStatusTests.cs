@@ -45,4 +45,24 @@ public sealed class BudgetStatusTests
     [MemberData(nameof(Changes))]
     public void A_status_is_written_when_it_is_news(string what, GpuBudgetStatus? written, GpuBudgetStatus next, double sinceWrite, double? due) =>
         BudgetStatus.DueIn(written, next, TimeSpan.FromSeconds(sinceWrite)).Should().Be(due is { } seconds ? TimeSpan.FromSeconds(seconds) : null, what);
+
+    [Theory]
+    [MemberData(nameof(Changes))]
+    public void What_is_kept_of_a_status_is_enough_to_tell_whether_the_next_is_news(string what, GpuBudgetStatus? written, GpuBudgetStatus next, double sinceWrite, double? due)
+    {
+        BudgetStatus.Slim(written);
+        BudgetStatus.DueIn(written, next, TimeSpan.FromSeconds(sinceWrite)).Should().Be(due is { } seconds ? TimeSpan.FromSeconds(seconds) : null, what);
+    }
+
+    [Fact]
+    public void A_decision_more_is_news_also_to_what_is_kept()
+    {
+        GpuBudgetStatus Decided(string time) => With(s => s.Decisions = [new() { Time = time, Message = "why" }, new() { Time = "2026-11-01T00:00:00Z" }]);
+        var written = Decided("2026-11-02T00:00:00Z");
+        BudgetStatus.Slim(written);
+
+        written.Decisions.Should().ContainSingle().Which.Message.Should().BeNull();
+        BudgetStatus.DueIn(written, Decided("2026-11-02T00:00:00Z"), TimeSpan.FromHours(1)).Should().BeNull();
+        BudgetStatus.DueIn(written, Decided("2026-11-03T00:00:00Z"), TimeSpan.FromHours(1)).Should().Be(TimeSpan.Zero);
+    }
 }
