@@ -151,13 +151,13 @@ public static class Wiring
         };
         nodes.DevicesTold += pods.ObserveOn;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
+        var series = new SeriesKeeper(ledger, progress);
+        stores.Jobs.AddHandler(new() { Added = series.Observe, Updated = (_, job) => series.Observe(job) });
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
         nodeWatch.Start();
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.Jobs.AddHandler(new() { Added = SeeJob, Updated = (_, job) => SeeJob(job), Deleted = job => { progress.Forget(job.Metadata.Uid); SeeJob(job); } });
-        var series = new SeriesKeeper(ledger, progress);
-        stores.Jobs.AddHandler(new() { Added = series.Observe, Updated = (_, job) => series.Observe(job) });
         stores.Deployments.AddHandler(new() { Added = SeeDeployment, Updated = (_, deployment) => SeeDeployment(deployment), Deleted = SeeDeployment });
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);

@@ -19,8 +19,8 @@ public sealed class StoryProperties(ITestOutputHelper output)
         var ratios = new List<double>();
         for (var seed = 0; seed < runs; seed++)
         {
-            // Every third is a crowd that comes at once, so that the brake is applied; every fourth is switched off for a while.
-            var world = seed % 3 == 2 ? Crowd(seed) : Any(seed, lies: true);
+            // Every fifth is a crowd that comes at once, so that the brake is applied; every fourth is switched off for a while.
+            var world = seed % 5 == 2 ? Crowd(seed) : Any(seed, lies: true);
             if (seed % 4 == 3) Switched(world, new Random(seed));
             // Windows are looked at just before they end.
             for (var day = 0; day < 2; day++)

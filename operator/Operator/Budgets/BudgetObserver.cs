@@ -91,6 +91,7 @@ public sealed class BudgetObserver(
         var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
+            EarlierRuns = SeriesKeeper.EarlierRuns(ledger, job.Metadata, template),
             Progress = series,
             ProgressTeller = byAgent ? "its node's agent" : "",
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(job.Metadata, template),
@@ -101,7 +102,6 @@ public sealed class BudgetObserver(
             Parallelism = job.Spec.Parallelism ?? 1,
             ActiveDeadline = job.Spec.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             CheckpointStep = CheckpointStep(job, series),
-            EarlierRuns = SeriesKeeper.EarlierRuns(ledger, job.Metadata, template),
         };
         var state = suspended ? record is not null ? WorkloadState.Parked : WorkloadState.Suspended
             : live.Length > 0 ? WorkloadState.Running
