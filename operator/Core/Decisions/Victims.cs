@@ -37,7 +37,7 @@ public static class Victims
         candidates.Where(w => Saves(w) > Amount.Zero)
             .OrderBy(w => TurnOf(w, budget, memory))
             .ThenBy(w => w.Work.Priority).ThenBy(w => w.Work.PriorityWithin)
-            .ThenBy(w => w, LeastLost)
+            .ThenBy(w => w, budget.Terms.Victims == VictimOrder.LeastLost ? LeastLost : Nobody)
             .ThenByDescending(w => w.Work.CreatedAt)
             // The order of resumes, read from its end.
             .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal).ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal);
@@ -65,6 +65,8 @@ public static class Victims
     /// <summary>Lost per saved, compared as products: shares would be rounded.</summary>
     private static readonly Comparer<ChargedWork> LeastLost = Comparer<ChargedWork>.Create((one, other) =>
         ((BigInteger)Lost(one).Units * (BigInteger)Saves(other).Units).CompareTo((BigInteger)Lost(other).Units * (BigInteger)Saves(one).Units));
+
+    private static readonly Comparer<ChargedWork> Nobody = Comparer<ChargedWork>.Create((_, _) => 0);
 
     private static Amount GrowthNotAbove(ChargedWork item, IEnumerable<ChargedWork> others, BudgetSnapshot budget, BudgetMemory memory) =>
         others.Where(o => o != item && (o.Work.Priority, o.Work.PriorityWithin).CompareTo((item.Work.Priority, item.Work.PriorityWithin)) <= 0)

@@ -106,6 +106,7 @@ public sealed class ReasoningTests
         all[2].Lost.Should().Be(V100.For(TimeSpan.FromHours(2)));
         all[3].ParkOrder.Should().BeNull();
         BudgetDecider.Decide(budget).ParkedNames().Should().Equal("saved");
+        BudgetDecider.Decide(budget with { Terms = budget.Terms with { Victims = VictimOrder.LowestPriority } }).ParkedNames().Should().Equal(["unsaved"], "it is the younger one");
         all[1].Changes.Should().ContainItemsAssignableTo<Change>().And.Contain(change => change is Change.RaiseLimit);
     }
 
