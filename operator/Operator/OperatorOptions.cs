@@ -14,6 +14,9 @@ public sealed record OperatorOptions
     /// <summary>Which pods are dcgm-exporters, to be read on nodes that have no agent.</summary>
     public ExporterSelection Exporters { get; init; } = ExporterSelection.None;
 
+    /// <summary>Names of the kinds of work that it may stop, as it has rights to; null for all that Bursar knows. Others are reported as not parkable.</summary>
+    public IReadOnlyCollection<string>? Kinds { get; init; }
+
     /// <summary>Wait for the lease before acting, as two replicas need it.</summary>
     public bool LeaderElect { get; init; }
 

@@ -14,6 +14,7 @@ using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Certificates;
 using Bursar.Operator.Control;
+using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
@@ -39,7 +40,7 @@ public static class Wiring
             // Between losing the lease and noticing it nothing may be written.
             WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,
         });
-        var stores = new ClusterStores(client, options.Namespace);
+        var stores = new ClusterStores(client, options.Namespace, options.Kinds);
         var departed = new DepartedPods(stores, time);
         using var metrics = new OperatorMetrics(time, config.Server);
         // Ready: the caches are the cluster's, and whoever leads has its ledger.
@@ -122,17 +123,15 @@ public static class Wiring
         {
             foreach (var budget in stores.Budgets.Store.List()) budgetRunner.Enqueue(ObjectKey.Of(budget));
         }
-        void SeeJob(V1Job job)
+        void SeeWork(Work work)
         {
-            if (!GpuRequest.OfTemplate(job.Spec.Template).IsAny) return;
+            // It may be the link that pods waited for.
+            pods.ObserveOwner(work.Namespace);
+            if (!work.HasGpus) return;
             // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
-            if (job.Spec.Suspend != true && BursarAnnotations.ReadProgress(job.Metadata, job.Spec.Template) is { } report)
-                progress.Report(job.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
-            WakeNamespace(job.Metadata.Namespace ?? "");
-        }
-        void SeeDeployment(V1Deployment deployment)
-        {
-            if (GpuRequest.OfTemplate(deployment.Spec.Template).IsAny) WakeNamespace(deployment.Metadata.Namespace ?? "");
+            if (!work.Kind.Scales && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
+                progress.Report(work.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
+            WakeNamespace(work.Namespace);
         }
         budgets.Decided += (budget, decision) => metrics.Record(budget.Metadata.Namespace ?? "", budget.Metadata.Name, decision);
         budgets.Forgotten += budget => metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
@@ -157,8 +156,8 @@ public static class Wiring
         nodeWatch.Start();
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
-        stores.Jobs.AddHandler(new() { Added = SeeJob, Updated = (_, job) => SeeJob(job), Deleted = job => { progress.Forget(job.Metadata.Uid); SeeJob(job); } });
-        stores.Deployments.AddHandler(new() { Added = SeeDeployment, Updated = (_, deployment) => SeeDeployment(deployment), Deleted = SeeDeployment });
+        stores.RayClusters.AddHandler(new() { Added = cluster => pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
+        foreach (var kind in stores.Kinds) kind.Watch(SeeWork, gone => { progress.Forget(gone.Metadata.Uid); WakeNamespace(gone.Namespace); });
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));

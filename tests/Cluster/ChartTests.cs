@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Scrape;
+using Bursar.Operator.Kinds;
 using Bursar.Operator.Workloads;
 using Bursar.Sandbox.ApiServer;
 
@@ -107,15 +108,13 @@ public sealed class ChartTests
         var guard = await DocumentsAsync();
 
         var policies = guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicy").ToDictionary(d => (string)d["metadata"]!["name"]!, d => d["spec"]!);
-        policies.Keys.Should().BeEquivalentTo("bursar-guard-budgets", "bursar-guard-jobs", "bursar-guard-deployments", "bursar-guard-deployments-scale");
+        policies.Keys.Should().BeEquivalentTo(["bursar-guard-budgets", "bursar-guard-deployments-scale", .. WorkKinds.All.Select(kind => $"bursar-guard-{kind.Entity.Plural}")], "each kind that can be parked has its line in the chart's bursar.guardedWork");
         guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicyBinding").Select(d => ((string)d["spec"]!["policyName"]!, d["spec"]!["validationActions"]!.ToJsonString()))
             .Should().BeEquivalentTo(policies.Keys.Select(name => (name, "[\"Deny\"]")));
         policies.ToDictionary(p => p.Key, p => string.Join(' ', p.Value["matchConstraints"]!["resourceRules"]!.AsArray().Select(r => $"{r!["apiGroups"]![0]} {r["resources"]!.ToJsonString()} {r["operations"]!.ToJsonString()}")))
-            .Should().BeEquivalentTo(new Dictionary<string, string>
+            .Should().BeEquivalentTo(new Dictionary<string, string>(WorkKinds.All.Select(kind => KeyValuePair.Create($"bursar-guard-{kind.Entity.Plural}", $"""{kind.Entity.Group} ["{kind.Entity.Plural}"] ["CREATE","UPDATE"]""")))
             {
                 ["bursar-guard-budgets"] = """bursar.dev ["gpubudgets"] ["UPDATE","DELETE"]""",
-                ["bursar-guard-jobs"] = """batch ["jobs"] ["CREATE","UPDATE"]""",
-                ["bursar-guard-deployments"] = """apps ["deployments"] ["CREATE","UPDATE"]""",
                 ["bursar-guard-deployments-scale"] = """apps ["deployments","deployments/scale"] ["UPDATE"]""",
             });
         foreach (var (name, policy) in policies)
@@ -127,6 +126,11 @@ public sealed class ChartTests
             passes[1].Should().Contain("'system:serviceaccounts:kube-system' in request.userInfo.groups");
             // 403, not 422: the operator takes 422 as a sign that someone was faster.
             policy["validations"]!.AsArray().Should().OnlyContain(v => (string)v!["reason"]! == "Forbidden");
+        }
+        foreach (var kind in WorkKinds.All.Where(kind => !kind.Scales))
+        {
+            var expression = (string)policies[$"bursar-guard-{kind.Entity.Plural}"]["validations"]![0]!["expression"]!;
+            expression.Should().Contain($"object{kind.Field.Replace('/', '.')}", "it is the field that Bursar writes");
         }
         foreach (var annotation in (string[])[BursarAnnotations.SuspendedBy, BursarAnnotations.SuspendedReason])
             ((string)policies["bursar-guard-jobs"]["variables"]!.AsArray().Single(v => (string)v!["name"]! == "changed")!["expression"]!).Should().Contain($"'{annotation}'");

@@ -6,6 +6,7 @@ using Bursar.Operator;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
+using Bursar.Operator.Kinds;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
@@ -40,8 +41,8 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         InstallTool.RequireTools();
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real: true, ct);
-        foreach (var (plural, kind, group, version) in new[] { ("scaledobjects", "ScaledObject", "keda.sh", "v1alpha1"), ("workloads", "Workload", "kueue.x-k8s.io", "v1beta2") })
-            await CreateOptionalKindAsync(server, plural, kind, group, version, ct);
+        foreach (var kind in WorkKinds.All.Where(kind => kind.IsOptional).Select(kind => kind.Entity).Concat([V1ScaledObject.EntityKind, V1Workload.EntityKind, V1RayCluster.EntityKind]))
+            await CreateOptionalKindAsync(server, kind.Plural, kind.Kind, kind.Group, kind.Version, ct);
         (await InstallTool.HelmAsync(server.Kubeconfig, "install", "bursar", InstallTool.Chart, "--namespace", Own, "--create-namespace", "--set", $"image.repository=registry.example/bursar,agent.namespace={Agents}")).Succeeded();
         try
         {
@@ -64,7 +65,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         }
     }
 
-    /// <summary>All that the operator does: prices, metering, talking with agents, parking and resuming of both kinds, its own objects, renewal, release.</summary>
+    /// <summary>All that the operator does: prices, metering, talking with agents, parking and resuming of all kinds, its own objects, renewal, release.</summary>
     private static async Task RunEverythingAsync(InstallServer server, KubeConfig account, CancellationToken ct)
     {
         // Config is the operator's, Client the administrator's, who is the teams here.
@@ -135,8 +136,12 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             // The budget goes: its ledger goes with it in time.
             await world.SetLimitAsync(Team, "jobs", "0.01", ct);
             await world.UntilAsync("the job is suspended again", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == true, ct);
+            var scene = new Scene(world, Team);
+            foreach (var kind in Kinds.All) await Kinds.CreateAsync(scene, kind, kind.ToLowerInvariant(), Kinds.Spec(kind));
+            foreach (var kind in Kinds.All) await Kinds.UntilSuspendedAsync(scene, kind, kind.ToLowerInvariant());
             await ReleaseAsync(account, ct);
             (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend.Should().BeFalse();
+            foreach (var kind in Kinds.All) (await Kinds.SwitchAsync(scene, kind, kind.ToLowerInvariant())).Should().NotBe(true);
             await ReleaseAsync(account, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("jobs", Team, null, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("chat", Other, null, ct);

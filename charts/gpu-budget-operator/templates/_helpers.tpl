@@ -65,6 +65,15 @@ where it leaves no mark.
 */}}
 {{- define "bursar.guardedWork" -}}
 - {group: batch, version: v1, resource: jobs, kind: Job, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: jobset.x-k8s.io, version: v1alpha2, resource: jobsets, kind: JobSet, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: trainer.kubeflow.org, version: v1alpha1, resource: trainjobs, kind: TrainJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: kubeflow.org, version: v1, resource: pytorchjobs, kind: PyTorchJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: tfjobs, kind: TFJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: xgboostjobs, kind: XGBoostJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: paddlejobs, kind: PaddleJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: jaxjobs, kind: JAXJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v2beta1, resource: mpijobs, kind: MPIJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: ray.io, version: v1, resource: rayjobs, kind: RayJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 - {group: apps, version: v1, resource: deployments, kind: Deployment, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
 {{- end }}
 

@@ -21,6 +21,9 @@ public sealed class EntityRbacAttribute(params Type[] entities) : Attribute
 {
     public IReadOnlyList<Type> Entities { get; } = entities;
 
+    /// <summary>Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.</summary>
+    public string Option { get; init; } = "";
+
     public RbacVerb Verbs { get; init; }
 }
 
@@ -33,6 +36,9 @@ public sealed class GenericRbacAttribute : Attribute
     public string[] Resources { get; init; } = [];
 
     public string[] Urls { get; init; } = [];
+
+    /// <summary>Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.</summary>
+    public string Option { get; init; } = "";
 
     public RbacVerb Verbs { get; init; }
 }

@@ -7,7 +7,7 @@ namespace Bursar.Kube.Crds;
 
 /// <summary>
 /// The rights that an assembly's types ask for by attribute, as rules of one ClusterRole and of one Role for each namespace
-/// that is named: <c>{cluster: [...], namespaces: {own: [...]}}</c>.
+/// that is named: <c>{cluster: [...], options: {Job: [...]}, namespaces: {own: [...]}}</c>.
 /// </summary>
 public static class RbacBuilder
 {
@@ -15,16 +15,23 @@ public static class RbacBuilder
     public static JsonObject Build(Assembly assembly)
     {
         var cluster = new Rights();
+        var options = new SortedDictionary<string, Rights>(StringComparer.Ordinal);
+        Rights Of(string option)
+        {
+            if (option.Length == 0) return cluster;
+            if (!options.TryGetValue(option, out var rights)) options.Add(option, rights = new());
+            return rights;
+        }
         var namespaces = new SortedDictionary<string, Rights>(StringComparer.Ordinal);
         foreach (var type in assembly.GetTypes())
         {
             foreach (var right in type.GetCustomAttributes<EntityRbacAttribute>())
-                foreach (var entity in right.Entities) cluster.Add(entity, [], right.Verbs);
+                foreach (var entity in right.Entities) Of(right.Option).Add(entity, [], right.Verbs);
             foreach (var right in type.GetCustomAttributes<GenericRbacAttribute>())
             {
                 foreach (var group in right.Groups)
-                    foreach (var resource in right.Resources) cluster.Add(group, resource, [], right.Verbs);
-                cluster.AddUrls(right.Urls, right.Verbs);
+                    foreach (var resource in right.Resources) Of(right.Option).Add(group, resource, [], right.Verbs);
+                Of(right.Option).AddUrls(right.Urls, right.Verbs);
             }
             foreach (var right in type.GetCustomAttributes<NamespaceRbacAttribute>())
             {
@@ -35,9 +42,11 @@ public static class RbacBuilder
             }
         }
 
+        var optional = new JsonObject();
+        foreach (var (name, rights) in options) optional[name] = rights.ToRules();
         var roles = new JsonObject();
         foreach (var (name, rights) in namespaces) roles[name] = rights.ToRules();
-        return new() { ["cluster"] = cluster.ToRules(), ["namespaces"] = roles };
+        return new() { ["cluster"] = cluster.ToRules(), ["options"] = optional, ["namespaces"] = roles };
     }
 
     private sealed class Rights

@@ -46,6 +46,21 @@ internal static class Empties
         V1StatusDetails.Empty,
         V1StatusCause.Empty,
         V1WorkloadSpec.Empty,
+        KubeflowJobSpec.Empty,
+        KubeflowRunPolicy.Empty,
+        KubeflowReplicaSpec.Empty,
+        KubeflowJobStatus.Empty,
+        V1Alpha2JobSetSpec.Empty,
+        V1Alpha2ReplicatedJob.Empty,
+        V1Alpha2JobSetStatus.Empty,
+        V1Alpha1TrainJobSpec.Empty,
+        V1Alpha1Trainer.Empty,
+        V1Alpha1TrainJobStatus.Empty,
+        V1RayJobSpec.Empty,
+        V1RayJobStatus.Empty,
+        V1RayClusterSpec.Empty,
+        V1RayHeadGroup.Empty,
+        V1RayWorkerGroup.Empty,
     };
 
     public static bool Contains(object value) => _all.Contains(value);

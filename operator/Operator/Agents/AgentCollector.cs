@@ -119,7 +119,7 @@ public sealed partial class AgentCollector
         {
             _certificates.Changed += _changed.Set;
             _stores.Pods.AddHandler(new() { Added = pod => See(pod, gone: false), Updated = (_, pod) => See(pod, gone: false), Deleted = pod => See(pod, gone: true) });
-            _stores.Jobs.AddHandler(new() { Deleted = job => _checkpoints.TryRemove(job.Metadata.Uid, out _) });
+            foreach (var kind in _stores.Kinds) kind.Watch(_ => { }, gone => _checkpoints.TryRemove(gone.Metadata.Uid, out _));
             while (true)
             {
                 await MeetAsync(cancellationToken);

@@ -109,12 +109,8 @@ public sealed partial class BudgetController(
         }
     }
 
-    private bool IsOver(ParkedRecord record) => record.Kind switch
-    {
-        "Job" => stores.Jobs.Store.Get(record.Namespace, record.Name) is not { } job || job.Metadata.Uid != record.Uid || BudgetObserver.IsFinished(job),
-        "Deployment" => stores.Deployments.Store.Get(record.Namespace, record.Name) is not { } deployment || deployment.Metadata.Uid != record.Uid,
-        _ => true,
-    };
+    private bool IsOver(ParkedRecord record) =>
+        stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };
 
     private void RestoreProgress(ReadBudget budget)
     {

@@ -3,6 +3,7 @@ using Bursar.Core.Ledger;
 using Bursar.Kube.Events;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
+using Bursar.Operator.Kinds;
 
 namespace Bursar.Operator.Budgets;
 
@@ -21,7 +22,7 @@ public sealed class BudgetEvents(EventRecorder recorder)
         var key = $"{windowKey}/{action.Reason}/{action.Parked?.Undone.Count ?? 0}/{action.Parked?.Since.ToUnixTimeSeconds()}";
         var work = new V1ObjectReference
         {
-            ApiVersion = action.Workload.Kind == "Deployment" ? "apps/v1" : "batch/v1",
+            ApiVersion = WorkKinds.Of(action.Workload.Kind)?.Entity.ApiVersion ?? "v1",
             Kind = action.Workload.Kind,
             Namespace = action.Workload.Namespace,
             Name = action.Workload.Name,

@@ -10,6 +10,7 @@ using Bursar.Kube.Objects;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
+using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
 
@@ -32,11 +33,10 @@ public sealed class BudgetObserver(
         var parked = ledger.ParkedBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal);
 
         var work = new List<WorkloadSnapshot>();
-        foreach (var job in stores.Jobs.Store.ByIndex(Indexes.Namespace, budget.Namespace))
-            if (OfJob(job, budget, spends, parked, memory, now) is { } snapshot) work.Add(snapshot);
-        foreach (var deployment in stores.Deployments.Store.ByIndex(Indexes.Namespace, budget.Namespace))
-            if (OfDeployment(deployment, budget, spends, parked, now) is { } snapshot) work.Add(snapshot);
-        work.AddRange(spends.Values.Where(s => s.Gpus > 0 && s.Workload.Kind is not ("Job" or "Deployment")).Select(OfOther));
+        foreach (var cache in stores.Kinds)
+            foreach (var one in cache.In(budget.Namespace))
+                if ((cache.Kind.Scales ? OfServing(one, budget, spends, parked, now) : OfTraining(one, budget, spends, parked, memory, now)) is { } snapshot) work.Add(snapshot);
+        work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
         for (var i = 0; i < work.Count; i++)
             if (spends.TryGetValue(work[i].Key.Uid, out var spend))
                 work[i] = work[i] with { UnitCosts = UnitCosts.Of(WorkDone.Of([spend]), work[i].Rate, Estimator.SecondsPerStep(progress.Series(work[i].Key.Uid))) };
@@ -70,101 +70,111 @@ public sealed class BudgetObserver(
         };
     }
 
-    public static bool IsFinished(V1Job job) => job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" };
-
-    private WorkloadSnapshot? OfJob(V1Job job, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, BudgetMemory memory, DateTimeOffset now)
+    private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, BudgetMemory memory, DateTimeOffset now)
     {
-        var template = job.Spec.Template;
-        var request = GpuRequest.OfTemplate(template);
-        var uid = job.Metadata.Uid;
-        if (!request.IsAny || !budget.Selector.Matches(template.Metadata.Labels) || IsFinished(job)) return null;
+        // What belongs to another kind's object is that object's.
+        if (!work.HasGpus || work.IsFinished || WorkKinds.Of(work.Metadata.ControllerReference()) is not null) return null;
+        var labels = work.Labels;
+        if (!budget.Selector.Matches(labels)) return null;
 
+        var template = work.Template;
+        var uid = work.Metadata.Uid;
         var spend = spends.GetValueOrDefault(uid);
         var record = parked.GetValueOrDefault(uid);
-        var pods = stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid);
+        var pods = PodsOf(uid);
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
-        var suspended = job.Spec.Suspend == true;
-        var left = (job.Spec.Completions ?? job.Spec.Parallelism ?? 1) - (job.Status.Succeeded ?? 0);
-        var count = Math.Max(1, Math.Min(job.Spec.Parallelism ?? 1, left));
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
-        var held = record is not null && (suspended || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
+        var held = record is not null && (work.IsStopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
         var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, job.Metadata, template),
             Progress = series,
             ProgressTeller = byAgent ? "its node's agent" : "",
-            DeclaredSteps = BursarAnnotations.ReadTotalSteps(job.Metadata, template),
-            DeclaredDuration = BursarAnnotations.ReadDuration(job.Metadata, template),
+            DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),
+            DeclaredDuration = BursarAnnotations.ReadDuration(work.Metadata, template),
             RunningSince = live.Length == 0 ? null : live.Min(p => PodTimes.ScheduledAt(p)),
-            Succeeded = job.Status.Succeeded ?? 0,
-            Completions = job.Spec.Completions,
-            Parallelism = job.Spec.Parallelism ?? 1,
-            ActiveDeadline = job.Spec.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-            CheckpointStep = CheckpointStep(job, series),
+            Succeeded = work.Succeeded,
+            Completions = work.Completions,
+            Parallelism = work.Parallelism,
+            ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            CheckpointStep = CheckpointStep(work, template, series),
         };
-        var state = suspended ? record is not null ? WorkloadState.Parked : WorkloadState.Suspended
+        var state = work.IsStopped ? record is not null ? WorkloadState.Parked : WorkloadState.Suspended
             : live.Length > 0 ? WorkloadState.Running
             : WorkloadState.Pending;
         return new()
         {
-            Key = TopWorkload.Of(job).Key,
-            Class = TopWorkload.ClassOf("Job", job.Metadata, template),
+            Key = TopWorkload.Of(work).Key,
+            Class = TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
             State = state,
-            Exempt = budget.Exempt?.Matches(template.Metadata.Labels) == true,
-            NotParkable = Parkability.WhyNot(job, stores),
+            Exempt = budget.Exempt?.Matches(labels) == true,
+            NotParkable = Parkability.WhyNot(work, stores),
             Priority = PriorityOf(template.Spec, live),
-            PriorityWithin = BursarAnnotations.ReadPriority(job.Metadata, template),
-            CreatedAt = job.Metadata.CreationTimestamp ?? now,
-            Gpus = request.Units * count,
-            Rate = RateOf(request, count, template.Spec, live, spend, budget.Namespace, uid, now),
+            PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
+            CreatedAt = work.Metadata.CreationTimestamp ?? now,
+            Gpus = work.Gpus,
+            Rate = RateOf(work.PodSets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
-            Estimate = suspended ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
-            EstimateAfterResume = suspended ? null : Estimator.AfterResume(facts),
-            TerminationGrace = TimeSpan.FromSeconds(template.Spec.TerminationGracePeriodSeconds ?? 30),
-            NoPodSince = state == WorkloadState.Pending ? NoPodSince(job, pods) : null,
+            Estimate = work.IsStopped ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
+            EstimateAfterResume = work.IsStopped ? null : Estimator.AfterResume(facts),
+            TerminationGrace = GraceOf(work),
+            NoPodSince = state == WorkloadState.Pending ? NoPodSince(work, pods) : null,
             // Seen suspended is done, whether or not the answer to the write ever came.
-            Parked = held ? suspended ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
-            ResumeApproved = BursarAnnotations.Read(job.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
+            Parked = held ? work.IsStopped ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
+            ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
 
-    private WorkloadSnapshot? OfDeployment(V1Deployment deployment, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, DateTimeOffset now)
+    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, DateTimeOffset now)
     {
-        var template = deployment.Spec.Template;
-        var request = GpuRequest.OfTemplate(template);
-        var uid = deployment.Metadata.Uid;
-        if (!request.IsAny || !budget.Selector.Matches(template.Metadata.Labels)) return null;
+        var labels = work.Labels;
+        if (!work.HasGpus || !budget.Selector.Matches(labels)) return null;
+        var template = work.Template;
+        var uid = work.Metadata.Uid;
         var spend = spends.GetValueOrDefault(uid);
         var record = parked.GetValueOrDefault(uid);
-        var replicas = deployment.Spec.Replicas ?? 1;
         var runs = spend is { Gpus: > 0 };
-        if (replicas == 0 && record is null && !runs) return null;
+        if (work.IsStopped && record is null && !runs) return null;
 
-        var isParked = record is not null && replicas == 0;
+        var isParked = record is not null && work.IsStopped;
         // What it comes back with is what it had, not the zero it was given.
-        var count = isParked && int.TryParse(record!.Original, out var original) ? original : replicas;
+        var sets = isParked && int.TryParse(record!.Original, out var original) ? [.. work.PodSets.Select(set => set with { Count = original })] : work.PodSets;
         return new()
         {
-            Key = TopWorkload.Of(deployment).Key,
-            Class = TopWorkload.ClassOf("Deployment", deployment.Metadata, template),
+            Key = TopWorkload.Of(work).Key,
+            Class = TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
             State = isParked ? WorkloadState.Parked : runs ? WorkloadState.Running : WorkloadState.Pending,
-            Exempt = budget.Exempt?.Matches(template.Metadata.Labels) == true,
-            NotParkable = Parkability.WhyNot(deployment, stores),
+            Exempt = budget.Exempt?.Matches(labels) == true,
+            NotParkable = Parkability.WhyNot(work, stores),
             Priority = PriorityOf(template.Spec, []),
-            PriorityWithin = BursarAnnotations.ReadPriority(deployment.Metadata, template),
-            CreatedAt = deployment.Metadata.CreationTimestamp ?? now,
-            Gpus = request.Units * count,
-            Rate = RateOf(request, count, template.Spec, [], spend, budget.Namespace, uid, now),
+            PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
+            CreatedAt = work.Metadata.CreationTimestamp ?? now,
+            Gpus = sets.Sum(set => set.Gpus),
+            Rate = RateOf(sets, [], spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
-            TerminationGrace = TimeSpan.FromSeconds(template.Spec.TerminationGracePeriodSeconds ?? 30),
+            TerminationGrace = GraceOf(work),
             Parked = record is not null ? ParkedCause.Read(record) : null,
-            ResumeApproved = BursarAnnotations.Read(deployment.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
+            ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
+
+    /// <summary>The pods of an object and of all that it owns.</summary>
+    private List<V1Pod> PodsOf(string uid)
+    {
+        var pods = new List<V1Pod>(stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid));
+        foreach (var cache in stores.Kinds)
+            foreach (var part in cache.OwnedBy(uid)) pods.AddRange(PodsOf(part.Uid));
+        foreach (var cluster in stores.RayClusters.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, cluster.Metadata.Uid));
+        return pods;
+    }
+
+    /// <summary>A gang is stopped when its last pod is.</summary>
+    private static TimeSpan GraceOf(Work work) =>
+        TimeSpan.FromSeconds(work.PodSets.Where(set => set.Request.IsAny).Select(set => set.Template.Spec.TerminationGracePeriodSeconds ?? 30).DefaultIfEmpty(30).Max());
 
     private static WorkloadSnapshot OfOther(WorkloadSpend spend) => new()
     {
@@ -184,19 +194,36 @@ public sealed class BudgetObserver(
     /// The rate of the spec's GPUs: at what its pods burn now, else at what they last ran on, else at the dearest
     /// that its node selector allows, so that a job without a pod is not let in on a price it may not get.
     /// </summary>
-    private Rate? RateOf(GpuRequest request, int count, V1PodSpec template, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
+    private Rate? RateOf(IReadOnlyList<PodSet> sets, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
     {
-        if (!request.IsAny) return null;
-        var gpus = request.Units * count;
+        var gpus = sets.Sum(set => set.Gpus);
         if (spend is { Gpus: > 0 } && spend.RatePerHour != Rate.Zero) return new Rate(spend.RatePerHour.NanoPerGpuHour / spend.Gpus) * gpus;
         if (live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node)
-            return prices.RateOn(node, request) is { } there ? there * count : null;
+            return Sum(sets, set => prices.RateOn(node, set.Request));
         if (spend is not null && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last)
             return prices.RateOf(last.Product, last.Share) is { } known ? known * gpus : null;
+        return Sum(sets, DearestOf);
+    }
+
+    private Rate? DearestOf(PodSet set)
+    {
         Rate? dearest = null;
-        foreach (var possible in nodes.NodesFor(template.NodeSelector))
-            if (prices.RateOn(possible, request) is { } rate && (dearest is null || rate > dearest.Value)) dearest = rate;
-        return dearest is { } found ? found * count : null;
+        foreach (var possible in nodes.NodesFor(set.Template.Spec.NodeSelector))
+            if (prices.RateOn(possible, set.Request) is { } rate && (dearest is null || rate > dearest.Value)) dearest = rate;
+        return dearest;
+    }
+
+    /// <summary>Of all pods that ask for GPUs; null where one of them has no price.</summary>
+    private static Rate? Sum(IReadOnlyList<PodSet> sets, Func<PodSet, Rate?> ofOne)
+    {
+        Rate? sum = null;
+        foreach (var set in sets)
+        {
+            if (!set.Request.IsAny) continue;
+            if (ofOne(set) is not { } one) return null;
+            sum = (sum ?? Rate.Zero) + one * set.Count;
+        }
+        return sum;
     }
 
     private int PriorityOf(V1PodSpec template, IReadOnlyList<V1Pod> live) =>
@@ -204,19 +231,19 @@ public sealed class BudgetObserver(
         : template.PriorityClassName is { Length: > 0 } name ? stores.PriorityClasses.Store.Get(null, name)?.Value ?? 0
         : stores.PriorityClasses.Store.List().FirstOrDefault(c => c.GlobalDefault)?.Value ?? 0;
 
-    private static DateTimeOffset? NoPodSince(V1Job job, IEnumerable<V1Pod> pods)
+    private static DateTimeOffset? NoPodSince(Work work, IEnumerable<V1Pod> pods)
     {
-        var since = job.Status.StartTime ?? job.Metadata.CreationTimestamp;
+        var since = work.StartTime ?? work.Metadata.CreationTimestamp;
         foreach (var pod in pods)
             if (PodTimes.FinishedAt(pod) is { } finished && (since is null || finished > since)) since = finished;
         return since;
     }
 
     /// <summary>The step the last checkpoint holds: the annotation or the node's agent tells its time, the progress seen by then its step.</summary>
-    private long? CheckpointStep(V1Job job, ProgressSeries series)
+    private long? CheckpointStep(Work work, V1PodTemplateSpec template, ProgressSeries series)
     {
-        var at = BursarAnnotations.Read(job.Metadata, job.Spec.Template, BursarAnnotations.LastCheckpoint) is { } text && Rfc3339.TryParse(text, out var told) ? told : (DateTimeOffset?)null;
-        if (checkpointAt(job.Metadata.Uid) is { } posted && (at is null || posted > at)) at = posted;
+        var at = BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.LastCheckpoint) is { } text && Rfc3339.TryParse(text, out var told) ? told : (DateTimeOffset?)null;
+        if (checkpointAt(work.Metadata.Uid) is { } posted && (at is null || posted > at)) at = posted;
         if (at is null) return null;
         long? step = null;
         foreach (var point in series.Points)
@@ -234,7 +261,7 @@ public sealed class BudgetObserver(
         foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, budget.Namespace))
         {
             if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed") continue;
-            var uid = pod.Metadata.ControllerReference() is { Kind: "Job" } job ? job.Uid : TopWorkload.Of(pod, stores)?.Key.Uid;
+            var uid = TopWorkload.UidOf(pod, stores);
             if (uid is null || !spends.ContainsKey(uid) || !GpuRequest.OfPod(pod).IsAny) continue;
             if (!byNode.TryGetValue(node, out var source)) byNode.Add(node, source = sources.Of(node));
             if (!byWorkload.TryGetValue(uid, out var set)) byWorkload.Add(uid, set = []);
@@ -261,18 +288,12 @@ public sealed class BudgetObserver(
         var concerned = ledger.Entries(budget.Namespace, now - TimeSpan.FromMilliseconds(1), now, now)
             .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid)).Select(entry => entry.Node);
         foreach (var waiting in work.Where(w => w.BurnRate == Rate.Zero && w.State is not WorkloadState.Suspended))
-            if (TemplateOf(waiting.Key) is { } template) concerned = concerned.Concat(nodes.NodesFor(template.NodeSelector).Select(node => node.Metadata.Name));
+            foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
+                if (set.Request.IsAny) concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));
         // What has no price at all is said as unpriced.
         return concerned.Distinct(StringComparer.Ordinal).Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
             .Select(node => $"{doubts[node].Class}: {doubts[node].Why}").Order(StringComparer.Ordinal).FirstOrDefault();
     }
-
-    private V1PodSpec? TemplateOf(WorkloadKey key) => key.Kind switch
-    {
-        "Job" => stores.Jobs.Store.Get(key.Namespace, key.Name)?.Spec.Template.Spec,
-        "Deployment" => stores.Deployments.Store.Get(key.Namespace, key.Name)?.Spec.Template.Spec,
-        _ => null,
-    };
 
     private string[] Unpriced(IEnumerable<WorkloadSpend> spends, ReadBudget budget, DateTimeOffset now)
     {

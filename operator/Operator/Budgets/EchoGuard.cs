@@ -32,11 +32,6 @@ public sealed class EchoGuard(ClusterStores stores, TimeProvider time)
         }
     }
 
-    private bool Shows(ParkedRecord record, bool parked) => record.Kind switch
-    {
-        "Job" => stores.Jobs.Store.Get(record.Namespace, record.Name) is not { } job || job.Metadata.Uid != record.Uid || (job.Spec.Suspend == true) == parked,
-        "Deployment" => stores.Deployments.Store.Get(record.Namespace, record.Name) is not { } deployment || deployment.Metadata.Uid != record.Uid
-            || ((deployment.Spec.Replicas ?? 1) == 0) == parked,
-        _ => true,
-    };
+    private bool Shows(ParkedRecord record, bool parked) =>
+        stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work || work.IsStopped == parked;
 }

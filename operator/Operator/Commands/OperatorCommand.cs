@@ -3,6 +3,7 @@ using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Operator.Agents;
+using Bursar.Operator.Kinds;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
@@ -15,6 +16,7 @@ public static class OperatorCommand
         var ns = OptionSources.Text("--namespace", "Bursar's own namespace: the ledger, the lease and the switch.", "bursar-system");
         var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", "bursar-agents");
         var exporters = OptionSources.Text("--dcgm-exporters", "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.", "");
+        var kinds = OptionSources.Text("--kinds", "Kinds of work that it may stop, with commas between them; empty for all that Bursar knows.", "");
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
         var identity = OptionSources.Text("--identity", "This process among the replicas.", Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName);
         var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
@@ -24,7 +26,7 @@ public static class OperatorCommand
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, elect, identity, metrics, detail, sums, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, elect, identity, metrics, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             ExporterSelection selection;
@@ -37,8 +39,15 @@ public static class OperatorCommand
                 await Console.Error.WriteLineAsync($"--dcgm-exporters: {error.Message}");
                 return 2;
             }
+            var named = parsed.GetValue(kinds)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+            if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null) is { } unknown)
+            {
+                await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name))}.");
+                return 2;
+            }
             var options = new OperatorOptions
             {
+                Kinds = named.Length == 0 ? null : named,
                 Namespace = parsed.GetValue(ns)!,
                 AgentNamespace = parsed.GetValue(agents)!,
                 Exporters = selection,

@@ -1,10 +1,10 @@
 using System.CommandLine;
-using System.Globalization;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
+using Bursar.Operator.Kinds;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Commands;
@@ -77,10 +77,10 @@ public static class ReleaseCommand
             var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
             if (request.DryRun)
             {
-                await output.WriteLineAsync($"{what}: would set {record.Field} from {record.Value} back to {record.Original}");
+                await output.WriteLineAsync($"{what}: would set {record.Field} from {record.Value} back to {Back(record)}");
                 continue;
             }
-            var (result, word) = await GiveBackAsync(client, actor, record, cancellationToken);
+            var (result, word) = await GiveBackAsync(actor, record, cancellationToken);
             if (result == Result.Failed) failed++;
             else await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
             await output.WriteLineAsync($"{what}: {word}");
@@ -92,22 +92,22 @@ public static class ReleaseCommand
         return failed > 0 ? 1 : 0;
     }
 
-    private static async Task<(Result Result, string Word)> GiveBackAsync(KubeClient client, WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
+    private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
     {
         const int mostTries = 3;
-        var right = record.Field == WorkloadActor.SuspendField ? "get and patch jobs.batch" : "get and patch deployments.apps/scale";
+        if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
         for (var tried = 1; ; tried++)
         {
             try
             {
-                switch (await ClusterAccess.WithRightAsync($"{right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)))
+                switch (await ClusterAccess.WithRightAsync($"{kind.Right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)))
                 {
-                    case ActOutcome.Done: return (Result.GivenBack, $"given back, {record.Field} is {record.Original} again");
-                    case ActOutcome.AlreadySo: return (Result.LetGo, $"{record.Field} was {record.Original} already");
+                    case ActOutcome.Done: return (Result.GivenBack, $"given back, {record.Field} is {Back(record)} again");
+                    case ActOutcome.AlreadySo: return (Result.LetGo, $"{record.Field} was {Back(record)} already");
                     case ActOutcome.Gone: return (Result.LetGo, "is gone; forgotten");
                     case ActOutcome.ChangedByOther when tried < mostTries: continue;
                 }
-                return await HoldsAsync(client, record, cancellationToken)
+                return await actor.HoldsAsync(record, cancellationToken)
                     ? (Result.Failed, $"could not be given back: the API server refuses to set {record.Field}")
                     : (Result.LetGo, $"left alone: someone else changed {record.Field} since, it is not {record.Value} any more");
             }
@@ -122,11 +122,7 @@ public static class ReleaseCommand
         }
     }
 
-    /// <summary>Whether the field still is what Bursar made it.</summary>
-    private static async Task<bool> HoldsAsync(KubeClient client, ParkedRecord record, CancellationToken cancellationToken) =>
-        record.Field == WorkloadActor.SuspendField
-            ? (await client.GetOrNullAsync<V1Job>(record.Name, record.Namespace, cancellationToken))?.Spec.Suspend == true
-            : (await client.GetScaleAsync<V1Deployment>(record.Name, record.Namespace, cancellationToken)).Spec.Replicas.ToString(CultureInfo.InvariantCulture) == record.Value;
+    private static string Back(ParkedRecord record) => record.Original == WorkloadActor.Absent ? "absent" : record.Original;
 
     private static async Task<bool> OperatorMayRunAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
     {

@@ -24,7 +24,7 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         Book(pod, gone: true);
     }
 
-    /// <summary>A ReplicaSet came: pods that waited for their chain of owners are booked.</summary>
+    /// <summary>A link of a chain came: pods that waited for their chain of owners are booked.</summary>
     public void ObserveOwner(string ns)
     {
         V1Pod[] waiting;

@@ -3,52 +3,90 @@ using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
+using Bursar.Operator.Kinds;
 
 namespace Bursar.Operator.Workloads;
 
 /// <summary>Every list-watch cache of the operator in one place: what it reads of a cluster, and nothing else.</summary>
-public sealed class ClusterStores(KubeClient client, string ownNamespace)
+public sealed class ClusterStores
 {
-    public Informer<V1Pod> Pods { get; } = new(client);
+    private readonly Dictionary<string, KindCache> _kinds;
 
-    public Informer<V1Node> Nodes { get; } = new(client);
+    /// <param name="ownNamespace">Where Bursar runs.</param>
+    /// <param name="stoppable">Names of the kinds of work that this operator may stop; null for all of the table.</param>
+    public ClusterStores(KubeClient client, string ownNamespace, IReadOnlyCollection<string>? stoppable = null)
+    {
+        Pods = new(client);
+        Nodes = new(client);
+        ReplicaSets = new(client);
+        PriorityClasses = new(client);
+        RayClusters = new(client, new() { Optional = true });
+        HorizontalPodAutoscalers = new(client, new() { Optional = true });
+        ScaledObjects = new(client, new() { Optional = true });
+        KueueWorkloads = new(client, new() { Optional = true });
+        Budgets = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
+        PriceBooks = new(client);
+        Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
+        Stoppable = stoppable;
+        Kinds = [.. WorkKinds.All.Select(kind => kind.Open(client, this))];
+        _kinds = Kinds.ToDictionary(cache => cache.Kind.Name, StringComparer.Ordinal);
+        Jobs = ((KindCache<V1Job>)_kinds["Job"]).Informer;
+    }
 
-    public Informer<V1Job> Jobs { get; } = new(client);
+    public Informer<V1Pod> Pods { get; }
 
-    public Informer<V1Deployment> Deployments { get; } = new(client);
+    public Informer<V1Node> Nodes { get; }
 
-    public Informer<V1ReplicaSet> ReplicaSets { get; } = new(client);
+    /// <summary>The kinds of the table, in its order.</summary>
+    public IReadOnlyList<KindCache> Kinds { get; }
 
-    public Informer<V1PriorityClass> PriorityClasses { get; } = new(client);
+    public IReadOnlyCollection<string>? Stoppable { get; }
 
-    public Informer<V1HorizontalPodAutoscaler> HorizontalPodAutoscalers { get; } = new(client, new() { Optional = true });
+    /// <summary>The cache of Jobs, which most other kinds are made of.</summary>
+    public Informer<V1Job> Jobs { get; }
 
-    public Informer<V1ScaledObject> ScaledObjects { get; } = new(client, new() { Optional = true });
+    public Informer<V1ReplicaSet> ReplicaSets { get; }
 
-    public Informer<V1Workload> KueueWorkloads { get; } = new(client, new() { Optional = true });
+    /// <summary>Between the pods of a RayJob and it.</summary>
+    public Informer<V1RayCluster> RayClusters { get; }
 
-    public Informer<V1Alpha1GpuBudget> Budgets { get; } = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
+    public Informer<V1PriorityClass> PriorityClasses { get; }
 
-    public Informer<V1Alpha1GpuPriceBook> PriceBooks { get; } = new(client);
+    public Informer<V1HorizontalPodAutoscaler> HorizontalPodAutoscalers { get; }
+
+    public Informer<V1ScaledObject> ScaledObjects { get; }
+
+    public Informer<V1Workload> KueueWorkloads { get; }
+
+    public Informer<V1Alpha1GpuBudget> Budgets { get; }
+
+    public Informer<V1Alpha1GpuPriceBook> PriceBooks { get; }
 
     /// <summary>The cluster's switch alone, by name: Bursar reads no other ConfigMap.</summary>
-    public Informer<V1ConfigMap> Control { get; } = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
+    public Informer<V1ConfigMap> Control { get; }
+
+    /// <summary>The cache of a kind of the table, by its name.</summary>
+    public KindCache? Of(string kind) => _kinds.GetValueOrDefault(kind);
+
+    /// <summary>The cache of an object's controller, where its kind is of the table.</summary>
+    public KindCache? Of(V1OwnerReference? owner) => WorkKinds.Of(owner) is { } kind ? _kinds[kind.Name] : null;
 
     /// <summary>Runs all caches until cancelled.</summary>
-    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(
-        Pods.RunAsync(cancellationToken), Nodes.RunAsync(cancellationToken), Jobs.RunAsync(cancellationToken),
-        Deployments.RunAsync(cancellationToken), ReplicaSets.RunAsync(cancellationToken), PriorityClasses.RunAsync(cancellationToken),
+    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll([
+        Pods.RunAsync(cancellationToken), Nodes.RunAsync(cancellationToken), ReplicaSets.RunAsync(cancellationToken), RayClusters.RunAsync(cancellationToken), PriorityClasses.RunAsync(cancellationToken),
         HorizontalPodAutoscalers.RunAsync(cancellationToken), ScaledObjects.RunAsync(cancellationToken), KueueWorkloads.RunAsync(cancellationToken),
-        Budgets.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken));
+        Budgets.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken),
+        .. Kinds.Select(kind => kind.RunAsync(cancellationToken))]);
 
     /// <summary>No decision is made before every cache was once equal to the server's state.</summary>
-    public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll(
-        Pods.HasSyncedAsync(cancellationToken), Nodes.HasSyncedAsync(cancellationToken), Jobs.HasSyncedAsync(cancellationToken),
-        Deployments.HasSyncedAsync(cancellationToken), ReplicaSets.HasSyncedAsync(cancellationToken), PriorityClasses.HasSyncedAsync(cancellationToken),
+    public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll([
+        Pods.HasSyncedAsync(cancellationToken), Nodes.HasSyncedAsync(cancellationToken), ReplicaSets.HasSyncedAsync(cancellationToken), RayClusters.HasSyncedAsync(cancellationToken), PriorityClasses.HasSyncedAsync(cancellationToken),
         HorizontalPodAutoscalers.HasSyncedAsync(cancellationToken), ScaledObjects.HasSyncedAsync(cancellationToken), KueueWorkloads.HasSyncedAsync(cancellationToken),
-        Budgets.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken));
+        Budgets.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken),
+        .. Kinds.Select(kind => kind.HasSyncedAsync(cancellationToken))]);
 
     public bool HasSynced =>
-        Pods.HasSynced && Nodes.HasSynced && Jobs.HasSynced && Deployments.HasSynced && ReplicaSets.HasSynced && PriorityClasses.HasSynced
-        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && KueueWorkloads.HasSynced && Budgets.HasSynced && PriceBooks.HasSynced && Control.HasSynced;
+        Pods.HasSynced && Nodes.HasSynced && ReplicaSets.HasSynced && RayClusters.HasSynced && PriorityClasses.HasSynced
+        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && KueueWorkloads.HasSynced && Budgets.HasSynced && PriceBooks.HasSynced && Control.HasSynced
+        && Kinds.All(kind => kind.HasSynced);
 }

@@ -1,3 +1,5 @@
+using Bursar.Operator.Kinds;
+
 namespace Bursar.Operator.Workloads;
 
 /// <summary>How much parkable work the cluster has, for the brake; counted at most every five seconds.</summary>
@@ -16,7 +18,9 @@ public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
             var now = time.GetUtcNow();
             if (now - _countedAt < Age) return _count;
             _countedAt = now;
-            _count = stores.Jobs.Store.List().Count(j => j.Spec.Suspend != true && GpuRequest.OfTemplate(j.Spec.Template).IsAny && !Budgets.BudgetObserver.IsFinished(j));
+            // What belongs to another kind's object is counted there, as one.
+            _count = stores.Kinds.Where(cache => !cache.Kind.Scales).Sum(cache => cache.All().Count(work =>
+                !work.IsStopped && !work.IsFinished && work.HasGpus && WorkKinds.Of(work.Metadata.ControllerReference()) is null));
             return _count;
         }
     }

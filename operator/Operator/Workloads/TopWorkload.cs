@@ -1,12 +1,14 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Kinds;
+using Bursar.Operator.Metering;
 
 namespace Bursar.Operator.Workloads;
 
 /// <summary>
 /// The workload that a pod belongs to: the top of its chain of controllers as far as Bursar follows it, with the labels
-/// that selectors are matched against (the pod template's of the top workload; of a bare pod its own).
+/// that selectors are matched against (the pod templates' of the top workload; of a bare pod its own).
 /// </summary>
 public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, string> Labels, WorkClass Class)
 {
@@ -14,33 +16,21 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
     public static TopWorkload? Of(V1Pod pod, ClusterStores stores)
     {
         var ns = pod.Metadata.Namespace ?? "";
-        if (pod.Metadata.ControllerReference() is not { } owner)
+        if (pod.Metadata.ControllerReference() is not { } first)
             return new(new(ns, "Pod", pod.Metadata.Name, pod.Metadata.Uid), pod.Metadata.Labels, ClassOf("Pod", pod.Metadata, null));
-
-        if (owner is { Kind: "Job", ApiVersion: "batch/v1" })
-        {
-            return stores.Jobs.Store.Get(ns, owner.Name) is { } job && job.Metadata.Uid == owner.Uid
-                ? Of(job)
-                // The Job may be gone while its pod still ends: the pod carries its template's labels.
-                : new(new(ns, "Job", owner.Name, owner.Uid), pod.Metadata.Labels, ClassOf("Job", pod.Metadata, null));
-        }
-        if (owner.Kind == "ReplicaSet")
-        {
-            if (stores.ReplicaSets.Store.Get(ns, owner.Name) is not { } set || set.Metadata.Uid != owner.Uid) return null;
-            if (set.Metadata.ControllerReference() is { Kind: "Deployment" } parent)
-                return stores.Deployments.Store.Get(ns, parent.Name) is { } deployment && deployment.Metadata.Uid == parent.Uid
-                    ? Of(deployment)
-                    : new(new(ns, "Deployment", parent.Name, parent.Uid), pod.Metadata.Labels, ClassOf("Deployment", pod.Metadata, null));
-        }
-        return new(new(ns, owner.Kind, owner.Name, owner.Uid), pod.Metadata.Labels, ClassOf(owner.Kind, pod.Metadata, null));
+        if (Climb(pod, first, stores) is not { } top) return null;
+        return stores.Of(top)?.Get(ns, top.Name, top.Uid) is { } work
+            ? Of(work)
+            // It may be gone while its pod still ends: the pod carries its template's labels.
+            : new(new(ns, top.Kind, top.Name, top.Uid), pod.Metadata.Labels, ClassOf(top.Kind, pod.Metadata, null));
     }
 
-    public static TopWorkload Of(V1Job job) =>
-        new(new(job.Metadata.Namespace ?? "", "Job", job.Metadata.Name, job.Metadata.Uid), job.Spec.Template.Metadata.Labels, ClassOf("Job", job.Metadata, job.Spec.Template));
+    /// <summary>Which workload a pod belongs to, where that is all that is asked.</summary>
+    public static string? UidOf(V1Pod pod, ClusterStores stores) =>
+        pod.Metadata.ControllerReference() is { } first ? Climb(pod, first, stores)?.Uid : pod.Metadata.Uid;
 
-    public static TopWorkload Of(V1Deployment deployment) =>
-        new(new(deployment.Metadata.Namespace ?? "", "Deployment", deployment.Metadata.Name, deployment.Metadata.Uid),
-            deployment.Spec.Template.Metadata.Labels, ClassOf("Deployment", deployment.Metadata, deployment.Spec.Template));
+    public static TopWorkload Of(Work work) =>
+        new(new(work.Namespace, work.Kind.Name, work.Metadata.Name, work.Metadata.Uid), work.Labels, ClassOf(work.Kind.Name, work.Metadata, work.Template));
 
     /// <summary>By the owner's word, else by kind: batch kinds train, serving kinds infer, the rest is interactive.</summary>
     public static WorkClass ClassOf(string kind, V1ObjectMeta metadata, V1PodTemplateSpec? template) =>
@@ -49,11 +39,59 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             "training" => WorkClass.Training,
             "inference" => WorkClass.Inference,
             "interactive" => WorkClass.Interactive,
-            _ => kind switch
+            _ => WorkKinds.Of(kind)?.Class ?? kind switch
             {
-                "Job" or "JobSet" or "TrainJob" or "PyTorchJob" or "TFJob" or "XGBoostJob" or "PaddleJob" or "JAXJob" or "MPIJob" or "RayJob" or "CronJob" => WorkClass.Training,
-                "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "LeaderWorkerSet" or "InferenceService" => WorkClass.Inference,
+                // Kinds that are seen and not stopped.
+                "CronJob" => WorkClass.Training,
+                "ReplicaSet" or "StatefulSet" or "DaemonSet" or "LeaderWorkerSet" or "InferenceService" => WorkClass.Inference,
                 _ => WorkClass.Interactive,
             },
         };
+
+    /// <summary>From controller to controller, as far as the next one is of the table or leads to one that is.</summary>
+    private static V1OwnerReference? Climb(V1Pod pod, V1OwnerReference owner, ClusterStores stores)
+    {
+        var ns = pod.Metadata.Namespace ?? "";
+        // No chain that a controller makes is that long.
+        for (var step = 0; step < 8; step++)
+        {
+            if (stores.Of(owner) is { } cache)
+            {
+                if (cache.MetadataOf(ns, owner.Name) is not { } metadata || metadata.Uid != owner.Uid) return WaitsFor(pod, owner, cache) ? null : owner;
+                if (metadata.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return owner;
+                owner = above;
+            }
+            else if (LinkOf(owner, ns, stores) is var (isLink, link) && isLink)
+            {
+                if (link is null) return null;
+                if (link.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return owner;
+                owner = above;
+            }
+            else
+            {
+                return owner;
+            }
+        }
+        return owner;
+    }
+
+    /// <summary>Objects between pods and a kind of the table, which are nobody's workload where they stand alone.</summary>
+    private static (bool IsLink, V1ObjectMeta? Link) LinkOf(V1OwnerReference owner, string ns, ClusterStores stores)
+    {
+        var link = owner switch
+        {
+            { Kind: "ReplicaSet" } => stores.ReplicaSets.Store.Get(ns, owner.Name)?.Metadata,
+            { Kind: "RayCluster" } when stores.RayClusters.IsServed => stores.RayClusters.Store.Get(ns, owner.Name)?.Metadata,
+            _ => V1ObjectMeta.Empty,
+        };
+        return (link != V1ObjectMeta.Empty, link?.Uid == owner.Uid ? link : null);
+    }
+
+    /// <summary>
+    /// An owner that is not in the cache is gone or has not come yet. Where the pod's labels say that more stands above it, a pod
+    /// that lives waits for it: the ledger keeps the first answer.
+    /// </summary>
+    private static bool WaitsFor(V1Pod pod, V1OwnerReference owner, KindCache cache) =>
+        cache is { IsServed: true, HasSynced: true } && pod.Metadata.DeletionTimestamp is null && PodTimes.FinishedAt(pod) is null
+        && WorkKinds.All.Any(kind => kind.Name != owner.Kind && kind.PodLabel is { } label && pod.Metadata.Labels.ContainsKey(label));
 }

@@ -1,8 +1,9 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Operator.Kinds;
 
 namespace Bursar.Operator.Workloads;
 
@@ -27,22 +28,26 @@ public enum ActOutcome
 /// </summary>
 public sealed class WorkloadActor(KubeClient client)
 {
-    public const string SuspendField = "/spec/suspend";
-    public const string ReplicasField = "/spec/replicas";
+    /// <summary>A field that was absent, as the record's original says it.</summary>
+    public const string Absent = "null";
 
     /// <summary>The record of a parking that is about to happen; null when the kind has no switch here.</summary>
     public static ParkedRecord? RecordOf(WorkloadKey workload, ClusterStores stores, BudgetAction action, string budget, string budgetUid, string cause)
     {
-        var record = new ParkedRecord
+        if (WorkKinds.Of(workload.Kind) is not { } kind) return null;
+        var work = stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name);
+        if (kind.Scales && work is null) return null;
+        return new()
         {
-            ApiVersion = "batch/v1",
+            ApiVersion = kind.Entity.ApiVersion,
             Kind = workload.Kind,
             Namespace = workload.Namespace,
             Name = workload.Name,
             Uid = workload.Uid,
-            Field = SuspendField,
-            Original = "false",
-            Value = "true",
+            Field = kind.Field,
+            // Of a switch that is seen off already, the other position is what is given back.
+            Original = kind.Scales ? work!.Switch : work?.Switch == Absent ? Absent : "false",
+            Value = kind.Stopped,
             Since = action.Parked!.Since,
             Reason = action.Reason,
             Cause = cause,
@@ -50,88 +55,87 @@ public sealed class WorkloadActor(KubeClient client)
             BudgetUid = budgetUid,
             CostToFinish = action.CostToFinish,
         };
-        if (workload.Kind == "Job") return record;
-        if (workload.Kind != "Deployment" || stores.Deployments.Store.Get(workload.Namespace, workload.Name) is not { } deployment) return null;
-        return record with
-        {
-            ApiVersion = "apps/v1",
-            Field = ReplicasField,
-            Original = (deployment.Spec.Replicas ?? 1).ToString(System.Globalization.CultureInfo.InvariantCulture),
-            Value = "0",
-        };
     }
 
     public Task<ActOutcome> ParkAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        record.Field == SuspendField ? SuspendAsync(record, suspend: true, cancellationToken) : ScaleAsync(record, record.Original, record.Value, cancellationToken);
+        WriteAsync(record, record.Original, record.Value, park: true, cancellationToken);
 
     /// <summary>Gives back what the record says, if the field still holds what Bursar set.</summary>
     public Task<ActOutcome> RestoreAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        record.Field == SuspendField ? SuspendAsync(record, suspend: false, cancellationToken) : ScaleAsync(record, record.Value, record.Original, cancellationToken);
+        WriteAsync(record, record.Value, record.Original, park: false, cancellationToken);
 
-    private async Task<ActOutcome> SuspendAsync(ParkedRecord record, bool suspend, CancellationToken cancellationToken)
+    /// <summary>Whether the field still is what Bursar made it.</summary>
+    public async Task<bool> HoldsAsync(ParkedRecord record, CancellationToken cancellationToken) => WorkKinds.Of(record.Kind) is { } kind
+        && (kind.Scales
+            ? Text((await kind.GetScaleAsync(client, record.Namespace, record.Name, cancellationToken)).Spec.Replicas) == record.Value
+            : await kind.GetAsync(client, record.Namespace, record.Name, cancellationToken) is { IsStopped: true });
+
+    private async Task<ActOutcome> WriteAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
     {
-        if (await client.GetOrNullAsync<V1Job>(record.Name, record.Namespace, cancellationToken) is not { } job || job.Metadata.Uid != record.Uid) return ActOutcome.Gone;
-        if ((job.Spec.Suspend == true) == suspend) return ActOutcome.AlreadySo;
+        // A record of a kind that this version does not know can be neither kept nor given back by it.
+        if (WorkKinds.Of(record.Kind) is not { } kind) return ActOutcome.ChangedByOther;
+        try
+        {
+            return kind.Scales ? await ScaleAsync(kind, record, from, to, cancellationToken) : await SuspendAsync(kind, record, park, cancellationToken);
+        }
+        catch (ApiException error) when (error.IsNotFound)
+        {
+            return ActOutcome.Gone;
+        }
+        catch (ApiException error) when (error.IsInvalid || error.IsConflict)
+        {
+            return ActOutcome.ChangedByOther;
+        }
+    }
+
+    private async Task<ActOutcome> SuspendAsync(WorkKind kind, ParkedRecord record, bool suspend, CancellationToken cancellationToken)
+    {
+        if (await kind.GetAsync(client, record.Namespace, record.Name, cancellationToken) is not { } work || work.Metadata.Uid != record.Uid) return ActOutcome.Gone;
+        if (work.IsStopped == suspend) return ActOutcome.AlreadySo;
         var operations = new List<PatchOperation>
         {
             PatchOperation.Test("/metadata/uid", record.Uid),
-            PatchOperation.Test(SuspendField, !suspend),
-            PatchOperation.Replace(SuspendField, suspend),
+            // What is not there cannot be tested; the generation stands for the spec that was read.
+            work.Switch == Absent ? PatchOperation.Test("/metadata/generation", work.Metadata.Generation) : PatchOperation.Test(kind.Field, !suspend),
         };
+        if (suspend && work.MissingPart is { } part) operations.Add(PatchOperation.Add(part, new JsonObject()));
+        operations.Add(
+            !suspend && record.Original == Absent ? PatchOperation.Remove(kind.Field)
+            : work.Switch == Absent ? PatchOperation.Add(kind.Field, suspend)
+            : PatchOperation.Replace(kind.Field, suspend));
         // The annotations mirror the ledger for whoever looks at the object; they are never read back as its source.
         var by = PatchOperation.Pointer("metadata", "annotations", BursarAnnotations.SuspendedBy);
         var why = PatchOperation.Pointer("metadata", "annotations", BursarAnnotations.SuspendedReason);
         if (suspend)
         {
-            if (job.Metadata.Annotations.Count == 0) operations.Add(PatchOperation.Add("/metadata/annotations", new JsonObject()));
+            if (work.Metadata.Annotations.Count == 0) operations.Add(PatchOperation.Add("/metadata/annotations", new JsonObject()));
             operations.Add(PatchOperation.Add(by, $"gpubudget/{record.Budget}"));
             operations.Add(PatchOperation.Add(why, record.Reason));
         }
         else
         {
-            if (job.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy)) operations.Add(PatchOperation.Remove(by));
-            if (job.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedReason)) operations.Add(PatchOperation.Remove(why));
+            if (work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy)) operations.Add(PatchOperation.Remove(by));
+            if (work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedReason)) operations.Add(PatchOperation.Remove(why));
         }
-        try
-        {
-            await client.PatchAsync<V1Job>(record.Name, record.Namespace, KubePatch.Json([.. operations]), cancellationToken);
-            return ActOutcome.Done;
-        }
-        catch (ApiException error) when (error.IsNotFound)
-        {
-            return ActOutcome.Gone;
-        }
-        catch (ApiException error) when (error.IsInvalid || error.IsConflict)
-        {
-            return ActOutcome.ChangedByOther;
-        }
+        await kind.PatchAsync(client, record.Namespace, record.Name, KubePatch.Json([.. operations]), cancellationToken);
+        return ActOutcome.Done;
     }
 
-    private async Task<ActOutcome> ScaleAsync(ParkedRecord record, string from, string to, CancellationToken cancellationToken)
+    private async Task<ActOutcome> ScaleAsync(WorkKind kind, ParkedRecord record, string from, string to, CancellationToken cancellationToken)
     {
-        try
+        var scale = await kind.GetScaleAsync(client, record.Namespace, record.Name, cancellationToken);
+        if (scale.Metadata.Uid.Length > 0 && scale.Metadata.Uid != record.Uid) return ActOutcome.Gone;
+        var present = Text(scale.Spec.Replicas);
+        if (present == to) return ActOutcome.AlreadySo;
+        if (present != from) return ActOutcome.ChangedByOther;
+        // A merge patch on the version that was read: a scale of zero leaves its replicas out, so there is no value to test.
+        await kind.PatchScaleAsync(client, record.Namespace, record.Name, KubePatch.Merge(new JsonObject
         {
-            var scale = await client.GetScaleAsync<V1Deployment>(record.Name, record.Namespace, cancellationToken);
-            if (scale.Metadata.Uid.Length > 0 && scale.Metadata.Uid != record.Uid) return ActOutcome.Gone;
-            var present = scale.Spec.Replicas.ToString(System.Globalization.CultureInfo.InvariantCulture);
-            if (present == to) return ActOutcome.AlreadySo;
-            if (present != from) return ActOutcome.ChangedByOther;
-            var value = int.Parse(to, System.Globalization.CultureInfo.InvariantCulture);
-            // A merge patch on the version that was read: a scale of zero leaves its replicas out, so there is no value to test.
-            await client.PatchScaleAsync<V1Deployment>(record.Name, record.Namespace, KubePatch.Merge(new JsonObject
-            {
-                ["metadata"] = new JsonObject { ["resourceVersion"] = scale.Metadata.ResourceVersion },
-                ["spec"] = new JsonObject { ["replicas"] = value },
-            }), cancellationToken);
-            return ActOutcome.Done;
-        }
-        catch (ApiException error) when (error.IsNotFound)
-        {
-            return ActOutcome.Gone;
-        }
-        catch (ApiException error) when (error.IsInvalid || error.IsConflict)
-        {
-            return ActOutcome.ChangedByOther;
-        }
+            ["metadata"] = new JsonObject { ["resourceVersion"] = scale.Metadata.ResourceVersion },
+            ["spec"] = new JsonObject { ["replicas"] = int.Parse(to, CultureInfo.InvariantCulture) },
+        }), cancellationToken);
+        return ActOutcome.Done;
     }
+
+    private static string Text(int replicas) => replicas.ToString(CultureInfo.InvariantCulture);
 }

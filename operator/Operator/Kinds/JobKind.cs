@@ -1,0 +1,50 @@
+using System.Text.Json;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Operator.Kinds;
+
+/// <summary>
+/// batch/v1 Job. Tried on kube-controller-manager 1.36: the controller takes its finalizer off the pods before it deletes them, so a
+/// pod that exits 0 while its Job is being suspended is no completion, and a non-zero exit does not use up backoffLimit; but a
+/// non-zero exit that a podFailurePolicy rule FailJob matches fails the suspended Job for good, so such a Job is not parkable.
+/// </summary>
+public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField)
+{
+    private const string Controller = "kubernetes.io/job-controller";
+
+    public override bool IsOptional => false;
+
+    public override Work Read(V1Job job) => new()
+    {
+        Kind = this,
+        Metadata = job.Metadata,
+        Switch = Json(job.Spec.Suspend),
+        IsFinished = job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" },
+        WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
+            : FailsOnStop(job.Spec) ? "its podFailurePolicy has a FailJob rule that a stopped pod could match, which would fail the Job for good"
+            : null,
+        PodSets = [new(AtOnce(job.Spec, job.Status.Succeeded ?? 0), job.Spec.Template)],
+        Succeeded = job.Status.Succeeded ?? 0,
+        Completions = job.Spec.Completions,
+        Parallelism = job.Spec.Parallelism ?? 1,
+        ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
+        StartTime = job.Status.StartTime,
+    };
+
+    /// <summary>How many of a Job's pods run at once, when so many have succeeded.</summary>
+    internal static int AtOnce(V1JobSpec spec, int succeeded) =>
+        Math.Max(1, Math.Min(spec.Parallelism ?? 1, (spec.Completions ?? spec.Parallelism ?? 1) - succeeded));
+
+    /// <summary>
+    /// A rule FailJob that matches 137 or 143, or any code by NotIn, fails the suspended Job for good when the stopped pod
+    /// leaves with that code. The trainer's own code on SIGTERM is unknown, so any FailJob rule on exit codes counts.
+    /// </summary>
+    internal static bool FailsOnStop(V1JobSpec spec)
+    {
+        if (spec.PodFailurePolicy is not { ValueKind: JsonValueKind.Object } value || !value.TryGetProperty("rules", out var rules) || rules.ValueKind != JsonValueKind.Array) return false;
+        foreach (var rule in rules.EnumerateArray())
+            if (rule.TryGetProperty("action", out var action) && action.GetString() == "FailJob" && rule.TryGetProperty("onExitCodes", out _)) return true;
+        return false;
+    }
+}

@@ -1,0 +1,44 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Operator.Kinds;
+
+/// <summary>
+/// The jobs of Kubeflow's training operator (kubeflow.org/v1), from its source (pkg/controller.v1/common/job.go): while
+/// spec.runPolicy.suspend is true, reconciling deletes every pod and its Service, whatever cleanPodPolicy says, and returns before
+/// it looks at how pods ended. A pod that exits 0 then is no success and a non-zero exit is no failure and no retry, as long as it is
+/// gone before the job is resumed: one that still ends at that moment is looked at like any other. A resume makes all pods anew.
+/// </summary>
+public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOperator) : WorkKind<T>(WorkClass.Training, "/spec/runPolicy/suspend")
+    where T : class, IKubernetesEntity<T>, IKubeflowJob
+{
+    private const string TrainingOperator = "kubeflow.org/training-operator";
+
+    public override string PodLabel => "training.kubeflow.org/job-name";
+
+    public sealed override Work Read(T job)
+    {
+        var policy = job.Spec.RunPolicy;
+        return new()
+        {
+            Kind = this,
+            Metadata = job.Metadata,
+            Switch = Json(policy?.Suspend),
+            MissingPart = policy is null ? "/spec/runPolicy" : null,
+            IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Succeeded" or "Failed", Status: "True" }),
+            WhyNot = policy?.ManagedBy is { Length: > 0 } other && other != manager ? $"spec.runPolicy.managedBy is {other}" : null,
+            // By name: the order of a map is nobody's promise.
+            PodSets = [.. (job.Spec.Replicas ?? new Dictionary<string, KubeflowReplicaSpec>()).OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => new PodSet(pair.Value.Replicas ?? 1, pair.Value.Template))],
+            ActiveDeadlineSeconds = policy?.ActiveDeadlineSeconds,
+            StartTime = job.Status.StartTime,
+        };
+    }
+}
+
+/// <summary>
+/// MPIJob (kubeflow.org/v2beta1), from the MPI operator's source (pkg/controller/mpi_job_controller.go): suspending deletes the
+/// worker pods, whatever cleanPodPolicy says, and suspends the launcher, a batch/v1 Job; the MPIJob ends as the launcher does, so a
+/// launcher that exits 0 while it is suspended is no success and a non-zero exit uses up no backoffLimit. How a worker exits is only counted.
+/// </summary>
+public sealed class MpiJobKind() : KubeflowJobKind<V2Beta1MPIJob>("kubeflow.org/mpi-operator");

@@ -1,0 +1,44 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Operator.Kinds;
+
+/// <summary>
+/// RayJob (ray.io/v1), from KubeRay's source (ray-operator/controllers/ray/rayjob_controller.go): suspending deletes its RayCluster and its submitter
+/// without stopping the Ray job first, and nobody looks at how their pods end: neither 0 nor another code ends the RayJob or uses
+/// up its backoffLimit. A resume makes a new cluster, and the work starts from its beginning, or from a checkpoint that it wrote outside. Only
+/// a RayJob that is new, Initializing or Running looks at the field; one without shutdownAfterJobFinishes, or on a cluster of others, becomes invalid by it.
+/// </summary>
+public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, SuspendField)
+{
+    private const string Controller = "ray.io/kuberay-operator";
+
+    public override string PodLabel => "ray.io/originated-from-cr-name";
+
+    public override Work Read(V1RayJob job) => new()
+    {
+        Kind = this,
+        Metadata = job.Metadata,
+        Switch = Json(job.Spec.Suspend),
+        IsFinished = job.Status.JobDeploymentStatus is "Complete" or "Failed",
+        WhyNot = WhyNotOf(job),
+        PodSets = SetsOf(job.Spec.RayClusterSpec),
+        ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
+        StartTime = job.Status.StartTime,
+    };
+
+    private static string? WhyNotOf(V1RayJob job) =>
+        job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
+        : job.Spec.ClusterSelector.Count > 0 ? "it runs on a RayCluster of others (clusterSelector), which KubeRay does not suspend with it"
+        : job.Spec.ShutdownAfterJobFinishes != true ? "KubeRay refuses to suspend a RayJob without shutdownAfterJobFinishes: true"
+        : job.Spec.Suspend != true && job.Status.JobDeploymentStatus is not ("" or "Initializing" or "Running" or "Suspending" or "Suspended")
+            ? $"KubeRay suspends a RayJob only from Initializing or Running; it is {job.Status.JobDeploymentStatus}"
+        : null;
+
+    private static PodSet[] SetsOf(V1RayClusterSpec cluster) =>
+    [
+        new(1, cluster.HeadGroupSpec.Template),
+        .. cluster.WorkerGroupSpecs.Where(group => group.Suspend != true)
+            .Select(group => new PodSet((group.Replicas ?? group.MinReplicas ?? 0) * (group.NumOfHosts ?? 1), group.Template)),
+    ];
+}

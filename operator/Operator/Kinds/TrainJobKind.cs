@@ -1,0 +1,49 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Kinds;
+
+/// <summary>
+/// TrainJob (trainer.kubeflow.org/v1alpha1), from Kubeflow Trainer's source (pkg/runtime/framework/plugins/jobset/builder.go):
+/// spec.suspend is given on to the JobSet that it makes, which is there while it is suspended too. So a pod's exit means what it
+/// means to a JobSet. What its pods ask for stands in its runtime; the JobSet has it whole, and spec.trainer says it until there is one.
+/// </summary>
+public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Training, SuspendField)
+{
+    private const string Controller = "trainer.kubeflow.org/trainjob-controller";
+
+    public override string PodLabel => "trainer.kubeflow.org/trainjob-ancestor-step";
+
+    public override Work Read(V1Alpha1TrainJob job) => new()
+    {
+        Kind = this,
+        Metadata = job.Metadata,
+        Switch = Json(job.Spec.Suspend),
+        IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Complete" or "Failed", Status: "True" }),
+        WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}" : null,
+        PodSets = job.Spec.Trainer is { } trainer
+            ? [new(trainer.NumNodes ?? 1, new() { Spec = new() { Containers = [new() { Name = "node", Resources = trainer.ResourcesPerNode }] } })]
+            : [],
+        OwnLabels = LabelsOf(job),
+        ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
+    };
+
+    public override Work Complete(Work work, ClusterStores stores)
+    {
+        var sets = stores.Of("JobSet")!;
+        foreach (var part in sets.OwnedBy(work.Metadata.Uid))
+            if (sets.Get(work.Namespace, part.Name, part.Uid) is { } set)
+                // A JobSet that a stopped pod would fail fails its TrainJob.
+                return work with { PodSets = set.PodSets, WhyNot = work.WhyNot ?? set.WhyNot };
+        return work;
+    }
+
+    private static IReadOnlyDictionary<string, string> LabelsOf(V1Alpha1TrainJob job)
+    {
+        if (job.Spec.Labels.Count == 0) return job.Metadata.Labels;
+        var all = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (key, value) in job.Metadata.Labels.Concat(job.Spec.Labels)) all.TryAdd(key, value);
+        return all;
+    }
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Kinds;
+
+/// <summary>An object of any kind of the table, in the one shape that everything else is written for.</summary>
+public sealed record Work
+{
+    public required WorkKind Kind { get; init; }
+
+    public required V1ObjectMeta Metadata { get; init; }
+
+    /// <summary>The field that stops it, as it stands: JSON, and <c>null</c> where it is absent.</summary>
+    public required string Switch { get; init; }
+
+    /// <summary>Where the part of the object that holds the field is absent itself, the pointer to that part.</summary>
+    public string? MissingPart { get; init; }
+
+    /// <summary>Succeeded or failed for good: it holds nothing and comes back never.</summary>
+    public bool IsFinished { get; init; }
+
+    /// <summary>What of the object itself stands against parking it; null when nothing does.</summary>
+    public string? WhyNot { get; init; }
+
+    public IReadOnlyList<PodSet> PodSets { get; init; } = [];
+
+    /// <summary>What selectors are matched against where the object has no pod template of its own.</summary>
+    public IReadOnlyDictionary<string, string>? OwnLabels { get; init; }
+
+    public int Succeeded { get; init; }
+
+    public int? Completions { get; init; }
+
+    public int Parallelism { get; init; } = 1;
+
+    public long? ActiveDeadlineSeconds { get; init; }
+
+    public DateTimeOffset? StartTime { get; init; }
+
+    public string Namespace => Metadata.Namespace ?? "";
+
+    /// <summary>It was stopped by its switch, by whomever.</summary>
+    public bool IsStopped => Switch == Kind.Stopped;
+
+    /// <summary>Of kinds that scale.</summary>
+    public int Replicas => int.TryParse(Switch, NumberStyles.None, CultureInfo.InvariantCulture, out var replicas) ? replicas : 1;
+
+    /// <summary>The template that speaks for the whole: the first that asks for GPUs, else the first.</summary>
+    public V1PodTemplateSpec Template => (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
+
+    public bool HasGpus => PodSets.Any(set => set.Request.IsAny);
+
+    public int Gpus => PodSets.Sum(set => set.Gpus);
+
+    /// <summary>
+    /// The labels that selectors are matched against: those of its pod templates together. Where two templates say different
+    /// things, the one that asks for GPUs first is believed, so that a gang is never half in a budget.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> Labels
+    {
+        get
+        {
+            if (OwnLabels is not null) return OwnLabels;
+            if (PodSets is [var only]) return only.Template.Metadata.Labels;
+            var all = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (var set in PodSets.OrderByDescending(set => set.Request.IsAny))
+                foreach (var (key, value) in set.Template.Metadata.Labels) all.TryAdd(key, value);
+            return all;
+        }
+    }
+}

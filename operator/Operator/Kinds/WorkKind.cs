@@ -1,0 +1,84 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Kinds;
+
+/// <summary>
+/// The adapter of one kind of work: which field stops it, and how an object of it reads in the one shape. It holds no state;
+/// docs/kinds.md says how to add one. Each says in its comment what its controller makes of a pod that ends while the object is
+/// being suspended.
+/// </summary>
+public abstract class WorkKind(EntityKind entity, WorkClass @class, string field)
+{
+    /// <summary>The field of kinds that are stopped by a count, written only through the scale subresource.</summary>
+    public const string ReplicasField = "/spec/replicas";
+
+    public const string SuspendField = "/spec/suspend";
+
+    public EntityKind Entity { get; } = entity;
+
+    public string Name => Entity.Kind;
+
+    /// <summary>What it is used for where its owner says nothing.</summary>
+    public WorkClass Class { get; } = @class;
+
+    /// <summary>JSON pointer of the field that stops it.</summary>
+    public string Field { get; } = field;
+
+    public bool Scales => Field == ReplicasField;
+
+    /// <summary>The field's value when it is stopped, as JSON.</summary>
+    public string Stopped => Scales ? "0" : "true";
+
+    /// <summary>The label that its pods carry, where its objects are made of other objects: a pod with it waits for its chain of owners.</summary>
+    public virtual string? PodLabel => null;
+
+    /// <summary>False for kinds that every cluster has.</summary>
+    public virtual bool IsOptional => true;
+
+    /// <summary>The right that parking and giving back needs, in words.</summary>
+    public string Right => $"get and patch {Entity.Plural}.{Entity.Group}{(Scales ? "/scale" : "")}";
+
+    public bool IsOf(V1OwnerReference owner) =>
+        owner.Kind == Entity.Kind && owner.ApiVersion.StartsWith(Entity.Group, StringComparison.Ordinal) && owner.ApiVersion.Length > Entity.Group.Length && owner.ApiVersion[Entity.Group.Length] == '/';
+
+    /// <summary>What stands in other objects: the pods of a kind whose own object does not say them all.</summary>
+    public virtual Work Complete(Work work, ClusterStores stores) => work;
+
+    /// <summary>A cache of the kind's objects.</summary>
+    internal abstract KindCache Open(KubeClient client, ClusterStores stores);
+
+    public abstract Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
+
+    public abstract Task PatchAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken);
+
+    public abstract Task<V1Scale> GetScaleAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
+
+    public abstract Task PatchScaleAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken);
+
+    protected static string Json(bool? value) => value switch { null => "null", true => "true", false => "false" };
+}
+
+/// <summary>An adapter over the kind's typed object.</summary>
+public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.EntityKind, @class, field)
+    where T : class, IKubernetesEntity<T>
+{
+    /// <summary>Pure: the object alone.</summary>
+    public abstract Work Read(T obj);
+
+    internal sealed override KindCache Open(KubeClient client, ClusterStores stores) => new KindCache<T>(this, client, stores);
+
+    public sealed override async Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
+        await client.GetOrNullAsync<T>(name, ns, cancellationToken) is { } obj ? Read(obj) : null;
+
+    public sealed override Task PatchAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken) =>
+        client.PatchAsync<T>(name, ns, patch, cancellationToken);
+
+    public sealed override Task<V1Scale> GetScaleAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
+        client.GetScaleAsync<T>(name, ns, cancellationToken);
+
+    public sealed override Task PatchScaleAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken) =>
+        client.PatchScaleAsync<T>(name, ns, patch, cancellationToken);
+}

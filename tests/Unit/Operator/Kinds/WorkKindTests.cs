@@ -1,0 +1,198 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Commands;
+using Bursar.Operator.Kinds;
+using Bursar.Operator.Workloads;
+using Bursar.Tests.Unit.Kube;
+
+namespace Bursar.Tests.Unit.Operator.Kinds;
+
+public sealed class WorkKindTests
+{
+    private const string Pods = """{"metadata": {"labels": {"team": "vision"}}, "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "4"}}}]}}""";
+    private const string Launcher = """{"metadata": {"labels": {"team": "other", "role": "launcher"}}, "spec": {"containers": [{"name": "main"}]}}""";
+
+    public static TheoryData<string, string, string, int, bool> Objects => new()
+    {
+        { "Job", $$$$$$$$"""{"spec": {"suspend": false, "parallelism": 3, "completions": 3, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"succeeded": 2}}""", "false", 4, false },
+        { "Job", $$$$$$$$"""{"spec": {"suspend": true, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}""", "true", 4, true },
+        { "Deployment", $$$$$$$$"""{"spec": {"replicas": 3, "template": {{{{{{{{Pods}}}}}}}}}}""", "3", 12, false },
+        { "JobSet", $$$$$$$$"""{"spec": {"replicatedJobs": [{"name": "l", "template": {"spec": {"template": {{{{{{{{Launcher}}}}}}}}}}}, {"name": "w", "replicas": 2, "template": {"spec": {"parallelism": 3, "completions": 3, "template": {{{{{{{{Pods}}}}}}}}}}}]}}""", "null", 24, false },
+        { "JobSet", $$$$$$$$"""{"spec": {"suspend": false, "replicatedJobs": [{"name": "w", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}, "status": {"terminalState": "Completed"}}""", "false", 4, true },
+        { "TrainJob", """{"spec": {"suspend": true, "trainer": {"numNodes": 4, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "8"}}}}}""", "true", 32, false },
+        { "TrainJob", """{"spec": {"runtimeRef": {"name": "torch"}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}""", "null", 0, true },
+        { "PyTorchJob", $$$$$$$$"""{"spec": {"pytorchReplicaSpecs": {"Worker": {"replicas": 3, "template": {{{{{{{{Pods}}}}}}}}}, "Master": {"template": {{{{{{{{Pods}}}}}}}}}}}}""", "null", 16, false },
+        { "TFJob", $$$$$$$$"""{"spec": {"runPolicy": {"suspend": true}, "tfReplicaSpecs": {"PS": {"replicas": 2, "template": {{{{{{{{Launcher}}}}}}}}}, "Worker": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}}}""", "true", 8, false },
+        { "XGBoostJob", $$$$$$$$"""{"spec": {"runPolicy": {"suspend": false}, "xgbReplicaSpecs": {"Worker": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}}, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}""", "false", 8, true },
+        { "PaddleJob", $$$$$$$$"""{"spec": {"runPolicy": {}, "paddleReplicaSpecs": {"Worker": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}}}""", "null", 8, false },
+        { "JAXJob", $$$$$$$$"""{"spec": {"runPolicy": {"suspend": false}, "jaxReplicaSpecs": {"Worker": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}}, "status": {"conditions": [{"type": "Running", "status": "True"}]}}""", "false", 8, false },
+        { "MPIJob", $$$$$$$$"""{"spec": {"runPolicy": {"suspend": false}, "mpiReplicaSpecs": {"Launcher": {"replicas": 1, "template": {{{{{{{{Launcher}}}}}}}}}, "Worker": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}}, "status": {"conditions": [{"type": "Succeeded", "status": "True"}]}}""", "false", 8, true },
+        { "RayJob", $$$$$$$$"""{"spec": {"shutdownAfterJobFinishes": true, "rayClusterSpec": {"headGroupSpec": {"template": {{{{{{{{Launcher}}}}}}}}}, "workerGroupSpecs": [{"replicas": 2, "numOfHosts": 2, "template": {{{{{{{{Pods}}}}}}}}}, {"replicas": 1, "suspend": true, "template": {{{{{{{{Pods}}}}}}}}}]}}, "status": {"jobDeploymentStatus": "Running"}}""", "null", 16, false },
+        { "RayJob", $$$$$$$$"""{"spec": {"suspend": true, "rayClusterSpec": {"workerGroupSpecs": [{"minReplicas": 1, "template": {{{{{{{{Pods}}}}}}}}}]}}, "status": {"jobDeploymentStatus": "Failed"}}""", "true", 4, true },
+    };
+
+    [Theory]
+    [MemberData(nameof(Objects))]
+    public void An_object_reads_in_the_one_shape(string kind, string json, string switched, int gpus, bool finished)
+    {
+        var work = Read(kind, json);
+        work.Switch.Should().Be(switched);
+        work.Gpus.Should().Be(gpus);
+        work.HasGpus.Should().Be(gpus > 0);
+        work.IsFinished.Should().Be(finished);
+        work.IsStopped.Should().Be(switched == "true");
+    }
+
+    [Fact]
+    public void A_gangs_labels_are_its_templates_together_and_who_holds_GPUs_is_believed()
+    {
+        var work = Read("MPIJob", $$$$$$$$"""{"spec": {"mpiReplicaSpecs": {"Launcher": {"template": {{{{{{{{Launcher}}}}}}}}}, "Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}}""");
+        work.Labels.Should().Equal(new Dictionary<string, string> { ["team"] = "vision", ["role"] = "launcher" });
+        Read("TrainJob", """{"metadata": {"labels": {"team": "a"}}, "spec": {"labels": {"team": "b", "run": "1"}}}""").Labels
+            .Should().Equal(new Dictionary<string, string> { ["team"] = "a", ["run"] = "1" });
+    }
+
+    [Theory]
+    [InlineData("Job", """{"spec": {"managedBy": "kueue.x-k8s.io/multikueue"}}""", "spec.managedBy")]
+    [InlineData("Job", """{"spec": {"managedBy": "kubernetes.io/job-controller"}}""", null)]
+    [InlineData("Job", """{"spec": {"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [143]}}]}}}""", "FailJob")]
+    [InlineData("JobSet", """{"spec": {"replicatedJobs": [{"name": "w", "template": {"spec": {"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {}}]}}}}]}}""", "podFailurePolicy of its w")]
+    [InlineData("JobSet", """{"spec": {"managedBy": "jobset.sigs.k8s.io/jobset-controller"}}""", null)]
+    [InlineData("TrainJob", """{"spec": {"managedBy": "kueue.x-k8s.io/multikueue"}}""", "spec.managedBy")]
+    [InlineData("PyTorchJob", """{"spec": {"runPolicy": {"managedBy": "kueue.x-k8s.io/multikueue"}}}""", "spec.runPolicy.managedBy")]
+    [InlineData("PyTorchJob", """{"spec": {"runPolicy": {"managedBy": "kubeflow.org/training-operator"}}}""", null)]
+    [InlineData("MPIJob", """{"spec": {"runPolicy": {"managedBy": "kubeflow.org/mpi-operator"}}}""", null)]
+    [InlineData("RayJob", """{"spec": {}}""", "shutdownAfterJobFinishes")]
+    [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true}}""", null)]
+    [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true, "clusterSelector": {"ray.io/cluster": "x"}}}""", "clusterSelector")]
+    [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true}, "status": {"jobDeploymentStatus": "Initializing"}}""", null)]
+    [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true}, "status": {"jobDeploymentStatus": "Waiting"}}""", "it is Waiting")]
+    [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true, "suspend": true}, "status": {"jobDeploymentStatus": "Suspended"}}""", null)]
+    public void What_a_kind_cannot_do_is_said_before_it_is_tried(string kind, string json, string? why)
+    {
+        if (why is null) Read(kind, json).WhyNot.Should().BeNull();
+        else Read(kind, json).WhyNot.Should().Contain(why);
+    }
+
+    [Theory]
+    [InlineData("PyTorchJob", """{"spec": {"runPolicy": {"suspend": false}}}""",
+        """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/runPolicy/suspend","value":false},{"op":"replace","path":"/spec/runPolicy/suspend","value":true}]""")]
+    [InlineData("PyTorchJob", """{"spec": {"runPolicy": {}}}""",
+        """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/metadata/generation","value":7},{"op":"add","path":"/spec/runPolicy/suspend","value":true}]""")]
+    [InlineData("PyTorchJob", """{"spec": {}}""",
+        """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/metadata/generation","value":7},{"op":"add","path":"/spec/runPolicy","value":{}},{"op":"add","path":"/spec/runPolicy/suspend","value":true}]""")]
+    [InlineData("JobSet", """{"spec": {}}""",
+        """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/metadata/generation","value":7},{"op":"add","path":"/spec/suspend","value":true}]""")]
+    [InlineData("RayJob", """{"spec": {"suspend": false}}""",
+        """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/suspend","value":false},{"op":"replace","path":"/spec/suspend","value":true}]""")]
+    public async Task Parking_tests_what_was_read(string kind, string json, string expected) =>
+        (await PatchAsync(kind, json, "false", (actor, record) => actor.ParkAsync(record, default))).Outcome.Should().Be((ActOutcome.Done, expected));
+
+    [Theory]
+    [InlineData("JobSet", """{"spec": {"suspend": true}}""", "null",
+        """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/suspend","value":true},{"op":"remove","path":"/spec/suspend"}]""")]
+    [InlineData("JobSet", """{"spec": {"suspend": true}}""", "false",
+        """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/suspend","value":true},{"op":"replace","path":"/spec/suspend","value":false}]""")]
+    [InlineData("TFJob", """{"spec": {"runPolicy": {"suspend": true}}}""", "null",
+        """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/runPolicy/suspend","value":true},{"op":"remove","path":"/spec/runPolicy/suspend"}]""")]
+    public async Task Giving_back_leaves_what_was_there(string kind, string json, string original, string expected) =>
+        (await PatchAsync(kind, json, original, (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((ActOutcome.Done, expected));
+
+    [Fact]
+    public async Task What_runs_again_or_is_another_object_is_not_written_to()
+    {
+        (await PatchAsync("JobSet", """{"spec": {"suspend": false}}""", "null", (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((ActOutcome.AlreadySo, ""));
+        (await PatchAsync("JobSet", """{"spec": {}}""", "null", (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((ActOutcome.AlreadySo, ""));
+        (await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) => actor.RestoreAsync(record with { Uid = "another" }, default))).Outcome.Should().Be((ActOutcome.Gone, ""));
+        (await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) => actor.RestoreAsync(record with { Kind = "Unheard" }, default))).Outcome.Should().Be((ActOutcome.ChangedByOther, ""));
+    }
+
+    [Fact]
+    public void The_chart_grants_and_names_every_kind_of_the_table()
+    {
+        var names = WorkKinds.All.Select(kind => kind.Name).ToArray();
+        var rbac = GenerateCommand.Files().Single(f => f.Path.EndsWith("files/rbac.yaml", StringComparison.Ordinal)).Text;
+        var options = rbac[rbac.IndexOf("\noptions:", StringComparison.Ordinal)..];
+        options.Split('\n').Where(line => line.Length > 2 && line[2] != ' ' && line.EndsWith(':') && !line.StartsWith("options", StringComparison.Ordinal) && line[2] != '-')
+            .Select(line => line.Trim(' ', ':')).Should().BeEquivalentTo(names);
+        foreach (var kind in WorkKinds.All)
+        {
+            options.Should().Contain($"    - {kind.Entity.Plural}{(kind.Scales ? "/scale" : "")}\n");
+            rbac[..rbac.IndexOf("\nnamespaces:", StringComparison.Ordinal)].Should().Contain($"  - {kind.Entity.Plural}\n", "it is listed and watched");
+        }
+        var values = File.ReadAllText(Path.Combine(Root(), "charts/gpu-budget-operator/values.yaml"));
+        values.Should().Contain($"  kinds: [{string.Join(", ", names)}]\n");
+        var schema = JsonNode.Parse(File.ReadAllText(Path.Combine(Root(), "charts/gpu-budget-operator/values.schema.json")))!;
+        schema["properties"]!["operator"]!["properties"]!["kinds"]!["items"]!["enum"]!.AsArray().Select(name => (string)name!).Should().Equal(names);
+        var docs = File.ReadAllText(Path.Combine(Root(), "docs/kinds.md"));
+        foreach (var kind in WorkKinds.All) docs.Should().Contain($"| {kind.Name} |", "docs/kinds.md has a line for each");
+    }
+
+    [Fact]
+    public void Owners_are_known_by_group_and_kind_whatever_their_version()
+    {
+        WorkKinds.Of(new V1OwnerReference { ApiVersion = "jobset.x-k8s.io/v1beta1", Kind = "JobSet" })!.Name.Should().Be("JobSet");
+        WorkKinds.Of(new V1OwnerReference { ApiVersion = "batch.volcano.sh/v1alpha1", Kind = "Job" }).Should().BeNull("Volcano's Job is another kind");
+        WorkKinds.Of(new V1OwnerReference { ApiVersion = "batch", Kind = "Job" }).Should().BeNull();
+        WorkKinds.Of((V1OwnerReference?)null).Should().BeNull();
+    }
+
+    private static Work Read(string kind, string json) => kind switch
+    {
+        "Job" => Read<V1Job>(kind, json),
+        "Deployment" => Read<V1Deployment>(kind, json),
+        "JobSet" => Read<V1Alpha2JobSet>(kind, json),
+        "TrainJob" => Read<V1Alpha1TrainJob>(kind, json),
+        "PyTorchJob" => Read<V1PyTorchJob>(kind, json),
+        "TFJob" => Read<V1TFJob>(kind, json),
+        "XGBoostJob" => Read<V1XGBoostJob>(kind, json),
+        "PaddleJob" => Read<V1PaddleJob>(kind, json),
+        "JAXJob" => Read<V1JAXJob>(kind, json),
+        "MPIJob" => Read<V2Beta1MPIJob>(kind, json),
+        _ => Read<V1RayJob>(kind, json),
+    };
+
+    private static Work Read<T>(string kind, string json)
+        where T : class, IKubernetesEntity<T> =>
+        ((WorkKind<T>)WorkKinds.Of(kind)!).Read(JsonSerializer.Deserialize(json, T.JsonTypeInfo)!);
+
+    /// <summary>What the actor asks of a server that holds the object; of the patch the steps on annotations are left out.</summary>
+    private static async Task<((ActOutcome, string) Outcome, int Asked)> PatchAsync(string kind, string json, string original, Func<WorkloadActor, ParkedRecord, Task<ActOutcome>> act)
+    {
+        var entity = WorkKinds.Of(kind)!.Entity;
+        var obj = JsonNode.Parse(json)!.AsObject();
+        obj["apiVersion"] = entity.ApiVersion;
+        obj["kind"] = kind;
+        obj["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "a", ["uid"] = "u", ["generation"] = 7 };
+        await using var server = await ScriptedServer.StartAsync((_, context) => context.JsonAsync(obj.ToJsonString()));
+        using var client = server.Client();
+        var outcome = await act(new(client), new()
+        {
+            ApiVersion = entity.ApiVersion,
+            Kind = kind,
+            Namespace = "a",
+            Name = "x",
+            Uid = "u",
+            Field = WorkKinds.Of(kind)!.Field,
+            Original = original,
+            Value = "true",
+            Since = DateTimeOffset.UnixEpoch,
+            Reason = "BudgetExhausted",
+            Budget = "b",
+            BudgetUid = "bu",
+        });
+        var patch = server.Requests.SingleOrDefault(request => request.Method == "PATCH");
+        if (patch is null) return ((outcome, ""), server.Requests.Count);
+        var steps = JsonNode.Parse(patch.Body)!.AsArray().Where(step => !((string)step!["path"]!).Contains("annotations", StringComparison.Ordinal)).Select(step => step!.DeepClone());
+        return ((outcome, new JsonArray([.. steps]).ToJsonString()), server.Requests.Count);
+    }
+
+    private static string Root()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln"))) return folder.FullName;
+        throw new InvalidOperationException("not run from within the repository");
+    }
+}
