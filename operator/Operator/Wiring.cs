@@ -150,6 +150,8 @@ public static class Wiring
         };
         nodes.DevicesTold += pods.ObserveOn;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
+        var series = new SeriesKeeper(ledger, progress);
+        stores.Jobs.AddHandler(new() { Added = series.Observe, Updated = (_, job) => series.Observe(job) });
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
         nodeWatch.Start();
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });

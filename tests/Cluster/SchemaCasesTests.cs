@@ -77,7 +77,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
         JsonNode.DeepEquals(made!["spec"], JsonNode.Parse("""
             {
               "limit": {"cost": "2"}, "mode": "Enforce", "thresholds": [50, 80, 100], "window": {"period": "Month", "timeZone": "UTC"}, "inference": {"whenExhausted": "Floor"},
-              "training": {"unknownDuration": "UntilExhausted", "suspendWhen": "Likely", "tolerancePercent": 0, "settle": "60s", "victims": "LowestPriority", "resume": {"policy": "Automatic", "headroomPercent": 5}}
+              "training": {"unknownDuration": "UntilExhausted", "suspendWhen": "Likely", "tolerancePercent": 0, "settle": "60s", "victims": "LeastLost", "resume": {"policy": "Automatic", "headroomPercent": 5}}
             }
             """)).Should().BeTrue("{0}", made["spec"]!.ToJsonString());
     }

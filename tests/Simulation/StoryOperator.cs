@@ -30,7 +30,9 @@ public sealed class StoryOperator
     private readonly List<DateTimeOffset> _forecastParks = [];
     private GpuLedger _ledger = new();
     private bool _up = true;
+    private Amount _burntWhileSwitched = Amount.Zero;
     private bool _braked;
+    private DateTimeOffset? _switchedAt;
     private DateTimeOffset? _next;
     private DateTimeOffset _flushed;
     private string _state = "";
@@ -53,6 +55,17 @@ public sealed class StoryOperator
 
     /// <summary>What could be spent while nobody was there to stop it, all downtimes together.</summary>
     public Amount BurntWhileDown { get; private set; } = Amount.Zero;
+
+    /// <summary>What was spent while it might stop nothing: it was down, or the cluster's switch said observe.</summary>
+    public Amount Unenforced => BurntWhileDown + _burntWhileSwitched + (_switchedAt is { } since ? SpentIn(new(since, _world.Now, "switched")) : Amount.Zero);
+
+    /// <summary>How often the brake was applied.</summary>
+    public int Brakes { get; private set; }
+
+    /// <summary>Acts while the switch said observe: there must be none.</summary>
+    public int ActsWhileSwitched { get; private set; }
+
+    public int Switches { get; private set; }
 
     public BudgetDecision? Last { get; private set; }
 
@@ -101,6 +114,15 @@ public sealed class StoryOperator
         _world.Log.Tell(_world.Now, "admin", "runs 'bursar continue'");
         _braked = false;
         _forecastParks.Clear();
+        Wake();
+    }
+
+    /// <summary>ConfigMap <c>bursar-control</c>: observe, or enforce again.</summary>
+    public void Switch(bool observe)
+    {
+        _world.Log.Tell(_world.Now, "admin", observe ? "switches to observe" : "switches to enforce");
+        if (observe && _switchedAt is null) (_switchedAt, Switches) = (_world.Now, Switches + 1);
+        else if (!observe && _switchedAt is { } since) (_burntWhileSwitched, _switchedAt) = (_burntWhileSwitched + SpentIn(new(since, _world.Now, "switched")), null);
         Wake();
     }
 
@@ -176,7 +198,11 @@ public sealed class StoryOperator
         _ledger.SetBudgetMemory("team", "nlp", BudgetUid, JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory));
         Announce(decision);
         foreach (var key in decision.LetGo) _ledger.Unpark(key.Uid, Field);
-        if (decision.Conditions.Any(c => c.Type == "BrakeApplied")) _braked = true;
+        if (decision.Conditions.Any(c => c.Type == "BrakeApplied"))
+        {
+            if (!_braked) Brakes++;
+            _braked = true;
+        }
         foreach (var action in decision.Actions)
             if (!Act(action, decision)) return;
         if (_world.Now - _flushed >= TimeSpan.FromMinutes(1)) Flush();
@@ -206,6 +232,7 @@ public sealed class StoryOperator
     private bool Act(BudgetAction action, BudgetDecision decision)
     {
         var work = _world.Work.Single(w => w.Key == action.Workload);
+        if (_switchedAt is not null) ActsWhileSwitched++;
         if (action.Kind == ActionKind.Park)
         {
             if (action.ByForecast) _forecastParks.Add(_world.Now);
@@ -261,6 +288,7 @@ public sealed class StoryOperator
             Workloads = work,
             Memory = _ledger.BudgetMemory(BudgetUid) is { } memory ? JsonSerializer.Deserialize(memory, DecisionJson.Default.BudgetMemory)! : new(),
             MeteringStale = _lost.Count > 0 ? $"node {_lost.Keys.First()} is lost" : null,
+            SwitchedToObserve = _switchedAt is not null,
             BrakeAllowance = _braked ? 0 : Math.Max(0, brake),
         };
     }

@@ -14,11 +14,7 @@ public static class BudgetDecider
     {
         var limit = LimitOf(budget);
         var memory = Remembering.Begin(budget, limit);
-        var work = budget.Workloads
-            .OrderBy(w => w.Key.Namespace, StringComparer.Ordinal).ThenBy(w => w.Key.Kind, StringComparer.Ordinal)
-            .ThenBy(w => w.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Key.Uid, StringComparer.Ordinal)
-            .Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget)))
-            .ToArray();
+        var work = ChargedWork.Of(budget);
         var balance = Balance.Of(budget, limit, work);
         var plan = new Plan(budget, balance, memory.Freed);
         var enforcing = budget.Terms.Mode == EnforcementMode.Enforce && !budget.SwitchedToObserve;

@@ -161,6 +161,9 @@ public sealed record ParkedSnapshot
 
     public long Freed { get; init; }
 
+    /// <summary>What was spent in the window when it was parked: in a rolling one a resume needs it to have fallen. Absent in old records.</summary>
+    public Amount? Spent { get; init; }
+
     /// <summary>The suspension was seen or acknowledged by the API; before that, running means not yet done.</summary>
     public bool Confirmed { get; init; }
 

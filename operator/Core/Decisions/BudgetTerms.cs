@@ -9,6 +9,8 @@ public enum UnknownDuration { UntilExhausted, RunToWindowEnd, Hold }
 
 public enum SuspendWhen { Likely, Certain }
 
+public enum VictimOrder { LeastLost, LowestPriority }
+
 public enum ResumePolicy { Automatic, Manual }
 
 public enum WhenExhausted { Floor, Zero }
@@ -36,6 +38,9 @@ public sealed record BudgetTerms
     public int TolerancePercent { get; init; }
 
     public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Who is parked first among work of one turn and one priority.</summary>
+    public VictimOrder Victims { get; init; } = VictimOrder.LeastLost;
 
     public ResumePolicy Resume { get; init; } = ResumePolicy.Automatic;
 

@@ -92,6 +92,13 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
 /// <summary>A workload with its charge.</summary>
 public sealed record ChargedWork(WorkloadSnapshot Work, Charge Charge, bool Parkable)
 {
+    /// <summary>All work of a budget, in an order that does not hang on who told of it first.</summary>
+    public static ChargedWork[] Of(BudgetSnapshot budget) =>
+        [.. budget.Workloads
+            .OrderBy(w => w.Key.Namespace, StringComparer.Ordinal).ThenBy(w => w.Key.Kind, StringComparer.Ordinal)
+            .ThenBy(w => w.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Key.Uid, StringComparer.Ordinal)
+            .Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget)))];
+
     /// <summary>A training job that holds or may take GPUs.</summary>
     public bool IsActiveJob => Work is { Class: WorkClass.Training, State: WorkloadState.Running or WorkloadState.Pending };
 }

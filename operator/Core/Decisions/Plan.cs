@@ -80,6 +80,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 WindowKey = budget.Window.Key,
                 Limit = balance.Limit,
                 Freed = freed,
+                Spent = budget.Spent,
                 ByForecast = byForecast,
                 Approved = item.Work.ResumeApproved,
                 Undone = before?.Undone ?? [],

@@ -10,9 +10,13 @@ namespace Bursar.Core.Decisions;
 /// over; one at a time, so that each reservation is seen before the next is made.
 /// </summary>
 /// <remarks>
-/// No flapping by construction: a resume spends its cause, for the next parking records the window, the limit and the
-/// count of freed money of its own moment, and only a later change of one of them is a new cause. The headroom between
-/// what a resume asks for and what a forecast allows is the hysteresis.
+/// <para>No flapping, by construction. The rule: between two parkings of one job by forecast stands an event in the world that came
+/// after the first: the limit or a top-up rose, a new window began, other work ended, older spending of at least the headroom left
+/// a rolling window, its length became known, its owner approved, or somebody else resumed it.</para>
+/// <para>For a parked job leaves that state by a resume alone (or by someone else's hand), a resume asks for such an event, and it
+/// spends it: the next parking records the window, the limit, the count of freed money, the sum spent and the approval of its own
+/// moment, and only a later change of one of them is a new cause. Estimates are no cause, however they leap. The headroom between what
+/// a resume asks for and what a forecast allows makes it rare besides that a cause is spent in vain.</para>
 /// </remarks>
 public static class ResumeRule
 {
@@ -21,10 +25,7 @@ public static class ResumeRule
         var budget = plan.Budget;
         var balance = plan.Balance;
         var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.Actions.Any(a => a.Kind == ActionKind.Park);
-        foreach (var item in work.Where(w => w.Work is { State: WorkloadState.Parked, Parked: not null })
-            .OrderByDescending(w => w.Work.Priority).ThenByDescending(w => w.Work.PriorityWithin)
-            .ThenBy(w => w.Work.CreatedAt).ThenBy(w => w.Work.Parked!.Since)
-            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal))
+        foreach (var item in InOrder(work))
         {
             if (IsNoLongerHeld(item.Work, budget))
             {
@@ -46,6 +47,13 @@ public static class ResumeRule
             else plan.Keep(item, Reasons.WaitsForMoney, Sentences.Waits(item, plan, Needed(item, budget), LimitToResume(item, plan, work), cause is not null));
         }
     }
+
+    /// <summary>Parked work in the order in which it is looked at.</summary>
+    public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> work) =>
+        work.Where(w => w.Work is { State: WorkloadState.Parked, Parked: not null })
+            .OrderByDescending(w => w.Work.Priority).ThenByDescending(w => w.Work.PriorityWithin)
+            .ThenBy(w => w.Work.CreatedAt).ThenBy(w => w.Work.Parked!.Since)
+            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal);
 
     /// <summary>
     /// The limit at which the work would come back as things stand: all that is spent, being stopped and reserved (at the
@@ -88,8 +96,16 @@ public static class ResumeRule
             : parked.WindowKey != budget.Window.Key ? Reasons.NewWindow
             : balance.Limit > parked.Limit ? Reasons.BudgetRaised
             : memory.Freed > parked.Freed ? Reasons.MoneyFreed
-            : budget.Terms.Window.Period == WindowPeriod.Rolling ? Reasons.MoneyRolledOff
+            : HasRolledOff(parked, budget, balance) ? Reasons.MoneyRolledOff
             : parked.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.LengthKnown
             : null;
     }
+
+    /// <summary>
+    /// Spending leaves a rolling window all the time: each cent of it as a cause would let a job go and come as its estimate
+    /// breathes. It takes as much as the headroom, or all there was.
+    /// </summary>
+    private static bool HasRolledOff(ParkedSnapshot parked, BudgetSnapshot budget, Balance balance) =>
+        budget.Terms.Window.Period == WindowPeriod.Rolling
+        && (parked.Spent is not { } then || then > budget.Spent && (budget.Spent <= Amount.Zero || then - budget.Spent >= balance.Limit.Percent(Math.Max(1, budget.Terms.HeadroomPercent))));
 }

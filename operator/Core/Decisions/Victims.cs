@@ -1,15 +1,16 @@
+using System.Numerics;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
 /// <summary>
 /// Who pays for a shortfall: new jobs that were never admitted, then what grew (work of unknown length, then jobs above
-/// the reservation they were admitted with), then by priority and age. Work inside its reservation does not pay for the
+/// the reservation they were admitted with), then by priority, then by what is least lost for what it saves, then by age. Work inside its reservation does not pay for the
 /// growth of equal or lower priority. Those that turn out not to be needed are struck from the list.
 /// </summary>
 public static class Victims
 {
-    private enum Turn { New, UnknownLength, Grown, InsideReservation }
+    public enum Turn { New, UnknownLength, Grown, InsideReservation }
 
     /// <param name="candidates">What may be parked.</param>
     /// <param name="claims">All that is counted, the candidates among them.</param>
@@ -18,12 +19,7 @@ public static class Victims
         IEnumerable<ChargedWork> candidates, IReadOnlyList<ChargedWork> claims, Func<IReadOnlyCollection<ChargedWork>, Amount> excess, BudgetSnapshot budget, BudgetMemory memory)
     {
         var chosen = new List<ChargedWork>();
-        foreach (var item in candidates.Where(w => Saves(w) > Amount.Zero)
-            .OrderBy(w => TurnOf(w, budget, memory))
-            .ThenBy(w => w.Work.Priority).ThenBy(w => w.Work.PriorityWithin)
-            .ThenByDescending(w => w.Work.CreatedAt)
-            // The order of resumes, read from its end.
-            .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal).ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal))
+        foreach (var item in InOrder(candidates, budget, memory))
         {
             var left = excess(chosen);
             if (left <= Amount.Zero) break;
@@ -36,17 +32,41 @@ public static class Victims
         return chosen;
     }
 
+    /// <summary>Those that parking saves anything of, in the order in which they are looked at.</summary>
+    public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> candidates, BudgetSnapshot budget, BudgetMemory memory) =>
+        candidates.Where(w => Saves(w) > Amount.Zero)
+            .OrderBy(w => TurnOf(w, budget, memory))
+            .ThenBy(w => w.Work.Priority).ThenBy(w => w.Work.PriorityWithin)
+            .ThenBy(w => w, budget.Terms.Victims == VictimOrder.LeastLost ? LeastLost : Nobody)
+            .ThenByDescending(w => w.Work.CreatedAt)
+            // The order of resumes, read from its end.
+            .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal).ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal);
+
+    /// <summary>The GPU-money that is lost when it is parked now: the work since its last checkpoint, which has to be done again.</summary>
+    public static Amount Lost(ChargedWork item) =>
+        item.Work is not { Class: Ledger.WorkClass.Training, State: WorkloadState.Running, Rate: { } rate } ? Amount.Zero
+        : item.Work.EstimateAfterResume is not { } again ? Amount.Zero
+        : again.IsKnown && item.Work.Estimate.IsKnown ? rate.For(again.Mid > item.Work.Estimate.Mid ? again.Mid - item.Work.Estimate.Mid : TimeSpan.Zero)
+        // Nothing tells of a checkpoint: all that it has spent.
+        : item.Work.Spent;
+
     /// <summary>What parking it keeps from being spent: its claim, less what the stop itself costs.</summary>
     public static Amount Saves(ChargedWork item) => item.Charge.Tested - StillSpends(item);
 
     /// <summary>What is left of its claim when it is parked.</summary>
     public static Amount StillSpends(ChargedWork item) => Amount.Min(item.Charge.StopCost, item.Charge.Tested);
 
-    private static Turn TurnOf(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
+    public static Turn TurnOf(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
         !memory.Admitted.ContainsKey(item.Work.Key.Uid) ? Turn.New
         : !item.Charge.KnownLength ? Turn.UnknownLength
         : Growth(item, budget, memory) > Amount.Zero ? Turn.Grown
         : Turn.InsideReservation;
+
+    /// <summary>Lost per saved, compared as products: shares would be rounded.</summary>
+    private static readonly Comparer<ChargedWork> LeastLost = Comparer<ChargedWork>.Create((one, other) =>
+        ((BigInteger)Lost(one).Units * (BigInteger)Saves(other).Units).CompareTo((BigInteger)Lost(other).Units * (BigInteger)Saves(one).Units));
+
+    private static readonly Comparer<ChargedWork> Nobody = Comparer<ChargedWork>.Create((_, _) => 0);
 
     private static Amount GrowthNotAbove(ChargedWork item, IEnumerable<ChargedWork> others, BudgetSnapshot budget, BudgetMemory memory) =>
         others.Where(o => o != item && (o.Work.Priority, o.Work.PriorityWithin).CompareTo((item.Work.Priority, item.Work.PriorityWithin)) <= 0)

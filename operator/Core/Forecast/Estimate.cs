@@ -14,6 +14,9 @@ public enum EstimateSource
 
     /// <summary>The annotation <c>bursar.dev/expected-duration</c>.</summary>
     Declared,
+
+    /// <summary>Earlier runs of the same series that were completed.</summary>
+    Series,
 }
 
 /// <summary>

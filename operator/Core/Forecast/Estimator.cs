@@ -8,28 +8,27 @@ namespace Bursar.Core.Forecast;
 /// </summary>
 public static class Estimator
 {
-    private const long SettledSteps = 100;
-    private const int EnoughStretches = 5;
+    private const int FewestRuns = 3;
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
 
     /// <summary>The time until a running job is done.</summary>
     public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
-        CapByDeadline(BestProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
+        CapByDeadline(BestProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? FromSeries(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
 
     /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
     {
-        var estimate = StepTime(job.Progress) is { } step && TotalSteps(job) is { } total
-            ? Scale(step, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total), job)
+        var estimate = TotalSteps(job) is { } total && AtPace(job, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total)) is { } atPace ? atPace
             : job.DeclaredDuration is { } declared ? Declared(declared)
+            : FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } fromSeries ? fromSeries
             : Estimate.Unknown("nothing tells how long it runs");
         // Kubernetes begins the deadline anew with each run.
         return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
     }
 
     /// <summary>The likely time of a step; null while progress tells none.</summary>
-    public static double? SecondsPerStep(ProgressSeries progress) => StepTime(progress)?.Mid;
+    public static double? SecondsPerStep(ProgressSeries progress) => PaceOf(progress, 1)?.Mid;
 
     /// <summary>
     /// Whether progress has stood still for longer than max(10 × step time, 5 min): then its length is unknown, and a
@@ -38,22 +37,20 @@ public static class Estimator
     public static bool IsStalled(JobFacts job, DateTimeOffset now)
     {
         if (job.Progress.Last is not { } last || job.RunningSince is not { } since) return false;
-        var patience = StepTime(job.Progress) is { } step ? TimeSpan.FromTicks(Math.Max((long)(step.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
+        var patience = PaceOf(job.Progress, 1) is { } pace ? TimeSpan.FromTicks(Math.Max((long)(pace.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
         return now - (last.At > since ? last.At : since) > patience;
     }
 
-    /// <summary>Progress that has not settled yields to the owner's word while that holds: a first guess is worth less.</summary>
+    /// <summary>Progress that has not settled yields to the owner's word while that holds, and to what earlier runs agree upon: a first guess is worth less.</summary>
     private static Estimate? BestProgress(JobFacts job, DateTimeOffset now) =>
-        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromDeclaration(job, now) ?? progress : null;
+        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromDeclaration(job, now) ?? (FromSeries(job, now) is { Settled: true } series ? series : progress) : null;
 
     private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
     {
         if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now)) return null;
-        if (StepTime(job.Progress) is not { } step) return null;
-
         // What was reported before the present run began is of an earlier one: this one started at its checkpoint, else at zero.
         var begun = job.RunningSince is { } run && run <= last.At ? last.Step : Math.Clamp(job.CheckpointStep ?? 0, 0, total);
-        var estimate = Scale(step, Math.Max(0, total - begun), job);
+        if (AtPace(job, Math.Max(0, total - begun)) is not { } estimate) return null;
         // Time already worked since then is part of the steps left.
         var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
         return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
@@ -77,77 +74,62 @@ public static class Estimator
         return left > TimeSpan.Zero ? Declared(left) : null;
     }
 
+    /// <summary>A hang is not what earlier runs did: their word ends where progress stands still.</summary>
+    private static Estimate? FromSeries(JobFacts job, DateTimeOffset now) =>
+        IsStalled(job, now) ? null : FromEarlierRuns(job, job.RunningSince is { } since ? now - since : TimeSpan.Zero, job.CheckpointStep);
+
+    /// <summary>
+    /// What earlier runs of the series took, by step where this one tells its steps too. Those that were over by now say nothing
+    /// of one that still runs; when all were, the series knows no more. The ends are the shortest and the longest; one or two
+    /// runs are no spread, so their word is taken to be off by half.
+    /// </summary>
+    private static Estimate? FromEarlierRuns(JobFacts job, TimeSpan worked, long? checkpoint)
+    {
+        if (job.EarlierRuns.Count == 0) return null;
+        var total = TotalSteps(job);
+        var bySteps = total is not null && job.EarlierRuns.Any(run => run.Steps > 0);
+        var left = job.EarlierRuns.Where(run => !bySteps || run.Steps > 0)
+            .Select(run => bySteps ? run.Duration * ((double)(total!.Value - Math.Clamp(checkpoint ?? 0, 0, total.Value)) / run.Steps!.Value) : run.Duration)
+            .Select(whole => whole - worked).Where(rest => rest > TimeSpan.Zero).Order().ToArray();
+        if (left.Length == 0) return null;
+        var mid = left.Length % 2 == 1 ? left[left.Length / 2] : (left[left.Length / 2 - 1] + left[left.Length / 2]) / 2;
+        var few = job.EarlierRuns.Count < FewestRuns;
+        var (low, high) = few ? (left[0] * 0.5, left[^1] * 1.5) : (left[0], left[^1]);
+        return new(low, mid, high, EstimateSource.Series, !few && (high - low) <= Pace.SettledWidth * mid,
+            $"{job.EarlierRuns.Count} earlier run{(job.EarlierRuns.Count == 1 ? "" : "s")} of its series" + (bySteps ? ", by step" : ""));
+    }
+
     /// <summary>An owner's word is taken as it stands: nobody has a better one, and he can change it.</summary>
     private static Estimate Declared(TimeSpan left) => new(left, left, left * 1.25, EstimateSource.Declared, true, "expected-duration");
 
     private static string WhyUnknown(JobFacts job, DateTimeOffset now) =>
         IsStalled(job, now) ? "its progress has not moved since " + job.Progress.Last!.Value.At.UtcDateTime.ToString("HH:mm:ss'Z'")
         : job.DeclaredDuration is not null ? "it has run longer than its expected-duration"
+        : job.EarlierRuns.Count > 0 ? "it has run longer than the earlier runs of its series"
         : job.Progress.Last is not null && TotalSteps(job) is null ? "its progress names no total"
         : "nothing tells how long it runs";
 
     private static long? TotalSteps(JobFacts job) => job.Progress.Points.LastOrDefault(p => p.Total is > 0).Total ?? job.DeclaredSteps;
 
-    private static Estimate Scale((double Low, double Mid, double High, bool Settled, string Detail) step, long steps, JobFacts job) =>
-        new(Seconds(step.Low * steps), Seconds(step.Mid * steps), Seconds(step.High * steps), EstimateSource.Progress, step.Settled,
-            job.ProgressTeller.Length > 0 ? $"{step.Detail}, told by {job.ProgressTeller}" : step.Detail);
+    /// <summary>What a number of steps takes at the pace that progress has shown; null while it has shown none.</summary>
+    private static Estimate? AtPace(JobFacts job, long steps)
+    {
+        if (PaceOf(job.Progress, steps) is not { } pace) return null;
+        var detail = $"{Text(pace.Mid)} s per step over {pace.Steps} steps";
+        return new(Seconds(pace.Low * steps), Seconds(pace.Mid * steps), Seconds(pace.High * steps), EstimateSource.Progress, pace.Settled,
+            job.ProgressTeller.Length > 0 ? $"{detail}, told by {job.ProgressTeller}" : detail);
+    }
 
     /// <summary>After a restart the run before tells more, until this one has settled.</summary>
-    private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(ProgressSeries series)
+    private static Pace? PaceOf(ProgressSeries series, long left)
     {
-        var present = StepTime(series.Points);
+        var present = Pace.Of(series.Points, left);
         if (present is { Settled: true } || series.Earlier.Count < 3) return present;
-        var earlier = StepTime(series.Earlier);
+        var earlier = Pace.Of(series.Earlier, left);
         return earlier is { Settled: true } || series.Points.Count < 3 ? earlier : present;
     }
 
-    /// <summary>
-    /// Seconds per step: the median over the last stretches between reports, weighted by their steps, so that one pause
-    /// for a checkpoint, a warm-up or one late report does not move it; the ends are the weighted 10th and 90th
-    /// percentiles, widened by 10 %/√n. Pauses that come back show in the mean of the whole run, which the high end never
-    /// goes below. One stretch alone tells nothing certain: it may hold the compilation before the first step.
-    /// </summary>
-    private static (double Low, double Mid, double High, bool Settled, string Detail)? StepTime(IReadOnlyList<ProgressPoint> points)
-    {
-        if (points.Count < 2) return null;
-
-        // A full series has been thinned behind its first point: that stretch is history, not one of the last samples.
-        var first = points.Count < ProgressSeries.MaxPoints ? 0 : 1;
-        var stretches = new (double SecondsPerStep, long Steps)[points.Count - 1 - first];
-        for (var i = 0; i < stretches.Length; i++) stretches[i] = Stretch(points[first + i], points[first + i + 1]);
-        Array.Sort(stretches);
-
-        var recent = Stretch(points[first], points[^1]);
-        // With few stretches a median is one stretch's luck: the mean is the better middle.
-        var mid = stretches.Length < EnoughStretches ? recent.SecondsPerStep : WeightedQuantile(stretches, recent.Steps, 0.5);
-        var widening = 0.1 / Math.Sqrt(stretches.Length);
-        var low = Math.Min(mid, WeightedQuantile(stretches, recent.Steps, 0.1)) * (1 - widening);
-        var high = Math.Max(mid, WeightedQuantile(stretches, recent.Steps, 0.9)) * (1 + widening);
-        if (stretches.Length == 1) low = 0;
-
-        var whole = Stretch(points[0], points[^1]);
-        // A run's first report often comes after some steps: half of a hundred measured are enough where the whole hundred was made.
-        var seen = whole.Steps >= SettledSteps || points[^1].Step >= SettledSteps && whole.Steps >= SettledSteps / 2 || points[^1].At - points[0].At >= SettledTime;
-        var settled = seen && high - low <= 0.25 * mid;
-        return (low, mid, Math.Max(high, whole.SecondsPerStep), settled, $"{Text(mid)} s per step over {whole.Steps} steps");
-    }
-
-    private static (double SecondsPerStep, long Steps) Stretch(ProgressPoint from, ProgressPoint to) =>
-        ((to.At - from.At).TotalSeconds / (to.Step - from.Step), to.Step - from.Step);
-
     private static string Text(double seconds) => seconds.ToString("0.####", CultureInfo.InvariantCulture);
-
-    private static double WeightedQuantile((double SecondsPerStep, long Steps)[] sorted, long total, double quantile)
-    {
-        var target = total * quantile;
-        double seen = 0;
-        foreach (var (seconds, steps) in sorted)
-        {
-            seen += steps;
-            if (seen >= target) return seconds;
-        }
-        return sorted[^1].SecondsPerStep;
-    }
 
     private static Estimate CapByDeadline(Estimate estimate, JobFacts job, DateTimeOffset now) =>
         job.ActiveDeadline is { } deadline ? Cap(estimate, job.RunningSince is { } since ? Less(deadline, now - since) : deadline) : estimate;

@@ -13,6 +13,9 @@ public sealed record ProgressSeries
     /// <summary>Enough for a robust step time over some minutes, and small enough to be stored with a decision.</summary>
     public const int MaxPoints = 32;
 
+    /// <summary>The last stretches, which are kept as they came; what is older is thinned to about equal steps over the whole run.</summary>
+    public const int Recent = 16;
+
     public static readonly ProgressSeries Empty = new();
 
     public IReadOnlyList<ProgressPoint> Points { get; init; } = [];
@@ -40,8 +43,19 @@ public sealed record ProgressSeries
             return point.Total == latest.Total || point.Total is null ? this : this with { Points = [.. Points.Take(Points.Count - 1), latest with { Total = point.Total }] };
 
         var points = new List<ProgressPoint>(Points) { point };
-        // Thin the middle instead of dropping the front: the first point anchors the long-run mean.
-        if (points.Count > MaxPoints) points.RemoveAt(1);
+        if (points.Count > MaxPoints) points.RemoveAt(Thinnest(points));
         return this with { Points = points };
+    }
+
+    /// <summary>
+    /// The older point that leaves the smallest gap. The first two stay: between them lies the warm-up, which must not be
+    /// mixed with what came after it.
+    /// </summary>
+    private static int Thinnest(List<ProgressPoint> points)
+    {
+        var thinnest = 2;
+        for (var i = 3; i < points.Count - 1 - Recent; i++)
+            if (points[i + 1].Step - points[i - 1].Step < points[thinnest + 1].Step - points[thinnest - 1].Step) thinnest = i;
+        return thinnest;
     }
 }

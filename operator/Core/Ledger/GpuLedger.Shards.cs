@@ -23,6 +23,7 @@ public sealed partial class GpuLedger
     private readonly Dictionary<string, ShardState> openNodeShards = [];
     private readonly HashSet<string> taken = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ShardState> budgetShards = [];
+    private readonly Dictionary<string, ShardState> seriesShards = new(StringComparer.Ordinal);
 
     /// <summary>Objects that hold something this version cannot read: what is in there is in no sum.</summary>
     public int Unreadable => taken.Count;
@@ -106,7 +107,7 @@ public sealed partial class GpuLedger
         LedgerShard.BaseKind => 1,
         LedgerShard.PodsKind => 2,
         LedgerShard.UsageKind => 3,
-        LedgerShard.BudgetKind => 4,
+        LedgerShard.BudgetKind or LedgerShard.SeriesKind => 4,
         _ => 5,
     };
 
@@ -114,6 +115,7 @@ public sealed partial class GpuLedger
     {
         shards.Remove(state.Name);
         if (state.Budget is { } budget) budgetShards.Remove(budget.Uid);
+        if (state.Series is not null) seriesShards.Remove(state.Namespace!);
         foreach (var open in new[] { openPodShards, openUsageShards, openNodeShards })
             foreach (var (key, shard) in open.ToArray())
                 if (shard == state) open.Remove(key);
@@ -281,6 +283,8 @@ public sealed partial class GpuLedger
                     Window = budget.Open,
                     Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
                 };
+            case LedgerShard.SeriesKind:
+                return shard with { Series = [.. state.Series!.Select(one => new ShardSeries(one.Key, [.. one.Value]))] };
             default:
                 foreach (var node in state.Nodes) node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
                 return shard with { Nodes = [.. state.Nodes.Select(ToShard)] };
@@ -395,6 +399,11 @@ public sealed partial class GpuLedger
                 budgetShard.Budget.Open = shard.Window;
                 budgetShard.Budget.Closed.AddRange(shard.Windows ?? []);
                 budgetShard.Restore(shard.Revision);
+                break;
+            case LedgerShard.SeriesKind:
+                var seriesShard = SeriesShard(shard.Namespace ?? "");
+                foreach (var one in shard.Series ?? []) seriesShard.Series!.Add(one.Series, [.. one.Runs]);
+                seriesShard.Restore(shard.Revision);
                 break;
             case LedgerShard.NodesKind:
                 var nodeShard = NewShard(new(shard.Name, shard.Kind) { Day = shard.Day, Index = shard.Index });

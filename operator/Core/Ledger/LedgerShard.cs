@@ -15,6 +15,7 @@ public sealed record LedgerShard
     public const string NodesKind = "nodes";
     public const string BudgetKind = "budget";
     public const string DayKind = "day";
+    public const string SeriesKind = "series";
 
     /// <summary>A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.</summary>
     public string Name { get; init; } = "";
@@ -80,6 +81,8 @@ public sealed record LedgerShard
     public CountedWindow? Window { get; init; }
 
     public IReadOnlyList<ClosedWindow>? Windows { get; init; }
+
+    public IReadOnlyList<ShardSeries>? Series { get; init; }
 }
 
 public sealed record ShardPrice(string Product, IReadOnlyList<ShardPriceChange> Changes);

@@ -49,10 +49,14 @@ internal sealed class ShardState(string name, string kind)
         LedgerShard.NodesKind => Nodes.Count == 0,
         LedgerShard.DayKind => Rows is null,
         LedgerShard.BudgetKind => Budget!.IsEmpty,
+        LedgerShard.SeriesKind => Series!.Count == 0,
         _ => false,
     };
 
     public BudgetAccount? Budget { get; init; }
+
+    /// <summary>The last completed runs, by series.</summary>
+    public SortedDictionary<string, List<SeriesRun>>? Series { get; init; }
 
     public void Touch() => facts = ++Revision;
 

@@ -66,11 +66,11 @@ public static class GpuBudgetReader
             SuspendWhen = ReadEnum(training.SuspendWhen, SuspendWhen.Likely, "spec.training.suspendWhen", errors),
             TolerancePercent = ReadPercent(training.TolerancePercent ?? 0, "spec.training.tolerancePercent", errors),
             Settle = settle,
+            Victims = ReadEnum(training.Victims, VictimOrder.LeastLost, "spec.training.victims", errors),
             Resume = ReadEnum(resume.Policy, ResumePolicy.Automatic, "spec.training.resume.policy", errors),
             HeadroomPercent = ReadPercent(resume.HeadroomPercent ?? 5, "spec.training.resume.headroomPercent", errors),
             WhenExhausted = ReadEnum(spec.Inference?.WhenExhausted, WhenExhausted.Floor, "spec.inference.whenExhausted", errors),
         };
-        if (training.Victims is not (null or "LowestPriority")) errors.Add(new("spec.training.victims", $"\"{training.Victims}\" is not LowestPriority"));
         if (settle > TimeSpan.FromHours(24)) errors.Add(new("spec.training.settle", "must be at most 24h"));
         if (errors.Count == 0) terms = read;
         return errors;

@@ -159,10 +159,10 @@ public sealed class GpuBudgetTraining
     [Description("When a budget appears or its limit falls, work that already runs is parked by forecast only after this time, at most 24h; an Event tells before.")]
     public string? Settle { get; set; } = "60s";
 
-    [AllowedValues("LowestPriority")]
-    [DefaultJson("\"LowestPriority\"")]
-    [Description("Which job is parked first. LowestPriority: the lowest PriorityClass, then the youngest.")]
-    public string? Victims { get; set; } = "LowestPriority";
+    [AllowedValues("LeastLost", "LowestPriority")]
+    [DefaultJson("\"LeastLost\"")]
+    [Description("Which job is parked first among those of the lowest PriorityClass. LeastLost: the one that loses least of its work since its last checkpoint for what its parking saves, then the youngest. LowestPriority: the youngest.")]
+    public string? Victims { get; set; } = "LeastLost";
 
     [DefaultJson("{}")]
     [Description("How parked jobs come back.")]

@@ -88,6 +88,7 @@ public sealed class BudgetObserver(
         var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
+            EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),
             Progress = series,
             ProgressTeller = byAgent ? "its node's agent" : "",
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),

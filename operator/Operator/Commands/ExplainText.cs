@@ -22,6 +22,7 @@ internal static class ExplainText
         else Status(text, ns, name, budget, status);
 
         Parked(text, budget?.Status?.Workloads ?? [], parked, decisions);
+        if (decisions.Select(Inputs).LastOrDefault(inputs => inputs is not null) is { } last) text.Append(ExplainReasoning.Of(last));
         Decisions(text, decisions);
         Windows(text, windows);
         return text.ToString();

@@ -15,6 +15,7 @@ public static class BursarAnnotations
     public const string Priority = "bursar.dev/priority";
     public const string Class = "bursar.dev/class";
     public const string Resume = "bursar.dev/resume";
+    public const string Series = "bursar.dev/series";
     public const string Approved = "approved";
 
     /// <summary>On a price book: the generation whose prices its owner accepts, guard or not.</summary>

@@ -136,7 +136,7 @@ public sealed class DeciderProperties
 
     private static string Json(BudgetDecision decision) => JsonSerializer.Serialize(decision, DecisionJson.Default.BudgetDecision);
 
-    private static BudgetSnapshot Any(Random random)
+    internal static BudgetSnapshot Any(Random random)
     {
         var jobs = Enumerable.Range(0, random.Next(1, 9)).Select(i => AnyWork($"work-{i}", random)).ToArray();
         var terms = Terms(random.Next(1, 60)) with

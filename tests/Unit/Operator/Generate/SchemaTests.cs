@@ -19,7 +19,7 @@ public sealed class SchemaTests
     [InlineData("training.suspendWhen", "\"Likely\"")]
     [InlineData("training.tolerancePercent", "0")]
     [InlineData("training.settle", "\"60s\"")]
-    [InlineData("training.victims", "\"LowestPriority\"")]
+    [InlineData("training.victims", "\"LeastLost\"")]
     [InlineData("training.resume.policy", "\"Automatic\"")]
     [InlineData("training.resume.headroomPercent", "5")]
     [InlineData("inference.whenExhausted", "\"Floor\"")]

@@ -1,0 +1,70 @@
+using Bursar.Core.Forecast;
+
+namespace Bursar.Tests.Simulation;
+
+/// <summary>One true run of a training job, step by step, and what it told of itself on the way.</summary>
+public sealed class ForesightRun
+{
+    public static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    private readonly double[] _doneAt;
+    private readonly long _firstStep;
+    private readonly double _begunAt;
+    private readonly List<(double SeenAt, ProgressPoint Point)> _reports;
+
+    private ForesightRun(double[] doneAt, long firstStep, double begunAt, List<(double, ProgressPoint)> reports) =>
+        (_doneAt, _firstStep, _begunAt, _reports) = (doneAt, firstStep, begunAt, reports);
+
+    /// <summary>What is known when a share of this run's steps is done, the moment, and how long it truly still takes.</summary>
+    public (JobFacts Facts, DateTimeOffset Now, double Truth) At(double share)
+    {
+        var now = _doneAt[Math.Max(0, (int)(_doneAt.Length * share) - 1)];
+        var series = ProgressSeries.Empty;
+        foreach (var (seenAt, point) in _reports)
+            if (seenAt <= now) series = series.With(point);
+        var facts = new JobFacts { Progress = series, RunningSince = Start.AddSeconds(_begunAt), CheckpointStep = _firstStep };
+        return (facts, Start.AddSeconds(now), _doneAt[^1] - now);
+    }
+
+    /// <param name="steps">How many steps it makes.</param>
+    /// <param name="secondsOf">The time each of them takes, pauses before it included.</param>
+    /// <param name="telling">How it tells.</param>
+    public static ForesightRun Of(long steps, Func<long, double> secondsOf, Telling telling, Random random) =>
+        Again(0, steps, 0, secondsOf, telling, random, []);
+
+    /// <summary>A run that fails after some steps and begins again at its last checkpoint.</summary>
+    public static ForesightRun Restarted(long steps, long failsAt, long checkpoint, double gap, Func<long, double> secondsOf, Telling telling, Random random)
+    {
+        var first = Again(0, failsAt, 0, secondsOf, telling, random, [], steps);
+        return Again(checkpoint, steps, first._doneAt[^1] + gap, secondsOf, telling, random, first._reports);
+    }
+
+    private static ForesightRun Again(long from, long to, double begunAt, Func<long, double> secondsOf, Telling telling, Random random, List<(double, ProgressPoint)> before, long? total = null)
+    {
+        var doneAt = new double[to - from];
+        var at = begunAt;
+        for (var i = 0; i < doneAt.Length; i++) doneAt[i] = at += secondsOf(i);
+        List<(double SeenAt, ProgressPoint Point)> reports = [.. before];
+        var done = 0;
+        for (var time = begunAt + telling.Every * random.NextDouble(); time < at; time += telling.Every * (1 + telling.Lumps * (2 * random.NextDouble() - 1)))
+        {
+            while (done < doneAt.Length && doneAt[done] <= time) done++;
+            if (random.NextDouble() < telling.Lost) continue;
+            // What is told late bears the time at which it was heard: nobody knows an earlier one.
+            var heard = Math.Round(time + telling.Late * random.NextDouble(), 3);
+            if (reports.Count == 0 || heard > reports[^1].SeenAt) reports.Add((heard, new(Start.AddSeconds(heard), from + done, total ?? to)));
+        }
+        return new(doneAt, from, begunAt, reports);
+    }
+
+    public sealed record Telling(double Every)
+    {
+        /// <summary>How far the time between two reports may be off, as a share.</summary>
+        public double Lumps { get; init; }
+
+        public double Lost { get; init; }
+
+        /// <summary>Seconds a report may take.</summary>
+        public double Late { get; init; }
+    }
+}

@@ -1,0 +1,120 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.Money;
+using FsCheck;
+using FsCheck.Fluent;
+using static Bursar.Tests.Unit.Core.Decisions.Given;
+
+namespace Bursar.Tests.Unit.Core.Decisions;
+
+public sealed class WhatWouldChangeTests
+{
+    private static readonly Amount Cent = Money(0.01m);
+
+    [Fact]
+    public void A_parked_job_is_told_the_limit_at_which_it_comes_back()
+    {
+        // The high end, 10.3 h of 3.06, with 5 % headroom and 40 s of stop: 33.128.
+        var budget = Budget(20, Job("big", 10).Parked(20));
+
+        var change = WhatWouldChange.Of(budget, "uid-big").Should().ContainSingle().Subject;
+
+        change.Should().Be(new Change.RaiseLimit(Money(13.13m), Money(33.13m)));
+    }
+
+    [Fact]
+    public void A_running_job_is_told_the_limit_at_which_it_would_be_parked()
+    {
+        var budget = Budget(40, Job("big", 10)).Admitted(("big", 30.6m));
+
+        WhatWouldChange.Of(budget, "uid-big").Should().Equal(new Change.LowerLimit(Money(9.41m), Money(30.59m)));
+    }
+
+    [Fact]
+    public void A_job_that_only_lacks_a_cause_is_told_whose_end_is_one()
+    {
+        // There is money, and nothing has changed since it was parked: the end of the other is the cause.
+        var budget = Budget(40, Job("small", 2), Job("held", 3).Parked(40)).Admitted(("small", 6.12m));
+
+        var changes = WhatWouldChange.Of(budget, "uid-held");
+
+        changes.Should().Contain(new Change.LetFinish(budget.Workloads[0].Key, Now.AddHours(2)));
+        changes.Should().Contain(new Change.EndNow(budget.Workloads[0].Key, Money(6.12m)));
+        changes.OfType<Change.NextWindow>().Should().ContainSingle();
+    }
+
+    [Fact]
+    public void A_job_whose_place_another_holds_is_told_which_end_would_free_enough()
+    {
+        var budget = Budget(40, Job("tiny", 1), Job("other", 9), Job("held", 4).Parked(39)).Admitted(("tiny", 3.06m), ("other", 27.54m));
+
+        var changes = WhatWouldChange.Of(budget, "uid-held");
+
+        changes.OfType<Change.EndNow>().Should().Equal(new Change.EndNow(budget.Workloads[1].Key, Money(27.54m)));
+        changes.OfType<Change.LetFinish>().Should().BeEmpty("who ends as foreseen frees nothing but what he was foreseen to spend");
+    }
+
+    [Fact]
+    public void What_is_never_parked_has_nothing_to_be_told() =>
+        WhatWouldChange.Of(Budget(1, Job("free", 10) with { Exempt = true }), "uid-free").Should().BeEmpty();
+
+    [Fact]
+    public void Every_change_that_is_named_turns_the_verdict_and_a_cent_less_does_not()
+    {
+        var named = new Dictionary<string, int>();
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+        {
+            var budget = DeciderProperties.Any(new Random(seed));
+            foreach (var work in budget.Workloads)
+            {
+                var uid = work.Key.Uid;
+                var runs = WhatWouldChange.MayRun(budget, uid);
+                foreach (var change in WhatWouldChange.Of(budget, uid))
+                {
+                    named[change.GetType().Name] = named.GetValueOrDefault(change.GetType().Name) + 1;
+                    WhatWouldChange.MayRun(WhatWouldChange.Apply(budget, change, uid)!, uid).Should().Be(!runs, "seed {0}, {1}: {2}", seed, uid, change);
+                    Change? less = change switch
+                    {
+                        Change.RaiseLimit raise => raise with { By = raise.By - Cent },
+                        Change.LowerLimit lower => lower with { By = lower.By - Cent },
+                        _ => null,
+                    };
+                    if (less is not null) WhatWouldChange.MayRun(WhatWouldChange.Apply(budget, less, uid)!, uid).Should().Be(runs, "seed {0}, {1}: {2} is a cent less", seed, uid, less);
+                }
+            }
+            return true;
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(200).WithQuietOnSuccess(true));
+        named.Keys.Should().Contain([nameof(Change.RaiseLimit), nameof(Change.LowerLimit), nameof(Change.EndNow), nameof(Change.NextWindow)]);
+    }
+}
+
+public sealed class ReasoningTests
+{
+    [Fact]
+    public void All_work_is_told_in_the_order_in_which_it_is_looked_at_with_what_it_would_lose()
+    {
+        // Both save the same; the older one saved its work a moment ago.
+        var saved = Job("saved", 10, minutesOld: 100) with { EstimateAfterResume = Settled(TimeSpan.FromHours(10.1)) };
+        var unsaved = Job("unsaved", 10, minutesOld: 50) with { EstimateAfterResume = Settled(TimeSpan.FromHours(12)) };
+        var budget = Budget(40, unsaved, saved, Job("held", 1).Parked(40), Job("free", 1) with { Exempt = true }).Admitted(("saved", 30.6m), ("unsaved", 30.6m), ("free", 3.06m));
+
+        var all = Reasoning.Of(budget);
+
+        all.Select(one => one.Verdict.Key.Name).Should().Equal("held", "saved", "unsaved", "free");
+        all[0].ResumeOrder.Should().Be(1);
+        all[1].Should().Match<WorkReasoning>(one => one.ParkOrder == 1 && one.Turn == Victims.Turn.InsideReservation && one.Lost == V100.For(TimeSpan.FromHours(0.1)));
+        all[2].Lost.Should().Be(V100.For(TimeSpan.FromHours(2)));
+        all[3].ParkOrder.Should().BeNull();
+        BudgetDecider.Decide(budget).ParkedNames().Should().Equal("saved");
+        BudgetDecider.Decide(budget with { Terms = budget.Terms with { Victims = VictimOrder.LowestPriority } }).ParkedNames().Should().Equal(["unsaved"], "it is the younger one");
+        all[1].Changes.Should().ContainItemsAssignableTo<Change>().And.Contain(change => change is Change.RaiseLimit);
+    }
+
+    [Fact]
+    public void Work_of_which_nothing_tells_a_checkpoint_loses_what_it_has_spent()
+    {
+        var blind = Unknown("blind") with { Spent = Money(7), EstimateAfterResume = Estimate.Unknown("") };
+
+        Reasoning.Of(Budget(40, blind)).Single().Lost.Should().Be(Money(7));
+    }
+}

@@ -1,0 +1,74 @@
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Metering;
+
+namespace Bursar.Tests.Unit.Operator.Metering;
+
+public sealed class SeriesKeeperTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_completed_run_is_learned_from_once_and_the_next_of_its_series_is_foreseen_by_it()
+    {
+        var ledger = new GpuLedger();
+        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+        var first = Job("nightly-1", "Complete");
+
+        keeper.Observe(first);
+        keeper.Observe(first);
+        // A restart of the operator is told of it again.
+        new SeriesKeeper(ledger, new ProgressBoard()).Observe(first);
+
+        var next = Job("nightly-2", null);
+        SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template).Should().Equal(new EarlierRun(TimeSpan.FromMinutes(40), 30_000));
+    }
+
+    [Fact]
+    public void A_run_that_failed_or_still_runs_tells_nothing()
+    {
+        var ledger = new GpuLedger();
+        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+
+        keeper.Observe(Job("nightly-1", "Failed"));
+        keeper.Observe(Job("nightly-2", null));
+
+        ledger.Runs("team", "named/nightly").Should().BeEmpty();
+    }
+
+    [Fact]
+    public void The_owners_word_comes_before_the_CronJob_and_that_before_the_generated_name()
+    {
+        var cron = new V1OwnerReference { ApiVersion = "batch/v1", Kind = "CronJob", Name = "eval", Uid = "cron-uid", Controller = true };
+        var meta = new V1ObjectMeta { Name = "eval-28394", Namespace = "team", Uid = "uid", GenerateName = "eval-", OwnerReferences = [cron] };
+
+        SeriesKeeper.KeyOf(meta with { Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly" } }, V1PodTemplateSpec.Empty).Should().Be("named/nightly");
+        SeriesKeeper.KeyOf(meta, V1PodTemplateSpec.Empty).Should().Be("CronJob/eval");
+        SeriesKeeper.KeyOf(meta with { OwnerReferences = [] }, V1PodTemplateSpec.Empty).Should().Be("generated/eval-");
+        SeriesKeeper.KeyOf(meta with { OwnerReferences = [cron with { Kind = "Workflow" }] }, V1PodTemplateSpec.Empty).Should().BeNull("what another kind makes is not the same each time");
+        SeriesKeeper.KeyOf(new() { Name = "train", Namespace = "team" }, V1PodTemplateSpec.Empty).Should().BeNull();
+    }
+
+    private static V1Job Job(string name, string? condition) => new()
+    {
+        Metadata = new()
+        {
+            Name = name,
+            Namespace = "team",
+            Uid = "uid-" + name,
+            CreationTimestamp = Start,
+            Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly", ["bursar.dev/total-steps"] = "30000" },
+        },
+        Spec = new()
+        {
+            Template = new() { Spec = new() { Containers = [new() { Name = "train", Resources = new() { Limits = new Dictionary<string, string> { ["nvidia.com/gpu"] = "1" } } }] } },
+        },
+        Status = new()
+        {
+            StartTime = Start,
+            CompletionTime = condition == "Complete" ? Start.AddMinutes(40) : null,
+            Conditions = condition is null ? [] : [new() { Type = condition, Status = "True" }],
+        },
+    };
+}
