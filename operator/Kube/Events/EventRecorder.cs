@@ -229,6 +229,13 @@ public sealed partial class EventRecorder
 
             throw;
         }
+        catch (OperationCanceledException)
+        {
+            // The drain time ended while it waited to try again: the others that wait are given up one by one, not left.
+            lock (_lock) _pending.Remove(key);
+            Interlocked.Increment(ref _dropped);
+            LogDropped(key.Reason, key.Name, "no time was left");
+        }
         finally
         {
             Writing(begins: false);

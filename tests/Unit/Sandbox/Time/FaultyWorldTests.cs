@@ -90,15 +90,33 @@ public sealed class FaultyWorldTests
         await world.Time.AdvanceAsync(TimeSpan.FromSeconds(1));
 
         recorder.Dropped.Should().Be(1);
-
-        static KubeEvent Event(string reason) => new()
-        {
-            Regarding = new() { Kind = "ConfigMap", Namespace = "default", Name = "m", Uid = "u" },
-            Reason = reason,
-            Action = "Test",
-            Note = reason,
-        };
     }
+
+    [Fact]
+    public async Task Events_that_nobody_takes_hold_up_no_end()
+    {
+        await using var world = await World.StartAsync();
+        world.Faults.Add(new(new Fault.Answer(500)) { Resource = "events" });
+        var recorder = new EventRecorder(world.Client, new() { ReportingInstance = "test", DrainTime = TimeSpan.FromSeconds(2) });
+        using var stop = new CancellationTokenSource();
+        var running = Task.Run(() => recorder.RunAsync(stop.Token));
+        foreach (var reason in (string[])["One", "Two", "Three"]) recorder.Publish(Event(reason));
+        await stop.CancelAsync();
+
+        await world.Time.AdvanceAsync(TimeSpan.FromSeconds(30));
+
+        await running;
+        (recorder.Written, recorder.Dropped).Should().Be((0, 3));
+        world.Activity.ToString().Should().Be("nothing");
+    }
+
+    private static KubeEvent Event(string reason) => new()
+    {
+        Regarding = new() { Kind = "ConfigMap", Namespace = "default", Name = "m", Uid = "u" },
+        Reason = reason,
+        Action = "Test",
+        Note = reason,
+    };
 
     [Fact]
     public async Task An_answer_slower_than_the_patience_is_a_timeout_at_its_moment()
