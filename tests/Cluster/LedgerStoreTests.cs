@@ -69,7 +69,7 @@ public sealed class LedgerStoreTests
         await using var world = await CommandsWorld.StartAsync();
         await AddUnreadableAsync(world, name, kind);
 
-        await FluentActions.Awaiting(() => Store(world).LoadAsync(Ct)).Should().ThrowAsync<InvalidOperationException>().WithMessage($"GpuLedger {name} cannot be read*");
+        await FluentActions.Awaiting(() => Store(world).LoadAsync(Ct)).Should().ThrowAsync<LedgerUnreadableException>().WithMessage($"GpuLedger {name} cannot be read*");
     }
 
     private static LedgerStore Store(CommandsWorld world) => new(world.Client, CommandsWorld.BursarNamespace, TimeProvider.System, NullLogger<LedgerStore>.Instance);

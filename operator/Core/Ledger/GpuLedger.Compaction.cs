@@ -119,7 +119,7 @@ public sealed partial class GpuLedger
             foreach (var work in SpentByWorkload(ns, LabelSelector.Everything, from, to, now))
             {
                 if (work.ReservedGpuMs == 0 && work.UnpricedGpuMs == 0 && work.Usage.MeasuredMs == 0 && work.Spent == Amount.Zero) continue;
-                var row = 420 + work.Workload.Namespace.Length + work.Workload.Kind.Length + work.Workload.Name.Length + work.Workload.Uid.Length + work.Usage.Tokens.Sum(one => 130 + one.Key.Length);
+                var row = 420 + work.Workload.Namespace.Length + work.Workload.Kind.Length + work.Workload.Name.Length + work.Workload.Uid.Length + TokenBytes(work.Usage.Tokens.Keys);
                 if (bytes + row > RowShardBytes)
                 {
                     parts.Add(new());

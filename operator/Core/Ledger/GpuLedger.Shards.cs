@@ -202,7 +202,7 @@ public sealed partial class GpuLedger
             {
                 var day = UtcDay.Text(usage.Day);
                 var key = $"{pod.Workload.Namespace}-{day}";
-                var bytes = 160 + pod.Uid.Length + (usage.Tokens?.Keys.Sum(model => 130 + model.Length) ?? 0);
+                var bytes = EstimateBytes(pod.Uid, usage.Tokens?.Keys ?? Enumerable.Empty<string>());
                 if (!openUsageShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
                 {
                     var index = Free($"usage.{key}", shard);
@@ -217,6 +217,11 @@ public sealed partial class GpuLedger
             usage.ClosedAt = usage.Shard.Revision;
         }
     }
+
+    /// <summary>A day of a pod.</summary>
+    private static int EstimateBytes(string pod, IEnumerable<string> models) => 160 + pod.Length + TokenBytes(models);
+
+    private static int TokenBytes(IEnumerable<string> models) => models.Sum(model => 130 + model.Length);
 
     private ShardState ShardOf(NodeAccount node)
     {
@@ -483,7 +488,7 @@ public sealed partial class GpuLedger
     private void Restore(ShardPodDay stored, ShardState shard)
     {
         if (!pods.TryGetValue(stored.Pod, out var pod)) return;
-        shard.EstimatedBytes += 160 + pod.Uid.Length + (stored.Usage.Tokens?.Sum(row => 130 + row.Model.Length) ?? 0);
+        shard.EstimatedBytes += EstimateBytes(pod.Uid, (stored.Usage.Tokens ?? []).Select(row => row.Model));
         var index = pod.Days.FindIndex(day => day.Day >= stored.Usage.Day);
         if (index >= 0 && pod.Days[index].Day == stored.Usage.Day)
         {

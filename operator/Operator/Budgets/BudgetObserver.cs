@@ -37,13 +37,18 @@ public sealed class BudgetObserver(
             foreach (var one in cache.In(budget.Namespace))
                 if ((cache.Kind.Scales ? OfServing(one, budget, spends, parked, now) : OfTraining(one, budget, spends, parked, memory, now)) is { } snapshot) work.Add(snapshot);
         work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
-        for (var i = 0; i < work.Count; i++)
-            if (spends.TryGetValue(work[i].Key.Uid, out var spend))
-                work[i] = work[i] with { UnitCosts = UnitCosts.Of(WorkDone.Of([spend]), work[i].Rate, Estimator.SecondsPerStep(progress.Series(work[i].Key.Uid))) };
-
+        // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
         for (var i = 0; i < work.Count; i++)
-            if (meteredBy.TryGetValue(work[i].Key.Uid, out var by)) work[i] = work[i] with { MeteredBy = by };
+        {
+            var uid = work[i].Key.Uid;
+            if (!spends.TryGetValue(uid, out var spend)) continue;
+            work[i] = work[i] with
+            {
+                UnitCosts = UnitCosts.Of(WorkDone.Of([spend]), work[i].Rate, Estimator.SecondsPerStep(progress.Series(uid))),
+                MeteredBy = meteredBy.GetValueOrDefault(uid),
+            };
+        }
 
         return new()
         {

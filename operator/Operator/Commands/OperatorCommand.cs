@@ -2,6 +2,7 @@ using System.CommandLine;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
+using Bursar.Operator.Metering;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Kinds;
 using Microsoft.Extensions.Logging;
@@ -82,6 +83,11 @@ public static class OperatorCommand
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 return 0;
+            }
+            catch (LedgerUnreadableException error)
+            {
+                await Console.Error.WriteLineAsync(error.Message);
+                return 1;
             }
             catch (LeadershipLostException error)
             {

@@ -45,7 +45,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             }
             // Without these, what was parked would be forgotten and what was spent would begin anew, and their names are needed.
             if (item.Spec?.Kind is null or LedgerShard.BaseKind or LedgerShard.BudgetKind)
-                throw new InvalidOperationException($"GpuLedger {item.Metadata.Name} cannot be read by this version of Bursar. Run the version that wrote it, or put back a copy.");
+                throw new LedgerUnreadableException($"GpuLedger {item.Metadata.Name} cannot be read by this version of Bursar. Run the version that wrote it, or put back a copy.");
             unreadable.Add(item.Metadata.Name);
             LogUnreadable(item.Metadata.Name);
         }

@@ -47,11 +47,11 @@ public sealed class DoorTests
         await using var node = await SimulatedNode.StartAsync();
         var client = node.Client();
         UsageReport? report = null;
-        await Eventually.TrueAsync(() => (report = client.GetUsageAsync(null, NoWait, default).GetAwaiter().GetResult()).Source is not null, "the first sample is taken");
+        await Eventually.TrueAsync(async () => (report = await client.GetUsageAsync(null, NoWait, default)).Source is not null, "the first sample is taken");
         (report!.Source, report.Product).Should().Be((UsageReport.NoSource, null));
 
         node.Gpus = new(NvmlState.Ready, "", [new() { Uuid = "GPU-a", Name = "NVIDIA H100 80GB HBM3" }, new() { Uuid = "MIG-a", ParentUuid = "GPU-a", Name = "NVIDIA H100 80GB HBM3 MIG 1g.10gb" }]);
-        await Eventually.TrueAsync(() => (report = client.GetUsageAsync(null, NoWait, default).GetAwaiter().GetResult()).Source == "nvml", "the GPUs are seen");
+        await Eventually.TrueAsync(async () => (report = await client.GetUsageAsync(null, NoWait, default)).Source == "nvml", "the GPUs are seen");
         report.Product.Should().Be("NVIDIA-H100-80GB-HBM3");
     }
 

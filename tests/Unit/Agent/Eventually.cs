@@ -5,10 +5,12 @@ namespace Bursar.Tests.Unit.Agent;
 internal static class Eventually
 {
     /// <summary>Waits for a condition of the world outside the clock's reach (sockets, other threads), ten seconds at most.</summary>
-    public static async Task TrueAsync(Func<bool> condition, string what)
+    public static Task TrueAsync(Func<bool> condition, string what) => TrueAsync(() => Task.FromResult(condition()), what);
+
+    public static async Task TrueAsync(Func<Task<bool>> condition, string what)
     {
         var watch = Stopwatch.StartNew();
-        while (!condition())
+        while (!await condition())
         {
             watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(10), "{0}", what);
             await Task.Delay(10);
