@@ -2,9 +2,9 @@ using System.CommandLine;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
-using Bursar.Operator.Metering;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Metering;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
