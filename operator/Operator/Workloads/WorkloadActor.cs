@@ -56,11 +56,18 @@ public sealed class WorkloadActor(KubeClient client)
             Budget = budget,
             BudgetUid = budgetUid,
             CostToFinish = action.CostToFinish,
+            Labels = work?.Labels is { Count: > 0 } labels ? labels.ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal) : null,
+            Class = action.Class,
         };
     }
 
-    public Task<ActOutcome> ParkAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        WriteAsync(record, record.Original, record.Value, park: true, cancellationToken);
+    public Task<ActOutcome> ParkAsync(ParkedRecord record, CancellationToken cancellationToken) => ParkAsync(record, record.Original, cancellationToken);
+
+    /// <param name="record">What is parked.</param>
+    /// <param name="present">What stood there when it was read: not the record's original where somebody set it in between.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public Task<ActOutcome> ParkAsync(ParkedRecord record, string present, CancellationToken cancellationToken) =>
+        WriteAsync(record, present, record.Value, park: true, cancellationToken);
 
     /// <summary>Gives back what the record says, if the field still holds what Bursar set.</summary>
     public Task<ActOutcome> RestoreAsync(ParkedRecord record, CancellationToken cancellationToken) =>
