@@ -91,7 +91,7 @@ public sealed partial class BudgetActor(
         if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
         if (record is null) return;
-        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == record.Uid && p.Field == record.Field);
+        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == record.Uid && p.Field == record.Field && p.Target?.Uid == record.Target?.Uid);
         // What stood there before the first parking is what must come back.
         if (earlier is not null) record = record with { Original = earlier.Original };
 
@@ -146,7 +146,8 @@ public sealed partial class BudgetActor(
 
     private void Replace(ParkedRecord record)
     {
-        ledger.Unpark(record.Uid, record.Field);
+        // A workload has one record: one of a field that did not hold it is out of date.
+        foreach (var before in ledger.ParkedBy(record.BudgetUid).Where(p => p.Uid == record.Uid)) ledger.Unpark(before.Uid, before.Field);
         ledger.Park(record);
     }
 
