@@ -152,6 +152,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             { NotParkable: not null } => Reasons.NotParkable,
             { Class: WorkClass.Interactive } => Reasons.NotParkable,
             { Class: WorkClass.Inference } when !item.Parkable => Reasons.InferenceFloor,
+            { WaitsIn: not null } => Reasons.Queued,
             _ when Balance.Lends(item.Work, budget) => Reasons.LendsReservation,
             _ => Reasons.Fits,
         };

@@ -5,6 +5,7 @@ using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Commands;
@@ -77,7 +78,7 @@ public static class ReleaseCommand
             var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
             if (request.DryRun)
             {
-                await output.WriteLineAsync($"{what}: would set {record.Field} from {record.Value} back to {Back(record)}");
+                await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Value} back to {Back(record)}");
                 continue;
             }
             var (result, word) = await GiveBackAsync(actor, record, cancellationToken);
@@ -97,12 +98,12 @@ public static class ReleaseCommand
         if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
         try
         {
-            return await ClusterAccess.WithRightAsync($"{kind.Right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
+            return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? OwnerKinds.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
             {
-                ActOutcome.Done => (Result.GivenBack, $"given back, {record.Field} is {Back(record)} again"),
-                ActOutcome.AlreadySo => (Result.LetGo, $"{record.Field} was {Back(record)} already"),
+                ActOutcome.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
+                ActOutcome.AlreadySo => (Result.LetGo, $"{Where(record)} was {Back(record)} already"),
                 ActOutcome.Gone => (Result.LetGo, "is gone; forgotten"),
-                _ => (Result.LetGo, $"left alone: someone else changed {record.Field} since, it is not {record.Value} any more"),
+                _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Value} any more"),
             };
         }
         catch (CommandException refused)
@@ -114,6 +115,9 @@ public static class ReleaseCommand
             return (Result.Failed, $"could not be given back: {refused.Message}");
         }
     }
+
+    private static string Where(ParkedRecord record) =>
+        record.Target is { } target && target.Uid != record.Uid ? $"{record.Field} of {target.Kind} {target.Name}" : record.Field;
 
     private static string Back(ParkedRecord record) => record.Original == WorkloadActor.Absent ? "absent" : record.Original;
 

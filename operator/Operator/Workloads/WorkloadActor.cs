@@ -4,6 +4,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
 
 namespace Bursar.Operator.Workloads;
 
@@ -33,12 +34,15 @@ public sealed class WorkloadActor(KubeClient client)
     /// <summary>A field that was absent, as the record's original says it.</summary>
     public const string Absent = "null";
 
+    private readonly TargetActor _targets = new(client);
+
     /// <summary>The record of a parking that is about to happen; null when the kind has no switch here.</summary>
     public static ParkedRecord? RecordOf(WorkloadKey workload, ClusterStores stores, BudgetAction action, string budget, string budgetUid, string cause)
     {
         if (WorkKinds.Of(workload.Kind) is not { } kind) return null;
         var work = stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name);
         if (kind.Scales && work is null) return null;
+        var through = work is null ? null : OwnerKinds.Of(work, stores)?.Switch;
         return new()
         {
             ApiVersion = kind.Entity.ApiVersion,
@@ -46,10 +50,13 @@ public sealed class WorkloadActor(KubeClient client)
             Namespace = workload.Namespace,
             Name = workload.Name,
             Uid = workload.Uid,
-            Field = kind.Field,
+            Target = through?.Target,
+            Replicas = through is not null && kind.Serves ? work!.PodSets.Sum(set => set.Count) : null,
+            Field = through?.Field ?? kind.Field,
             // Of a switch that is seen off already, the other position is what is given back.
-            Original = kind.Scales ? work!.Switch : work?.Switch == Absent ? Absent : "false",
-            Value = kind.Stopped,
+            Original = through is not null ? through.IsStopped ? through.On : through.Value
+                : kind.Scales ? work!.Switch : work?.Switch == Absent ? Absent : "false",
+            Value = through?.Stopped ?? kind.Stopped,
             Since = action.Parked!.Since,
             Reason = action.Reason,
             Cause = cause,
@@ -81,7 +88,8 @@ public sealed class WorkloadActor(KubeClient client)
         {
             try
             {
-                return kind.Scales ? await ScaleAsync(kind, record, from, to, cancellationToken) : await SuspendAsync(kind, record, park, cancellationToken);
+                return record.Target is not null ? await _targets.WriteAsync(record, from, to, park, cancellationToken)
+                    : kind.Scales ? await ScaleAsync(kind, record, from, to, cancellationToken) : await SuspendAsync(kind, record, park, cancellationToken);
             }
             catch (ApiException error) when (error.IsNotFound)
             {
