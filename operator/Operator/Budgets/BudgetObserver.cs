@@ -184,7 +184,7 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
-    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Labels ?? work.Labels;
+    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
 
     private static string? HeldBy(IEnumerable<ParkedRecord> records)
     {
