@@ -41,6 +41,9 @@ public static class Reasons
     public const string Exempt = "Exempt";
     public const string InferenceFloor = "InferenceFloor";
     public const string SuspendedByOther = "SuspendedByOther";
+
+    /// <summary>Another budget has parked it; this one would let it run and keeps its money for it.</summary>
+    public const string HeldByOtherBudget = "HeldByOtherBudget";
     public const string Settling = "Settling";
     public const string AlmostDone = "AlmostDone";
     public const string ForecastPaused = "ForecastPaused";

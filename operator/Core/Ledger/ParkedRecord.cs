@@ -45,6 +45,14 @@ public sealed record ParkedRecord
     public required string BudgetUid { get; init; }
 
     public Amount CostToFinish { get; init; }
+
+    /// <summary>
+    /// The labels that it was selected by, and its class: parked work stays the budget's by what it said when it was parked. Absent
+    /// in old records.
+    /// </summary>
+    public IReadOnlyDictionary<string, string>? Labels { get; init; }
+
+    public WorkClass? Class { get; init; }
 }
 
 /// <summary>An object of the workload's namespace, by which its manager goes.</summary>

@@ -45,9 +45,6 @@ public sealed class TargetActor(KubeClient client)
         return ActOutcome.Done;
     }
 
-    public async Task<bool> HoldsAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        await ReadAsync(record, cancellationToken) is { Object: { } obj } && Same(ValueIn(obj, record.Field), record.Value);
-
     /// <summary>Under whichever of its versions the server knows: its manager may have been replaced by a newer one since.</summary>
     private async Task<(string? Path, JsonNode? Object)> ReadAsync(ParkedRecord record, CancellationToken cancellationToken)
     {
