@@ -7,6 +7,7 @@ using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Admission;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
@@ -75,6 +76,9 @@ public sealed class BudgetObserver(
         };
     }
 
+    /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>
+    public Rate? PriceOfNew(Work work) => Sum(work.PodSets, DearestOf);
+
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, BudgetMemory memory, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
@@ -86,6 +90,8 @@ public sealed class BudgetObserver(
         var uid = work.Metadata.Uid;
         var spend = spends.GetValueOrDefault(uid);
         var record = parked.GetValueOrDefault(uid);
+        // Made suspended by the webhook and not judged yet: new work like any other.
+        var isStopped = work.IsStopped && !(record is null && HeldMark.IsHeld(work) && !ledger.Parked().Any(p => p.Uid == uid));
         var pods = PodsOf(uid);
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
@@ -105,7 +111,7 @@ public sealed class BudgetObserver(
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             CheckpointStep = CheckpointStep(work, template, series),
         };
-        var state = work.IsStopped ? record is not null ? WorkloadState.Parked : WorkloadState.Suspended
+        var state = isStopped ? record is not null ? WorkloadState.Parked : WorkloadState.Suspended
             : live.Length > 0 ? WorkloadState.Running
             : WorkloadState.Pending;
         return new()
@@ -122,8 +128,8 @@ public sealed class BudgetObserver(
             Rate = RateOf(work.PodSets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
-            Estimate = work.IsStopped ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
-            EstimateAfterResume = work.IsStopped ? null : Estimator.AfterResume(facts),
+            Estimate = isStopped ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
+            EstimateAfterResume = isStopped ? null : Estimator.AfterResume(facts),
             TerminationGrace = GraceOf(work),
             NoPodSince = state == WorkloadState.Pending ? NoPodSince(work, pods) : null,
             // Seen suspended is done, whether or not the answer to the write ever came.
