@@ -49,7 +49,7 @@ public static class Wiring
         logs.CreateLogger("bursar").LogListening("metrics", listener.Address);
         // Every replica answers the API server's questions; the leader alone acts.
         var board = new BudgetBoard();
-        var admission = new AdmissionController(stores, board, options.Namespace, time, logs.CreateLogger<AdmissionController>());
+        var admission = new AdmissionController(stores, () => stores.HasSynced, board, options.Namespace, time, logs.CreateLogger<AdmissionController>());
         var host = options.WebhookUrl is { } url ? url.Host.Trim('[', ']') : $"{WebhookKeeper.ServiceName}.{options.Namespace}.svc";
         var certificate = new WebhookCertificate(client, options.Namespace, [host], time, logs.CreateLogger<WebhookCertificate>());
         await using var webhook = options.WebhookAddress is { } address ? await AdmissionEndpoint.StartAsync(address, () => certificate.Current, admission.Review, logs, cancellationToken) : null;

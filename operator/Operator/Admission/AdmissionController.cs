@@ -14,7 +14,7 @@ namespace Bursar.Operator.Admission;
 /// Answers the API server's questions about new work, from this replica's caches alone: it asks nobody and writes nothing, so any
 /// replica may answer, and a dry run is answered like any request. Nothing is ever refused. What it cannot read goes through as it is.
 /// </summary>
-public sealed partial class AdmissionController(ClusterStores stores, BudgetBoard board, string ownNamespace, TimeProvider time, ILogger<AdmissionController> logger)
+public sealed partial class AdmissionController(ClusterStores stores, Func<bool> ready, BudgetBoard board, string ownNamespace, TimeProvider time, ILogger<AdmissionController> logger)
 {
     /// <summary>Work that Kueue queues is made suspended, and started, by Kueue.</summary>
     public const string QueueLabel = "kueue.x-k8s.io/queue-name";
@@ -43,7 +43,7 @@ public sealed partial class AdmissionController(ClusterStores stores, BudgetBoar
     private AdmissionVerdict Judge(Work work)
     {
         // The caches are being read: the leader holds it after it was made.
-        if (!stores.HasSynced) return _untouched;
+        if (!ready()) return _untouched;
         var labels = work.Labels;
         var budgets = new List<AskedBudget>();
         foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace).OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
