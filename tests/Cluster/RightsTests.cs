@@ -90,7 +90,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             """)!, ct);
         await world.CreateNamespaceAsync(Team, ct);
         await world.CreateNamespaceAsync(Other, ct);
-        var options = new OperatorOptions { Namespace = Own, AgentNamespace = Agents, LeaderElect = true, Identity = "rights", MetricsAddress = "127.0.0.1:0" };
+        var options = new OperatorOptions { Namespace = Own, AgentNamespace = Agents, LeaderElect = true, Identity = "rights", MetricsAddress = "127.0.0.1:0", WebhookAddress = "127.0.0.1:0" };
         await world.StartOperatorAsync(ct, options);
         try
         {

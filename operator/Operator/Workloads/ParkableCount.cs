@@ -1,3 +1,4 @@
+using Bursar.Operator.Admission;
 using Bursar.Operator.Kinds;
 
 namespace Bursar.Operator.Workloads;
@@ -20,7 +21,7 @@ public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
             _countedAt = now;
             // What belongs to another kind's object is counted there, as one.
             _count = stores.Kinds.Where(cache => !cache.Kind.Serves).Sum(cache => cache.All().Count(work =>
-                !work.IsStopped && !work.IsFinished && work.HasGpus && WorkKinds.Of(work.Metadata.ControllerReference()) is null));
+                (!work.IsStopped || HeldMark.IsHeld(work)) && !work.IsFinished && work.HasGpus && WorkKinds.Of(work.Metadata.ControllerReference()) is null));
             return _count;
         }
     }
