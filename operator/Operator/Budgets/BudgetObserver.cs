@@ -157,7 +157,7 @@ public sealed class BudgetObserver(
         var template = work.Template;
         var spend = spends.GetValueOrDefault(uid);
         var runs = spend is { Gpus: > 0 };
-        var heldBy = work.IsStopped ? HeldBy(others[uid]) : null;
+        var heldBy = others[uid].Any(other => OwnerKinds.Holds(other, work, stores)) ? HeldBy(others[uid]) : null;
         if (work.IsStopped && record is null && heldBy is null && !runs) return null;
 
         var owner = OwnerKinds.Of(work, stores);
@@ -196,7 +196,7 @@ public sealed class BudgetObserver(
         $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
 
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
-    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Labels ?? work.Labels;
+    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
 
     private static string? HeldBy(IEnumerable<ParkedRecord> records)
     {
