@@ -108,7 +108,7 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
             List<PatchOperation> operations = [PatchOperation.Test("/metadata/uid", live.Metadata.Uid), HeldMark.Test(live), PatchOperation.Test(kind.Field, true)];
             if (live.Metadata.Generation > 0) operations.Add(PatchOperation.Test("/metadata/generation", live.Metadata.Generation));
             // Kueue has taken it over since: it starts what it admits.
-            var isQueued = live.Metadata.Labels.ContainsKey(AdmissionController.QueueLabel);
+            var isQueued = AdmissionController.IsQueued(live, stores);
             operations.AddRange(isQueued ? [HeldMark.Erase()] : HeldMark.LetGo(live));
             await kind.PatchAsync(client, work.Namespace, name, KubePatch.Json([.. operations]), cancellationToken);
             if (!isQueued) echoes.Expect(RecordOf(live), parked: false);
