@@ -223,9 +223,9 @@ public sealed class AdmissionTests
 
     private static JsonObject Job(string name, string? declared, bool suspended = false)
     {
-        var job = JsonNode.Parse($$$"""
-            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{name}}}", "annotations": {}},
-             "spec": {"backoffLimit": 2, "template": {"metadata": {"labels": {"app": "{{{name}}}"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5,
+        var job = JsonNode.Parse($$$$$$$$"""
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{{name}}}}}}}}", "annotations": {}},
+             "spec": {"backoffLimit": 2, "template": {"metadata": {"labels": {"app": "{{{{{{{{name}}}}}}}}"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5,
                "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
             """)!.AsObject();
         if (declared is not null) job["metadata"]!["annotations"]!["bursar.dev/expected-duration"] = declared;

@@ -154,16 +154,16 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static string Job(string name, string declared, bool suspended = false, int gpus = 1) => $$$"""
+    private static string Job(string name, string declared, bool suspended = false, int gpus = 1) => $$$$$$$$"""
         apiVersion: batch/v1
         kind: Job
-        metadata: {name: {{{name}}}, annotations: {bursar.dev/expected-duration: {{{declared}}}}}
+        metadata: {name: {{{{{{{{name}}}}}}}}, annotations: {bursar.dev/expected-duration: {{{{{{{{declared}}}}}}}}}}
         spec:
-          {{{(suspended ? "suspend: true" : "backoffLimit: 1")}}}
+          {{{{{{{{(suspended ? "suspend: true" : "backoffLimit: 1")}}}}}}}}
           template:
             spec:
               restartPolicy: Never
               terminationGracePeriodSeconds: 5
-              containers: [{name: main, image: "example/trainer", resources: {limits: { {{{(gpus > 0 ? $"nvidia.com/gpu: {gpus}" : "cpu: 100m")}}} }}}]
+              containers: [{name: main, image: "example/trainer", resources: {limits: { {{{{{{{{(gpus > 0 ? $"nvidia.com/gpu: {gpus}" : "cpu: 100m")}}}}}}}} }}}]
         """;
 }
