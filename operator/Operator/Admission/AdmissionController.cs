@@ -5,6 +5,7 @@ using Bursar.Kube.Informers;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
 using Bursar.Operator.Workloads;
 using Microsoft.Extensions.Logging;
 
@@ -16,9 +17,6 @@ namespace Bursar.Operator.Admission;
 /// </summary>
 public sealed partial class AdmissionController(ClusterStores stores, Func<bool> ready, BudgetBoard board, string ownNamespace, TimeProvider time, ILogger<AdmissionController> logger)
 {
-    /// <summary>Work that Kueue queues is made suspended, and started, by Kueue.</summary>
-    public const string QueueLabel = "kueue.x-k8s.io/queue-name";
-
     private static readonly AdmissionVerdict _untouched = new(false, []);
 
     public AdmissionResponse Review(AdmissionRequest request)
@@ -32,9 +30,12 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         return new() { Uid = uid, Patch = json, PatchType = json is null ? null : "JSONPatch", Warnings = warnings.Count == 0 ? null : warnings };
     }
 
+    /// <summary>Work that Kueue queues is made suspended, and started, by Kueue.</summary>
+    public static bool IsQueued(Work work, ClusterStores stores) => work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel) || OwnerKinds.Of(work, stores) is not null;
+
     private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(Work work, bool marked)
     {
-        var queued = work.Metadata.Labels.ContainsKey(QueueLabel);
+        var queued = IsQueued(work, stores);
         var verdict = queued || work.IsStopped || !work.HasGpus || IsPart(work) ? _untouched : Judge(work);
         if (verdict.Hold == marked) return ([], verdict.Warnings);
         return (verdict.Hold ? [.. HeldMark.Hold(work)] : queued ? [HeldMark.Erase()] : [.. HeldMark.LetGo(work)], verdict.Warnings);

@@ -105,12 +105,8 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
         {
             if (await kind.GetAsync(client, work.Namespace, name, cancellationToken) is not { } live || live.Metadata.Uid != work.Metadata.Uid || !HeldMark.IsHeld(live)) return;
             LogLetGo(work.Namespace, name, kind.Name, budget);
-            List<PatchOperation> operations = [PatchOperation.Test("/metadata/uid", live.Metadata.Uid), HeldMark.Test(live), PatchOperation.Test(kind.Field, true)];
-            if (live.Metadata.Generation > 0) operations.Add(PatchOperation.Test("/metadata/generation", live.Metadata.Generation));
-            // Kueue has taken it over since: it starts what it admits.
-            var isQueued = live.Metadata.Labels.ContainsKey(AdmissionController.QueueLabel);
-            operations.AddRange(isQueued ? [HeldMark.Erase()] : HeldMark.LetGo(live));
-            await kind.PatchAsync(client, work.Namespace, name, KubePatch.Json([.. operations]), cancellationToken);
+            var isQueued = AdmissionController.IsQueued(live, stores);
+            await kind.PatchAsync(client, work.Namespace, name, HeldMark.LetGoPatch(live, isQueued), cancellationToken);
             if (!isQueued) echoes.Expect(RecordOf(live), parked: false);
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid || error.IsConflict)

@@ -66,9 +66,9 @@ public sealed partial class BudgetController(
         Decided?.Invoke(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
         actor.ForgetOutlived(budget, snapshot);
-        await held.LetGoAsync(budget, decision, cancellationToken);
+        var heldBack = await TryAsync(() => held.LetGoAsync(budget, decision, cancellationToken));
         // One object that cannot be written must not keep the status of the others from being told.
-        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken));
+        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken)) ?? heldBack;
         var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
         failed?.Throw();
         return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));

@@ -60,6 +60,9 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     /// <summary>A cache of the kind's objects.</summary>
     internal abstract KindCache Open(KubeClient client, ClusterStores stores);
 
+    /// <summary>Of all namespaces; none where the cluster has no such kind.</summary>
+    public abstract Task<IReadOnlyList<Work>> ListAsync(KubeClient client, CancellationToken cancellationToken);
+
     public abstract Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
 
     public abstract Task PatchAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken);
@@ -81,6 +84,18 @@ public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.E
     public sealed override Work? Parse(JsonElement json) => json.Deserialize(T.JsonTypeInfo) is { } obj ? Read(obj) : null;
 
     internal sealed override KindCache Open(KubeClient client, ClusterStores stores) => new KindCache<T>(this, client, stores);
+
+    public sealed override async Task<IReadOnlyList<Work>> ListAsync(KubeClient client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return [.. (await client.ListAsync<T>(new() { Limit = 500 }, cancellationToken)).Items.Select(Read)];
+        }
+        catch (ApiException missing) when (missing.IsNotFound)
+        {
+            return [];
+        }
+    }
 
     public sealed override async Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
         await client.GetOrNullAsync<T>(name, ns, cancellationToken) is { } obj ? Read(obj) : null;
