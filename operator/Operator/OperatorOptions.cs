@@ -17,6 +17,9 @@ public sealed record OperatorOptions
     /// <summary>Names of the kinds of work that it may stop, as it has rights to; null for all that Bursar knows. Others are reported as not parkable.</summary>
     public IReadOnlyCollection<string>? Kinds { get; init; }
 
+    /// <summary>Names of the managers (<see cref="Owners.OwnerKinds.Names"/>) through whose objects it may stop work, as it has rights to; null for all. Work of others is reported as not parkable.</summary>
+    public IReadOnlyCollection<string>? Owners { get; init; }
+
     /// <summary>Wait for the lease before acting, as two replicas need it.</summary>
     public bool LeaderElect { get; init; }
 
@@ -25,6 +28,12 @@ public sealed record OperatorOptions
 
     /// <summary>host:port of metrics and health; port 0 is any free one.</summary>
     public string MetricsAddress { get; init; } = "127.0.0.1:8080";
+
+    /// <summary>host:port of the admission webhook, over HTTPS; port 0 is any free one, null is none.</summary>
+    public string? WebhookAddress { get; init; }
+
+    /// <summary>Where API servers find the webhook, for an operator outside their cluster; null is its Service.</summary>
+    public Uri? WebhookUrl { get; init; }
 
     /// <summary>Days whose facts the ledger keeps pod by pod, beyond what budgets' windows reach.</summary>
     public int LedgerDetailDays { get; init; } = 35;

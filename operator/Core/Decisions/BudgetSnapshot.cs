@@ -137,6 +137,9 @@ public sealed record WorkloadSnapshot
     /// <summary>Since when it has had no bound pod although it may run.</summary>
     public DateTimeOffset? NoPodSince { get; init; }
 
+    /// <summary>Where it waits, when whoever queues it holds it back: it has no claim on money until it is let go. Null: nowhere.</summary>
+    public string? WaitsIn { get; init; }
+
     public ParkedSnapshot? Parked { get; init; }
 
     /// <summary>The other budgets that hold it, in words; null where none does. It runs when none of them holds it any more.</summary>

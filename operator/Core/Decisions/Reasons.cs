@@ -52,6 +52,9 @@ public static class Reasons
     public const string Contested = "Contested";
     public const string LendsReservation = "LendsReservation";
 
+    /// <summary>Whoever queues it (Kueue) has not let it go: it holds no money until then.</summary>
+    public const string Queued = "Queued";
+
     // Why the budget is as it is: reasons of its conditions; those of Ready are its state.
     public const string OnTrack = "OnTrack";
     public const string ProjectedOver = "ProjectedOver";

@@ -115,6 +115,7 @@ public static class Sentences
         { Class: WorkClass.Inference } => $"Runs at {item.Work.Rate}/h until the money ends.",
         _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and parks nothing.",
         _ when reason == Reasons.NotStarted => "The budget's window has not started.",
+        { WaitsIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is let go.",
         _ when Balance.Lends(item.Work, budget) => "Without a bound pod for ten minutes: its reservation is lent to others.",
         _ => $"{Length(item)}.",
     };

@@ -28,6 +28,9 @@ namespace Bursar.Kube.Objects;
 [JsonSerializable(typeof(V1PriorityClass))]
 [JsonSerializable(typeof(V1HorizontalPodAutoscaler))]
 [JsonSerializable(typeof(V1Workload))]
+[JsonSerializable(typeof(V1Beta1Workload))]
+[JsonSerializable(typeof(V1AdmissionCheck))]
+[JsonSerializable(typeof(V1Beta1InferenceService))]
 [JsonSerializable(typeof(V1ScaledObject))]
 [JsonSerializable(typeof(V1PyTorchJob))]
 [JsonSerializable(typeof(V1TFJob))]
@@ -40,6 +43,7 @@ namespace Bursar.Kube.Objects;
 [JsonSerializable(typeof(V1RayJob))]
 [JsonSerializable(typeof(V1RayCluster))]
 [JsonSerializable(typeof(V1CustomResourceDefinition))]
+[JsonSerializable(typeof(V1MutatingWebhookConfiguration))]
 [JsonSerializable(typeof(V1Status))]
 internal sealed partial class KubeJsonContext : JsonSerializerContext;
 

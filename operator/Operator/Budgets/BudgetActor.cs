@@ -119,13 +119,14 @@ public sealed partial class BudgetActor(
         if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
         if (record is null) return null;
-        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == record.Uid && p.Field == record.Field);
-        var inherited = earlier ?? ledger.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(p => p.Field == record.Field);
+        bool IsOfTheSame(ParkedRecord other) => other.Uid == record.Uid && other.Field == record.Field && other.Target?.Uid == record.Target?.Uid;
+        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
+        var inherited = earlier ?? ledger.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
         // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
         if (action.IsHeldByOther && inherited is null) return null;
         var present = record.Original;
         // What stood there before the first parking is what must come back, and what it said then is what selects it.
-        if (inherited is not null) record = record with { Original = inherited.Original };
+        if (inherited is not null) record = record with { Original = inherited.Original, Replicas = inherited.Replicas ?? record.Replicas };
         record = earlier is not null
             ? record with { Labels = earlier.Labels, Class = earlier.Class ?? record.Class }
             : record with { Labels = budget.Asked(stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty) };
@@ -199,7 +200,8 @@ public sealed partial class BudgetActor(
 
     private void Replace(ParkedRecord record)
     {
-        ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
+        // A workload has one record of a budget: one of a field that did not hold it is out of date.
+        foreach (var before in ledger.ParkedBy(record.BudgetUid).Where(p => p.Uid == record.Uid)) ledger.Unpark(record.BudgetUid, before.Uid, before.Field);
         ledger.Park(record);
     }
 

@@ -5,6 +5,7 @@ using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Commands;
@@ -64,10 +65,11 @@ public static class ReleaseCommand
         var shards = request.Budget is null ? every : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
+        var notLetGo = request.Budget is null ? await HeldRelease.RunAsync(client, request.DryRun, output, cancellationToken) : 0;
         if (held.Length == 0)
         {
             await output.WriteLineAsync(request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}.");
-            return 0;
+            return notLetGo > 0 ? 1 : 0;
         }
 
         var actor = new WorkloadActor(client);
@@ -84,7 +86,7 @@ public static class ReleaseCommand
             }
             if (request.DryRun)
             {
-                await output.WriteLineAsync($"{what}: would set {record.Field} from {record.Value} back to {Back(record)}");
+                await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Value} back to {Back(record)}");
                 continue;
             }
             var (result, word) = others.Length > 0 ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget") : await GiveBackAsync(actor, record, cancellationToken);
@@ -96,7 +98,7 @@ public static class ReleaseCommand
             && await client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken) is { Spec.Mode: not "Observe" })
             await output.WriteLineAsync($"GpuBudget {ns}/{name} still enforces: a running operator may park the work again. Raise its limit or set mode: Observe.");
         if (failed > 0) await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
-        return failed > 0 ? 1 : 0;
+        return failed + notLetGo > 0 ? 1 : 0;
     }
 
     private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
@@ -104,12 +106,12 @@ public static class ReleaseCommand
         if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
         try
         {
-            return await ClusterAccess.WithRightAsync($"{kind.Right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
+            return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? OwnerKinds.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
             {
-                ActOutcome.Done => (Result.GivenBack, $"given back, {record.Field} is {Back(record)} again"),
-                ActOutcome.AlreadySo => (Result.LetGo, $"{record.Field} was {Back(record)} already"),
+                ActOutcome.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
+                ActOutcome.AlreadySo => (Result.LetGo, $"{Where(record)} was {Back(record)} already"),
                 ActOutcome.Gone => (Result.LetGo, "is gone; forgotten"),
-                _ => (Result.LetGo, $"left alone: someone else changed {record.Field} since, it is not {record.Value} any more"),
+                _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Value} any more"),
             };
         }
         catch (CommandException refused)
@@ -121,6 +123,9 @@ public static class ReleaseCommand
             return (Result.Failed, $"could not be given back: {refused.Message}");
         }
     }
+
+    private static string Where(ParkedRecord record) =>
+        record.Target is { } target && target.Uid != record.Uid ? $"{record.Field} of {target.Kind} {target.Name}" : record.Field;
 
     private static string Back(ParkedRecord record) => record.Original == WorkloadActor.Absent ? "absent" : record.Original;
 
