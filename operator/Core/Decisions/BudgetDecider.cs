@@ -33,7 +33,7 @@ public static class BudgetDecider
         }
 
         if (enforcing) memory = Remembering.End(memory, plan.Actions);
-        var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(PriceTrust.Announce(budget, ref memory)).Concat(plan.Warnings).ToArray();
+        var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(PriceTrust.Announce(budget, ref memory)).Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(plan.Warnings).ToArray();
         return new()
         {
             At = budget.Now,
