@@ -129,7 +129,7 @@ public static class Wiring
             pods.ObserveOwner(work.Namespace);
             if (!work.HasGpus) return;
             // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
-            if (!work.Kind.Scales && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
+            if ((!work.Kind.Scales || work.Class == WorkClass.Training) && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
                 progress.Report(work.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
             WakeNamespace(work.Namespace);
         }
@@ -151,13 +151,12 @@ public static class Wiring
         nodes.DevicesTold += pods.ObserveOn;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
         var series = new SeriesKeeper(ledger, progress);
-        stores.Jobs.AddHandler(new() { Added = series.Observe, Updated = (_, job) => series.Observe(job) });
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
         nodeWatch.Start();
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.RayClusters.AddHandler(new() { Added = cluster => pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
-        foreach (var kind in stores.Kinds) kind.Watch(SeeWork, gone => { progress.Forget(gone.Metadata.Uid); WakeNamespace(gone.Namespace); });
+        foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); }, gone => { progress.Forget(gone.Metadata.Uid); WakeNamespace(gone.Namespace); });
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));

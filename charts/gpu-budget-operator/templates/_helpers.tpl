@@ -75,6 +75,9 @@ where it leaves no mark.
 - {group: kubeflow.org, version: v2beta1, resource: mpijobs, kind: MPIJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
 - {group: ray.io, version: v1, resource: rayjobs, kind: RayJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 - {group: apps, version: v1, resource: deployments, kind: Deployment, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: leaderworkerset.x-k8s.io, version: v1, resource: leaderworkersets, kind: LeaderWorkerSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: batch, version: v1, resource: cronjobs, kind: CronJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 {{- end }}
 
 {{/* The annotations that are Bursar's own, and the fields of a budget's spec that say what it holds. */}}

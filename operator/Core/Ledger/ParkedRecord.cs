@@ -39,6 +39,9 @@ public sealed record ParkedRecord
     public required string BudgetUid { get; init; }
 
     public Amount CostToFinish { get; init; }
+
+    /// <summary>What makes such runs and was suspended with this one; null where nothing was.</summary>
+    public HeldMaker? Maker { get; init; }
 }
 
 /// <summary>A decision with what it was taken from, so that it can be taken again and compared.</summary>

@@ -1,7 +1,9 @@
 using System.Text.Json;
+using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
@@ -67,20 +69,31 @@ public sealed partial class BudgetActor(
     /// Records of work that was resumed by an operator which was stopped before it could take them out: the decision to resume
     /// stands in the memory, and the work runs.
     /// </summary>
-    public void ForgetOutlived(ReadBudget budget, BudgetSnapshot snapshot)
+    public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, CancellationToken cancellationToken)
     {
         foreach (var record in ledger.ParkedBy(budget.Uid))
             if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running or WorkloadState.Pending })
-                ledger.Unpark(record.Uid, record.Field);
+                await ForgetAsync(record, MayWrite(budget, snapshot), cancellationToken);
     }
+
+    /// <summary>Takes out the record of what is not parked any more. Where its maker is held too that is given back first; until it is, the record stays.</summary>
+    public async Task ForgetAsync(ParkedRecord record, bool mayWrite, CancellationToken cancellationToken)
+    {
+        if (record.Maker is not null && !(mayWrite && await FreeMakerAsync(record, cancellationToken))) return;
+        ledger.Unpark(record.Uid, record.Field);
+    }
+
+    /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
+    public static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) => budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
 
     /// <summary>Gives back what is parked for a budget that no longer selects it, or no longer exists. True when the record is gone.</summary>
     public async Task<bool> ReleaseAsync(ParkedRecord record, CancellationToken cancellationToken)
     {
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        ledger.Unpark(record.Uid, record.Field);
         echoes.Expect(record, parked: false);
+        if (!await FreeMakerAsync(record, cancellationToken)) return false;
+        ledger.Unpark(record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
         return outcome is ActOutcome.Done;
     }
@@ -94,10 +107,15 @@ public sealed partial class BudgetActor(
         var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == record.Uid && p.Field == record.Field);
         // What stood there before the first parking is what must come back.
         if (earlier is not null) record = record with { Original = earlier.Original };
+        record = record with { Maker = await MakerOfAsync(record, earlier, cancellationToken) };
+        if (record.Maker is { } maker) action = action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" };
 
         Replace(record);
         Note(budget, decision, action, "Park", inputs);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+
+        // First the CronJob, then its run: between the two nothing else may take the run's place.
+        if (record.Maker is not null) record = await HoldMakerAsync(budget, record, cancellationToken);
 
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.ParkAsync(record, cancellationToken);
@@ -110,11 +128,11 @@ public sealed partial class BudgetActor(
                 events.Acted(budget.Object, action with { Parked = snapshot }, decision.WindowKey);
                 break;
             case ActOutcome.Gone:
-                ledger.Unpark(record.Uid, record.Field);
+                await ForgetAsync(record, mayWrite: true, cancellationToken);
                 break;
             default:
                 // Changed in between: nothing was written, and the next evaluation sees what it is now.
-                ledger.Unpark(record.Uid, record.Field);
+                await ForgetAsync(record, mayWrite: true, cancellationToken);
                 LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
                 break;
         }
@@ -131,7 +149,11 @@ public sealed partial class BudgetActor(
 
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        ledger.Unpark(record.Uid, record.Field);
+        if (await FreeMakerAsync(record, cancellationToken))
+        {
+            ledger.Unpark(record.Uid, record.Field);
+            if (record.Maker is { } maker) events.MakerFreed(budget.Object, record, maker);
+        }
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         if (outcome is ActOutcome.Done or ActOutcome.AlreadySo)
         {
@@ -141,6 +163,60 @@ public sealed partial class BudgetActor(
         else
         {
             LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
+        }
+    }
+
+    /// <summary>
+    /// What makes the run that is to be parked, and what stood in it. Where another run of it is parked already, its switch is Bursar's
+    /// doing: what that record says comes back.
+    /// </summary>
+    private async Task<HeldMaker?> MakerOfAsync(ParkedRecord record, ParkedRecord? earlier, CancellationToken cancellationToken)
+    {
+        if (earlier?.Maker is { } known) return known;
+        if (stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work || work.Metadata.ControllerReference() is not { } owner || !MakerActor.IsMaker(owner)) return null;
+        return ledger.Parked().FirstOrDefault(other => other.Maker?.Uid == owner.Uid)?.Maker ?? await workloads.Makers.FindAsync(work.Metadata, cancellationToken);
+    }
+
+    private async Task<ParkedRecord> HoldMakerAsync(ReadBudget budget, ParkedRecord record, CancellationToken cancellationToken)
+    {
+        var maker = record.Maker!;
+        try
+        {
+            switch (await workloads.Makers.HoldAsync(record, cancellationToken))
+            {
+                case ActOutcome.Done:
+                    events.MakerHeld(budget.Object, record, maker);
+                    return record;
+                case ActOutcome.AlreadySo:
+                    return record;
+                default:
+                    // Gone, or suspended by somebody else since it was read: then it is not Bursar's to give back.
+                    record = record with { Maker = null };
+                    Replace(record);
+                    return record;
+            }
+        }
+        catch (ApiException error)
+        {
+            // The run is what costs: it is parked all the same. Whether this write came through is not known, so the record keeps it.
+            LogMakerFailed(error, record.Namespace, maker.Name, maker.Kind);
+            return record;
+        }
+    }
+
+    /// <summary>True when nothing of this record holds its maker any more.</summary>
+    private async Task<bool> FreeMakerAsync(ParkedRecord record, CancellationToken cancellationToken)
+    {
+        if (record.Maker is not { } maker || ledger.Parked().Any(other => other.Maker?.Uid == maker.Uid && other.Uid != record.Uid)) return true;
+        try
+        {
+            await workloads.Makers.FreeAsync(record, cancellationToken);
+            return true;
+        }
+        catch (ApiException error)
+        {
+            LogMakerFailed(error, record.Namespace, maker.Name, maker.Kind);
+            return false;
         }
     }
 
@@ -169,6 +245,9 @@ public sealed partial class BudgetActor(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}")]
     private partial void LogReleasing(string @namespace, string name, string kind, string budget);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What makes the runs could not be written; it is tried again with them: namespace={namespace} name={name} kind={kind}")]
+    private partial void LogMakerFailed(Exception error, string @namespace, string name, string kind);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}")]
     private partial void LogOvertaken(string @namespace, string name, string kind);

@@ -58,12 +58,12 @@ public sealed partial class BudgetController(
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         windows.Note(budget, decision);
         foreach (var key in decision.LetGo)
-            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) ledger.Unpark(record.Uid, record.Field);
+            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) await actor.ForgetAsync(record, BudgetActor.MayWrite(budget, snapshot), cancellationToken);
 
         foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
         Decided?.Invoke(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
-        actor.ForgetOutlived(budget, snapshot);
+        await actor.ForgetOutlivedAsync(budget, snapshot, cancellationToken);
         await actor.ActAsync(budget, snapshot, decision, cancellationToken);
         await ReleaseStraysAsync(budget, snapshot, cancellationToken);
         var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
@@ -104,8 +104,8 @@ public sealed partial class BudgetController(
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => !selected.Contains(p.Uid)))
         {
-            if (IsOver(record)) ledger.Unpark(record.Uid, record.Field);
-            else if (budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve) await actor.ReleaseAsync(record, cancellationToken);
+            if (IsOver(record)) await actor.ForgetAsync(record, BudgetActor.MayWrite(budget, snapshot), cancellationToken);
+            else if (BudgetActor.MayWrite(budget, snapshot)) await actor.ReleaseAsync(record, cancellationToken);
         }
     }
 

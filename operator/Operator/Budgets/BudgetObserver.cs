@@ -35,7 +35,7 @@ public sealed class BudgetObserver(
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
             foreach (var one in cache.In(budget.Namespace))
-                if ((cache.Kind.Scales ? OfServing(one, budget, spends, parked, now) : OfTraining(one, budget, spends, parked, memory, now)) is { } snapshot) work.Add(snapshot);
+                if ((cache.Kind.Scales && one.Class != WorkClass.Training ? OfServing(one, budget, spends, parked, now) : OfTraining(one, budget, spends, parked, memory, now)) is { } snapshot) work.Add(snapshot);
         work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
@@ -78,7 +78,7 @@ public sealed class BudgetObserver(
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, BudgetMemory memory, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
-        if (!work.HasGpus || work.IsFinished || WorkKinds.Of(work.Metadata.ControllerReference()) is not null) return null;
+        if (!work.HasGpus || work.IsFinished || work.IsPart) return null;
         var labels = work.Labels;
         if (!budget.Selector.Matches(labels)) return null;
 
@@ -90,6 +90,9 @@ public sealed class BudgetObserver(
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (work.IsStopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
+        // A scaled kind without replicas that Bursar did not take is no work, except for as long as its pods end.
+        if (work is { Kind.Scales: true, IsStopped: true } && record is null && live.Length == 0) return null;
+        var sets = SetsOf(work, record);
         var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
@@ -99,6 +102,7 @@ public sealed class BudgetObserver(
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),
             DeclaredDuration = BursarAnnotations.ReadDuration(work.Metadata, template),
             RunningSince = live.Length == 0 ? null : live.Min(p => PodTimes.ScheduledAt(p)),
+            Reported = work.Reported,
             Succeeded = work.Succeeded,
             Completions = work.Completions,
             Parallelism = work.Parallelism,
@@ -118,8 +122,8 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
-            Gpus = work.Gpus,
-            Rate = RateOf(work.PodSets, live, spend, budget.Namespace, uid, now),
+            Gpus = sets.Sum(set => set.Gpus),
+            Rate = RateOf(sets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = work.IsStopped ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
@@ -128,6 +132,7 @@ public sealed class BudgetObserver(
             NoPodSince = state == WorkloadState.Pending ? NoPodSince(work, pods) : null,
             // Seen suspended is done, whether or not the answer to the write ever came.
             Parked = held ? work.IsStopped ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
+            Consequence = ConsequenceOf(work, record),
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
@@ -135,7 +140,7 @@ public sealed class BudgetObserver(
     private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, DateTimeOffset now)
     {
         var labels = work.Labels;
-        if (!work.HasGpus || !budget.Selector.Matches(labels)) return null;
+        if (!work.HasGpus || work.IsPart || !budget.Selector.Matches(labels)) return null;
         var template = work.Template;
         var uid = work.Metadata.Uid;
         var spend = spends.GetValueOrDefault(uid);
@@ -144,8 +149,7 @@ public sealed class BudgetObserver(
         if (work.IsStopped && record is null && !runs) return null;
 
         var isParked = record is not null && work.IsStopped;
-        // What it comes back with is what it had, not the zero it was given.
-        var sets = isParked && int.TryParse(record!.Original, out var original) ? [.. work.PodSets.Select(set => set with { Count = original })] : work.PodSets;
+        var sets = SetsOf(work, record);
         return new()
         {
             Key = TopWorkload.Of(work).Key,
@@ -167,12 +171,22 @@ public sealed class BudgetObserver(
         };
     }
 
+    /// <summary>What it comes back with is what it had, not the zero it was given.</summary>
+    private static IReadOnlyList<PodSet> SetsOf(Work work, ParkedRecord? record) =>
+        work is { Kind.Scales: true, IsStopped: true } && record is not null && int.TryParse(record.Original, out var original) ? work.PodSetsAt(original) : work.PodSets;
+
+    private static string? ConsequenceOf(Work work, ParkedRecord? record) =>
+        !work.IsStopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null;
+
     /// <summary>The pods of an object and of all that it owns.</summary>
     private List<V1Pod> PodsOf(string uid)
     {
         var pods = new List<V1Pod>(stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid));
         foreach (var cache in stores.Kinds)
             foreach (var part in cache.OwnedBy(uid)) pods.AddRange(PodsOf(part.Uid));
+        foreach (var set in stores.ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
+        foreach (var leader in pods.Where(pod => pod.Metadata.Labels.ContainsKey(LeaderWorkerSetKind.NameLabel)).ToArray())
+            foreach (var workers in stores.Of("StatefulSet")!.OwnedBy(leader.Metadata.Uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Uid));
         foreach (var cluster in stores.RayClusters.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, cluster.Metadata.Uid));
         return pods;
     }

@@ -72,6 +72,7 @@ public static class ReleaseCommand
 
         var actor = new WorkloadActor(client);
         var failed = 0;
+        var done = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (shard, record) in held)
         {
             var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
@@ -80,9 +81,10 @@ public static class ReleaseCommand
                 await output.WriteLineAsync($"{what}: would set {record.Field} from {record.Value} back to {Back(record)}");
                 continue;
             }
-            var (result, word) = await GiveBackAsync(actor, record, cancellationToken);
+            var (result, word) = await GiveBackAsync(actor, record, held.Any(other => other.Record.Maker?.Uid == record.Maker?.Uid && other.Record.Uid != record.Uid && !done.Contains(other.Record.Uid)), cancellationToken);
             if (result == Result.Failed) failed++;
-            else await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+            else done.Add(record.Uid);
+            if (result != Result.Failed) await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
             await output.WriteLineAsync($"{what}: {word}");
         }
         if (!request.DryRun && request is { Budget: { } name, Namespace: { } ns }
@@ -92,7 +94,7 @@ public static class ReleaseCommand
         return failed > 0 ? 1 : 0;
     }
 
-    private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
+    private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, bool makerWaitsForOthers, CancellationToken cancellationToken)
     {
         const int mostTries = 3;
         if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
@@ -100,7 +102,10 @@ public static class ReleaseCommand
         {
             try
             {
-                switch (await ClusterAccess.WithRightAsync($"{kind.Right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)))
+                var outcome = await ClusterAccess.WithRightAsync($"{kind.Right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken));
+                if (record.Maker is not null && !makerWaitsForOthers && !(outcome == ActOutcome.ChangedByOther && tried < mostTries))
+                    await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () => actor.Makers.FreeAsync(record, cancellationToken));
+                switch (outcome)
                 {
                     case ActOutcome.Done: return (Result.GivenBack, $"given back, {record.Field} is {Back(record)} again");
                     case ActOutcome.AlreadySo: return (Result.LetGo, $"{record.Field} was {Back(record)} already");

@@ -18,6 +18,8 @@ public static class WorkKinds
         new MpiJobKind(),
         new RayJobKind(),
         new DeploymentKind(),
+        new StatefulSetKind(),
+        new LeaderWorkerSetKind(),
     ];
 
     private static readonly Dictionary<string, WorkKind> _byName = All.ToDictionary(kind => kind.Name, StringComparer.Ordinal);

@@ -12,7 +12,8 @@ public static class Parkability
     public static string? WhyNot(Work work, ClusterStores stores)
     {
         if (stores.Stoppable?.Contains(work.Kind.Name) == false) return $"this operator may not stop a {work.Kind.Name} (operator.kinds of the chart)";
-        if (work.Metadata.ControllerReference() is { } owner) return $"{owner.Kind} {owner.Name} controls it";
+        // A CronJob makes Jobs and leaves their switch alone.
+        if (work.Metadata.ControllerReference() is { } owner && !MakerActor.IsMaker(owner)) return $"{owner.Kind} {owner.Name} controls it";
         return (work.Kind.Scales ? ScaledBy(work, stores) : QueuedBy(work, stores)) ?? work.WhyNot;
     }
 

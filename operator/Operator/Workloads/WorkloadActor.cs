@@ -31,6 +31,9 @@ public sealed class WorkloadActor(KubeClient client)
     /// <summary>A field that was absent, as the record's original says it.</summary>
     public const string Absent = "null";
 
+    /// <summary>What makes runs again and again.</summary>
+    public MakerActor Makers { get; } = new(client);
+
     /// <summary>The record of a parking that is about to happen; null when the kind has no switch here.</summary>
     public static ParkedRecord? RecordOf(WorkloadKey workload, ClusterStores stores, BudgetAction action, string budget, string budgetUid, string cause)
     {
