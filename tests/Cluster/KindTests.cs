@@ -85,7 +85,7 @@ internal static class Kinds
             "MPIJob" => $$$$$$$$"""{"runPolicy": {"backoffLimit": 3}, "mpiReplicaSpecs": {"Worker": {"replicas": 2, "template": {{{{{{{{pods}}}}}}}}}}}""",
             "StatefulSet" => $$$$$$$$"""{"replicas": 2, "serviceName": "gang", "selector": {"matchLabels": {"app": "gang"}}, "template": {{{{{{{{pods.Replace("Never", "Always", StringComparison.Ordinal)}}}}}}}}}""",
             "LeaderWorkerSet" => $$$$$$$$"""{"replicas": 1, "leaderWorkerTemplate": {"size": 2, "workerTemplate": {{{{{{{{pods.Replace("Never", "Always", StringComparison.Ordinal)}}}}}}}}}}""",
-            "RayJob" => $$$$$$$$"""{"shutdownAfterJobFinishes": true, "entrypoint": "python train.py", "rayClusterSpec": {"workerGroupSpecs": [{"groupName": "w", "replicas": 2, "template": {{{{{{{{pods}}}}}}}}}]}}""",
+            "RayJob" => $$$$$$$$"""{"shutdownAfterJobFinishes": true, "entrypoint": "python train.py", "rayClusterSpec": {"headGroupSpec": {"rayStartParams": {}, "template": {"spec": {"containers": [{"name": "head", "image": "example/ray"}]}}}, "workerGroupSpecs": [{"groupName": "w", "replicas": 2, "minReplicas": 2, "maxReplicas": 2, "rayStartParams": {}, "template": {{{{{{{{pods}}}}}}}}}]}}""",
             _ => throw new ArgumentOutOfRangeException(nameof(kind)),
         };
     }
