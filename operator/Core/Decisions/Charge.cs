@@ -31,8 +31,8 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
         if (work.Rate is not { } rate || work.State == WorkloadState.Suspended || work.Class == WorkClass.Interactive)
             return Flat(Amount.Zero, stopCost);
         if (work.Class == WorkClass.Inference)
-            // With Zero it is parked when the money ends, so it has no claim on it; a floor stays come what may.
-            return Flat(work.State == WorkloadState.Parked || IsParkable(work, budget) ? Amount.Zero : rate.For(horizon), stopCost);
+            // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is parked when the money ends, so it has no claim on it; a floor stays come what may.
+            return Flat(work.State == WorkloadState.Parked || work.IsHeldByOther || IsParkable(work, budget) ? Amount.Zero : rate.For(horizon), stopCost);
 
         if (work.Estimate is { IsKnown: true } estimate)
         {
@@ -81,6 +81,10 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
         if (work.State == WorkloadState.Running && work.Rate is { } rate && rate > burns) burns = rate;
         return StopCostAt(burns, work, budget);
     }
+
+    /// <summary>What stopping it will cost when all its pods are bound.</summary>
+    public static Amount StopCostOnceRunning(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        StopCostAt(work.Rate is { } rate && rate > work.BurnRate ? rate : work.BurnRate, work, budget);
 
     private static Amount StopCostAt(Rate rate, WorkloadSnapshot work, BudgetSnapshot budget) => rate.For(StopTime(work, budget));
 

@@ -41,6 +41,9 @@ public static class Reasons
     public const string Exempt = "Exempt";
     public const string InferenceFloor = "InferenceFloor";
     public const string SuspendedByOther = "SuspendedByOther";
+
+    /// <summary>Another budget has parked it; this one would let it run and keeps its money for it.</summary>
+    public const string HeldByOtherBudget = "HeldByOtherBudget";
     public const string Settling = "Settling";
     public const string AlmostDone = "AlmostDone";
     public const string ForecastPaused = "ForecastPaused";
@@ -48,6 +51,9 @@ public static class Reasons
     public const string Observing = "Observing";
     public const string Contested = "Contested";
     public const string LendsReservation = "LendsReservation";
+
+    /// <summary>Whoever queues it (Kueue) has not let it go: it holds no money until then.</summary>
+    public const string Queued = "Queued";
 
     // Why the budget is as it is: reasons of its conditions; those of Ready are its state.
     public const string OnTrack = "OnTrack";

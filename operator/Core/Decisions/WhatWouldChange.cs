@@ -171,6 +171,7 @@ public static class WhatWouldChange
         WorkloadSnapshot[] works = [.. budget.Workloads.Select(work => !actions.TryGetValue(work.Key.Uid, out var action) ? work
             : action.Kind == ActionKind.Park
                 ? work with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Estimate = work.EstimateAfterResume ?? work.Estimate, EstimateAfterResume = null, Parked = action.Parked! with { Confirmed = true } }
+                : work.HeldBy is not null ? work with { State = WorkloadState.Pending, NoPodSince = budget.Now, Parked = null }
                 : work with { State = WorkloadState.Running, BurnRate = work.Rate ?? Rate.Zero, Parked = null })];
         return budget with { Workloads = works, Memory = decision.Memory, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
     }

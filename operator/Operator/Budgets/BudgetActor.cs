@@ -1,9 +1,7 @@
 using System.Text.Json;
-using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
@@ -16,8 +14,10 @@ namespace Bursar.Operator.Budgets;
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
 public sealed partial class BudgetActor(
-    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ILogger<BudgetActor> logger)
+    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ILogger<BudgetActor> logger)
 {
+    private readonly WorkTurns turns = new();
+
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
         if (decision.Actions.Count == 0) return;
@@ -69,56 +69,69 @@ public sealed partial class BudgetActor(
     /// Records of work that was resumed by an operator which was stopped before it could take them out: the decision to resume
     /// stands in the memory, and the work runs.
     /// </summary>
-    public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, CancellationToken cancellationToken)
+    public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, bool mayWrite, CancellationToken cancellationToken)
     {
         foreach (var record in ledger.ParkedBy(budget.Uid))
             if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running or WorkloadState.Pending })
-                await ForgetAsync(record, MayWrite(budget, snapshot), cancellationToken);
+                await ForgetAsync(budget, record, mayWrite, cancellationToken);
     }
 
-    /// <summary>Takes out the record of what is not parked any more. Where its maker is held too that is given back first; until it is, the record stays.</summary>
-    public async Task ForgetAsync(ParkedRecord record, bool mayWrite, CancellationToken cancellationToken)
+    /// <summary>Takes out the record of what is not parked any more. Where what makes it is held too that is given back first; until it is, the record stays.</summary>
+    public async Task ForgetAsync(ReadBudget budget, ParkedRecord record, bool mayWrite, CancellationToken cancellationToken)
     {
-        if (record.Maker is not null && !(mayWrite && await FreeMakerAsync(record, cancellationToken))) return;
-        ledger.Unpark(record.Uid, record.Field);
+        if (record.Maker is not null && !(mayWrite && await makers.FreeAsync(record, budget.Object, cancellationToken))) return;
+        ledger.Unpark(budget.Uid, record.Uid, record.Field);
     }
 
-    /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
-    public static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) => budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
-
-    /// <summary>Gives back what is parked for a budget that no longer selects it, or no longer exists. True when the record is gone.</summary>
+    /// <summary>
+    /// Gives back what is parked for a budget that no longer selects it, or no longer exists; where other budgets hold it too, only
+    /// this one's hold goes. True when the work was let go.
+    /// </summary>
     public async Task<bool> ReleaseAsync(ParkedRecord record, CancellationToken cancellationToken)
     {
+        using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
+        if (ledger.LeaveToOthers(record.BudgetUid, record.Uid, record.Field))
+        {
+            await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
+            return false;
+        }
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
         echoes.Expect(record, parked: false);
-        if (!await FreeMakerAsync(record, cancellationToken)) return false;
-        ledger.Unpark(record.Uid, record.Field);
+        if (!await makers.FreeAsync(record, stores.Budgets.Store.GetByUid(record.BudgetUid), cancellationToken)) return false;
+        ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
         return outcome is ActOutcome.Done;
     }
 
     private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
+        using var turn = await turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
         if (record is null) return;
-        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == record.Uid && p.Field == record.Field);
-        // What stood there before the first parking is what must come back.
-        if (earlier is not null) record = record with { Original = earlier.Original };
-        record = record with { Maker = await MakerOfAsync(record, earlier, cancellationToken) };
+        bool IsOfTheSame(ParkedRecord other) => other.Uid == record.Uid && other.Field == record.Field && other.Target?.Uid == record.Target?.Uid;
+        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
+        var inherited = earlier ?? ledger.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
+        // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
+        if (action.IsHeldByOther && inherited is null) return;
+        var present = record.Original;
+        // What stood there before the first parking is what must come back, and what it said then is what selects it.
+        if (inherited is not null) record = record with { Original = inherited.Original, Replicas = inherited.Replicas ?? record.Replicas };
+        if (earlier is not null) record = record with { Labels = earlier.Labels ?? record.Labels, Class = earlier.Class ?? record.Class };
+
+        record = await makers.FindAsync(record, inherited, cancellationToken);
         if (record.Maker is { } maker) action = action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" };
 
         Replace(record);
         Note(budget, decision, action, "Park", inputs);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
 
-        // First the CronJob, then its run: between the two nothing else may take the run's place.
-        if (record.Maker is not null) record = await HoldMakerAsync(budget, record, cancellationToken);
-
+        // First what makes such runs, then the run: between the two nothing else may take its place.
+        record = await makers.HoldAsync(budget, record, cancellationToken);
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
-        var outcome = await workloads.ParkAsync(record, cancellationToken);
+        var outcome = await workloads.ParkAsync(record, present, cancellationToken);
         switch (outcome)
         {
             case ActOutcome.Done or ActOutcome.AlreadySo:
@@ -128,11 +141,13 @@ public sealed partial class BudgetActor(
                 events.Acted(budget.Object, action with { Parked = snapshot }, decision.WindowKey);
                 break;
             case ActOutcome.Gone:
-                await ForgetAsync(record, mayWrite: true, cancellationToken);
+                await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
                 break;
             default:
-                // Changed in between: nothing was written, and the next evaluation sees what it is now.
-                await ForgetAsync(record, mayWrite: true, cancellationToken);
+                // Changed in between: nothing was written, and the next evaluation sees what it is now. An earlier parking's record says
+                // what must come back, whatever became of this one.
+                if (earlier is not null) Replace(earlier);
+                else await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
                 LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
                 break;
         }
@@ -140,6 +155,7 @@ public sealed partial class BudgetActor(
 
     private async Task ResumeAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
+        using var turn = await turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var record = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
         if (record is null) return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
@@ -147,18 +163,24 @@ public sealed partial class BudgetActor(
         Note(budget, decision, action, "Resume", inputs);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
 
+        var told = decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds();
+        if (ledger.LeaveToOthers(budget.Uid, record.Uid, record.Field))
+        {
+            // Both must agree: the field is given back by whoever is the last to hold it.
+            LogLeaving(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
+            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+            events.Agreed(budget.Object, action, told);
+            return;
+        }
+
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        if (await FreeMakerAsync(record, cancellationToken))
-        {
-            ledger.Unpark(record.Uid, record.Field);
-            if (record.Maker is { } maker) events.MakerFreed(budget.Object, record, maker);
-        }
+        if (await makers.FreeAsync(record, budget.Object, cancellationToken)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         if (outcome is ActOutcome.Done or ActOutcome.AlreadySo)
         {
             echoes.Expect(record, parked: false);
-            events.Acted(budget.Object, action, decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds());
+            events.Acted(budget.Object, action, told);
         }
         else
         {
@@ -166,63 +188,10 @@ public sealed partial class BudgetActor(
         }
     }
 
-    /// <summary>
-    /// What makes the run that is to be parked, and what stood in it. Where another run of it is parked already, its switch is Bursar's
-    /// doing: what that record says comes back.
-    /// </summary>
-    private async Task<HeldMaker?> MakerOfAsync(ParkedRecord record, ParkedRecord? earlier, CancellationToken cancellationToken)
-    {
-        if (earlier?.Maker is { } known) return known;
-        if (stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work || work.Metadata.ControllerReference() is not { } owner || !MakerActor.IsMaker(owner)) return null;
-        return ledger.Parked().FirstOrDefault(other => other.Maker?.Uid == owner.Uid)?.Maker ?? await workloads.Makers.FindAsync(work.Metadata, cancellationToken);
-    }
-
-    private async Task<ParkedRecord> HoldMakerAsync(ReadBudget budget, ParkedRecord record, CancellationToken cancellationToken)
-    {
-        var maker = record.Maker!;
-        try
-        {
-            switch (await workloads.Makers.HoldAsync(record, cancellationToken))
-            {
-                case ActOutcome.Done:
-                    events.MakerHeld(budget.Object, record, maker);
-                    return record;
-                case ActOutcome.AlreadySo:
-                    return record;
-                default:
-                    // Gone, or suspended by somebody else since it was read: then it is not Bursar's to give back.
-                    record = record with { Maker = null };
-                    Replace(record);
-                    return record;
-            }
-        }
-        catch (ApiException error)
-        {
-            // The run is what costs: it is parked all the same. Whether this write came through is not known, so the record keeps it.
-            LogMakerFailed(error, record.Namespace, maker.Name, maker.Kind);
-            return record;
-        }
-    }
-
-    /// <summary>True when nothing of this record holds its maker any more.</summary>
-    private async Task<bool> FreeMakerAsync(ParkedRecord record, CancellationToken cancellationToken)
-    {
-        if (record.Maker is not { } maker || ledger.Parked().Any(other => other.Maker?.Uid == maker.Uid && other.Uid != record.Uid)) return true;
-        try
-        {
-            await workloads.Makers.FreeAsync(record, cancellationToken);
-            return true;
-        }
-        catch (ApiException error)
-        {
-            LogMakerFailed(error, record.Namespace, maker.Name, maker.Kind);
-            return false;
-        }
-    }
-
     private void Replace(ParkedRecord record)
     {
-        ledger.Unpark(record.Uid, record.Field);
+        // A workload has one record of a budget: one of a field that did not hold it is out of date.
+        foreach (var before in ledger.ParkedBy(record.BudgetUid).Where(p => p.Uid == record.Uid)) ledger.Unpark(record.BudgetUid, before.Uid, before.Field);
         ledger.Park(record);
     }
 
@@ -243,11 +212,11 @@ public sealed partial class BudgetActor(
     [LoggerMessage(Level = LogLevel.Information, Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
     private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "Letting go of what another budget still holds: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
+    private partial void LogLeaving(string @namespace, string name, string kind, string budget, string reason);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}")]
     private partial void LogReleasing(string @namespace, string name, string kind, string budget);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "What makes the runs could not be written; it is tried again with them: namespace={namespace} name={name} kind={kind}")]
-    private partial void LogMakerFailed(Exception error, string @namespace, string name, string kind);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}")]
     private partial void LogOvertaken(string @namespace, string name, string kind);

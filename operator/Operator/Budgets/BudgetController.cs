@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
@@ -58,15 +59,16 @@ public sealed partial class BudgetController(
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         windows.Note(budget, decision);
         foreach (var key in decision.LetGo)
-            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) await actor.ForgetAsync(record, BudgetActor.MayWrite(budget, snapshot), cancellationToken);
+            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
 
         foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
         Decided?.Invoke(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
-        await actor.ForgetOutlivedAsync(budget, snapshot, cancellationToken);
-        await actor.ActAsync(budget, snapshot, decision, cancellationToken);
-        await ReleaseStraysAsync(budget, snapshot, cancellationToken);
+        await actor.ForgetOutlivedAsync(budget, snapshot, MayWrite(budget, snapshot), cancellationToken);
+        // One object that cannot be written must not keep the status of the others from being told.
+        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken));
         var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
+        failed?.Throw();
         return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));
     }
 
@@ -76,6 +78,19 @@ public sealed partial class BudgetController(
         _progressStored.TryRemove(entity.Metadata.Uid, out _);
         Forgotten?.Invoke(entity);
         return Task.FromResult(ReconciliationResult<V1Alpha1GpuBudget>.Success(entity));
+    }
+
+    private static async Task<ExceptionDispatchInfo?> TryAsync(Func<Task> act)
+    {
+        try
+        {
+            await act();
+            return null;
+        }
+        catch (ApiException error)
+        {
+            return ExceptionDispatchInfo.Capture(error);
+        }
     }
 
     /// <summary>Exactly at the window's edge; else soon while something burns or waits for its stop.</summary>
@@ -104,10 +119,13 @@ public sealed partial class BudgetController(
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => !selected.Contains(p.Uid)))
         {
-            if (IsOver(record)) await actor.ForgetAsync(record, BudgetActor.MayWrite(budget, snapshot), cancellationToken);
-            else if (BudgetActor.MayWrite(budget, snapshot)) await actor.ReleaseAsync(record, cancellationToken);
+            if (IsOver(record)) await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
+            else if (MayWrite(budget, snapshot)) await actor.ReleaseAsync(record, cancellationToken);
         }
     }
+
+    /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
+    private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) => budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
 
     private bool IsOver(ParkedRecord record) =>
         stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };

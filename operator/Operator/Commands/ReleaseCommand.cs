@@ -5,6 +5,7 @@ using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Commands;
@@ -61,6 +62,7 @@ public static class ReleaseCommand
         }
 
         var shards = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
+        var all = shards.SelectMany(s => s.Parked ?? []).ToArray();
         if (request.Budget is not null) shards = [.. shards.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
@@ -71,20 +73,30 @@ public static class ReleaseCommand
         }
 
         var actor = new WorkloadActor(client);
+        var makers = new MakerActor(client);
+        var done = new HashSet<ParkedRecord>();
         var failed = 0;
-        var done = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (shard, record) in held)
         {
             var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
             if (request.DryRun)
             {
-                await output.WriteLineAsync($"{what}: would set {record.Field} from {record.Value} back to {Back(record)}");
+                await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Value} back to {Back(record)}");
                 continue;
             }
-            var (result, word) = await GiveBackAsync(actor, record, held.Any(other => other.Record.Maker?.Uid == record.Maker?.Uid && other.Record.Uid != record.Uid && !done.Contains(other.Record.Uid)), cancellationToken);
-            if (result == Result.Failed) failed++;
-            else done.Add(record.Uid);
-            if (result != Result.Failed) await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+            var (result, word) = await GiveBackAsync(actor, record, cancellationToken);
+            // What makes such runs comes back with the last of them.
+            if (result != Result.Failed && record.Maker is { } maker && !all.Any(other => other.Maker?.Uid == maker.Uid && other != record && !done.Contains(other)))
+                (result, word) = await FreeAsync(makers, record, maker, word, cancellationToken);
+            if (result == Result.Failed)
+            {
+                failed++;
+            }
+            else
+            {
+                done.Add(record);
+                await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+            }
             await output.WriteLineAsync($"{what}: {word}");
         }
         if (!request.DryRun && request is { Budget: { } name, Namespace: { } ns }
@@ -94,38 +106,48 @@ public static class ReleaseCommand
         return failed > 0 ? 1 : 0;
     }
 
-    private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, bool makerWaitsForOthers, CancellationToken cancellationToken)
+    private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
     {
-        const int mostTries = 3;
         if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
-        for (var tried = 1; ; tried++)
+        try
         {
-            try
+            return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? OwnerKinds.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
             {
-                var outcome = await ClusterAccess.WithRightAsync($"{kind.Right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken));
-                if (record.Maker is not null && !makerWaitsForOthers && !(outcome == ActOutcome.ChangedByOther && tried < mostTries))
-                    await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () => actor.Makers.FreeAsync(record, cancellationToken));
-                switch (outcome)
-                {
-                    case ActOutcome.Done: return (Result.GivenBack, $"given back, {record.Field} is {Back(record)} again");
-                    case ActOutcome.AlreadySo: return (Result.LetGo, $"{record.Field} was {Back(record)} already");
-                    case ActOutcome.Gone: return (Result.LetGo, "is gone; forgotten");
-                    case ActOutcome.ChangedByOther when tried < mostTries: continue;
-                }
-                return await actor.HoldsAsync(record, cancellationToken)
-                    ? (Result.Failed, $"could not be given back: the API server refuses to set {record.Field}")
-                    : (Result.LetGo, $"left alone: someone else changed {record.Field} since, it is not {record.Value} any more");
-            }
-            catch (CommandException refused)
-            {
-                return (Result.Failed, refused.Message);
-            }
-            catch (ApiException refused)
-            {
-                return (Result.Failed, $"could not be given back: {refused.Message}");
-            }
+                ActOutcome.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
+                ActOutcome.AlreadySo => (Result.LetGo, $"{Where(record)} was {Back(record)} already"),
+                ActOutcome.Gone => (Result.LetGo, "is gone; forgotten"),
+                _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Value} any more"),
+            };
+        }
+        catch (CommandException refused)
+        {
+            return (Result.Failed, refused.Message);
+        }
+        catch (ApiException refused)
+        {
+            return (Result.Failed, $"could not be given back: {refused.Message}");
         }
     }
+
+    private static async Task<(Result Result, string Word)> FreeAsync(MakerActor makers, ParkedRecord record, HeldMaker maker, string word, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var outcome = await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () => makers.FreeAsync(record, cancellationToken));
+            return (Result.GivenBack, outcome == ActOutcome.Done ? $"{word}; {maker.Kind} {maker.Name} makes runs again" : word);
+        }
+        catch (CommandException refused)
+        {
+            return (Result.Failed, refused.Message);
+        }
+        catch (ApiException refused)
+        {
+            return (Result.Failed, $"its {maker.Kind} {maker.Name} could not be given back: {refused.Message}");
+        }
+    }
+
+    private static string Where(ParkedRecord record) =>
+        record.Target is { } target && target.Uid != record.Uid ? $"{record.Field} of {target.Kind} {target.Name}" : record.Field;
 
     private static string Back(ParkedRecord record) => record.Original == WorkloadActor.Absent ? "absent" : record.Original;
 

@@ -20,6 +20,7 @@ public static class WorkKinds
         new DeploymentKind(),
         new StatefulSetKind(),
         new LeaderWorkerSetKind(),
+        new InferenceServiceKind(),
     ];
 
     private static readonly Dictionary<string, WorkKind> _byName = All.ToDictionary(kind => kind.Name, StringComparer.Ordinal);

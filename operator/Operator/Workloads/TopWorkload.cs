@@ -42,7 +42,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             _ => WorkKinds.Of(kind)?.Class ?? kind switch
             {
                 // Kinds that are seen and not stopped.
-                "ReplicaSet" or "DaemonSet" or "InferenceService" => WorkClass.Inference,
+                "ReplicaSet" or "DaemonSet" => WorkClass.Inference,
                 _ => WorkClass.Interactive,
             },
         };
@@ -60,7 +60,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             if (stores.Of(owner) is { } cache)
             {
                 if (cache.MetadataOf(ns, owner.Name) is not { } metadata || metadata.Uid != owner.Uid) return WaitsFor(pod, owner, cache) ? null : owner;
-                if (metadata.ControllerReference() is not { } above || !IsFollowed(above)) return owner;
+                if (metadata.ControllerReference() is not { } above || !IsFollowed(above)) return ServedBy(metadata, ns, stores) ?? owner;
                 owner = above;
             }
             else if (LinkOf(owner, ns, stores) is var (isLink, link) && isLink)
@@ -77,6 +77,17 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
         }
         return owner;
     }
+
+    /// <summary>Whether another object of the table is this one's top.</summary>
+    public static bool BelongsToAnother(Work work, ClusterStores stores) =>
+        work.IsPart || ServedBy(work.Metadata, work.Namespace, stores) is not null;
+
+    /// <summary>Under Knative the owners of a Deployment lead to a Revision and on; its label names the InferenceService that it serves for.</summary>
+    private static V1OwnerReference? ServedBy(V1ObjectMeta deployment, string ns, ClusterStores stores) =>
+        deployment.ControllerReference() is { Kind: "Revision" } && deployment.Labels.TryGetValue(InferenceServiceKind.ServiceLabel, out var name)
+        && stores.Of("InferenceService")?.MetadataOf(ns, name) is { } service
+            ? new() { ApiVersion = V1Beta1InferenceService.EntityKind.ApiVersion, Kind = "InferenceService", Name = name, Uid = service.Uid, Controller = true }
+            : null;
 
     /// <summary>Objects between pods and a kind of the table, which are nobody's workload where they stand alone.</summary>
     private static (bool IsLink, V1ObjectMeta? Link) LinkOf(V1OwnerReference owner, string ns, ClusterStores stores)
