@@ -60,12 +60,12 @@ public sealed partial class BudgetController(
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         windows.Note(budget, decision);
         foreach (var key in decision.LetGo)
-            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
+            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
 
         foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
         Decided?.Invoke(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
-        actor.ForgetOutlived(budget, snapshot);
+        await actor.ForgetOutlivedAsync(budget, snapshot, MayWrite(budget, snapshot), cancellationToken);
         var heldBack = await TryAsync(() => held.LetGoAsync(budget, decision, cancellationToken));
         // One object that cannot be written must not keep the status of the others from being told.
         var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken)) ?? heldBack;
@@ -121,10 +121,13 @@ public sealed partial class BudgetController(
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => !selected.Contains(p.Uid)))
         {
-            if (IsOver(record)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
-            else if (budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve) await actor.ReleaseAsync(record, cancellationToken);
+            if (IsOver(record)) await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
+            else if (MayWrite(budget, snapshot)) await actor.ReleaseAsync(record, cancellationToken);
         }
     }
+
+    /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
+    private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) => budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
 
     private bool IsOver(ParkedRecord record) =>
         stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };

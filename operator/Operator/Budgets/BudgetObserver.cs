@@ -41,7 +41,7 @@ public sealed class BudgetObserver(
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
             foreach (var one in cache.In(budget.Namespace))
-                if ((cache.Kind.Serves ? OfServing(one, budget, spends, parked, others, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
+                if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
         work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
@@ -87,7 +87,7 @@ public sealed class BudgetObserver(
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
-        if (!work.HasGpus || work.IsFinished || WorkKinds.Of(work.Metadata.ControllerReference()) is not null) return null;
+        if (!work.HasGpus || work.IsFinished || TopWorkload.BelongsToAnother(work, stores)) return null;
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
         var labels = LabelsOf(work, record);
@@ -106,6 +106,9 @@ public sealed class BudgetObserver(
         var paused = stopped || work.IsStopped && !isNew;
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
+        // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
+        if (work is { Kind.Scales: true, IsStopped: true } && record is null && live.Length == 0 && !others[uid].Any()) return null;
+        var sets = SetsOf(work, stopped ? record ?? others[uid].FirstOrDefault() : null);
         var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
@@ -115,6 +118,7 @@ public sealed class BudgetObserver(
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),
             DeclaredDuration = BursarAnnotations.ReadDuration(work.Metadata, template),
             RunningSince = live.Length == 0 ? null : live.Min(p => PodTimes.ScheduledAt(p)),
+            Reported = work.Reported,
             Succeeded = work.Succeeded,
             Completions = work.Completions,
             Parallelism = work.Parallelism,
@@ -137,8 +141,8 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
-            Gpus = work.Gpus,
-            Rate = RateOf(work.PodSets, live, spend, budget.Namespace, uid, now),
+            Gpus = sets.Sum(set => set.Gpus),
+            Rate = RateOf(sets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
@@ -149,6 +153,7 @@ public sealed class BudgetObserver(
             HeldBy = heldBy,
             // Seen suspended is done, whether or not the answer to the write ever came.
             Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = !ignored } : ParkedCause.Read(record!) : null,
+            Consequence = !stopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
@@ -170,10 +175,7 @@ public sealed class BudgetObserver(
         var owner = OwnerKinds.Of(work, stores);
         var ignored = runs && record is not null && OwnerKinds.Holds(record, work, stores) && IsIgnored(record, work, now);
         var isParked = record is not null && !ignored && OwnerKinds.Holds(record, work, stores);
-        // What it comes back with is what it had, not the zero it was given.
-        var held = isParked ? record : heldBy is not null ? others[uid].First() : null;
-        int? back = held is null ? null : held.Replicas ?? (int.TryParse(held.Original, out var original) ? original : null);
-        var sets = back is { } count ? [.. work.PodSets.Take(1).Select(set => set with { Count = count })] : work.PodSets;
+        var sets = SetsOf(work, isParked ? record : heldBy is not null ? others[uid].First() : null);
         return new()
         {
             Key = TopWorkload.Of(work).Key,
@@ -202,6 +204,19 @@ public sealed class BudgetObserver(
     private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
         $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
 
+    /// <summary>A kind that serves, unless it can be scaled away as a job is, and its owner says that it trains.</summary>
+    private static bool Serves(Work work, Dictionary<string, ParkedRecord> parked) =>
+        work.Kind.Serves && !(work.Kind.Scales && (parked.GetValueOrDefault(work.Metadata.Uid)?.Class ?? work.Class) == WorkClass.Training);
+
+    /// <summary>What it comes back with is what it had, not the zero it was given.</summary>
+    private static IReadOnlyList<PodSet> SetsOf(Work work, ParkedRecord? held)
+    {
+        var back = held?.Replicas ?? (work.Kind.Serves && int.TryParse(held?.Original, out var original) ? original : null);
+        return back is not { } count ? work.PodSets
+            : work.Kind.Scales ? work.PodSetsAt(count)
+            : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
+    }
+
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
     private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
 
@@ -229,6 +244,9 @@ public sealed class BudgetObserver(
         var pods = new List<V1Pod>(stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid));
         foreach (var cache in stores.Kinds)
             foreach (var part in cache.OwnedBy(uid)) pods.AddRange(PodsOf(part.Uid));
+        foreach (var set in stores.ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
+        foreach (var leader in pods.Where(pod => pod.Metadata.Labels.ContainsKey(LeaderWorkerSetKind.NameLabel)).ToArray())
+            foreach (var workers in stores.Of("StatefulSet")!.OwnedBy(leader.Metadata.Uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Uid));
         foreach (var cluster in stores.RayClusters.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, cluster.Metadata.Uid));
         return pods;
     }

@@ -52,7 +52,7 @@ public sealed class WorkloadActor(KubeClient client)
             Name = workload.Name,
             Uid = workload.Uid,
             Target = through?.Target,
-            Replicas = through is not null && kind.Serves ? work!.PodSets.Sum(set => set.Count) : null,
+            Replicas = through is null || !kind.Serves ? null : kind.Scales ? work!.Replicas : work!.PodSets.Sum(set => set.Count),
             Field = through?.Field ?? kind.Field,
             // Of a switch that is seen off already, the other position is what is given back.
             Original = through is not null ? through.IsStopped ? through.On : through.Value
