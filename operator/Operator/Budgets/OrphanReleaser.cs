@@ -34,7 +34,7 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
 
     private async Task ReleaseOneAsync(CancellationToken cancellationToken)
     {
-        foreach (var (_, _, uid) in ledger.RememberedBudgets())
+        foreach (var (ns, name, uid) in ledger.RememberedBudgets())
         {
             if (stores.Budgets.Store.GetByUid(uid) is not null) continue;
             if (ledger.ParkedBy(uid) is [var record, ..])
@@ -42,6 +42,7 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
                 await actor.ReleaseAsync(record, cancellationToken);
                 return;
             }
+            if (BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Checkpoints.Count > 0) await actor.ClearRequestsAsync(ns, name, uid, cancellationToken);
             ledger.ForgetBudget(uid);
         }
     }
