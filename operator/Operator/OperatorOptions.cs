@@ -17,6 +17,9 @@ public sealed record OperatorOptions
     /// <summary>Names of the kinds of work that it may stop, as it has rights to; null for all that Bursar knows. Others are reported as not parkable.</summary>
     public IReadOnlyCollection<string>? Kinds { get; init; }
 
+    /// <summary>Names of the managers (<see cref="Owners.OwnerKinds.Names"/>) through whose objects it may stop work, as it has rights to; null for all. Work of others is reported as not parkable.</summary>
+    public IReadOnlyCollection<string>? Owners { get; init; }
+
     /// <summary>Wait for the lease before acting, as two replicas need it.</summary>
     public bool LeaderElect { get; init; }
 

@@ -16,6 +16,7 @@ using Bursar.Operator.Certificates;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
+using Bursar.Operator.Owners;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Microsoft.Extensions.Logging;
@@ -40,7 +41,7 @@ public static class Wiring
             // Between losing the lease and noticing it nothing may be written.
             WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,
         });
-        var stores = new ClusterStores(client, options.Namespace, options.Kinds);
+        var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Owners);
         var departed = new DepartedPods(stores, time);
         using var metrics = new OperatorMetrics(time, config.Server);
         // Ready: the caches are the cluster's, and whoever leads has its ledger.
@@ -115,6 +116,11 @@ public static class Wiring
         using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
         using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, new TimedController<V1Alpha1GpuPriceBook>(books, metrics, time), new() { Concerns = PriceBookController.Concerns });
 
+        var admissions = new AdmissionBoard(control);
+        using var checkRunner = stores.AdmissionChecks is { } checks ? new ControllerRunner<V1AdmissionCheck>(client, checks, new AdmissionCheckController(client, time)) : null;
+        using var admissionRunner = stores.AdmissionChecks is null ? null
+            : new ControllerRunner<V1Workload>(client, stores.KueueWorkloads, new WorkloadAdmissionController(client, stores, admissions, time, logs.CreateLogger<WorkloadAdmissionController>()));
+
         // What wakes what.
         void WakeNamespace(string ns)
         {
@@ -135,6 +141,13 @@ public static class Wiring
             WakeNamespace(work.Namespace);
         }
         budgets.Decided += (budget, decision) => metrics.Record(budget.Metadata.Namespace ?? "", budget.Metadata.Name, decision);
+        budgets.Decided += (budget, decision) =>
+        {
+            admissions.Note(budget, decision);
+            foreach (var workload in stores.KueueWorkloads.Store.ByIndex(Indexes.Namespace, budget.Metadata.Namespace ?? ""))
+                if (WorkloadAdmissionController.Asked(workload, stores) >= 0) admissionRunner?.Enqueue(ObjectKey.Of(workload));
+        };
+        budgets.Forgotten += admissions.Forget;
         budgets.Forgotten += budget => metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
         metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(b => GpuBudgetReader.TryReadSelector(b, out var s) ? [s] : Array.Empty<LabelSelector>())], () => prices.Currency);
         metrics.Watch(() => agents.GpuNodes.Select(sources.Of), () => prices.Untrusted.Count);
@@ -158,14 +171,18 @@ public static class Wiring
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.RayClusters.AddHandler(new() { Added = cluster => pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
+        stores.KueueWorkloads.AddHandler(Waking<V1Workload>(WakeNamespace));
+        stores.OldKueueWorkloads.AddHandler(Waking<V1Beta1Workload>(WakeNamespace));
+        stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(WakeNamespace));
         foreach (var kind in stores.Kinds) kind.Watch(SeeWork, gone => { progress.Forget(gone.Metadata.Uid); WakeNamespace(gone.Namespace); });
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));
         try
         {
-            var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken,
-                recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, exporters.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync);
+            List<Func<CancellationToken, Task>> loops = [recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, exporters.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync];
+            if (checkRunner is not null && admissionRunner is not null) loops.AddRange([checkRunner.RunAsync, admissionRunner.RunAsync]);
+            var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken, loops);
             taking?.Dispose();
             await running;
         }
@@ -174,6 +191,11 @@ public static class Wiring
             metrics.Detach();
         }
     }
+
+    /// <summary>By whatever a manager of work says.</summary>
+    private static InformerHandler<T> Waking<T>(Action<string> wake)
+        where T : class, IKubernetesObject =>
+        new() { Added = obj => wake(obj.Metadata.Namespace ?? ""), Updated = (_, obj) => wake(obj.Metadata.Namespace ?? ""), Deleted = obj => wake(obj.Metadata.Namespace ?? "") };
 }
 
 internal static partial class WiringLog

@@ -1,5 +1,6 @@
 using Bursar.Core.Money;
 using Bursar.Operator;
+using Bursar.Operator.Api;
 using Bursar.Sandbox.Faults;
 using Bursar.Tests.Cluster.Worlds;
 
@@ -50,6 +51,32 @@ public sealed class FaultTests
         await scene.SuspendAsync("too-long", false);
         await scene.UntilSuspendedAsync("too-long");
         (await scene.StatusAsync())!.Decisions![0].Reason.Should().Be("ParkedAgain", "the first parking is known to have happened");
+    }
+
+    /// <summary>
+    /// A conflict is what a write beside ours makes, such as a Deployment's status by its controller. The record may go only
+    /// with the value that it holds: else the work would stay down for good.
+    /// </summary>
+    [Theory]
+    [InlineData(1, "limit")]
+    [InlineData(20, "limit")]
+    [InlineData(1, "budget")]
+    [InlineData(20, "budget")]
+    public async Task Conflicts_while_work_is_given_back_lose_nothing(int conflicts, string raised)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("0.01", """{"inference": {"whenExhausted": "Zero"}}""");
+        await world.CreateDeploymentAsync(scene.Team, "chat", 3, 1, CancellationToken.None);
+        await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
+        await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+
+        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(409)) { Client = Operator, Verb = "patch", Resource = "deployments", Times = conflicts });
+        if (raised == "limit") await scene.SetLimitAsync("100");
+        else await world.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, CancellationToken.None);
+
+        await scene.UntilAsync("chat has its three replicas again", async () => await scene.ReplicasAsync("chat") == 3);
+        scene.Sandbox.Server.Faults.Shown.Should().Be(conflicts);
     }
 
     private static Amount Parse(string text) => Amount.TryParse(text, out var amount) ? amount : throw new FormatException(text);

@@ -168,6 +168,7 @@ public sealed class ParkedWorkTests
         await other.UntilSuspendedAsync("c-works", TimeSpan.FromSeconds(20));
         await scene.UntilSuspendedAsync("b-works", TimeSpan.FromSeconds(30));
         (await scene.IsSuspendedAsync("a-broken")).Should().BeFalse();
+        await scene.UntilAsync("the status tells of what was done", async () => (await scene.StatusAsync())?.Suspended?.Any(s => s.Name == "b-works") == true, TimeSpan.FromSeconds(30));
 
         scene.Sandbox.Server.Faults.Clear();
         await scene.UntilSuspendedAsync("a-broken", TimeSpan.FromMinutes(2));

@@ -204,7 +204,7 @@ public sealed class StoryOperator
         Last = decision;
         _ledger.SetBudgetMemory("team", "nlp", BudgetUid, JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory));
         Announce(decision);
-        foreach (var key in decision.LetGo) _ledger.Unpark(key.Uid, Field);
+        foreach (var key in decision.LetGo) _ledger.Unpark(BudgetUid, key.Uid, Field);
         if (decision.Conditions.Any(c => c.Type == "BrakeApplied"))
         {
             if (!_braked) Brakes++;
@@ -286,7 +286,7 @@ public sealed class StoryOperator
             Kill();
             return false;
         }
-        _ledger.Unpark(work.Key.Uid, Field);
+        _ledger.Unpark(BudgetUid, work.Key.Uid, Field);
         _seen[work.Key.Uid] = (false, _world.Now, work.Ended);
         return true;
     }
@@ -370,7 +370,7 @@ public sealed class StoryOperator
 
     private void Remember(StoryWork work, ParkedSnapshot parked)
     {
-        _ledger.Unpark(work.Key.Uid, Field);
+        _ledger.Unpark(BudgetUid, work.Key.Uid, Field);
         _ledger.Park(new()
         {
             ApiVersion = "batch/v1",

@@ -89,9 +89,9 @@ public sealed record Balance
         };
     }
 
-    /// <summary>A job without a bound pod for ten minutes lends its reservation to others.</summary>
+    /// <summary>A job without a bound pod for ten minutes lends its reservation to others; one that waits in a queue has none.</summary>
     public static bool Lends(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work.State == WorkloadState.Pending && work.NoPodSince is { } since && budget.Now - since > Charge.LendsAfter;
+        work.State == WorkloadState.Pending && (work.WaitsIn is not null || work.NoPodSince is { } since && budget.Now - since > Charge.LendsAfter);
 
     private static DateTimeOffset? Exhaustion(BudgetSnapshot budget, Amount limit)
     {

@@ -99,6 +99,9 @@ public sealed record WorkloadVerdict
 
     public required string Sentence { get; init; }
 
+    /// <summary>The other budgets that hold it, where this one does not.</summary>
+    public string? HeldBy { get; init; }
+
     public UnitCosts? UnitCosts { get; init; }
 }
 
@@ -131,6 +134,9 @@ public sealed record BudgetAction
     public required string Sentence { get; init; }
 
     public required Amount CostToFinish { get; init; }
+
+    /// <summary>Another budget had stopped it already when this was decided.</summary>
+    public bool IsHeldByOther { get; init; }
 
     /// <summary>A forecast, not the limit itself, asked for it: counts toward the cluster's brake.</summary>
     public bool ByForecast { get; init; }

@@ -76,7 +76,7 @@ public sealed record BudgetSnapshot
 
 public enum WorkloadState
 {
-    /// <summary>Not suspended, and none of its pods is bound to a node yet.</summary>
+    /// <summary>Not suspended, and none of its pods is bound to a node yet; or suspended by other budgets alone, for which it waits as for a node.</summary>
     Pending,
 
     Running,
@@ -149,7 +149,17 @@ public sealed record WorkloadSnapshot
     /// <summary>Since when it has had no bound pod although it may run.</summary>
     public DateTimeOffset? NoPodSince { get; init; }
 
+    /// <summary>Where it waits, when whoever queues it holds it back: it has no claim on money until it is let go. Null: nowhere.</summary>
+    public string? WaitsIn { get; init; }
+
     public ParkedSnapshot? Parked { get; init; }
+
+    /// <summary>The other budgets that hold it, in words; null where none does. It runs when none of them holds it any more.</summary>
+    public string? HeldBy { get; init; }
+
+    /// <summary>Others hold it and this budget does not.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool IsHeldByOther => HeldBy is not null && State == WorkloadState.Pending;
 
     /// <summary>The owner's <c>bursar.dev/resume: approved</c>.</summary>
     public bool ResumeApproved { get; init; }

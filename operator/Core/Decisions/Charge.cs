@@ -36,8 +36,8 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
         if (work.Rate is not { } rate || work.State == WorkloadState.Suspended || work.Class == WorkClass.Interactive)
             return Flat(Amount.Zero, stopCost, sharp);
         if (work.Class == WorkClass.Inference)
-            // With Zero it is parked when the money ends, so it has no claim on it; a floor stays come what may.
-            return Flat(work.State == WorkloadState.Parked || IsParkable(work, budget) ? Amount.Zero : rate.For(horizon), stopCost, sharp);
+            // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is parked when the money ends, so it has no claim on it; a floor stays come what may.
+            return Flat(work.State == WorkloadState.Parked || work.IsHeldByOther || IsParkable(work, budget) ? Amount.Zero : rate.For(horizon), stopCost, sharp);
 
         if (work.Estimate is { IsKnown: true } estimate)
         {
@@ -84,6 +84,10 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
     /// </summary>
     private static Rate Burns(WorkloadSnapshot work) =>
         work.State == WorkloadState.Running && work.Rate is { } rate && rate > work.BurnRate ? rate : work.BurnRate;
+
+    /// <summary>What stopping it will cost when all its pods are bound.</summary>
+    public static Amount StopCostOnceRunning(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        StopCostAt(work.Rate is { } rate && rate > work.BurnRate ? rate : work.BurnRate, work, budget);
 
     private static Amount StopCostAt(Rate rate, WorkloadSnapshot work, BudgetSnapshot budget) => rate.For(StopTime(work, budget));
 

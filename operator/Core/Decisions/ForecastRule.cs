@@ -52,6 +52,20 @@ public static class ForecastRule
         }
         var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
         if (Needed(plan, waits, kept, []) <= balance.Allowed) memory = Admissions.Take(kept, budget, memory);
+        ParkWhatWasLent(plan, jobs, waits, kept, work);
+    }
+
+    /// <summary>
+    /// What another budget holds lends its money after a while. Once that is taken, this budget holds it too: else the other would start
+    /// it and this one would stop it again at once.
+    /// </summary>
+    private static void ParkWhatWasLent(Plan plan, IEnumerable<ChargedWork> jobs, IReadOnlyCollection<ChargedWork> waits, IReadOnlyCollection<ChargedWork> kept, IReadOnlyList<ChargedWork> work)
+    {
+        foreach (var item in jobs.Where(w => w is { Parkable: true, Work.IsHeldByOther: true, Work.Estimate.Stale: false } && Balance.Lends(w.Work, plan.Budget)))
+        {
+            var needed = Needed(plan, waits, [.. kept, item], []);
+            if (needed > plan.Balance.Allowed) plan.Park(item, Reasons.DoesNotFit, Sentences.Overrun(item, plan, needed, ResumeRule.LimitToResume(item, plan, work)), byForecast: true);
+        }
     }
 
     /// <summary>The floor alone overruns the limit: parking cannot mend that, so only what is new is held.</summary>

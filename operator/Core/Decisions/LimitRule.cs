@@ -10,11 +10,30 @@ public static class LimitRule
 {
     public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work)
     {
-        if (!IsReached(plan.Balance)) return;
+        if (!IsReached(plan.Balance))
+        {
+            ParkUndone(plan, work);
+            return;
+        }
         foreach (var item in work)
             // What waits for a node is parked with the rest: it would begin to spend money that is gone.
             if (item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending))
                 plan.Park(item, Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted, Sentences.Exhausted(item, plan.Budget, plan.Balance), byForecast: false);
+    }
+
+    /// <summary>
+    /// What others resumed counts with its stop before its pods are bound: else its record would be let go of in between, and with it
+    /// what it had before and how often it was undone.
+    /// </summary>
+    private static void ParkUndone(Plan plan, IReadOnlyList<ChargedWork> work)
+    {
+        var bound = plan.Balance.OverspendBound;
+        foreach (var item in work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Pending } && Plan.WasUndone(w)))
+        {
+            var with = bound + Charge.StopCostOnceRunning(item.Work, plan.Budget) - item.Charge.StopCost;
+            if (plan.Balance.Spent + with >= plan.Balance.Allowed) plan.Park(item, Reasons.ParkedAgain, Sentences.UndoneAtLimit(item, plan.Budget, plan.Balance, with), byForecast: false);
+            else bound = with;
+        }
     }
 
     /// <summary>A budget with nothing left is exhausted also while nothing runs.</summary>

@@ -42,6 +42,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
 
     public void Keep(ChargedWork item, string reason, string sentence) => _found.TryAdd(item.Work.Key.Uid, (reason, sentence));
 
+    private bool IsDecidedToResume(ChargedWork item) => _actions.Any(a => a.Kind == ActionKind.Resume && a.Workload.Uid == item.Work.Key.Uid);
+
     public void KeepAll(IEnumerable<ChargedWork> work, string reason)
     {
         foreach (var item in work) Keep(item, reason, Sentences.Kept(item, reason, budget));
@@ -54,6 +56,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
     public void Park(ChargedWork item, string reason, string sentence, bool byForecast)
     {
         if (IsDecided(item)) return;
+        // What another budget has stopped already stops no more work: that is not what the brake is for.
+        byForecast = byForecast && !item.Work.IsHeldByOther;
         var before = item.Work.Parked;
         if (before is not null && before.Undone.Count(at => budget.Now - at <= ContestWindow) >= 2)
         {
@@ -111,6 +115,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             Sentence = sentence,
             CostToFinish = item.Charge.Mid,
             ByForecast = byForecast,
+            IsHeldByOther = item.Work.IsHeldByOther,
             Parked = parked,
         });
     }
@@ -158,7 +163,10 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
 
     /// <summary>Running work whose record of a parking is out of date.</summary>
     public IReadOnlyList<WorkloadKey> LetGo(IEnumerable<ChargedWork> work) =>
-        [.. work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid)).Select(w => w.Work.Key)];
+        [.. work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w)).Select(w => w.Work.Key)];
+
+    /// <summary>While nothing can be foreseen nobody knows whether it may run: its record stays until that is known.</summary>
+    private bool IsInDoubt(ChargedWork item) => item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale);
 
     public void Warn(string reason, string key, string sentence) => _warnings.Add(new(reason, key, sentence, Warning: true));
 
@@ -180,7 +188,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 Estimate = item.Work.Estimate,
                 MeteredBy = item.Work.MeteredBy,
                 Reason = reason,
-                Sentence = sentence,
+                Sentence = item.Work.State == WorkloadState.Parked && !IsDecidedToResume(item) ? sentence + Sentences.AndOthers(item.Work) : sentence,
+                HeldBy = item.Work.IsHeldByOther ? item.Work.HeldBy : null,
                 UnitCosts = item.Work.UnitCosts,
             };
         }).ToArray();
@@ -190,11 +199,13 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
         var reason = item.Work switch
         {
             { State: WorkloadState.Suspended } => Reasons.SuspendedByOther,
+            { IsHeldByOther: true } => Reasons.HeldByOtherBudget,
             { Rate: null } => Reasons.Unpriced,
             { Exempt: true } => Reasons.Exempt,
             { NotParkable: not null } => Reasons.NotParkable,
             { Class: WorkClass.Interactive } => Reasons.NotParkable,
             { Class: WorkClass.Inference } when !item.Parkable => Reasons.InferenceFloor,
+            { WaitsIn: not null } => Reasons.Queued,
             _ when Balance.Lends(item.Work, budget) => Reasons.LendsReservation,
             _ => Reasons.Fits,
         };

@@ -41,6 +41,9 @@ public static class Reasons
     public const string Exempt = "Exempt";
     public const string InferenceFloor = "InferenceFloor";
     public const string SuspendedByOther = "SuspendedByOther";
+
+    /// <summary>Another budget has parked it; this one would let it run and keeps its money for it.</summary>
+    public const string HeldByOtherBudget = "HeldByOtherBudget";
     public const string Settling = "Settling";
     public const string AlmostDone = "AlmostDone";
     public const string ForecastPaused = "ForecastPaused";
@@ -48,6 +51,9 @@ public static class Reasons
     public const string Observing = "Observing";
     public const string Contested = "Contested";
     public const string LendsReservation = "LendsReservation";
+
+    /// <summary>Whoever queues it (Kueue) has not let it go: it holds no money until then.</summary>
+    public const string Queued = "Queued";
 
     /// <summary>It is to be parked, and was asked to write a checkpoint first.</summary>
     public const string CheckpointRequested = "CheckpointRequested";

@@ -41,7 +41,8 @@ public static class Remembering
     /// the budget is not older than it.
     /// </summary>
     public static bool IsSettling(WorkloadSnapshot work, BudgetMemory memory, DateTimeOffset now) =>
-        memory.SettleFrom is { } from && memory.SettleUntil is { } until && now < until && work.CreatedAt.ToUnixTimeSeconds() < from.ToUnixTimeSeconds();
+        // What another budget holds does not run: sparing it would only start it to be stopped again.
+        !work.IsHeldByOther && memory.SettleFrom is { } from && memory.SettleUntil is { } until && now < until && work.CreatedAt.ToUnixTimeSeconds() < from.ToUnixTimeSeconds();
 
     /// <summary>Who may not act asks for nothing: what waits begins anew when it may again.</summary>
     public static BudgetMemory WithoutRequests(BudgetMemory memory) =>

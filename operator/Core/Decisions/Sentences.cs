@@ -54,7 +54,8 @@ public static class Sentences
     }
 
     public static string Released(ChargedWork item) =>
-        item.Work.Exempt ? "Resumed: the budget now exempts it." : "Resumed: the budget now keeps inference at its floor.";
+        item.Work.HeldBy is { } others ? $"This budget {(item.Work.Exempt ? "now exempts it" : "now keeps inference at its floor")}; it is still held by {others}."
+        : item.Work.Exempt ? "Resumed: the budget now exempts it." : "Resumed: the budget now keeps inference at its floor.";
 
     public static string Contested(ParkedSnapshot parked) =>
         $"{parked.UndoneBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
@@ -75,6 +76,20 @@ public static class Sentences
     public static string Exhausted(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
         $"Budget {budget.Name} is exhausted: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key} and stopping costs up to {Money(balance.OverspendBound)}. "
         + $"This work spent {Money(item.Work.Spent)} and burns {item.Work.Rate}/h. It comes back when the limit is raised or {Later(budget)}.";
+
+    public static string UndoneAtLimit(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount bound) =>
+        $"Resumed by someone else while budget {budget.Name} has no money for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key}, and with it stopping costs up to {Money(bound)}. "
+        + $"It comes back when the limit is raised or {Later(budget)}.";
+
+    /// <summary>Another budget holds it, and this one would not.</summary>
+    public static string HeldByOther(ChargedWork item, BudgetSnapshot budget) =>
+        $"Held by {item.Work.HeldBy}. As far as budget {budget.Name} is concerned it may run"
+        + (item.Work.Class != WorkClass.Training ? "."
+            : Balance.Lends(item.Work, budget) ? $", {Length(item)}; after ten minutes its money is lent to others."
+            : $", {Length(item)}: {Money(item.Charge.Trusted)} {budget.Currency} is kept for it.");
+
+    /// <summary>What is to be said besides of work that other budgets hold as well.</summary>
+    public static string AndOthers(WorkloadSnapshot work) => work.HeldBy is { } others ? $" It is held by {others} as well." : "";
 
     public static string HeldUnknown(ChargedWork item, BudgetSnapshot budget) =>
         $"Nothing tells how long it runs, and budget {budget.Name} holds such work (unknownDuration: Hold). It costs {item.Work.Rate}/h {budget.Currency}. "
@@ -102,7 +117,8 @@ public static class Sentences
     }
 
     public static string Resumed(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, string cause) =>
-        $"Resumed ({Cause(cause)}): it needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left in {budget.Window.Key}.";
+        (item.Work.HeldBy is { } others ? $"Budget {budget.Name} would let it go on ({Cause(cause)}); it is still held by {others}" : $"Resumed ({Cause(cause)})")
+        + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left in {budget.Window.Key}.";
 
     public static string Threshold(string basis, int percent, Amount amount, BudgetSnapshot budget, Balance balance) =>
         $"{Money(amount)} of {Money(balance.Limit)} {budget.Currency} is {basis} in {budget.Window.Key}: {percent} % is reached.";
@@ -111,6 +127,7 @@ public static class Sentences
     public static string Kept(ChargedWork item, string reason, BudgetSnapshot budget) => item.Work switch
     {
         { State: WorkloadState.Suspended } => "Suspended by someone else: Bursar does not touch it.",
+        { IsHeldByOther: true } when reason == Reasons.HeldByOtherBudget => HeldByOther(item, budget),
         { State: WorkloadState.Parked } => $"Parked since {Time(item.Work.Parked!.Since)}.",
         { Rate: null } => "No price matches its GPUs: it is not counted.",
         { NotParkable: { } why } => $"Counted, and cannot be parked: {why}.",
@@ -120,6 +137,7 @@ public static class Sentences
         { Class: WorkClass.Inference } => $"Runs at {item.Work.Rate}/h until the money ends.",
         _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and parks nothing.",
         _ when reason == Reasons.NotStarted => "The budget's window has not started.",
+        { WaitsIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is let go.",
         _ when Balance.Lends(item.Work, budget) => "Without a bound pod for ten minutes: its reservation is lent to others.",
         _ => $"{Length(item)}.",
     };

@@ -182,6 +182,7 @@ public static class WhatWouldChange
         WorkloadSnapshot[] works = [.. budget.Workloads.Select(work => !actions.TryGetValue(work.Key.Uid, out var action) && decision.Memory.Checkpoints.TryGetValue(work.Key.Uid, out var asked) ? Parked(work, asked.For)
             : action is null ? work with { CheckpointAnnotation = null }
             : action.Kind == ActionKind.Park ? Parked(work, action.Parked!)
+            : work.HeldBy is not null ? work with { State = WorkloadState.Pending, NoPodSince = budget.Now, CheckpointAnnotation = null, Parked = null }
             : work with { State = WorkloadState.Running, BurnRate = work.Rate ?? Rate.Zero, CheckpointAnnotation = null, Parked = null })];
         return budget with { Workloads = works, Memory = Remembering.WithoutRequests(decision.Memory), BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
     }

@@ -66,13 +66,16 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>Notes a field that is about to be changed. The first note of a field stands: its original is what must come back.</summary>
+    /// <summary>
+    /// Notes a field that is about to be changed, for one budget. Its first note of a field stands: the original in it is what must come
+    /// back. Where another budget has noted the field already, what stands there now is that budget's doing: its original is taken over.
+    /// </summary>
     public bool Park(ParkedRecord record)
     {
         lock (gate)
         {
-            foreach (var state in shards.Values)
-                if (state.Budget is { } other && other.Parked.Exists(one => one.Uid == record.Uid && one.Field == record.Field)) return false;
+            if (FindBudget(record.BudgetUid)?.Budget!.Parked.Exists(one => IsOf(one, record.Uid, record.Field)) == true) return false;
+            if (OthersOn(record.BudgetUid, record.Uid, record.Field).FirstOrDefault() is { } earlier) record = record with { Original = earlier.Original };
             var shard = BudgetShard(record.Namespace, record.Budget, record.BudgetUid);
             shard.Budget!.Parked.Add(record);
             shard.Touch();
@@ -80,18 +83,34 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>Takes the note back once the field holds its original again (or its object is gone).</summary>
-    public bool Unpark(string objectUid, string field)
+    /// <summary>Takes a budget's note back: the field holds its original again, its object is gone, or others hold it.</summary>
+    public bool Unpark(string budgetUid, string objectUid, string field)
     {
         lock (gate)
         {
-            foreach (var state in shards.Values)
-            {
-                if (state.Budget is not { } budget || budget.Parked.RemoveAll(one => one.Uid == objectUid && one.Field == field) == 0) continue;
-                state.Touch();
-                return true;
-            }
-            return false;
+            if (FindBudget(budgetUid) is not { } state || state.Budget!.Parked.RemoveAll(one => IsOf(one, objectUid, field)) == 0) return false;
+            state.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Takes a budget's note back if another budget has one of the same field. Else false, and the note stays: whoever holds the last one
+    /// writes the field back first. Asked and done in one, so that of two that leave at once one is the last.
+    /// </summary>
+    public bool LeaveToOthers(string budgetUid, string objectUid, string field)
+    {
+        lock (gate) return OthersOn(budgetUid, objectUid, field).Any() && Unpark(budgetUid, objectUid, field);
+    }
+
+    /// <summary>What budgets other than this one hold in its namespace, by the UID of the work; oldest first.</summary>
+    public ILookup<string, ParkedRecord> HeldByOthers(string ns, string budgetUid)
+    {
+        lock (gate)
+        {
+            return shards.Values.Where(state => state.Budget is { } budget && state.Namespace == ns && budget.Uid != budgetUid).SelectMany(state => state.Budget!.Parked)
+                .OrderBy(one => one.Since).ThenBy(one => one.Budget, StringComparer.Ordinal).ThenBy(one => one.BudgetUid, StringComparer.Ordinal)
+                .ToLookup(one => one.Uid, StringComparer.Ordinal);
         }
     }
 
@@ -104,6 +123,12 @@ public sealed partial class GpuLedger
                 .OrderBy(one => one.Since).ThenBy(one => one.Namespace, StringComparer.Ordinal).ThenBy(one => one.Name, StringComparer.Ordinal).ThenBy(one => one.Field, StringComparer.Ordinal)];
         }
     }
+
+    private IEnumerable<ParkedRecord> OthersOn(string budgetUid, string objectUid, string field) =>
+        shards.Values.Where(state => state.Budget is { } budget && budget.Uid != budgetUid).SelectMany(state => state.Budget!.Parked)
+            .Where(one => IsOf(one, objectUid, field)).OrderBy(one => one.Since);
+
+    private static bool IsOf(ParkedRecord record, string objectUid, string field) => record.Uid == objectUid && record.Field == field;
 
     public IReadOnlyList<ParkedRecord> ParkedBy(string budgetUid)
     {

@@ -18,6 +18,12 @@ public sealed record ParkedRecord
 
     public required string Uid { get; init; }
 
+    /// <summary>The object that was written, where that is not the workload itself but what whoever manages it goes by; null in all other records.</summary>
+    public ParkedTarget? Target { get; init; }
+
+    /// <summary>How many replicas ran when it was stopped through another object: it is for that one's manager to bring them back. Null: not counted so.</summary>
+    public int? Replicas { get; init; }
+
     /// <summary>JSON pointer, as <c>/spec/suspend</c>.</summary>
     public required string Field { get; init; }
 
@@ -39,7 +45,18 @@ public sealed record ParkedRecord
     public required string BudgetUid { get; init; }
 
     public Amount CostToFinish { get; init; }
+
+    /// <summary>
+    /// The labels that it was selected by, and its class: parked work stays the budget's by what it said when it was parked. Absent
+    /// in old records.
+    /// </summary>
+    public IReadOnlyDictionary<string, string>? Labels { get; init; }
+
+    public WorkClass? Class { get; init; }
 }
+
+/// <summary>An object of the workload's namespace, by which its manager goes.</summary>
+public sealed record ParkedTarget(string ApiVersion, string Kind, string Name, string Uid);
 
 /// <summary>A decision with what it was taken from, so that it can be taken again and compared.</summary>
 public sealed record DecisionRecord

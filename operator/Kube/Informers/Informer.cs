@@ -96,7 +96,7 @@ public sealed partial class Informer<T>
             cancellationToken.ThrowIfCancellationRequested();
             try
             {
-                if (checkServed && !await _client.IsServedAsync<T>(cancellationToken).ConfigureAwait(false))
+                if (checkServed && !await IsToBeFollowedAsync(cancellationToken).ConfigureAwait(false))
                 {
                     NotServed();
                     await ActivityUnit.DelayAsync(unit, _time, _options.ServedCheck, cancellationToken).ConfigureAwait(false);
@@ -143,6 +143,10 @@ public sealed partial class Informer<T>
             await ActivityUnit.DelayAsync(unit, _time, Backoff(failures), cancellationToken).ConfigureAwait(false);
         }
     }
+
+    private async Task<bool> IsToBeFollowedAsync(CancellationToken cancellationToken) =>
+        await _client.IsServedAsync<T>(cancellationToken).ConfigureAwait(false)
+        && (_options.Superseded is null || !await _options.Superseded(cancellationToken).ConfigureAwait(false));
 
     /// <summary>Makes the store equal to the server's state. A streaming list goes on as the watch, which is then returned.</summary>
     private async Task<WatchStream<T>?> ListAsync(CancellationToken cancellationToken)

@@ -12,6 +12,9 @@ public sealed record InformerOptions
     /// <summary>The kind may be absent: then the store is empty and synced, and discovery is asked again every <see cref="ServedCheck"/>.</summary>
     public bool Optional { get; init; }
 
+    /// <summary>Whether another informer sees the same objects, in a newer version of their kind: then this one takes the kind for absent.</summary>
+    public Func<CancellationToken, Task<bool>>? Superseded { get; init; }
+
     public TimeSpan ServedCheck { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Ask for the first state as a stream where the server can; else, and else always, as a list.</summary>

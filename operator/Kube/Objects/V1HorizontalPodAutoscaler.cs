@@ -18,6 +18,15 @@ public sealed record V1HorizontalPodAutoscaler : IKubernetesEntity<V1HorizontalP
     public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
 
     public V1HorizontalPodAutoscalerSpec Spec { get; init => field = value ?? V1HorizontalPodAutoscalerSpec.Empty; } = V1HorizontalPodAutoscalerSpec.Empty;
+
+    public V1HorizontalPodAutoscalerStatus Status { get; init => field = value ?? V1HorizontalPodAutoscalerStatus.Empty; } = V1HorizontalPodAutoscalerStatus.Empty;
+}
+
+public sealed record V1HorizontalPodAutoscalerStatus
+{
+    public static readonly V1HorizontalPodAutoscalerStatus Empty = new();
+
+    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
 }
 
 public sealed record V1HorizontalPodAutoscalerSpec

@@ -141,7 +141,7 @@ public sealed class GpuBudgetWorkload
     public string? Class { get; set; }
 
     [Length(0, 32)]
-    [Description("Running, Pending, Suspended, NotParkable, Exempt or Finished.")]
+    [Description("Running, Pending, Parked, Held (by other budgets alone) or Suspended (by someone else).")]
     public string? State { get; set; }
 
     [Description("The GPUs that its spec asks for at full size.")]

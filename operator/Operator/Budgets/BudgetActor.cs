@@ -17,6 +17,8 @@ namespace Bursar.Operator.Budgets;
 public sealed partial class BudgetActor(
     ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, CheckpointBoard checkpoints, ILogger<BudgetActor> logger)
 {
+    private readonly WorkTurns turns = new();
+
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
         if (decision.Actions.Count == 0) return;
@@ -73,15 +75,24 @@ public sealed partial class BudgetActor(
     {
         foreach (var record in ledger.ParkedBy(budget.Uid))
             if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running or WorkloadState.Pending })
-                ledger.Unpark(record.Uid, record.Field);
+                ledger.Unpark(budget.Uid, record.Uid, record.Field);
     }
 
-    /// <summary>Gives back what is parked for a budget that no longer selects it, or no longer exists. True when the record is gone.</summary>
+    /// <summary>
+    /// Gives back what is parked for a budget that no longer selects it, or no longer exists; where other budgets hold it too, only
+    /// this one's hold goes. True when the work was let go.
+    /// </summary>
     public async Task<bool> ReleaseAsync(ParkedRecord record, CancellationToken cancellationToken)
     {
+        using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
+        if (ledger.LeaveToOthers(record.BudgetUid, record.Uid, record.Field))
+        {
+            await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
+            return false;
+        }
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        ledger.Unpark(record.Uid, record.Field);
+        ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         echoes.Expect(record, parked: false);
         await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
         return outcome is ActOutcome.Done;
@@ -89,20 +100,27 @@ public sealed partial class BudgetActor(
 
     private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
+        using var turn = await turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
         if (record is null) return;
-        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == record.Uid && p.Field == record.Field);
-        // What stood there before the first parking is what must come back.
-        if (earlier is not null) record = record with { Original = earlier.Original };
+        bool IsOfTheSame(ParkedRecord other) => other.Uid == record.Uid && other.Field == record.Field && other.Target?.Uid == record.Target?.Uid;
+        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
+        var inherited = earlier ?? ledger.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
+        // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
+        if (action.IsHeldByOther && inherited is null) return;
+        var present = record.Original;
+        // What stood there before the first parking is what must come back, and what it said then is what selects it.
+        if (inherited is not null) record = record with { Original = inherited.Original, Replicas = inherited.Replicas ?? record.Replicas };
+        if (earlier is not null) record = record with { Labels = earlier.Labels ?? record.Labels, Class = earlier.Class ?? record.Class };
 
         Replace(record);
         Note(budget, decision, action, "Park", inputs);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
 
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
-        var outcome = await workloads.ParkAsync(record, cancellationToken);
+        var outcome = await workloads.ParkAsync(record, present, cancellationToken);
         switch (outcome)
         {
             case ActOutcome.Done or ActOutcome.AlreadySo:
@@ -112,11 +130,13 @@ public sealed partial class BudgetActor(
                 events.Acted(budget.Object, action with { Parked = snapshot }, decision.WindowKey);
                 break;
             case ActOutcome.Gone:
-                ledger.Unpark(record.Uid, record.Field);
+                ledger.Unpark(budget.Uid, record.Uid, record.Field);
                 break;
             default:
-                // Changed in between: nothing was written, and the next evaluation sees what it is now.
-                ledger.Unpark(record.Uid, record.Field);
+                // Changed in between: nothing was written, and the next evaluation sees what it is now. An earlier parking's record says
+                // what must come back, whatever became of this one.
+                if (earlier is not null) Replace(earlier);
+                else ledger.Unpark(budget.Uid, record.Uid, record.Field);
                 LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
                 break;
         }
@@ -124,6 +144,7 @@ public sealed partial class BudgetActor(
 
     private async Task ResumeAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
+        using var turn = await turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var record = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
         if (record is null) return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
@@ -131,14 +152,24 @@ public sealed partial class BudgetActor(
         Note(budget, decision, action, "Resume", inputs);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
 
+        var told = decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds();
+        if (ledger.LeaveToOthers(budget.Uid, record.Uid, record.Field))
+        {
+            // Both must agree: the field is given back by whoever is the last to hold it.
+            LogLeaving(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
+            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+            events.Agreed(budget.Object, action, told);
+            return;
+        }
+
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        ledger.Unpark(record.Uid, record.Field);
+        ledger.Unpark(budget.Uid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         if (outcome is ActOutcome.Done or ActOutcome.AlreadySo)
         {
             echoes.Expect(record, parked: false);
-            events.Acted(budget.Object, action, decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds());
+            events.Acted(budget.Object, action, told);
         }
         else
         {
@@ -178,7 +209,8 @@ public sealed partial class BudgetActor(
 
     private void Replace(ParkedRecord record)
     {
-        ledger.Unpark(record.Uid, record.Field);
+        // A workload has one record of a budget: one of a field that did not hold it is out of date.
+        foreach (var before in ledger.ParkedBy(record.BudgetUid).Where(p => p.Uid == record.Uid)) ledger.Unpark(record.BudgetUid, before.Uid, before.Field);
         ledger.Park(record);
     }
 
@@ -201,6 +233,9 @@ public sealed partial class BudgetActor(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
     private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Letting go of what another budget still holds: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
+    private partial void LogLeaving(string @namespace, string name, string kind, string budget, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}")]
     private partial void LogReleasing(string @namespace, string name, string kind, string budget);

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
@@ -59,7 +60,7 @@ public sealed partial class BudgetController(
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         windows.Note(budget, decision);
         foreach (var key in decision.LetGo)
-            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) ledger.Unpark(record.Uid, record.Field);
+            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
 
         foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
         Decided?.Invoke(entity, decision);
@@ -67,9 +68,10 @@ public sealed partial class BudgetController(
         actor.ForgetOutlived(budget, snapshot);
         // What is asked for anew is told to the agents once it stands in the ledger.
         checkpoints.Set(budget.Uid, decision.Memory.Checkpoints.Where(one => snapshot.Memory.Checkpoints.TryGetValue(one.Key, out var known) && known.Id == one.Value.Id));
-        await actor.ActAsync(budget, snapshot, decision, cancellationToken);
-        await ReleaseStraysAsync(budget, snapshot, cancellationToken);
+        // One object that cannot be written must not keep the status of the others from being told.
+        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken));
         var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
+        failed?.Throw();
         return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));
     }
 
@@ -80,6 +82,19 @@ public sealed partial class BudgetController(
         checkpoints.Set(entity.Metadata.Uid, []);
         Forgotten?.Invoke(entity);
         return Task.FromResult(ReconciliationResult<V1Alpha1GpuBudget>.Success(entity));
+    }
+
+    private static async Task<ExceptionDispatchInfo?> TryAsync(Func<Task> act)
+    {
+        try
+        {
+            await act();
+            return null;
+        }
+        catch (ApiException error)
+        {
+            return ExceptionDispatchInfo.Capture(error);
+        }
     }
 
     /// <summary>Exactly at the window's edge; else soon while something burns or waits for its stop.</summary>
@@ -111,7 +126,7 @@ public sealed partial class BudgetController(
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => !selected.Contains(p.Uid)))
         {
-            if (IsOver(record)) ledger.Unpark(record.Uid, record.Field);
+            if (IsOver(record)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
             else if (budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve) await actor.ReleaseAsync(record, cancellationToken);
         }
     }

@@ -21,8 +21,16 @@ public sealed class BudgetEvents(EventRecorder recorder)
     public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
     {
         var (verb, type) = action.Kind == ActionKind.Park
-            ? (action.Class == WorkClass.Inference ? "ScaledToZero" : Suspended, KubeEvent.Warning)
+            ? (action.IsHeldByOther ? Reasons.HeldByOtherBudget : action.Class == WorkClass.Inference ? "ScaledToZero" : Suspended, KubeEvent.Warning)
             : ("Resumed", KubeEvent.Normal);
+        Tell(budget, action, windowKey, verb, type);
+    }
+
+    /// <summary>The budget lets go of work that others still hold: it stays as it is.</summary>
+    public void Agreed(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey) => Tell(budget, action, windowKey, Reasons.HeldByOtherBudget, KubeEvent.Normal);
+
+    private void Tell(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
+    {
         // The moment of the parking is part of the key: a second parking in a window is another event, not a repeat.
         var key = $"{windowKey}/{action.Reason}/{action.Parked?.Undone.Count ?? 0}/{action.Parked?.Since.ToUnixTimeSeconds()}";
         Both(budget, action, verb, type, key);

@@ -12,6 +12,7 @@ using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
+using Bursar.Operator.Owners;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Budgets;
@@ -31,11 +32,12 @@ public sealed class BudgetObserver(
         var spends = ledger.SpentByWorkload(budget.Namespace, budget.Selector, window.Start, to, now).ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal);
         var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Uid));
         var parked = ledger.ParkedBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal);
+        var others = ledger.HeldByOthers(budget.Namespace, budget.Uid);
 
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
             foreach (var one in cache.In(budget.Namespace))
-                if ((cache.Kind.Scales ? OfServing(one, budget, spends, parked, now) : OfTraining(one, budget, spends, parked, memory, now)) is { } snapshot) work.Add(snapshot);
+                if ((cache.Kind.Serves ? OfServing(one, budget, spends, parked, others, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
         work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
@@ -75,21 +77,24 @@ public sealed class BudgetObserver(
         };
     }
 
-    private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, BudgetMemory memory, DateTimeOffset now)
+    private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
         if (!work.HasGpus || work.IsFinished || WorkKinds.Of(work.Metadata.ControllerReference()) is not null) return null;
-        var labels = work.Labels;
+        var uid = work.Metadata.Uid;
+        var record = parked.GetValueOrDefault(uid);
+        var labels = LabelsOf(work, record);
         if (!budget.Selector.Matches(labels)) return null;
 
         var template = work.Template;
-        var uid = work.Metadata.Uid;
         var spend = spends.GetValueOrDefault(uid);
-        var record = parked.GetValueOrDefault(uid);
         var pods = PodsOf(uid);
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
+        var owner = OwnerKinds.Of(work, stores);
+        // Stopped by the field that Bursar wrote, or else by the one it would write: a job that its manager holds back is not suspended by it.
+        var stopped = record is not null ? OwnerKinds.Holds(record, work, stores) : owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null);
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
-        var held = record is not null && (work.IsStopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
+        var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
         var (series, byAgent) = progress.Latest(uid);
         var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, said, memory);
@@ -107,16 +112,17 @@ public sealed class BudgetObserver(
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             CheckpointStep = mark?.Step,
         };
-        var state = work.IsStopped ? record is not null ? WorkloadState.Parked : WorkloadState.Suspended
+        var heldBy = stopped ? HeldBy(others[uid]) : null;
+        var state = stopped ? record is not null ? WorkloadState.Parked : heldBy is not null ? WorkloadState.Pending : WorkloadState.Suspended
             : live.Length > 0 ? WorkloadState.Running
             : WorkloadState.Pending;
         return new()
         {
             Key = TopWorkload.Of(work).Key,
-            Class = TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
+            Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
             State = state,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = Parkability.WhyNot(work, stores),
+            NotParkable = Parkability.WhyNot(work, owner, stores),
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
@@ -124,42 +130,50 @@ public sealed class BudgetObserver(
             Rate = RateOf(work.PodSets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
-            Estimate = work.IsStopped ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
-            EstimateAfterResume = work.IsStopped ? null : Estimator.AfterResume(facts),
+            Estimate = stopped || work.IsStopped ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
+            EstimateAfterResume = stopped || work.IsStopped ? null : Estimator.AfterResume(facts),
             TerminationGrace = GraceOf(work),
-            NoPodSince = state == WorkloadState.Pending ? NoPodSince(work, pods) : null,
+            NoPodSince = state != WorkloadState.Pending || owner is { IsNext: true } ? null : heldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
+            HeldBy = heldBy,
+            WaitsIn = state == WorkloadState.Pending ? owner?.WaitsIn : null,
             CanCheckpoint = said.Length > 0 || !work.Kind.Scales && BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.Checkpoint) == BursarAnnotations.Supported,
             Checkpoint = mark,
             CheckpointAcknowledged = Acknowledged(said),
             // What is written through its scale alone bears no mirror, and none is missing.
             CheckpointAnnotation = work.Kind.Scales ? memory.Checkpoints.GetValueOrDefault(uid)?.Id : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
             // Seen suspended is done, whether or not the answer to the write ever came.
-            Parked = held ? work.IsStopped ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
+            Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
 
-    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, DateTimeOffset now)
+    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, DateTimeOffset now)
     {
-        var labels = work.Labels;
-        if (!work.HasGpus || !budget.Selector.Matches(labels)) return null;
-        var template = work.Template;
+        // What KServe made is its InferenceService's.
+        if (!work.HasGpus || TopWorkload.BelongsToAnother(work, stores)) return null;
         var uid = work.Metadata.Uid;
-        var spend = spends.GetValueOrDefault(uid);
         var record = parked.GetValueOrDefault(uid);
+        var labels = LabelsOf(work, record);
+        if (!budget.Selector.Matches(labels)) return null;
+        var template = work.Template;
+        var spend = spends.GetValueOrDefault(uid);
         var runs = spend is { Gpus: > 0 };
-        if (work.IsStopped && record is null && !runs) return null;
+        var heldBy = others[uid].Any(other => OwnerKinds.Holds(other, work, stores)) ? HeldBy(others[uid]) : null;
+        if (work.IsStopped && record is null && heldBy is null && !runs) return null;
 
-        var isParked = record is not null && work.IsStopped;
+        var owner = OwnerKinds.Of(work, stores);
+        var isParked = record is not null && OwnerKinds.Holds(record, work, stores);
         // What it comes back with is what it had, not the zero it was given.
-        var sets = isParked && int.TryParse(record!.Original, out var original) ? [.. work.PodSets.Select(set => set with { Count = original })] : work.PodSets;
+        var held = isParked ? record : heldBy is not null ? others[uid].First() : null;
+        var back = held?.Replicas ?? (int.TryParse(held?.Original, out var original) ? original : null);
+        var sets = back is { } count ? [.. work.PodSets.Take(1).Select(set => set with { Count = count })] : work.PodSets;
         return new()
         {
             Key = TopWorkload.Of(work).Key,
-            Class = TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
-            State = isParked ? WorkloadState.Parked : runs ? WorkloadState.Running : WorkloadState.Pending,
+            Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
+            State = isParked ? WorkloadState.Parked : runs && heldBy is null ? WorkloadState.Running : WorkloadState.Pending,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = Parkability.WhyNot(work, stores),
+            NotParkable = Parkability.WhyNot(work, owner, stores),
             Priority = PriorityOf(template.Spec, []),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
@@ -169,9 +183,32 @@ public sealed class BudgetObserver(
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = GraceOf(work),
-            Parked = record is not null ? ParkedCause.Read(record) : null,
+            HeldBy = heldBy,
+            // Seen stopped is done, whether or not the answer to the write ever came.
+            Parked = record is null ? null : isParked ? ParkedCause.Read(record) with { Confirmed = true } : ParkedCause.Read(record),
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
+    }
+
+    /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
+    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Labels ?? work.Labels;
+
+    private static string? HeldBy(IEnumerable<ParkedRecord> records)
+    {
+        string[] names = [.. records.Select(record => record.Budget).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        return names.Length switch
+        {
+            0 => null,
+            1 => $"budget {names[0]}",
+            _ => $"budgets {string.Join(", ", names[..^1])} and {names[^1]}",
+        };
+    }
+
+    /// <summary>From when on the last of them held it; what this budget itself let go of is reserved from then.</summary>
+    private static DateTimeOffset HeldSince(IEnumerable<ParkedRecord> records, string uid, BudgetMemory memory)
+    {
+        var since = records.Max(record => record.Since);
+        return memory.Admitted.TryGetValue(uid, out var admission) && admission.At > since ? admission.At : since;
     }
 
     /// <summary>The pods of an object and of all that it owns.</summary>

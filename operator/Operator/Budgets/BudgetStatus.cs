@@ -14,6 +14,9 @@ namespace Bursar.Operator.Budgets;
 /// <summary>A budget's status, from one decision and what the ledger remembers of it.</summary>
 public static class BudgetStatus
 {
+    /// <summary>The state of work that other budgets hold and this one does not.</summary>
+    public const string Held = "Held";
+
     public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger)
     {
         // A record of work that someone else resumed stays while the budget may not act on it; suspended it is not.
@@ -137,7 +140,7 @@ public static class BudgetStatus
         Kind = verdict.Key.Kind,
         Name = verdict.Key.Name,
         Class = verdict.Class.ToString().ToLowerInvariant(),
-        State = verdict.State.ToString(),
+        State = verdict.HeldBy is null ? verdict.State.ToString() : Held,
         Gpus = verdict.Gpus,
         RatePerHour = verdict.Rate?.ToString(),
         Spent = verdict.Spent.ToString(),

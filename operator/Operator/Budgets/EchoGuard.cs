@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Operator.Owners;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Budgets;
@@ -33,5 +34,5 @@ public sealed class EchoGuard(ClusterStores stores, TimeProvider time)
     }
 
     private bool Shows(ParkedRecord record, bool parked) =>
-        stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work || work.IsStopped == parked;
+        stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work || OwnerKinds.Holds(record, work, stores) == parked;
 }

@@ -15,6 +15,14 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
 {
     public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// A budget that is made anew, under its name or another, takes over what does not fit it either: it is given the time to look before
+    /// the work is let go, so that replacing a budget stops and starts nothing.
+    /// </summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    private readonly Dictionary<string, DateTimeOffset> _missing = new(StringComparer.Ordinal);
+
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var unit = client.ActivityTracker?.Start("orphans");
@@ -34,17 +42,36 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
 
     private async Task ReleaseOneAsync(CancellationToken cancellationToken)
     {
+        var now = client.TimeProvider.GetUtcNow();
+        ApiException? failed = null;
         foreach (var (ns, name, uid) in ledger.RememberedBudgets())
         {
-            if (stores.Budgets.Store.GetByUid(uid) is not null) continue;
-            if (ledger.ParkedBy(uid) is [var record, ..])
+            if (stores.Budgets.Store.GetByUid(uid) is not null)
             {
-                await actor.ReleaseAsync(record, cancellationToken);
-                return;
+                _missing.Remove(uid);
+                continue;
             }
+            if (!_missing.TryGetValue(uid, out var since)) _missing[uid] = since = now;
+            if (now - since < Grace) continue;
+            var records = ledger.ParkedBy(uid);
+            foreach (var record in records)
+            {
+                try
+                {
+                    if (await actor.ReleaseAsync(record, cancellationToken)) return;
+                }
+                catch (ApiException error)
+                {
+                    // One object that cannot be written must not hold up those behind it.
+                    failed ??= error;
+                }
+            }
+            if (ledger.ParkedBy(uid).Count > 0) continue;
             if (BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Checkpoints.Count > 0) await actor.ClearRequestsAsync(ns, name, uid, cancellationToken);
             ledger.ForgetBudget(uid);
+            _missing.Remove(uid);
         }
+        if (failed is not null) throw failed;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not give back what a deleted budget had parked; trying again")]

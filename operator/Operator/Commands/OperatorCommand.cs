@@ -5,6 +5,7 @@ using Bursar.Kube.Config;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
+using Bursar.Operator.Owners;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
@@ -18,6 +19,7 @@ public static class OperatorCommand
         var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", "bursar-agents");
         var exporters = OptionSources.Text("--dcgm-exporters", "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.", "");
         var kinds = OptionSources.Text("--kinds", "Kinds of work that it may stop, with commas between them; empty for all that Bursar knows.", "");
+        var owners = OptionSources.Text("--owners", "Managers through whose objects it may stop work, with commas between them; empty for all that Bursar knows, none for none.", "");
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
         var identity = OptionSources.Text("--identity", "This process among the replicas.", Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName);
         var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
@@ -27,7 +29,7 @@ public static class OperatorCommand
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, elect, identity, metrics, detail, sums, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             ExporterSelection selection;
@@ -46,8 +48,16 @@ public static class OperatorCommand
                 await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name))}.");
                 return 2;
             }
+            var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+            var noManager = managers is ["none"];
+            if (!noManager && managers.FirstOrDefault(manager => !OwnerKinds.Names.Contains(manager)) is { } stranger)
+            {
+                await Console.Error.WriteLineAsync($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
+                return 2;
+            }
             var options = new OperatorOptions
             {
+                Owners = noManager ? [] : managers.Length == 0 ? null : managers,
                 Kinds = named.Length == 0 ? null : named,
                 Namespace = parsed.GetValue(ns)!,
                 AgentNamespace = parsed.GetValue(agents)!,

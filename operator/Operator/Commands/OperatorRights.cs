@@ -15,8 +15,8 @@ namespace Bursar.Operator.Commands;
 [GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status"], Verbs = RbacVerb.Patch)]
 // What uses GPUs, and on what: metering and the chain of owners.
 [EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1Job), Verbs = RbacVerb.List | RbacVerb.Watch)]
-// Who else manages the work: then it is reported and not touched. The last two kinds may be absent from the cluster.
-[EntityRbac(typeof(V1HorizontalPodAutoscaler), typeof(V1ScaledObject), typeof(V1Workload), Verbs = RbacVerb.List | RbacVerb.Watch)]
+// Who else manages the work: it is stopped through them, or reported. All but the first may be absent from the cluster.
+[EntityRbac(typeof(V1HorizontalPodAutoscaler), typeof(V1ScaledObject), typeof(V1Workload), typeof(V1Beta1InferenceService), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // The kinds of work beside those, and the RayCluster between a RayJob and its pods. Any of them may be absent from the cluster.
 [EntityRbac(typeof(V1Alpha2JobSet), typeof(V1Alpha1TrainJob), typeof(V1PyTorchJob), typeof(V1TFJob), typeof(V1XGBoostJob), typeof(V1PaddleJob), typeof(V1JAXJob), typeof(V2Beta1MPIJob),
     typeof(V1RayJob), typeof(V1RayCluster), Verbs = RbacVerb.List | RbacVerb.Watch)]
@@ -32,6 +32,12 @@ namespace Bursar.Operator.Commands;
 [EntityRbac(typeof(V2Beta1MPIJob), Option = "MPIJob", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1RayJob), Option = "RayJob", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [GenericRbac(Groups = ["apps"], Resources = ["deployments/scale"], Option = "Deployment", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[EntityRbac(typeof(V1Beta1InferenceService), Option = "InferenceService", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+// The same through managers, one by one as the chart's operator.owners names them: Kueue's and KEDA's objects, and Kueue's question whether a job may start.
+[EntityRbac(typeof(V1Workload), Option = "Kueue", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[EntityRbac(typeof(V1ScaledObject), Option = "KEDA", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[EntityRbac(typeof(V1AdmissionCheck), Option = "AdmissionCheck", Verbs = RbacVerb.List | RbacVerb.Watch)]
+[GenericRbac(Groups = ["kueue.x-k8s.io"], Resources = ["admissionchecks/status", "workloads/status"], Option = "AdmissionCheck", Verbs = RbacVerb.Patch)]
 // Events: one that an earlier life of the operator has written already is read, and continued as a series.
 [EntityRbac(typeof(V1Event), Verbs = RbacVerb.Get | RbacVerb.Create | RbacVerb.Patch)]
 // A node's last proof of life.

@@ -5,6 +5,7 @@ using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Commands;
@@ -77,7 +78,7 @@ public static class ReleaseCommand
             var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
             if (request.DryRun)
             {
-                await output.WriteLineAsync($"{what}: would set {record.Field} from {record.Value} back to {Back(record)}");
+                await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Value} back to {Back(record)}");
                 continue;
             }
             var (result, word) = await GiveBackAsync(actor, record, cancellationToken);
@@ -94,33 +95,29 @@ public static class ReleaseCommand
 
     private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
     {
-        const int mostTries = 3;
         if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
-        for (var tried = 1; ; tried++)
+        try
         {
-            try
+            return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? OwnerKinds.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
             {
-                switch (await ClusterAccess.WithRightAsync($"{kind.Right} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)))
-                {
-                    case ActOutcome.Done: return (Result.GivenBack, $"given back, {record.Field} is {Back(record)} again");
-                    case ActOutcome.AlreadySo: return (Result.LetGo, $"{record.Field} was {Back(record)} already");
-                    case ActOutcome.Gone: return (Result.LetGo, "is gone; forgotten");
-                    case ActOutcome.ChangedByOther when tried < mostTries: continue;
-                }
-                return await actor.HoldsAsync(record, cancellationToken)
-                    ? (Result.Failed, $"could not be given back: the API server refuses to set {record.Field}")
-                    : (Result.LetGo, $"left alone: someone else changed {record.Field} since, it is not {record.Value} any more");
-            }
-            catch (CommandException refused)
-            {
-                return (Result.Failed, refused.Message);
-            }
-            catch (ApiException refused)
-            {
-                return (Result.Failed, $"could not be given back: {refused.Message}");
-            }
+                ActOutcome.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
+                ActOutcome.AlreadySo => (Result.LetGo, $"{Where(record)} was {Back(record)} already"),
+                ActOutcome.Gone => (Result.LetGo, "is gone; forgotten"),
+                _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Value} any more"),
+            };
+        }
+        catch (CommandException refused)
+        {
+            return (Result.Failed, refused.Message);
+        }
+        catch (ApiException refused)
+        {
+            return (Result.Failed, $"could not be given back: {refused.Message}");
         }
     }
+
+    private static string Where(ParkedRecord record) =>
+        record.Target is { } target && target.Uid != record.Uid ? $"{record.Field} of {target.Kind} {target.Name}" : record.Field;
 
     private static string Back(ParkedRecord record) => record.Original == WorkloadActor.Absent ? "absent" : record.Original;
 

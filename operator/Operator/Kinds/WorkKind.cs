@@ -29,8 +29,11 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
 
     public bool Scales => Field == ReplicasField;
 
+    /// <summary>It runs until it is stopped, and what it comes back with is a count.</summary>
+    public virtual bool Serves => Scales;
+
     /// <summary>The field's value when it is stopped, as JSON.</summary>
-    public string Stopped => Scales ? "0" : "true";
+    public virtual string Stopped => Scales ? "0" : "true";
 
     /// <summary>The label that its pods carry, where its objects are made of other objects: a pod with it waits for its chain of owners.</summary>
     public virtual string? PodLabel => null;

@@ -18,6 +18,7 @@ public static class WorkKinds
         new MpiJobKind(),
         new RayJobKind(),
         new DeploymentKind(),
+        new InferenceServiceKind(),
     ];
 
     private static readonly Dictionary<string, WorkKind> _byName = All.ToDictionary(kind => kind.Name, StringComparer.Ordinal);

@@ -4,6 +4,7 @@ using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
 
 namespace Bursar.Operator.Workloads;
 
@@ -14,7 +15,8 @@ public sealed class ClusterStores
 
     /// <param name="ownNamespace">Where Bursar runs.</param>
     /// <param name="stoppable">Names of the kinds of work that this operator may stop; null for all of the table.</param>
-    public ClusterStores(KubeClient client, string ownNamespace, IReadOnlyCollection<string>? stoppable = null)
+    /// <param name="owners">Names of the managers through whose objects it may stop work; null for all of theirs.</param>
+    public ClusterStores(KubeClient client, string ownNamespace, IReadOnlyCollection<string>? stoppable = null, IReadOnlyCollection<string>? owners = null)
     {
         Pods = new(client);
         Nodes = new(client);
@@ -24,10 +26,15 @@ public sealed class ClusterStores
         HorizontalPodAutoscalers = new(client, new() { Optional = true });
         ScaledObjects = new(client, new() { Optional = true });
         KueueWorkloads = new(client, new() { Optional = true });
+        KueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
+        OldKueueWorkloads = new(client, new() { Optional = true, Superseded = client.IsServedAsync<V1Workload> });
+        OldKueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
         Budgets = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
         PriceBooks = new(client);
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
+        if (owners?.Contains(AdmissionAnswer.OptionName) != false) AdmissionChecks = new(client, new() { Optional = true });
         Stoppable = stoppable;
+        Owners = owners;
         Kinds = [.. WorkKinds.All.Select(kind => kind.Open(client, this))];
         _kinds = Kinds.ToDictionary(cache => cache.Kind.Name, StringComparer.Ordinal);
         Jobs = ((KindCache<V1Job>)_kinds["Job"]).Informer;
@@ -41,6 +48,8 @@ public sealed class ClusterStores
     public IReadOnlyList<KindCache> Kinds { get; }
 
     public IReadOnlyCollection<string>? Stoppable { get; }
+
+    public IReadOnlyCollection<string>? Owners { get; }
 
     /// <summary>The cache of Jobs, which most other kinds are made of.</summary>
     public Informer<V1Job> Jobs { get; }
@@ -58,6 +67,12 @@ public sealed class ClusterStores
 
     public Informer<V1Workload> KueueWorkloads { get; }
 
+    /// <summary>The same objects where Kueue is too old to serve the version above.</summary>
+    public Informer<V1Beta1Workload> OldKueueWorkloads { get; }
+
+    /// <summary>Null where this operator answers none.</summary>
+    public Informer<V1AdmissionCheck>? AdmissionChecks { get; }
+
     public Informer<V1Alpha1GpuBudget> Budgets { get; }
 
     public Informer<V1Alpha1GpuPriceBook> PriceBooks { get; }
@@ -74,19 +89,19 @@ public sealed class ClusterStores
     /// <summary>Runs all caches until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll([
         Pods.RunAsync(cancellationToken), Nodes.RunAsync(cancellationToken), ReplicaSets.RunAsync(cancellationToken), RayClusters.RunAsync(cancellationToken), PriorityClasses.RunAsync(cancellationToken),
-        HorizontalPodAutoscalers.RunAsync(cancellationToken), ScaledObjects.RunAsync(cancellationToken), KueueWorkloads.RunAsync(cancellationToken),
+        HorizontalPodAutoscalers.RunAsync(cancellationToken), ScaledObjects.RunAsync(cancellationToken), KueueWorkloads.RunAsync(cancellationToken), OldKueueWorkloads.RunAsync(cancellationToken), AdmissionChecks?.RunAsync(cancellationToken) ?? Task.CompletedTask,
         Budgets.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken),
         .. Kinds.Select(kind => kind.RunAsync(cancellationToken))]);
 
     /// <summary>No decision is made before every cache was once equal to the server's state.</summary>
     public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll([
         Pods.HasSyncedAsync(cancellationToken), Nodes.HasSyncedAsync(cancellationToken), ReplicaSets.HasSyncedAsync(cancellationToken), RayClusters.HasSyncedAsync(cancellationToken), PriorityClasses.HasSyncedAsync(cancellationToken),
-        HorizontalPodAutoscalers.HasSyncedAsync(cancellationToken), ScaledObjects.HasSyncedAsync(cancellationToken), KueueWorkloads.HasSyncedAsync(cancellationToken),
+        HorizontalPodAutoscalers.HasSyncedAsync(cancellationToken), ScaledObjects.HasSyncedAsync(cancellationToken), KueueWorkloads.HasSyncedAsync(cancellationToken), OldKueueWorkloads.HasSyncedAsync(cancellationToken), AdmissionChecks?.HasSyncedAsync(cancellationToken) ?? Task.CompletedTask,
         Budgets.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken),
         .. Kinds.Select(kind => kind.HasSyncedAsync(cancellationToken))]);
 
     public bool HasSynced =>
         Pods.HasSynced && Nodes.HasSynced && ReplicaSets.HasSynced && RayClusters.HasSynced && PriorityClasses.HasSynced
-        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && KueueWorkloads.HasSynced && Budgets.HasSynced && PriceBooks.HasSynced && Control.HasSynced
+        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && KueueWorkloads.HasSynced && OldKueueWorkloads.HasSynced && AdmissionChecks?.HasSynced != false && Budgets.HasSynced && PriceBooks.HasSynced && Control.HasSynced
         && Kinds.All(kind => kind.HasSynced);
 }

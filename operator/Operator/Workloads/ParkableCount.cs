@@ -19,7 +19,7 @@ public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
             if (now - _countedAt < Age) return _count;
             _countedAt = now;
             // What belongs to another kind's object is counted there, as one.
-            _count = stores.Kinds.Where(cache => !cache.Kind.Scales).Sum(cache => cache.All().Count(work =>
+            _count = stores.Kinds.Where(cache => !cache.Kind.Serves).Sum(cache => cache.All().Count(work =>
                 !work.IsStopped && !work.IsFinished && work.HasGpus && WorkKinds.Of(work.Metadata.ControllerReference()) is null));
             return _count;
         }

@@ -43,7 +43,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             {
                 // Kinds that are seen and not stopped.
                 "CronJob" => WorkClass.Training,
-                "ReplicaSet" or "StatefulSet" or "DaemonSet" or "LeaderWorkerSet" or "InferenceService" => WorkClass.Inference,
+                "ReplicaSet" or "StatefulSet" or "DaemonSet" or "LeaderWorkerSet" => WorkClass.Inference,
                 _ => WorkClass.Interactive,
             },
         };
@@ -58,7 +58,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             if (stores.Of(owner) is { } cache)
             {
                 if (cache.MetadataOf(ns, owner.Name) is not { } metadata || metadata.Uid != owner.Uid) return WaitsFor(pod, owner, cache) ? null : owner;
-                if (metadata.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return owner;
+                if (metadata.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return ServedBy(metadata, ns, stores) ?? owner;
                 owner = above;
             }
             else if (LinkOf(owner, ns, stores) is var (isLink, link) && isLink)
@@ -74,6 +74,17 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
         }
         return owner;
     }
+
+    /// <summary>Whether another object of the table is this one's top.</summary>
+    public static bool BelongsToAnother(Work work, ClusterStores stores) =>
+        WorkKinds.Of(work.Metadata.ControllerReference()) is not null || ServedBy(work.Metadata, work.Namespace, stores) is not null;
+
+    /// <summary>Under Knative the owners of a Deployment lead to a Revision and on; its label names the InferenceService that it serves for.</summary>
+    private static V1OwnerReference? ServedBy(V1ObjectMeta deployment, string ns, ClusterStores stores) =>
+        deployment.ControllerReference() is { Kind: "Revision" } && deployment.Labels.TryGetValue(InferenceServiceKind.ServiceLabel, out var name)
+        && stores.Of("InferenceService")?.MetadataOf(ns, name) is { } service
+            ? new() { ApiVersion = V1Beta1InferenceService.EntityKind.ApiVersion, Kind = "InferenceService", Name = name, Uid = service.Uid, Controller = true }
+            : null;
 
     /// <summary>Objects between pods and a kind of the table, which are nobody's workload where they stand alone.</summary>
     private static (bool IsLink, V1ObjectMeta? Link) LinkOf(V1OwnerReference owner, string ns, ClusterStores stores)

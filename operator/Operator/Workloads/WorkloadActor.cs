@@ -4,6 +4,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
 
 namespace Bursar.Operator.Workloads;
 
@@ -28,10 +29,13 @@ public enum ActOutcome
 /// </summary>
 public sealed class WorkloadActor(KubeClient client)
 {
+    private const int MostTries = 5;
+
     /// <summary>A field that was absent, as the record's original says it.</summary>
     public const string Absent = "null";
 
     private static readonly string s_requested = PatchOperation.Pointer("metadata", "annotations", BursarAnnotations.CheckpointRequested);
+    private readonly TargetActor _targets = new(client);
 
     /// <summary>The record of a parking that is about to happen; null when the kind has no switch here.</summary>
     public static ParkedRecord? RecordOf(WorkloadKey workload, ClusterStores stores, BudgetAction action, string budget, string budgetUid, string cause)
@@ -39,6 +43,7 @@ public sealed class WorkloadActor(KubeClient client)
         if (WorkKinds.Of(workload.Kind) is not { } kind) return null;
         var work = stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name);
         if (kind.Scales && work is null) return null;
+        var through = work is null ? null : OwnerKinds.Of(work, stores)?.Switch;
         return new()
         {
             ApiVersion = kind.Entity.ApiVersion,
@@ -46,21 +51,31 @@ public sealed class WorkloadActor(KubeClient client)
             Namespace = workload.Namespace,
             Name = workload.Name,
             Uid = workload.Uid,
-            Field = kind.Field,
+            Target = through?.Target,
+            Replicas = through is not null && kind.Serves ? work!.PodSets.Sum(set => set.Count) : null,
+            Field = through?.Field ?? kind.Field,
             // Of a switch that is seen off already, the other position is what is given back.
-            Original = kind.Scales ? work!.Switch : work?.Switch == Absent ? Absent : "false",
-            Value = kind.Stopped,
+            Original = through is not null ? through.IsStopped ? through.On : through.Value
+                : kind.Scales ? work!.Switch : work?.Switch == Absent ? Absent : "false",
+            Value = through?.Stopped ?? kind.Stopped,
             Since = action.Parked!.Since,
             Reason = action.Reason,
             Cause = cause,
             Budget = budget,
             BudgetUid = budgetUid,
             CostToFinish = action.CostToFinish,
+            Labels = work?.Labels is { Count: > 0 } labels ? labels.ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal) : null,
+            Class = action.Class,
         };
     }
 
-    public Task<ActOutcome> ParkAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        WriteAsync(record, record.Original, record.Value, park: true, cancellationToken);
+    public Task<ActOutcome> ParkAsync(ParkedRecord record, CancellationToken cancellationToken) => ParkAsync(record, record.Original, cancellationToken);
+
+    /// <param name="record">What is parked.</param>
+    /// <param name="present">What stood there when it was read: not the record's original where somebody set it in between.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public Task<ActOutcome> ParkAsync(ParkedRecord record, string present, CancellationToken cancellationToken) =>
+        WriteAsync(record, present, record.Value, park: true, cancellationToken);
 
     /// <summary>Gives back what the record says, if the field still holds what Bursar set.</summary>
     public Task<ActOutcome> RestoreAsync(ParkedRecord record, CancellationToken cancellationToken) =>
@@ -100,27 +115,29 @@ public sealed class WorkloadActor(KubeClient client)
         }
     }
 
-    /// <summary>Whether the field still is what Bursar made it.</summary>
-    public async Task<bool> HoldsAsync(ParkedRecord record, CancellationToken cancellationToken) => WorkKinds.Of(record.Kind) is { } kind
-        && (kind.Scales
-            ? Text((await kind.GetScaleAsync(client, record.Namespace, record.Name, cancellationToken)).Spec.Replicas) == record.Value
-            : await kind.GetAsync(client, record.Namespace, record.Name, cancellationToken) is { IsStopped: true });
-
     private async Task<ActOutcome> WriteAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
     {
         // A record of a kind that this version does not know can be neither kept nor given back by it.
         if (WorkKinds.Of(record.Kind) is not { } kind) return ActOutcome.ChangedByOther;
-        try
+        for (var tried = 1; ; tried++)
         {
-            return kind.Scales ? await ScaleAsync(kind, record, from, to, cancellationToken) : await SuspendAsync(kind, record, park, cancellationToken);
-        }
-        catch (ApiException error) when (error.IsNotFound)
-        {
-            return ActOutcome.Gone;
-        }
-        catch (ApiException error) when (error.IsInvalid || error.IsConflict)
-        {
-            return ActOutcome.ChangedByOther;
+            try
+            {
+                return record.Target is not null ? await _targets.WriteAsync(record, from, to, park, cancellationToken)
+                    : kind.Scales ? await ScaleAsync(kind, record, from, to, cancellationToken) : await SuspendAsync(kind, record, park, cancellationToken);
+            }
+            catch (ApiException error) when (error.IsNotFound)
+            {
+                return ActOutcome.Gone;
+            }
+            catch (ApiException error) when (error.IsInvalid || error.IsConflict)
+            {
+                // Mostly something beside the field was written between the read and the write, as a Deployment's status is by its
+                // controller: the object is read again. What cannot be given back stays on record; what cannot be parked was not.
+                if (tried < MostTries) continue;
+                if (!park) throw;
+                return ActOutcome.ChangedByOther;
+            }
         }
     }
 

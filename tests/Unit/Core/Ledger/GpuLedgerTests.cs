@@ -288,8 +288,8 @@ public sealed class GpuLedgerTests
 
         ledger.ForgetBudget("b1").Should().BeTrue();
         ledger.Parked().Should().Equal(record);
-        ledger.Unpark("j1", "/spec/suspend").Should().BeTrue();
-        ledger.Unpark("j1", "/spec/suspend").Should().BeFalse();
+        ledger.Unpark("b1", "j1", "/spec/suspend").Should().BeTrue();
+        ledger.Unpark("b1", "j1", "/spec/suspend").Should().BeFalse();
         LedgerWorld.Write(ledger, stored);
         stored.Should().BeEmpty();
         ledger.IsDirty.Should().BeFalse();
