@@ -46,18 +46,19 @@ public static class CheckpointRule
     public static CheckpointStep StepOf(ChargedWork item, Plan plan)
     {
         var (work, budget, balance) = (item.Work, plan.Budget, plan.Balance);
-        if (!MayBeAsked(work, budget)) return CheckpointStep.Stop;
+        if (work.Class != WorkClass.Training || work.State != WorkloadState.Running || work.Parked is { Confirmed: false }) return CheckpointStep.Stop;
         // What the limit leaves no money to wait for is stopped at once.
         if (balance.Spent + balance.SharpBound >= balance.Allowed) return CheckpointStep.Stop;
+        // Who was asked could answer, also while, after a restart, nobody has said so again yet.
         if (RequestOf(work, budget) is { } request) return IsAcknowledged(work, request) || budget.Now >= request.Deadline ? CheckpointStep.Stop : CheckpointStep.Wait;
-        return HasSomethingToSave(item, budget) ? CheckpointStep.Ask : CheckpointStep.Stop;
+        return work.CanCheckpoint && budget.Terms.CheckpointGrace > TimeSpan.Zero && work.BurnRate > Rate.Zero && HasSomethingToSave(item, budget) ? CheckpointStep.Ask : CheckpointStep.Stop;
     }
 
     /// <summary>How long its stop may wait for a checkpoint, as part of what stopping it costs.</summary>
     public static TimeSpan WaitOf(WorkloadSnapshot work, BudgetSnapshot budget)
     {
-        if (!work.CanCheckpoint || work.Class != WorkClass.Training || work.Parked is { Confirmed: false }) return TimeSpan.Zero;
-        if (RequestOf(work, budget) is not { } request) return budget.Terms.CheckpointGrace;
+        if (work.Class != WorkClass.Training || work.Parked is { Confirmed: false }) return TimeSpan.Zero;
+        if (RequestOf(work, budget) is not { } request) return work.CanCheckpoint ? budget.Terms.CheckpointGrace : TimeSpan.Zero;
         return IsAcknowledged(work, request) || budget.Now >= request.Deadline ? TimeSpan.Zero : request.Deadline - budget.Now;
     }
 
@@ -100,10 +101,6 @@ public static class CheckpointRule
             if (withdrawn is not null || stale is not null) plan.Withdraw(item, withdrawn, withdrawn?.Id ?? stale!);
         }
     }
-
-    private static bool MayBeAsked(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work is { CanCheckpoint: true, Class: WorkClass.Training, State: WorkloadState.Running } && work.Parked is not { Confirmed: false }
-        && budget.Terms.CheckpointGrace > TimeSpan.Zero && work.BurnRate > Rate.Zero;
 
     /// <summary>A job that came and does not fit is held at once: it has done nothing yet that a checkpoint could hold.</summary>
     private static bool HasSomethingToSave(ChargedWork item, BudgetSnapshot budget) =>

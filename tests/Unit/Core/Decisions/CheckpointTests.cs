@@ -170,6 +170,9 @@ public sealed class CheckpointTests
         again.Actions.Should().ContainSingle().Which.Should().Match<BudgetAction>(a => a.Kind == ActionKind.RequestCheckpoint && a.CheckpointId == "nlp/2026-11-10T12:00:00Z");
         again.Memory.Checkpoints["uid-a"].Should().Be(asked.Memory.Checkpoints["uid-a"]);
 
+        // After a restart nobody has said yet that it answers.
+        BudgetDecider.Decide(Next(budget, asked, 30, w => w with { CanCheckpoint = false })).Actions.Should().BeEmpty();
+
         // One that nobody asks for any more goes; another budget's is its own.
         BudgetDecider.Decide(Budget(100m, Answering("a", 5) with { CheckpointAnnotation = "nlp/2026-11-09T00:00:00Z" }))
             .Actions.Should().ContainSingle().Which.Should().Match<BudgetAction>(a => a.Kind == ActionKind.WithdrawCheckpoint && a.Checkpoint == null);
