@@ -3,6 +3,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Agents;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
@@ -15,7 +16,7 @@ namespace Bursar.Operator.Budgets;
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
 public sealed partial class BudgetActor(
-    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ILogger<BudgetActor> logger)
+    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, CheckpointBoard checkpoints, ILogger<BudgetActor> logger)
 {
     private readonly WorkTurns turns = new();
 
@@ -45,7 +46,8 @@ public sealed partial class BudgetActor(
                 {
                     if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, parking, cancellationToken);
                 }
-                else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+                else if (action.Kind == ActionKind.Resume) await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+                else await AskAsync(budget, snapshot, decision, action, inputs, cancellationToken);
             }
             catch (ApiException error)
             {
@@ -212,6 +214,36 @@ public sealed partial class BudgetActor(
         }
     }
 
+    /// <summary>
+    /// A request stands in the ledger before the work and its agents hear of it, and is off it before they hear that it is taken back:
+    /// whoever comes after a death goes on from there and brings the mirrors in line.
+    /// </summary>
+    private async Task AskAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    {
+        var asks = action.Kind == ActionKind.RequestCheckpoint;
+        var before = snapshot.Memory.Checkpoints.GetValueOrDefault(action.Workload.Uid)?.Id;
+        if (asks ? before != action.CheckpointId : before is not null)
+        {
+            Note(budget, decision, action, action.Kind.ToString(), inputs);
+            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+        }
+        LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
+        if (asks) checkpoints.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
+        var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
+        // What only clears a mirror that was left behind is nobody's news.
+        if (action.Checkpoint is not null && (outcome is ActOutcome.Done || before != action.CheckpointId)) events.Asked(budget.Object, action);
+    }
+
+    /// <summary>Takes the mirrors off that a budget which is no more has left.</summary>
+    public async Task ClearRequestsAsync(string ns, string budget, string budgetUid, CancellationToken cancellationToken)
+    {
+        checkpoints.Set(budgetUid, []);
+        foreach (var kind in stores.Kinds)
+            foreach (var work in kind.In(ns))
+                if (work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id) && id.StartsWith(budget + "/", StringComparison.Ordinal))
+                    await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
+    }
+
     private void Replace(ParkedRecord record)
     {
         // A workload has one record of a budget: one of a field that did not hold it is out of date.
@@ -232,6 +264,9 @@ public sealed partial class BudgetActor(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Parking: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
     private partial void LogParking(string @namespace, string name, string kind, string budget, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}")]
+    private partial void LogAsking(string @namespace, string name, string kind, string budget, string id, bool asked);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
     private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);
