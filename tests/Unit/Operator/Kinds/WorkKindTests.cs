@@ -194,6 +194,7 @@ public sealed class WorkKindTests
         "PaddleJob" => Read<V1PaddleJob>(kind, json),
         "JAXJob" => Read<V1JAXJob>(kind, json),
         "MPIJob" => Read<V2Beta1MPIJob>(kind, json),
+        "InferenceService" => Read<V1Beta1InferenceService>(kind, json),
         _ => Read<V1RayJob>(kind, json),
     };
 
