@@ -12,7 +12,7 @@ internal static class Kinds
 {
     private static CancellationToken Ct => CancellationToken.None;
 
-    public static readonly string[] All = [.. WorkKinds.All.Where(kind => kind.IsOptional).Select(kind => kind.Name)];
+    public static readonly string[] All = [.. WorkKinds.All.Where(kind => kind is { IsOptional: true, Serves: false }).Select(kind => kind.Name)];
 
     /// <summary>The switch has the default that the kind's own CRD gives it.</summary>
     public static async Task ServeAsync(ClusterWorld world, params string[] kinds)

@@ -25,6 +25,9 @@ namespace Bursar.Operator.Budgets;
 public sealed class BudgetObserver(
     ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null)
 {
+    /// <summary>How long a manager may take to stop what it is told to, beside the pods' grace.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
     public BudgetSnapshot Observe(ReadBudget budget)
     {
         var now = time.GetUtcNow();
@@ -95,10 +98,12 @@ public sealed class BudgetObserver(
         var pods = PodsOf(uid);
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
         var owner = OwnerKinds.Of(work, stores);
-        // Made suspended by the webhook and not judged yet: new work like any other.
-        var isNew = record is null && !others[uid].Any() && HeldMark.IsHeld(work);
         // Stopped by the field that Bursar wrote, or else by the one it would write: a job that its manager holds back is not suspended by it.
-        var stopped = record is not null ? OwnerKinds.Holds(record, work, stores) : owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null && !isNew);
+        var noted = record ?? others[uid].FirstOrDefault();
+        // Made suspended by the webhook and not judged yet: new work like any other.
+        var isNew = noted is null && HeldMark.IsHeld(work);
+        var stopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
+        var paused = stopped || work.IsStopped && !isNew;
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
         var (series, byAgent) = progress.Latest(uid);
@@ -116,8 +121,10 @@ public sealed class BudgetObserver(
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             CheckpointStep = CheckpointStep(work, template, series),
         };
+        // Its manager was told and does nothing: the money goes on burning, and nothing of Bursar's stops it.
+        var ignored = stopped && live.Length > 0 && IsIgnored(record, work, now);
         var heldBy = stopped ? HeldBy(others[uid]) : null;
-        var state = stopped ? record is not null ? WorkloadState.Parked : heldBy is not null ? WorkloadState.Pending : WorkloadState.Suspended
+        var state = ignored ? WorkloadState.Running : stopped ? record is not null ? WorkloadState.Parked : heldBy is not null ? WorkloadState.Pending : WorkloadState.Suspended
             : live.Length > 0 ? WorkloadState.Running
             : WorkloadState.Pending;
         return new()
@@ -126,7 +133,7 @@ public sealed class BudgetObserver(
             Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
             State = state,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = Parkability.WhyNot(work, owner, stores),
+            NotParkable = ignored ? Sentence(record!, owner) : Parkability.WhyNot(work, owner, stores),
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
@@ -134,24 +141,24 @@ public sealed class BudgetObserver(
             Rate = RateOf(work.PodSets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
-            Estimate = stopped || work.IsStopped && !isNew ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
-            EstimateAfterResume = stopped || work.IsStopped && !isNew ? null : Estimator.AfterResume(facts),
+            Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
+            EstimateAfterResume = paused ? null : Estimator.AfterResume(facts),
             TerminationGrace = GraceOf(work),
             NoPodSince = state != WorkloadState.Pending || owner is { IsNext: true } ? null : heldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
-            HeldBy = heldBy,
             WaitsIn = state == WorkloadState.Pending ? owner?.WaitsIn : null,
+            HeldBy = heldBy,
             // Seen suspended is done, whether or not the answer to the write ever came.
-            Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
+            Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = !ignored } : ParkedCause.Read(record!) : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
 
     private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, DateTimeOffset now)
     {
-        // What KServe made is its InferenceService's.
-        if (!work.HasGpus || TopWorkload.BelongsToAnother(work, stores)) return null;
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
+        // What KServe made is its InferenceService's.
+        if (!work.HasGpus || TopWorkload.BelongsToAnother(work, stores)) return null;
         var labels = LabelsOf(work, record);
         if (!budget.Selector.Matches(labels)) return null;
         var template = work.Template;
@@ -161,10 +168,11 @@ public sealed class BudgetObserver(
         if (work.IsStopped && record is null && heldBy is null && !runs) return null;
 
         var owner = OwnerKinds.Of(work, stores);
-        var isParked = record is not null && OwnerKinds.Holds(record, work, stores);
+        var ignored = runs && record is not null && OwnerKinds.Holds(record, work, stores) && IsIgnored(record, work, now);
+        var isParked = record is not null && !ignored && OwnerKinds.Holds(record, work, stores);
         // What it comes back with is what it had, not the zero it was given.
         var held = isParked ? record : heldBy is not null ? others[uid].First() : null;
-        var back = held?.Replicas ?? (int.TryParse(held?.Original, out var original) ? original : null);
+        int? back = held is null ? null : held.Replicas ?? (int.TryParse(held.Original, out var original) ? original : null);
         var sets = back is { } count ? [.. work.PodSets.Take(1).Select(set => set with { Count = count })] : work.PodSets;
         return new()
         {
@@ -172,7 +180,7 @@ public sealed class BudgetObserver(
             Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
             State = isParked ? WorkloadState.Parked : runs && heldBy is null ? WorkloadState.Running : WorkloadState.Pending,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = Parkability.WhyNot(work, owner, stores),
+            NotParkable = ignored ? Sentence(record!, owner) : Parkability.WhyNot(work, owner, stores),
             Priority = PriorityOf(template.Spec, []),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
@@ -184,13 +192,18 @@ public sealed class BudgetObserver(
             TerminationGrace = GraceOf(work),
             HeldBy = heldBy,
             // Seen stopped is done, whether or not the answer to the write ever came.
-            Parked = record is null ? null : isParked ? ParkedCause.Read(record) with { Confirmed = true } : ParkedCause.Read(record),
+            Parked = record is null ? null : isParked ? ParkedCause.Read(record) with { Confirmed = true } : ignored ? ParkedCause.Read(record) with { Confirmed = false } : ParkedCause.Read(record),
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
 
+    private static bool IsIgnored(ParkedRecord? record, Work work, DateTimeOffset now) => record?.Target is not null && now - record.Since > Patience + GraceOf(work);
+
+    private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
+        $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
+
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
-    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Labels ?? work.Labels;
+    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
 
     private static string? HeldBy(IEnumerable<ParkedRecord> records)
     {

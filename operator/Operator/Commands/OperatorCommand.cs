@@ -50,17 +50,17 @@ public static class OperatorCommand
                 await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name))}.");
                 return 2;
             }
-            Uri? url = null;
-            if (parsed.GetValue(webhookUrl) is { Length: > 0 } text && (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme != Uri.UriSchemeHttps))
-            {
-                await Console.Error.WriteLineAsync($"--webhook-url: {text} is no https:// address.");
-                return 2;
-            }
             var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             var noManager = managers is ["none"];
             if (!noManager && managers.FirstOrDefault(manager => !OwnerKinds.Names.Contains(manager)) is { } stranger)
             {
                 await Console.Error.WriteLineAsync($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
+                return 2;
+            }
+            Uri? url = null;
+            if (parsed.GetValue(webhookUrl) is { Length: > 0 } text && (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme != Uri.UriSchemeHttps))
+            {
+                await Console.Error.WriteLineAsync($"--webhook-url: {text} is no https:// address.");
                 return 2;
             }
             var options = new OperatorOptions

@@ -30,11 +30,11 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
 
     public bool Scales => Field == ReplicasField;
 
-    /// <summary>Its objects have a switch of their own that stops them, and may be made with it set.</summary>
-    public bool Suspends => Field.EndsWith("/suspend", StringComparison.Ordinal);
-
     /// <summary>It runs until it is stopped, and what it comes back with is a count.</summary>
     public virtual bool Serves => Scales;
+
+    /// <summary>Its objects have a switch of their own that stops them, and may be made with it set.</summary>
+    public bool Suspends => Field.EndsWith("/suspend", StringComparison.Ordinal);
 
     /// <summary>The field's value when it is stopped, as JSON.</summary>
     public virtual string Stopped => Scales ? "0" : "true";
