@@ -62,8 +62,11 @@ public sealed class ControlTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await scene.BudgetAsync("1", """{"training": {"settle": "0s"}}""");
+        await scene.BudgetAsync("1000", """{"training": {"settle": "0s"}}""");
         for (var i = 0; i < 8; i++) await scene.JobAsync($"job-{i}", declared: "2h");
+        for (var i = 0; i < 8; i++) await scene.UntilRunsAsync($"job-{i}");
+        await scene.PassAsync(70);
+        await scene.SetLimitAsync("1");
         await scene.UntilConditionAsync("BrakeApplied", "True");
         await scene.PassAsync(30);
         (await CountAsync(scene)).Should().Be(5, "max(5, 20 %) of the cluster's work");

@@ -35,13 +35,13 @@ internal static class Inference
         status.SuspendedCount.Should().Be(0);
     }
 
-    public static async Task ScaledByOthersIsReportedAsync(Scene scene)
+    public static async Task ScaledFromZeroIsReportedAsync(Scene scene)
     {
         await scene.BudgetAsync("0.01", """{"inference": {"whenExhausted": "Zero"}}""");
         await scene.CreateAsync($"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers", """
             {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "chat-hpa"},
-             "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": 1, "maxReplicas": 4,
-                      "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]}}
+             "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": 0, "maxReplicas": 4,
+                      "metrics": [{"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "5"}}}]}}
             """);
         await scene.World.CreateDeploymentAsync(scene.Team, "chat", 1, 1, CancellationToken.None);
         await scene.UntilConditionAsync("FullyEnforceable", "False");
@@ -52,7 +52,7 @@ internal static class Inference
         status.Workloads!.Single(w => w.Name == "chat").Reason.Should().Contain("HorizontalPodAutoscaler");
     }
 
-    /// <summary>A bare pod, a Job of another manager, one that another controller owns, one that Kueue queues.</summary>
+    /// <summary>A bare pod, a Job of another manager, one that another controller owns.</summary>
     public static async Task ForeignWorkIsCountedAndReportedAsync(Scene scene)
     {
         var ct = CancellationToken.None;
@@ -60,7 +60,6 @@ internal static class Inference
         var owner = await scene.World.Client.GetAsync<V1ConfigMap>("owner", scene.Team, ct);
         await JobAsync(scene, "managed", """ "managedBy": "example.com/runner", """, "");
         await JobAsync(scene, "owned", "", $$$""" "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "{{{owner.Metadata.Uid}}}", "controller": true}], """);
-        await JobAsync(scene, "queued", "", """ "labels": {"kueue.x-k8s.io/queue-name": "gpus"}, """);
         await scene.CreateAsync($"/api/v1/namespaces/{scene.Team}/pods", """
             {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "notebook"}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5,
              "containers": [{"name": "main", "image": "example/notebook", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}
@@ -68,16 +67,15 @@ internal static class Inference
         await scene.BudgetAsync("0.01");
 
         await scene.UntilAsync("all of it is in the status", async () => (await scene.StatusAsync())?.Unstoppable?.Workloads is { } names
-            && new[] { "notebook", "owned", "queued" }.All(name => names.Any(n => n.Contains(name, StringComparison.Ordinal))), TimeSpan.FromSeconds(90));
+            && new[] { "notebook", "owned" }.All(name => names.Any(n => n.Contains(name, StringComparison.Ordinal))), TimeSpan.FromSeconds(90));
         await scene.PassAsync(12);
         var status = (await scene.StatusAsync())!;
         (await scene.ConditionAsync("FullyEnforceable"))!.Status.Should().Be("False");
         string ReasonOf(string name) => status.Workloads!.Single(w => w.Name == name).Reason!;
         ReasonOf("managed").Should().Contain("managedBy");
         ReasonOf("owned").Should().Contain("ConfigMap owner controls it");
-        ReasonOf("queued").Should().Contain("Kueue");
         ReasonOf("notebook").Should().Contain("bare pod");
-        foreach (var job in (string[])["managed", "owned", "queued"]) (await scene.IsSuspendedAsync(job)).Should().BeFalse();
+        foreach (var job in (string[])["managed", "owned"]) (await scene.IsSuspendedAsync(job)).Should().BeFalse();
         decimal.Parse(status.Spent!, System.Globalization.CultureInfo.InvariantCulture).Should().BePositive("it is counted all the same");
         status.SuspendedCount.Should().Be(0);
     }
@@ -108,11 +106,11 @@ public sealed class InferenceTests
     }
 
     [Fact]
-    public async Task A_deployment_with_an_autoscaler_is_reported_and_not_touched()
+    public async Task A_deployment_that_an_autoscaler_lifts_from_zero_is_reported_and_not_touched()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await Inference.ScaledByOthersIsReportedAsync(scene);
+        await Inference.ScaledFromZeroIsReportedAsync(scene);
     }
 
     [Fact]
@@ -142,6 +140,7 @@ public sealed class InferenceTests
         {
             ["apiVersion"] = "kueue.x-k8s.io/v1beta2",
             ["kind"] = "Workload",
+            ["spec"] = new JsonObject { ["queueName"] = "gpus" },
             ["metadata"] = new JsonObject
             {
                 ["name"] = "job-train",
@@ -152,13 +151,11 @@ public sealed class InferenceTests
         await scene.PassAsync(45);
 
         await scene.SetLimitAsync("0.01");
-        await scene.UntilAsync("both are unstoppable", async () => (await scene.StatusAsync())?.Unstoppable?.Workloads?.Count == 2);
-        await scene.PassAsync(70);
-        (await scene.IsSuspendedAsync("train")).Should().BeFalse();
-        (await scene.ReplicasAsync("chat")).Should().Be(1);
-        var status = (await scene.StatusAsync())!;
-        status.Workloads!.Single(w => w.Name == "chat").Reason.Should().Contain("KEDA");
-        status.Workloads!.Single(w => w.Name == "train").Reason.Should().Contain("Kueue");
+        await scene.UntilAsync("both are parked through them", async () => (await scene.StatusAsync())?.SuspendedCount == 2, TimeSpan.FromMinutes(2));
+        (await scene.IsSuspendedAsync("train")).Should().BeFalse("that is Kueue's to do");
+        (await scene.ReplicasAsync("chat")).Should().Be(1, "that is KEDA's to do");
+        (await world.Client.GetAsync<V1Workload>("job-train", scene.Team, CancellationToken.None)).Spec.Active.Should().BeFalse();
+        (await world.Client.GetAsync<V1ScaledObject>("chat-scaler", scene.Team, CancellationToken.None)).Metadata.Annotations.Should().Contain("autoscaling.keda.sh/paused-replicas", "0");
     }
 
     private static Task CrdAsync(Scene scene, string group, string version, string kind, string plural) => scene.CreateAsync("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", $$$"""

@@ -235,7 +235,7 @@ public sealed class StoryOperator
         if (_switchedAt is not null) ActsWhileSwitched++;
         if (action.Kind == ActionKind.Park)
         {
-            if (action.ByForecast) _forecastParks.Add(_world.Now);
+            if (action.CountsForBrake) _forecastParks.Add(_world.Now);
             Stops.Add(new(_world.Now, decision.WindowKey, decision.Limit, decision.Spent, decision.OverspendBound, !action.ByForecast));
             Remember(work, action.Parked!);
             Flush();

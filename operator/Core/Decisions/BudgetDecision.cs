@@ -135,6 +135,9 @@ public sealed record BudgetAction
     /// <summary>A forecast, not the limit itself, asked for it: counts toward the cluster's brake.</summary>
     public bool ByForecast { get; init; }
 
+    /// <summary>It stops work that was let run, by forecast: that is what the cluster's brake counts.</summary>
+    public bool CountsForBrake { get; init; }
+
     /// <summary>For a park: what the ledger is to remember.</summary>
     public ParkedSnapshot? Parked { get; init; }
 }

@@ -8,6 +8,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
 {
     private static readonly TimeSpan ContestWindow = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan ContestRetry = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan JustCome = TimeSpan.FromMinutes(1);
 
     private readonly Dictionary<string, (string Reason, string Sentence)> _found = new(StringComparer.Ordinal);
     private readonly List<BudgetAction> _actions = [];
@@ -46,8 +47,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
     public void Park(ChargedWork item, string reason, string sentence, bool byForecast)
     {
         if (IsDecided(item)) return;
-        // What another budget has stopped already stops no more work: that is not what the brake is for.
-        byForecast = byForecast && !item.Work.IsHeldByOther;
+        var brakes = byForecast && StopsWork(item);
         var before = item.Work.Parked;
         if (before is not null && before.Undone.Count(at => budget.Now - at <= ContestWindow) >= 2)
         {
@@ -59,7 +59,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 return;
             }
         }
-        if (byForecast && _actions.Count(a => a is { Kind: ActionKind.Park, ByForecast: true }) >= budget.BrakeAllowance)
+        if (brakes && _actions.Count(a => a is { Kind: ActionKind.Park, CountsForBrake: true }) >= budget.BrakeAllowance)
         {
             BrakeApplied = true;
             Keep(item, Reasons.BrakeApplied, Sentences.Braked);
@@ -76,6 +76,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             Sentence = sentence,
             CostToFinish = item.Charge.Mid,
             ByForecast = byForecast,
+            CountsForBrake = brakes,
             IsHeldByOther = item.Work.IsHeldByOther,
             // What was decided and not yet done stays as it was decided.
             Parked = before is { Confirmed: false } ? before : new()
@@ -87,13 +88,20 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 Limit = balance.Limit,
                 Freed = freed,
                 Spent = budget.Spent,
-                ByForecast = byForecast,
+                ByForecast = brakes,
                 Approved = item.Work.ResumeApproved,
                 Undone = before?.Undone ?? [],
                 UndoneBy = before?.UndoneBy,
             },
         });
     }
+
+    /// <summary>
+    /// Parking what another budget has stopped already stops nothing more; holding a job that has just come and was never admitted
+    /// throws away nothing. Neither is what the brake is for: else a crowd that comes at once would run instead of waiting.
+    /// </summary>
+    private bool StopsWork(ChargedWork item) => !item.Work.IsHeldByOther
+        && (item.Work.Parked is not null || budget.Memory.Admitted.ContainsKey(item.Work.Key.Uid) || budget.Now - item.Work.CreatedAt > JustCome);
 
     public void Resume(ChargedWork item, string reason, string sentence)
     {

@@ -50,12 +50,24 @@ public sealed record ParkedRecord
     public HeldMaker? Maker { get; init; }
 
     /// <summary>
-    /// The labels that it was selected by, and its class: parked work stays the budget's by what it said when it was parked. Absent
-    /// in old records.
+    /// The labels that the budget's selectors asked about when it was parked, <c>null</c> where it had none: parked work stays the
+    /// budget's by what it said then. Absent where they asked about none.
     /// </summary>
-    public IReadOnlyDictionary<string, string>? Labels { get; init; }
+    public IReadOnlyDictionary<string, string?>? Labels { get; init; }
 
+    /// <summary>Its class then, likewise. Absent in old records.</summary>
     public WorkClass? Class { get; init; }
+
+    /// <summary>The labels that count, of those that stand on the work now.</summary>
+    public IReadOnlyDictionary<string, string> Keep(IReadOnlyDictionary<string, string> now)
+    {
+        if (Labels is null) return now;
+        var kept = now.ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+        foreach (var (key, then) in Labels)
+            if (then is null) kept.Remove(key);
+            else kept[key] = then;
+        return kept;
+    }
 }
 
 /// <summary>An object of the workload's namespace, by which its manager goes.</summary>

@@ -39,6 +39,9 @@ public sealed record LabelSelector
 
     public bool IsEmpty => MatchLabels.Count == 0 && MatchExpressions.Count == 0;
 
+    /// <summary>The keys it asks about.</summary>
+    public IEnumerable<string> Keys => MatchLabels.Keys.Concat(MatchExpressions.Select(requirement => requirement.Key));
+
     /// <summary>Whether the labels are selected. A requirement with an unknown operator selects nothing: <see cref="Validate"/> names it.</summary>
     public bool Matches(IReadOnlyDictionary<string, string> labels)
     {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
@@ -18,16 +19,31 @@ public sealed partial class BudgetActor(
 {
     private readonly WorkTurns turns = new();
 
+    /// <summary>A parking that is noted.</summary>
+    /// <param name="Record">What the ledger holds.</param>
+    /// <param name="Present">The field as it was read.</param>
+    /// <param name="Earlier">The record of the parking before, where somebody undid that.</param>
+    /// <param name="Snapshot">The cause.</param>
+    private sealed record Parking(ParkedRecord Record, string Present, ParkedRecord? Earlier, ParkedSnapshot Snapshot);
+
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
         if (decision.Actions.Count == 0) return;
         var inputs = JsonSerializer.Serialize(snapshot, DecisionJson.Default.BudgetSnapshot);
+        // All that is to be parked stands in the ledger before the first of it is: one write, however much it is.
+        var parkings = new Dictionary<string, Parking>(StringComparer.Ordinal);
+        foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Park))
+            if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } parking) parkings[action.Workload.Uid] = parking;
+        if (parkings.Count > 0) await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         ApiException? failed = null;
         foreach (var action in decision.Actions)
         {
             try
             {
-                if (action.Kind == ActionKind.Park) await ParkAsync(budget, decision, action, inputs, cancellationToken);
+                if (action.Kind == ActionKind.Park)
+                {
+                    if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, action, parking, cancellationToken);
+                }
                 else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
             }
             catch (ApiException error)
@@ -104,32 +120,38 @@ public sealed partial class BudgetActor(
         return outcome is ActOutcome.Done;
     }
 
-    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    /// <summary>Notes in memory what is to be parked; null where there is nothing to write to.</summary>
+    private async Task<Parking?> PrepareAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
-        using var turn = await turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
-        if (record is null) return;
+        if (record is null) return null;
         bool IsOfTheSame(ParkedRecord other) => other.Uid == record.Uid && other.Field == record.Field && other.Target?.Uid == record.Target?.Uid;
         var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
         var inherited = earlier ?? ledger.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
         // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
-        if (action.IsHeldByOther && inherited is null) return;
+        if (action.IsHeldByOther && inherited is null) return null;
         var present = record.Original;
         // What stood there before the first parking is what must come back, and what it said then is what selects it.
         if (inherited is not null) record = record with { Original = inherited.Original, Replicas = inherited.Replicas ?? record.Replicas };
-        if (earlier is not null) record = record with { Labels = earlier.Labels ?? record.Labels, Class = earlier.Class ?? record.Class };
+        record = earlier is not null
+            ? record with { Labels = earlier.Labels, Class = earlier.Class ?? record.Class }
+            : record with { Labels = budget.Asked(stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty) };
 
         record = await makers.FindAsync(record, inherited, cancellationToken);
-        if (record.Maker is { } maker) action = action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" };
-
         Replace(record);
-        Note(budget, decision, action, "Park", inputs);
-        await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+        Note(budget, decision, Told(action, record), "Park", inputs);
+        return new(record, present, earlier, snapshot);
+    }
 
+    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, Parking parking, CancellationToken cancellationToken)
+    {
+        var (record, present, earlier, snapshot) = parking;
+        using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
         // First what makes such runs, then the run: between the two nothing else may take its place.
         record = await makers.HoldAsync(budget, record, cancellationToken);
+        action = Told(action, record);
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.ParkAsync(record, present, cancellationToken);
         switch (outcome)
@@ -137,7 +159,7 @@ public sealed partial class BudgetActor(
             case ActOutcome.Done or ActOutcome.AlreadySo:
                 Replace(record with { Cause = ParkedCause.Write(snapshot with { Confirmed = true }) });
                 echoes.Expect(record, parked: true);
-                if (action.ByForecast) brake.Parked(decision.At);
+                if (action.CountsForBrake) brake.Parked(decision.At);
                 events.Acted(budget.Object, action with { Parked = snapshot }, decision.WindowKey);
                 break;
             case ActOutcome.Gone:
@@ -187,6 +209,9 @@ public sealed partial class BudgetActor(
             LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
         }
     }
+
+    private static BudgetAction Told(BudgetAction action, ParkedRecord record) =>
+        record.Maker is { } maker ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" } : action;
 
     private void Replace(ParkedRecord record)
     {

@@ -24,6 +24,9 @@ namespace Bursar.Operator.Budgets;
 public sealed class BudgetObserver(
     ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null)
 {
+    /// <summary>How long a manager may take to stop what it is told to, beside the pods' grace.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
     public BudgetSnapshot Observe(ReadBudget budget)
     {
         var now = time.GetUtcNow();
@@ -92,12 +95,13 @@ public sealed class BudgetObserver(
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
         var owner = OwnerKinds.Of(work, stores);
         // Stopped by the field that Bursar wrote, or else by the one it would write: a job that its manager holds back is not suspended by it.
-        var stopped = record is not null ? OwnerKinds.Holds(record, work, stores) : owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null);
+        var noted = record ?? others[uid].FirstOrDefault();
+        var stopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null);
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
-        if (work is { Kind.Scales: true, IsStopped: true } && record is null && live.Length == 0 && !others[uid].Any()) return null;
-        var sets = SetsOf(work, stopped ? record ?? others[uid].FirstOrDefault() : null);
+        if (work is { Kind.Scales: true, IsStopped: true } && noted is null && live.Length == 0) return null;
+        var sets = SetsOf(work, stopped ? noted : null);
         var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
@@ -114,8 +118,10 @@ public sealed class BudgetObserver(
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             CheckpointStep = CheckpointStep(work, template, series),
         };
+        // Its manager was told and does nothing: the money goes on burning, and nothing of Bursar's stops it.
+        var ignored = stopped && live.Length > 0 && IsIgnored(record, work, now);
         var heldBy = stopped ? HeldBy(others[uid]) : null;
-        var state = stopped ? record is not null ? WorkloadState.Parked : heldBy is not null ? WorkloadState.Pending : WorkloadState.Suspended
+        var state = ignored ? WorkloadState.Running : stopped ? record is not null ? WorkloadState.Parked : heldBy is not null ? WorkloadState.Pending : WorkloadState.Suspended
             : live.Length > 0 ? WorkloadState.Running
             : WorkloadState.Pending;
         return new()
@@ -124,7 +130,7 @@ public sealed class BudgetObserver(
             Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
             State = state,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = Parkability.WhyNot(work, owner, stores),
+            NotParkable = ignored ? Sentence(record!, owner) : Parkability.WhyNot(work, owner, stores),
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
@@ -136,10 +142,10 @@ public sealed class BudgetObserver(
             EstimateAfterResume = stopped || work.IsStopped ? null : Estimator.AfterResume(facts),
             TerminationGrace = GraceOf(work),
             NoPodSince = state != WorkloadState.Pending || owner is { IsNext: true } ? null : heldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
-            HeldBy = heldBy,
             WaitsIn = state == WorkloadState.Pending ? owner?.WaitsIn : null,
+            HeldBy = heldBy,
             // Seen suspended is done, whether or not the answer to the write ever came.
-            Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = true } : ParkedCause.Read(record!) : null,
+            Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = !ignored } : ParkedCause.Read(record!) : null,
             Consequence = !stopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
@@ -147,10 +153,10 @@ public sealed class BudgetObserver(
 
     private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, DateTimeOffset now)
     {
-        // What KServe made is its InferenceService's.
-        if (!work.HasGpus || TopWorkload.BelongsToAnother(work, stores)) return null;
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
+        // What KServe made is its InferenceService's.
+        if (!work.HasGpus || TopWorkload.BelongsToAnother(work, stores)) return null;
         var labels = LabelsOf(work, record);
         if (!budget.Selector.Matches(labels)) return null;
         var template = work.Template;
@@ -160,7 +166,8 @@ public sealed class BudgetObserver(
         if (work.IsStopped && record is null && heldBy is null && !runs) return null;
 
         var owner = OwnerKinds.Of(work, stores);
-        var isParked = record is not null && OwnerKinds.Holds(record, work, stores);
+        var ignored = runs && record is not null && OwnerKinds.Holds(record, work, stores) && IsIgnored(record, work, now);
+        var isParked = record is not null && !ignored && OwnerKinds.Holds(record, work, stores);
         var sets = SetsOf(work, isParked ? record : heldBy is not null ? others[uid].First() : null);
         return new()
         {
@@ -168,7 +175,7 @@ public sealed class BudgetObserver(
             Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
             State = isParked ? WorkloadState.Parked : runs && heldBy is null ? WorkloadState.Running : WorkloadState.Pending,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = Parkability.WhyNot(work, owner, stores),
+            NotParkable = ignored ? Sentence(record!, owner) : Parkability.WhyNot(work, owner, stores),
             Priority = PriorityOf(template.Spec, []),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
@@ -180,7 +187,7 @@ public sealed class BudgetObserver(
             TerminationGrace = GraceOf(work),
             HeldBy = heldBy,
             // Seen stopped is done, whether or not the answer to the write ever came.
-            Parked = record is null ? null : isParked ? ParkedCause.Read(record) with { Confirmed = true } : ParkedCause.Read(record),
+            Parked = record is null ? null : isParked ? ParkedCause.Read(record) with { Confirmed = true } : ignored ? ParkedCause.Read(record) with { Confirmed = false } : ParkedCause.Read(record),
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
@@ -198,8 +205,13 @@ public sealed class BudgetObserver(
             : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
     }
 
+    private static bool IsIgnored(ParkedRecord? record, Work work, DateTimeOffset now) => record?.Target is not null && now - record.Since > Patience + GraceOf(work);
+
+    private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
+        $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
+
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
-    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Labels ?? work.Labels;
+    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
 
     private static string? HeldBy(IEnumerable<ParkedRecord> records)
     {

@@ -61,9 +61,8 @@ public static class ReleaseCommand
             if (await OperatorMayRunAsync(client, bursarNamespace, cancellationToken)) await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
         }
 
-        var shards = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
-        var all = shards.SelectMany(s => s.Parked ?? []).ToArray();
-        if (request.Budget is not null) shards = [.. shards.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
+        var every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
+        var shards = request.Budget is null ? every : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
         if (held.Length == 0)
@@ -79,14 +78,21 @@ public static class ReleaseCommand
         foreach (var (shard, record) in held)
         {
             var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
+            // Released for one budget, work stays as it is while another holds it.
+            var others = string.Join(", ", every.Except(shards).Where(s => (s.Parked ?? []).Any(p => p.Uid == record.Uid && p.Field == record.Field)).Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}"));
+            if (request.DryRun && others.Length > 0)
+            {
+                await output.WriteLineAsync($"{what}: would stay as it is, held by {others} as well");
+                continue;
+            }
             if (request.DryRun)
             {
                 await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Value} back to {Back(record)}");
                 continue;
             }
-            var (result, word) = await GiveBackAsync(actor, record, cancellationToken);
+            var (result, word) = others.Length > 0 ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget") : await GiveBackAsync(actor, record, cancellationToken);
             // What makes such runs comes back with the last of them.
-            if (result != Result.Failed && record.Maker is { } maker && !all.Any(other => other.Maker?.Uid == maker.Uid && other != record && !done.Contains(other)))
+            if (result != Result.Failed && record.Maker is { } maker && !every.SelectMany(s => s.Parked ?? []).Any(other => other.Maker?.Uid == maker.Uid && other != record && !done.Contains(other)))
                 (result, word) = await FreeAsync(makers, record, maker, word, cancellationToken);
             if (result == Result.Failed)
             {

@@ -21,11 +21,18 @@ public sealed class AdmissionCheckController(KubeClient client, TimeProvider tim
             Message = "Bursar answers it by the budgets of the Workload's namespace.",
             ObservedGeneration = entity.Metadata.Generation,
         }, time.GetUtcNow());
-        await client.PatchAsync<V1AdmissionCheck>(entity.Metadata.Name, null, KubePatch.Merge(new JsonObject
+        try
         {
-            ["metadata"] = new JsonObject { ["uid"] = entity.Metadata.Uid, ["resourceVersion"] = entity.Metadata.ResourceVersion },
-            ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions.Select(ConditionJson)]) },
-        }) with { Subresource = "status" }, cancellationToken);
+            await client.PatchAsync<V1AdmissionCheck>(entity.Metadata.Name, null, KubePatch.Merge(new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["uid"] = entity.Metadata.Uid, ["resourceVersion"] = entity.Metadata.ResourceVersion },
+                ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions.Select(ConditionJson)]) },
+            }) with { Subresource = "status" }, cancellationToken);
+        }
+        catch (ApiException error) when (error.IsConflict || error.IsNotFound)
+        {
+            // Kueue writes to it as it comes (a finalizer): what it wrote brings it back here.
+        }
         return ReconciliationResult<V1AdmissionCheck>.Success(entity);
     }
 

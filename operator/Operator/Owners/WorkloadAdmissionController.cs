@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
@@ -20,6 +21,8 @@ public sealed partial class WorkloadAdmissionController(
     /// <summary>How soon to look again for a job that is not in the cache yet.</summary>
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
+    private readonly ConcurrentDictionary<string, string> _answered = new(StringComparer.Ordinal);
+
     public async Task<ReconciliationResult<V1Workload>> ReconcileAsync(V1Workload entity, CancellationToken cancellationToken)
     {
         var index = Asked(entity, stores);
@@ -28,6 +31,8 @@ public sealed partial class WorkloadAdmissionController(
         // Another decision asks again.
         if (!answer.Admits) return ReconciliationResult<V1Workload>.Success(entity);
 
+        // Between a write and its echo the cache still shows the question.
+        if (_answered.TryGetValue(entity.Metadata.Uid, out var version) && version == entity.Metadata.ResourceVersion) return ReconciliationResult<V1Workload>.Success(entity);
         var check = entity.Status.AdmissionChecks[index];
         var path = $"/status/admissionChecks/{index}";
         LogAdmitting(entity.Metadata.Namespace ?? "", entity.Metadata.Name, check.Name, answer.Sentence);
@@ -45,11 +50,15 @@ public sealed partial class WorkloadAdmissionController(
         {
             // Gone, or asked anew in between: its next change brings it back here.
         }
+        _answered[entity.Metadata.Uid] = entity.Metadata.ResourceVersion;
         return ReconciliationResult<V1Workload>.Success(entity);
     }
 
-    public Task<ReconciliationResult<V1Workload>> DeletedAsync(V1Workload entity, CancellationToken cancellationToken) =>
-        Task.FromResult(ReconciliationResult<V1Workload>.Success(entity));
+    public Task<ReconciliationResult<V1Workload>> DeletedAsync(V1Workload entity, CancellationToken cancellationToken)
+    {
+        _answered.TryRemove(entity.Metadata.Uid, out _);
+        return Task.FromResult(ReconciliationResult<V1Workload>.Success(entity));
+    }
 
     /// <summary>Which of its checks waits for Bursar; -1 for none.</summary>
     public static int Asked(V1Workload workload, ClusterStores stores)

@@ -63,7 +63,6 @@ public sealed class WorkloadActor(KubeClient client)
             Budget = budget,
             BudgetUid = budgetUid,
             CostToFinish = action.CostToFinish,
-            Labels = work?.Labels is { Count: > 0 } labels ? labels.ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal) : null,
             Class = action.Class,
         };
     }

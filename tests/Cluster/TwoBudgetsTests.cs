@@ -1,0 +1,250 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+using Bursar.Operator.Commands;
+using Bursar.Tests.Cluster.Worlds;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>
+/// Two budgets over one job: both must agree, the stricter wins, the status of each says so. A job's generation counts the changes of
+/// its field: 1 as created, 2 when it was suspended once, 3 when it was resumed once. More would be flapping.
+/// </summary>
+public sealed class TwoBudgetsTests
+{
+    private static CancellationToken Ct => CancellationToken.None;
+
+    [Fact]
+    public async Task A_job_that_fits_neither_comes_back_when_both_agree_and_each_status_says_who_holds_it()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await HeldByBothAsync(scene);
+
+        await scene.SetLimitAsync("100", "a");
+        await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await scene.PassAsync(15);
+        (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b still holds it");
+        var ofA = await WorkAsync(scene, "a", "shared");
+        ofA.State.Should().Be("Held");
+        ofA.Reason.Should().StartWith("HeldByOtherBudget: Held by budget b.").And.Contain("6.12 USD is kept for it");
+        (await scene.StatusAsync("b"))!.Suspended!.Select(s => s.Name).Should().Equal("shared");
+        (await WorkAsync(scene, "b", "shared")).State.Should().Be("Parked");
+        (await scene.EventsAsync("HeldByOtherBudget", "shared")).Should().Contain(e => e.Note!.Contains("Budget a would let it go on") && e.Note.Contains("still held by budget b"));
+        (await scene.EventsAsync("Resumed", "shared")).Should().BeEmpty();
+        using (var explained = new StringWriter())
+        {
+            await ExplainAsync(world, scene.Team, "a", explained);
+            explained.ToString().Should().Contain("Job/shared  training, Held").And.Contain("Held by budget b.");
+        }
+
+        await scene.SetLimitAsync("100", "b");
+        await scene.UntilResumedAsync("shared");
+        await scene.UntilAsync("nobody holds it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0 && (await scene.StatusAsync("b"))?.SuspendedCount == 0);
+        await scene.PassAsync(30);
+        (await GenerationAsync(scene)).Should().Be(3, "one change of state each way");
+        (await ParkedAsync(world)).Should().BeEmpty();
+        (await world.JobAsync(scene.Team, "shared", Ct)).Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
+    }
+
+    [Fact]
+    public async Task The_stricter_wins_and_the_other_keeps_the_money()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await BudgetsAsync(scene, "1", "20");
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+        await scene.UntilAsync("b says who holds it", async () => (await WorkOrNullAsync(scene, "b", "shared"))?.State == "Held");
+        await scene.PassAsync(10);
+        (await scene.StatusAsync("b"))!.SuspendedCount.Should().Be(0);
+        decimal.Parse((await scene.StatusAsync("b"))!.Reserved!, System.Globalization.CultureInfo.InvariantCulture).Should().BeInRange(6.0m, 6.2m);
+
+        await scene.SetLimitAsync("100", "a");
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(15);
+        (await GenerationAsync(scene)).Should().Be(3);
+        await scene.UntilAsync("its cost counts in both", async () =>
+            (await scene.StatusAsync("a"))?.Spent is { } a && (await scene.StatusAsync("b"))?.Spent == a && a != "0.000000", TimeSpan.FromMinutes(3));
+        world.Operator!.Ledger.Spent(scene.Team, Bursar.Core.Text.LabelSelector.Everything, default, world.Time.GetUtcNow(), world.Time.GetUtcNow())
+            .Should().BeLessThan(Bursar.Core.Money.Amount.FromDecimal(0.2m), "the pod is billed once, whoever counts it");
+    }
+
+    [Fact]
+    public async Task Money_that_a_held_job_lent_is_not_spent_twice_and_nothing_flaps()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1", """{"selector": {"matchLabels": {"app": "shared"}}}""", name: "a");
+        await scene.BudgetAsync("12", name: "b");
+        await BothSeenAsync(scene);
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+        await scene.JobAsync("other", declared: "2h", runFor: "3m");
+        await scene.UntilSuspendedAsync("other");
+
+        // Ten minutes later the money that is kept for the held job is lent: it is no news to the other, which waits for money that was freed.
+        await scene.PassAsync(610);
+        await world.Client.DeleteAsync<V1Job>("other", scene.Team, null, Ct);
+        await scene.JobAsync("next", declared: "2h", runFor: "3m");
+        await scene.UntilRunsAsync("next");
+        await scene.UntilAsync("b holds it too: its money is taken", async () => (await scene.StatusAsync("b"))?.Suspended?.Any(s => s.Name == "shared") == true);
+        await scene.SetLimitAsync("100", "a");
+        await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await scene.PassAsync(10);
+        (await GenerationAsync(scene)).Should().Be(2, "to start it would be to stop it again at once");
+
+        await scene.UntilAsync("next is done", async () => (await world.JobAsync(scene.Team, "next", Ct)).Status.Succeeded == 1, TimeSpan.FromMinutes(5));
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(30);
+        (await GenerationAsync(scene)).Should().Be(3);
+    }
+
+    [Fact]
+    public async Task A_Deployment_of_two_budgets_gets_back_what_it_had_before_the_first()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        const string zero = """{"inference": {"whenExhausted": "Zero"}}""";
+        await scene.BudgetAsync("0.01", zero, "a");
+        await scene.BudgetAsync("0.01", zero, "b");
+        await world.CreateDeploymentAsync(scene.Team, "chat", 3, 1, Ct);
+        await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
+        await scene.UntilAsync("a holds it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 1);
+        await scene.PassAsync(30);
+
+        await scene.SetLimitAsync("100", "a");
+        await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0 || await scene.ReplicasAsync("chat") > 0);
+        await scene.SetLimitAsync("100", "b");
+        await scene.UntilAsync("chat is back", async () => await scene.ReplicasAsync("chat") == 3);
+        await scene.PassAsync(30);
+        (await scene.ReplicasAsync("chat")).Should().Be(3);
+        (await ParkedAsync(world)).Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task One_of_two_is_deleted_and_the_other_holds_on()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await HeldByBothAsync(scene);
+
+        await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
+        await scene.UntilAsync("its record is gone", async () => (await ParkedAsync(world)) is ["b/shared"], TimeSpan.FromSeconds(40));
+        await scene.PassAsync(30);
+        (await GenerationAsync(scene)).Should().Be(2);
+
+        await scene.SetLimitAsync("100", "b");
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(20);
+        (await GenerationAsync(scene)).Should().Be(3);
+    }
+
+    /// <summary>Replaced budgets take over: what does not fit the new one either is not started to be stopped again.</summary>
+    [Theory]
+    [InlineData("a")]         // made anew under its name: another UID
+    [InlineData("renamed")]
+    public async Task A_budget_made_anew_takes_over_what_its_predecessor_parked_and_changes_no_sum(string name)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1", name: "a");
+        await scene.JobAsync("ran", declared: "30s", runFor: "30s");
+        await scene.UntilAsync("ran is done", async () => (await world.JobAsync(scene.Team, "ran", Ct)).Status.Succeeded == 1);
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+        var spent = await scene.FinalSpentAsync("a");
+
+        await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
+        await scene.BudgetAsync("1", name: name);
+        await scene.UntilAsync("the new one holds it", async () => (await scene.StatusAsync(name))?.Suspended is [{ Name: "shared" }]);
+        await scene.PassAsync(60);
+        (await GenerationAsync(scene)).Should().Be(2, "it was never started");
+        (await scene.FinalSpentAsync(name)).Should().Be(spent);
+        (await ParkedAsync(world)).Should().Equal($"{name}/shared");
+
+        await scene.SetLimitAsync("100", name);
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(20);
+        (await GenerationAsync(scene)).Should().Be(3);
+    }
+
+    [Fact]
+    public async Task A_budget_made_anew_with_money_gives_back_what_its_predecessor_parked_once()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1", name: "a");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync("a") is not null);
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+
+        await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
+        await scene.BudgetAsync("50", name: "a");
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(90);
+        (await GenerationAsync(scene)).Should().Be(3);
+        (await ParkedAsync(world)).Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Released_for_one_of_two_by_command_it_stays_and_released_for_all_it_runs()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await HeldByBothAsync(scene);
+        await world.StopOperatorAsync();
+
+        using var text = new StringWriter();
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: true), text, Ct)).Should().Be(0);
+        text.ToString().Should().Contain("would stay as it is, held by GpuBudget team/b as well");
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: false), text, Ct)).Should().Be(0);
+        (await scene.IsSuspendedAsync("shared")).Should().BeTrue();
+        (await ParkedAsync(world)).Should().Equal("b/shared");
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), text, Ct)).Should().Be(0);
+        (await scene.IsSuspendedAsync("shared")).Should().BeFalse();
+        (await ParkedAsync(world)).Should().BeEmpty();
+    }
+
+    private static async Task BudgetsAsync(Scene scene, string a, string b)
+    {
+        await scene.BudgetAsync(a, name: "a");
+        await scene.BudgetAsync(b, name: "b");
+        await BothSeenAsync(scene);
+    }
+
+    private static Task BothSeenAsync(Scene scene) =>
+        scene.UntilAsync("both are seen", async () => await scene.StatusAsync("a") is not null && await scene.StatusAsync("b") is not null);
+
+    private static async Task HeldByBothAsync(Scene scene)
+    {
+        await BudgetsAsync(scene, "1", "1");
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+        await scene.UntilAsync("both hold it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1);
+        (await GenerationAsync(scene)).Should().Be(2, "the second write was none");
+        foreach (var (name, other) in new[] { ("a", "b"), ("b", "a") })
+            await scene.UntilAsync($"the status of {name} says that {other} holds it as well", async () =>
+                (await WorkAsync(scene, name, "shared")).Reason!.EndsWith($"It is held by budget {other} as well.", StringComparison.Ordinal), TimeSpan.FromSeconds(90));
+    }
+
+    private static async Task<long> GenerationAsync(Scene scene, string job = "shared") => (await scene.World.JobAsync(scene.Team, job, Ct)).Metadata.Generation;
+
+    private static async Task<GpuBudgetWorkload?> WorkOrNullAsync(Scene scene, string budget, string job) => (await scene.StatusAsync(budget))?.Workloads?.FirstOrDefault(w => w.Name == job);
+
+    private static async Task<GpuBudgetWorkload> WorkAsync(Scene scene, string budget, string job) => (await scene.StatusAsync(budget))!.Workloads!.Single(w => w.Name == job);
+
+    /// <summary>What the stored ledger holds, as <c>budget/work</c>.</summary>
+    private static async Task<IReadOnlyList<string>> ParkedAsync(ClusterWorld world)
+    {
+        // The last change of a record is stored with the act; what only was seen is stored at the ledger's pace.
+        var shards = await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
+        return [.. shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Parked ?? []).Select(p => $"{p.Budget}/{p.Name}").Order(StringComparer.Ordinal)];
+    }
+
+    private static async Task ExplainAsync(ClusterWorld world, string ns, string name, StringWriter output) =>
+        (await ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, ns, name, json: false, output, TextWriter.Null, Ct)).Should().Be(0);
+}
