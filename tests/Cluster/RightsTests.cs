@@ -90,7 +90,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             """)!, ct);
         await world.CreateNamespaceAsync(Team, ct);
         await world.CreateNamespaceAsync(Other, ct);
-        var options = new OperatorOptions { Namespace = Own, AgentNamespace = Agents, LeaderElect = true, Identity = "rights", MetricsAddress = "127.0.0.1:0" };
+        var options = new OperatorOptions { Namespace = Own, AgentNamespace = Agents, LeaderElect = true, Identity = "rights", Owners = ["Kueue", "KEDA"], MetricsAddress = "127.0.0.1:0", WebhookAddress = "127.0.0.1:0" };
         await world.StartOperatorAsync(ct, options);
         try
         {
@@ -105,11 +105,19 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await world.UntilAsync("the budgets are evaluated", async () => (await world.BudgetAsync(Team, "jobs", ct)).Status?.State is not null && (await world.BudgetAsync(Other, "chat", ct)).Status?.State is not null, ct);
             await world.PassAsync(TimeSpan.FromSeconds(1.5), ct);
             await world.CreateDeploymentAsync(Other, "chat", 1, 1, ct);
+            var others = new Scene(world, Other);
+            await world.CreateDeploymentAsync(Other, "scaled", 1, 1, ct);
+            await others.CreateAsync(V1ScaledObject.EntityKind.Path(Other), """{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "scaler"}, "spec": {"scaleTargetRef": {"name": "scaled"}}}""");
+            await others.CreateAsync(V1Beta1InferenceService.EntityKind.Path(Other), """
+                {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "llama"}, "spec": {"predictor": {"model": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}}}}
+                """);
             await world.CreateJobAsync(Team, "finetune", 1, ct,
                 // Nothing but the agent's word tells how long it is.
                 (AgentTargets.PortAnnotation, "9000"), ("sim.bursar.dev/work", "training"), ("sim.bursar.dev/steps", "30000"), ("sim.bursar.dev/step-time", "30ms"), ("sim.bursar.dev/report", "metric"));
             await world.UntilAsync("the job is suspended", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == true, ct, TimeSpan.FromMinutes(2));
             await world.UntilAsync("the Deployment is at zero", async () => (await server.Client.GetScaleAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 0, ct);
+            await world.UntilAsync("the ScaledObject is paused", async () => (await server.Client.GetAsync<V1ScaledObject>("scaler", Other, ct)).Metadata.Annotations.ContainsKey("autoscaling.keda.sh/paused-replicas"), ct);
+            await world.UntilAsync("the InferenceService is stopped", async () => (await server.Client.GetAsync<V1Beta1InferenceService>("llama", Other, ct)).Metadata.Annotations.ContainsKey("serving.kserve.io/stop"), ct);
             await world.UntilAsync("Events tell it", async () => (await world.EventsAsync(Team, ct)).Any(e => e.ReportingController == "bursar.dev/operator" && e.Note!.Contains("by progress, ", StringComparison.Ordinal)), ct);
 
             await world.SetLimitAsync(Team, "jobs", "50", ct);
@@ -143,8 +151,12 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await CronJobTests.RunAsync(scene, "nightly-1", await CronJobTests.CronJobAsync(scene));
             await scene.UntilSuspendedAsync("nightly-1");
             (await CronJobTests.CronAsync(scene)).Spec.Suspend.Should().BeTrue();
+            var kueue = new FakeKueue(scene) { Quota = 0 };
+            await kueue.JobAsync("queued");
+            await kueue.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("queued") == false);
             await ReleaseAsync(account, ct);
             (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend.Should().BeFalse();
+            (await kueue.IsActiveAsync("queued")).Should().BeTrue();
             (await CronJobTests.CronAsync(scene)).Spec.Suspend.Should().BeFalse();
             foreach (var kind in kinds) (await Kinds.SwitchAsync(scene, kind, kind.ToLowerInvariant())).Should().NotBe(true);
             await ReleaseAsync(account, ct);

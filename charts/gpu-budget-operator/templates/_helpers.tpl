@@ -57,7 +57,7 @@ seccompProfile:
 {{- end }}
 
 {{/*
-The kinds of work that the guard watches: one line a kind that Bursar can park. `stopped` says in CEL, of the object `self`, that it
+The kinds of work that the guard watches: one line a kind that Bursar can park, and one for each object by which it tells a manager to. `stopped` says in CEL, of the object `self`, that it
 stands still by the very field that Bursar writes; every step of the way is tested by has(), because an expression that errs lets the write
 pass. `parked` says how a policy can know that it was Bursar who stopped it: by its mark on
 the object (mark), or by the list in the budget's status (status), for kinds that Bursar writes through the scale subresource only,
@@ -78,6 +78,9 @@ where it leaves no mark.
 - {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
 - {group: leaderworkerset.x-k8s.io, version: v1, resource: leaderworkersets, kind: LeaderWorkerSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
 - {group: batch, version: v1, resource: cronjobs, kind: CronJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: serving.kserve.io, version: v1beta1, resource: inferenceservices, kind: InferenceService, parked: mark, stopped: "has(self.metadata.annotations) && 'serving.kserve.io/stop' in self.metadata.annotations && self.metadata.annotations['serving.kserve.io/stop'] == 'true'"}
+- {group: kueue.x-k8s.io, version: v1beta2, resource: workloads, kind: Workload, parked: mark, stopped: "has(self.spec) && has(self.spec.active) && !self.spec.active"}
+- {group: keda.sh, version: v1alpha1, resource: scaledobjects, kind: ScaledObject, parked: mark, stopped: "has(self.metadata.annotations) && 'autoscaling.keda.sh/paused-replicas' in self.metadata.annotations && self.metadata.annotations['autoscaling.keda.sh/paused-replicas'] == '0'"}
 {{- end }}
 
 {{/* The annotations that are Bursar's own, and the fields of a budget's spec that say what it holds. */}}

@@ -121,8 +121,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
     public IReadOnlyList<WorkloadKey> LetGo(IEnumerable<ChargedWork> work) =>
         [.. work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w)).Select(w => w.Work.Key)];
 
-    /// <summary>While nothing can be foreseen nobody knows whether it may run: its record stays until that is known.</summary>
-    private bool IsInDoubt(ChargedWork item) => item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale);
+    /// <summary>While nothing can be foreseen, or it waits in a queue, nobody knows whether it may run: its record stays until that is known.</summary>
+    private bool IsInDoubt(ChargedWork item) => item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale || item.Work.WaitsIn is not null);
 
     public void Warn(string reason, string key, string sentence) => _warnings.Add(new(reason, key, sentence, Warning: true));
 

@@ -45,6 +45,7 @@ internal static class Empties
         V1Status.Empty,
         V1StatusDetails.Empty,
         V1StatusCause.Empty,
+        V1WebhookClientConfig.Empty,
         V1WorkloadSpec.Empty,
         V1WorkloadStatus.Empty,
         V1AdmissionCheckSpec.Empty,

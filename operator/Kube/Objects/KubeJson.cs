@@ -44,6 +44,7 @@ namespace Bursar.Kube.Objects;
 [JsonSerializable(typeof(V1RayCluster))]
 [JsonSerializable(typeof(V1LeaderWorkerSet))]
 [JsonSerializable(typeof(V1CustomResourceDefinition))]
+[JsonSerializable(typeof(V1MutatingWebhookConfiguration))]
 [JsonSerializable(typeof(V1Status))]
 internal sealed partial class KubeJsonContext : JsonSerializerContext;
 

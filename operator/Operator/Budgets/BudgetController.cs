@@ -5,6 +5,7 @@ using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
+using Bursar.Operator.Admission;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
@@ -19,7 +20,7 @@ namespace Bursar.Operator.Budgets;
 /// </summary>
 public sealed partial class BudgetController(
     KubeClient client, ClusterStores stores, GpuLedger ledger, BudgetObserver observer, BudgetActor actor, BudgetEvents events, EchoGuard echoes, WindowKeeper windows,
-    ProgressBoard progress, ClusterBrake brake, WritePacer pacer, TimeProvider time, ILogger<BudgetController> logger) : IEntityController<V1Alpha1GpuBudget>
+    HeldWorkActor held, ProgressBoard progress, ClusterBrake brake, WritePacer pacer, TimeProvider time, ILogger<BudgetController> logger) : IEntityController<V1Alpha1GpuBudget>
 {
     /// <summary>How long an evaluation of running work may be put off; part of the published overspend bound.</summary>
     public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
@@ -65,8 +66,9 @@ public sealed partial class BudgetController(
         Decided?.Invoke(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
         await actor.ForgetOutlivedAsync(budget, snapshot, MayWrite(budget, snapshot), cancellationToken);
+        var heldBack = await TryAsync(() => held.LetGoAsync(budget, decision, cancellationToken));
         // One object that cannot be written must not keep the status of the others from being told.
-        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken));
+        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken)) ?? heldBack;
         var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
         failed?.Throw();
         return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));

@@ -7,6 +7,7 @@ using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Admission;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
@@ -80,6 +81,9 @@ public sealed class BudgetObserver(
         };
     }
 
+    /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>
+    public Rate? PriceOfNew(Work work) => Sum(work.PodSets, DearestOf);
+
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
@@ -96,7 +100,10 @@ public sealed class BudgetObserver(
         var owner = OwnerKinds.Of(work, stores);
         // Stopped by the field that Bursar wrote, or else by the one it would write: a job that its manager holds back is not suspended by it.
         var noted = record ?? others[uid].FirstOrDefault();
-        var stopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null);
+        // Made suspended by the webhook and not judged yet: new work like any other.
+        var isNew = noted is null && HeldMark.IsHeld(work);
+        var stopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
+        var paused = stopped || work.IsStopped && !isNew;
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
@@ -138,8 +145,8 @@ public sealed class BudgetObserver(
             Rate = RateOf(sets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
-            Estimate = stopped || work.IsStopped ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
-            EstimateAfterResume = stopped || work.IsStopped ? null : Estimator.AfterResume(facts),
+            Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
+            EstimateAfterResume = paused ? null : Estimator.AfterResume(facts),
             TerminationGrace = GraceOf(work),
             NoPodSince = state != WorkloadState.Pending || owner is { IsNext: true } ? null : heldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
             WaitsIn = state == WorkloadState.Pending ? owner?.WaitsIn : null,

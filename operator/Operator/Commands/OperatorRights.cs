@@ -43,6 +43,8 @@ namespace Bursar.Operator.Commands;
 [GenericRbac(Groups = ["kueue.x-k8s.io"], Resources = ["admissionchecks/status", "workloads/status"], Option = "AdmissionCheck", Verbs = RbacVerb.Patch)]
 // Events: one that an earlier life of the operator has written already is read, and continued as a series.
 [EntityRbac(typeof(V1Event), Verbs = RbacVerb.Get | RbacVerb.Create | RbacVerb.Patch)]
+// The webhook that the chart makes: which roots its certificate comes from.
+[GenericRbac(Groups = ["admissionregistration.k8s.io"], Resources = ["mutatingwebhookconfigurations"], Names = ["bursar"], Verbs = RbacVerb.Get | RbacVerb.Patch)]
 // A node's last proof of life.
 [NamespaceRbac("kube-node-lease", typeof(V1Lease), Verbs = RbacVerb.Get)]
 // In its own namespace: the ledger, the leader's lease, the switch (written by `bursar release` before an uninstall), the

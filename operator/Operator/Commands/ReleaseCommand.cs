@@ -65,10 +65,11 @@ public static class ReleaseCommand
         var shards = request.Budget is null ? every : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
+        var notLetGo = request.Budget is null ? await HeldRelease.RunAsync(client, request.DryRun, output, cancellationToken) : 0;
         if (held.Length == 0)
         {
             await output.WriteLineAsync(request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}.");
-            return 0;
+            return notLetGo > 0 ? 1 : 0;
         }
 
         var actor = new WorkloadActor(client);
@@ -109,7 +110,7 @@ public static class ReleaseCommand
             && await client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken) is { Spec.Mode: not "Observe" })
             await output.WriteLineAsync($"GpuBudget {ns}/{name} still enforces: a running operator may park the work again. Raise its limit or set mode: Observe.");
         if (failed > 0) await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
-        return failed > 0 ? 1 : 0;
+        return failed + notLetGo > 0 ? 1 : 0;
     }
 
     private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Operator.Admission;
 
 namespace Bursar.Operator.Workloads;
 
@@ -20,7 +21,7 @@ public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
             _countedAt = now;
             // What belongs to another kind's object is counted there, as one.
             _count = stores.Kinds.Where(cache => cache.Kind.Scales || !cache.Kind.Serves).Sum(cache => cache.All().Count(work =>
-                !work.IsStopped && !work.IsFinished && work.HasGpus && !work.IsPart && (!work.Kind.Scales || work.Class == WorkClass.Training)));
+                (!work.IsStopped || HeldMark.IsHeld(work)) && !work.IsFinished && work.HasGpus && !work.IsPart && (!work.Kind.Scales || work.Class == WorkClass.Training)));
             return _count;
         }
     }

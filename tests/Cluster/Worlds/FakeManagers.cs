@@ -270,11 +270,11 @@ public sealed class FakeKServe(Scene scene) : FakeManager(scene)
         }
     }
 
-    private Task MakeAsync(JsonNode service, string name) => Scene.CreateAsync($"/apis/apps/v1/namespaces/{Scene.Team}/deployments", $$$$"""
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "{{{{name}}}}-predictor", "labels": {"serving.kserve.io/inferenceservice": "{{{{name}}}}"},
-           "ownerReferences": [{"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "{{{{name}}}}", "uid": "{{{{(string)service["metadata"]!["uid"]!}}}}", "controller": true}]},
-         "spec": {"replicas": {{{{Math.Max(1, (int?)service["spec"]!["predictor"]!["minReplicas"] ?? 1)}}}}, "selector": {"matchLabels": {"app": "isvc.{{{{name}}}}-predictor"}},
-           "template": {"metadata": {"labels": {"app": "isvc.{{{{name}}}}-predictor", "serving.kserve.io/inferenceservice": "{{{{name}}}}"}},
-             "spec": {"terminationGracePeriodSeconds": 5, "containers": [{"name": "kserve-container", "image": "example/server", "resources": {{{{service["spec"]!["predictor"]!["model"]!["resources"]!.ToJsonString()}}}}}]}}}}
+    private Task MakeAsync(JsonNode service, string name) => Scene.CreateAsync($"/apis/apps/v1/namespaces/{Scene.Team}/deployments", $$$$$"""
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "{{{{{name}}}}}-predictor", "labels": {"serving.kserve.io/inferenceservice": "{{{{{name}}}}}"},
+           "ownerReferences": [{"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "{{{{{name}}}}}", "uid": "{{{{{(string)service["metadata"]!["uid"]!}}}}}", "controller": true}]},
+         "spec": {"replicas": {{{{{Math.Max(1, (int?)service["spec"]!["predictor"]!["minReplicas"] ?? 1)}}}}}, "selector": {"matchLabels": {"app": "isvc.{{{{{name}}}}}-predictor"}},
+           "template": {"metadata": {"labels": {"app": "isvc.{{{{{name}}}}}-predictor", "serving.kserve.io/inferenceservice": "{{{{{name}}}}}"}},
+             "spec": {"terminationGracePeriodSeconds": 5, "containers": [{"name": "kserve-container", "image": "example/server", "resources": {{{{{service["spec"]!["predictor"]!["model"]!["resources"]!.ToJsonString()}}}}}}]}}}}
         """);
 }
