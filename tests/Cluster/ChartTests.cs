@@ -109,7 +109,7 @@ public sealed class ChartTests
         var guard = await DocumentsAsync();
 
         var policies = guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicy").ToDictionary(d => (string)d["metadata"]!["name"]!, d => d["spec"]!);
-        policies.Keys.Should().BeEquivalentTo(["bursar-guard-budgets", .. WorkKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"), .. WorkKinds.All.Select(kind => kind.Entity).Concat([V1CronJob.EntityKind, V1Workload.EntityKind, V1ScaledObject.EntityKind]).Select(entity => $"bursar-guard-{entity.Plural}")], "each kind that can be parked, what makes its runs, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork");
+        policies.Keys.Should().BeEquivalentTo(["bursar-guard-budgets", "bursar-guard-cronjobs", .. WorkKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"), .. WorkKinds.All.Select(kind => kind.Entity).Concat([V1Workload.EntityKind, V1ScaledObject.EntityKind]).Select(entity => $"bursar-guard-{entity.Plural}")], "each kind that can be parked, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork");
         guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicyBinding").Select(d => ((string)d["spec"]!["policyName"]!, d["spec"]!["validationActions"]!.ToJsonString()))
             .Should().BeEquivalentTo(policies.Keys.Select(name => (name, "[\"Deny\"]")));
         policies.ToDictionary(p => p.Key, p => string.Join(' ', p.Value["matchConstraints"]!["resourceRules"]!.AsArray().Select(r => $"{r!["apiGroups"]![0]} {r["resources"]!.ToJsonString()} {r["operations"]!.ToJsonString()}")))

@@ -156,8 +156,8 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await kueue.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("queued") == false);
             await ReleaseAsync(account, ct);
             (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend.Should().BeFalse();
-            (await kueue.IsActiveAsync("queued")).Should().BeTrue();
             (await CronJobTests.CronAsync(scene)).Spec.Suspend.Should().BeFalse();
+            (await kueue.IsActiveAsync("queued")).Should().BeTrue();
             foreach (var kind in kinds) (await Kinds.SwitchAsync(scene, kind, kind.ToLowerInvariant())).Should().NotBe(true);
             await ReleaseAsync(account, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("jobs", Team, null, ct);

@@ -75,12 +75,12 @@ where it leaves no mark.
 - {group: kubeflow.org, version: v2beta1, resource: mpijobs, kind: MPIJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
 - {group: ray.io, version: v1, resource: rayjobs, kind: RayJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 - {group: apps, version: v1, resource: deployments, kind: Deployment, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
-- {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
-- {group: leaderworkerset.x-k8s.io, version: v1, resource: leaderworkersets, kind: LeaderWorkerSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
-- {group: batch, version: v1, resource: cronjobs, kind: CronJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 - {group: serving.kserve.io, version: v1beta1, resource: inferenceservices, kind: InferenceService, parked: mark, stopped: "has(self.metadata.annotations) && 'serving.kserve.io/stop' in self.metadata.annotations && self.metadata.annotations['serving.kserve.io/stop'] == 'true'"}
 - {group: kueue.x-k8s.io, version: v1beta2, resource: workloads, kind: Workload, parked: mark, stopped: "has(self.spec) && has(self.spec.active) && !self.spec.active"}
 - {group: keda.sh, version: v1alpha1, resource: scaledobjects, kind: ScaledObject, parked: mark, stopped: "has(self.metadata.annotations) && 'autoscaling.keda.sh/paused-replicas' in self.metadata.annotations && self.metadata.annotations['autoscaling.keda.sh/paused-replicas'] == '0'"}
+- {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: leaderworkerset.x-k8s.io, version: v1, resource: leaderworkersets, kind: LeaderWorkerSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: batch, version: v1, resource: cronjobs, kind: CronJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 {{- end }}
 
 {{/* The annotations that are Bursar's own, and the fields of a budget's spec that say what it holds. */}}

@@ -20,11 +20,12 @@ public sealed partial class BudgetActor(
     private readonly WorkTurns turns = new();
 
     /// <summary>A parking that is noted.</summary>
+    /// <param name="Action">What was decided, in the words that are told.</param>
     /// <param name="Record">What the ledger holds.</param>
     /// <param name="Present">The field as it was read.</param>
     /// <param name="Earlier">The record of the parking before, where somebody undid that.</param>
     /// <param name="Snapshot">The cause.</param>
-    private sealed record Parking(ParkedRecord Record, string Present, ParkedRecord? Earlier, ParkedSnapshot Snapshot);
+    private sealed record Parking(BudgetAction Action, ParkedRecord Record, string Present, ParkedRecord? Earlier, ParkedSnapshot Snapshot);
 
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
@@ -42,7 +43,7 @@ public sealed partial class BudgetActor(
             {
                 if (action.Kind == ActionKind.Park)
                 {
-                    if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, action, parking, cancellationToken);
+                    if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, parking, cancellationToken);
                 }
                 else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
             }
@@ -140,18 +141,19 @@ public sealed partial class BudgetActor(
             : record with { Labels = budget.Asked(stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty) };
 
         record = await makers.FindAsync(record, inherited, cancellationToken);
+        if (record.Maker is { } maker) action = action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" };
+
         Replace(record);
-        Note(budget, decision, Told(action, record), "Park", inputs);
-        return new(record, present, earlier, snapshot);
+        Note(budget, decision, action, "Park", inputs);
+        return new(action, record, present, earlier, snapshot);
     }
 
-    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, Parking parking, CancellationToken cancellationToken)
+    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, Parking parking, CancellationToken cancellationToken)
     {
-        var (record, present, earlier, snapshot) = parking;
+        var (action, record, present, earlier, snapshot) = parking;
         using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
         // First what makes such runs, then the run: between the two nothing else may take its place.
         record = await makers.HoldAsync(budget, record, cancellationToken);
-        action = Told(action, record);
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.ParkAsync(record, present, cancellationToken);
         switch (outcome)
@@ -209,9 +211,6 @@ public sealed partial class BudgetActor(
             LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
         }
     }
-
-    private static BudgetAction Told(BudgetAction action, ParkedRecord record) =>
-        record.Maker is { } maker ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" } : action;
 
     private void Replace(ParkedRecord record)
     {

@@ -107,8 +107,8 @@ public sealed class BudgetObserver(
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
-        if (work is { Kind.Scales: true, IsStopped: true } && noted is null && live.Length == 0) return null;
-        var sets = SetsOf(work, stopped ? noted : null);
+        if (work is { Kind.Scales: true, IsStopped: true } && record is null && live.Length == 0 && !others[uid].Any()) return null;
+        var sets = SetsOf(work, stopped ? record ?? others[uid].FirstOrDefault() : null);
         var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
@@ -199,6 +199,11 @@ public sealed class BudgetObserver(
         };
     }
 
+    private static bool IsIgnored(ParkedRecord? record, Work work, DateTimeOffset now) => record?.Target is not null && now - record.Since > Patience + GraceOf(work);
+
+    private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
+        $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
+
     /// <summary>A kind that serves, unless it can be scaled away as a job is, and its owner says that it trains.</summary>
     private static bool Serves(Work work, Dictionary<string, ParkedRecord> parked) =>
         work.Kind.Serves && !(work.Kind.Scales && (parked.GetValueOrDefault(work.Metadata.Uid)?.Class ?? work.Class) == WorkClass.Training);
@@ -211,11 +216,6 @@ public sealed class BudgetObserver(
             : work.Kind.Scales ? work.PodSetsAt(count)
             : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
     }
-
-    private static bool IsIgnored(ParkedRecord? record, Work work, DateTimeOffset now) => record?.Target is not null && now - record.Since > Patience + GraceOf(work);
-
-    private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
-        $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
 
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
     private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;

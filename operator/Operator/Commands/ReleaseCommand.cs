@@ -62,6 +62,7 @@ public static class ReleaseCommand
         }
 
         var every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
+        var all = every.SelectMany(s => s.Parked ?? []).ToArray();
         var shards = request.Budget is null ? every : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
