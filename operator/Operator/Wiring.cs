@@ -105,7 +105,8 @@ public static class Wiring
         using var nodeWatch = new NodeWatch(stores, nodes, client);
         var pods = new PodMeter(stores, ledger, progress, time, departed);
         var certificates = new CertificateKeeper(client, options.Namespace, options.AgentNamespace, time, logs.CreateLogger<CertificateKeeper>());
-        var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>());
+        var checkpoints = new CheckpointBoard();
+        var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>(), checkpoints);
         using var exporters = new ExporterReader(options.Exporters, stores, ledger, metrics, options.AgentNamespace, time, client.ActivityTracker, logs.CreateLogger<ExporterReader>());
         var sources = new MeteringSources(agents, exporters, time);
         var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, sources);
@@ -116,8 +117,9 @@ public static class Wiring
         var echoes = new EchoGuard(stores, time);
         var workloads = new WorkloadActor(client);
         var held = new HeldWorkActor(client, stores, ledger, workloads, echoes, logs.CreateLogger<HeldWorkActor>());
-        var actor = new BudgetActor(stores, ledger, store, workloads, echoes, events, brake, logs.CreateLogger<BudgetActor>());
-        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, new WindowKeeper(ledger, options.LedgerSumDays), held, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
+        var makers = new MakerKeeper(stores, ledger, new MakerActor(client), events, logs.CreateLogger<MakerKeeper>());
+        var actor = new BudgetActor(stores, ledger, store, workloads, makers, echoes, events, brake, checkpoints, logs.CreateLogger<BudgetActor>());
+        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, new WindowKeeper(ledger, options.LedgerSumDays), held, progress, checkpoints, brake, pacer, time, logs.CreateLogger<BudgetController>());
         var books = new PriceBookController(client, stores, ledger, prices, recorder, time);
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
         var compactor = new LedgerCompactor(stores, ledger, client, options.LedgerDetailDays, options.LedgerSumDays, logs.CreateLogger<LedgerCompactor>());
@@ -148,7 +150,7 @@ public static class Wiring
             held.See(work);
             if (!work.HasGpus) return;
             // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
-            if (!work.Kind.Scales && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
+            if ((!work.Kind.Scales || work.Class == WorkClass.Training) && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
                 progress.Report(work.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
             WakeNamespace(work.Namespace);
         }
@@ -180,7 +182,6 @@ public static class Wiring
         nodes.DevicesTold += pods.ObserveOn;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
         var series = new SeriesKeeper(ledger, progress);
-        stores.Jobs.AddHandler(new() { Added = series.Observe, Updated = (_, job) => series.Observe(job) });
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
         nodeWatch.Start();
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
@@ -189,7 +190,7 @@ public static class Wiring
         stores.KueueWorkloads.AddHandler(Waking<V1Workload>(WakeNamespace));
         stores.OldKueueWorkloads.AddHandler(Waking<V1Beta1Workload>(WakeNamespace));
         stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(WakeNamespace));
-        foreach (var kind in stores.Kinds) kind.Watch(SeeWork, gone => { progress.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); });
+        foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); }, gone => { progress.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); });
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));

@@ -68,6 +68,8 @@ internal static class Empties
         V1RayClusterSpec.Empty,
         V1RayHeadGroup.Empty,
         V1RayWorkerGroup.Empty,
+        V1LeaderWorkerSetSpec.Empty,
+        V1LeaderWorkerTemplate.Empty,
     };
 
     public static bool Contains(object value) => _all.Contains(value);

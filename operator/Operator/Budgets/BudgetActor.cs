@@ -3,6 +3,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Agents;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
@@ -15,7 +16,7 @@ namespace Bursar.Operator.Budgets;
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
 public sealed partial class BudgetActor(
-    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ILogger<BudgetActor> logger)
+    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, CheckpointBoard checkpoints, ILogger<BudgetActor> logger)
 {
     private readonly WorkTurns turns = new();
 
@@ -33,7 +34,7 @@ public sealed partial class BudgetActor(
         // All that is to be parked stands in the ledger before the first of it is: one write, however much it is.
         var parkings = new Dictionary<string, Parking>(StringComparer.Ordinal);
         foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Park))
-            if (Prepare(budget, decision, action, inputs) is { } parking) parkings[action.Workload.Uid] = parking;
+            if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } parking) parkings[action.Workload.Uid] = parking;
         if (parkings.Count > 0) await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         ApiException? failed = null;
         foreach (var action in decision.Actions)
@@ -44,7 +45,8 @@ public sealed partial class BudgetActor(
                 {
                     if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, action, parking, cancellationToken);
                 }
-                else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+                else if (action.Kind == ActionKind.Resume) await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+                else await AskAsync(budget, snapshot, decision, action, inputs, cancellationToken);
             }
             catch (ApiException error)
             {
@@ -85,11 +87,18 @@ public sealed partial class BudgetActor(
     /// Records of work that was resumed by an operator which was stopped before it could take them out: the decision to resume
     /// stands in the memory, and the work runs.
     /// </summary>
-    public void ForgetOutlived(ReadBudget budget, BudgetSnapshot snapshot)
+    public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, bool mayWrite, CancellationToken cancellationToken)
     {
         foreach (var record in ledger.ParkedBy(budget.Uid))
             if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running or WorkloadState.Pending })
-                ledger.Unpark(budget.Uid, record.Uid, record.Field);
+                await ForgetAsync(budget, record, mayWrite, cancellationToken);
+    }
+
+    /// <summary>Takes out the record of what is not parked any more. Where what makes it is held too that is given back first; until it is, the record stays.</summary>
+    public async Task ForgetAsync(ReadBudget budget, ParkedRecord record, bool mayWrite, CancellationToken cancellationToken)
+    {
+        if (record.Maker is not null && !(mayWrite && await makers.FreeAsync(record, budget.Object, cancellationToken))) return;
+        ledger.Unpark(budget.Uid, record.Uid, record.Field);
     }
 
     /// <summary>
@@ -106,14 +115,15 @@ public sealed partial class BudgetActor(
             return false;
         }
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         echoes.Expect(record, parked: false);
+        if (!await makers.FreeAsync(record, stores.Budgets.Store.GetByUid(record.BudgetUid), cancellationToken)) return false;
+        ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
         return outcome is ActOutcome.Done;
     }
 
     /// <summary>Notes in memory what is to be parked; null where there is nothing to write to.</summary>
-    private Parking? Prepare(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs)
+    private async Task<Parking?> PrepareAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
@@ -131,8 +141,9 @@ public sealed partial class BudgetActor(
             ? record with { Labels = earlier.Labels, Class = earlier.Class ?? record.Class }
             : record with { Labels = budget.Asked(stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty) };
 
+        record = await makers.FindAsync(record, inherited, cancellationToken);
         Replace(record);
-        Note(budget, decision, action, "Park", inputs);
+        Note(budget, decision, Told(action, record), "Park", inputs);
         return new(record, present, earlier, snapshot);
     }
 
@@ -140,6 +151,9 @@ public sealed partial class BudgetActor(
     {
         var (record, present, earlier, snapshot) = parking;
         using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
+        // First what makes such runs, then the run: between the two nothing else may take its place.
+        record = await makers.HoldAsync(budget, record, cancellationToken);
+        action = Told(action, record);
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.ParkAsync(record, present, cancellationToken);
         switch (outcome)
@@ -151,13 +165,13 @@ public sealed partial class BudgetActor(
                 events.Acted(budget.Object, action with { Parked = snapshot }, decision.WindowKey);
                 break;
             case ActOutcome.Gone:
-                ledger.Unpark(budget.Uid, record.Uid, record.Field);
+                await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
                 break;
             default:
                 // Changed in between: nothing was written, and the next evaluation sees what it is now. An earlier parking's record says
                 // what must come back, whatever became of this one.
                 if (earlier is not null) Replace(earlier);
-                else ledger.Unpark(budget.Uid, record.Uid, record.Field);
+                else await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
                 LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
                 break;
         }
@@ -185,7 +199,7 @@ public sealed partial class BudgetActor(
 
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        ledger.Unpark(budget.Uid, record.Uid, record.Field);
+        if (await makers.FreeAsync(record, budget.Object, cancellationToken)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         if (outcome is ActOutcome.Done or ActOutcome.AlreadySo)
         {
@@ -197,6 +211,39 @@ public sealed partial class BudgetActor(
             LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
         }
     }
+
+    /// <summary>
+    /// A request stands in the ledger before the work and its agents hear of it, and is off it before they hear that it is taken back:
+    /// whoever comes after a death goes on from there and brings the mirrors in line.
+    /// </summary>
+    private async Task AskAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    {
+        var asks = action.Kind == ActionKind.RequestCheckpoint;
+        var before = snapshot.Memory.Checkpoints.GetValueOrDefault(action.Workload.Uid)?.Id;
+        if (asks ? before != action.CheckpointId : before is not null)
+        {
+            Note(budget, decision, action, action.Kind.ToString(), inputs);
+            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+        }
+        LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
+        if (asks) checkpoints.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
+        var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
+        // What only clears a mirror that was left behind is nobody's news.
+        if (action.Checkpoint is not null && (outcome is ActOutcome.Done || before != action.CheckpointId)) events.Asked(budget.Object, action);
+    }
+
+    /// <summary>Takes the mirrors off that a budget which is no more has left.</summary>
+    public async Task ClearRequestsAsync(string ns, string budget, string budgetUid, CancellationToken cancellationToken)
+    {
+        checkpoints.Set(budgetUid, []);
+        foreach (var kind in stores.Kinds)
+            foreach (var work in kind.In(ns))
+                if (work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id) && id.StartsWith(budget + "/", StringComparison.Ordinal))
+                    await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
+    }
+
+    private static BudgetAction Told(BudgetAction action, ParkedRecord record) =>
+        record.Maker is { } maker ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" } : action;
 
     private void Replace(ParkedRecord record)
     {
@@ -218,6 +265,9 @@ public sealed partial class BudgetActor(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Parking: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
     private partial void LogParking(string @namespace, string name, string kind, string budget, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}")]
+    private partial void LogAsking(string @namespace, string name, string kind, string budget, string id, bool asked);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
     private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);

@@ -41,7 +41,7 @@ public sealed class BudgetObserver(
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
             foreach (var one in cache.In(budget.Namespace))
-                if ((cache.Kind.Serves ? OfServing(one, budget, spends, parked, others, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
+                if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
         work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
@@ -87,7 +87,7 @@ public sealed class BudgetObserver(
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
-        if (!work.HasGpus || work.IsFinished || WorkKinds.Of(work.Metadata.ControllerReference()) is not null) return null;
+        if (!work.HasGpus || work.IsFinished || TopWorkload.BelongsToAnother(work, stores)) return null;
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
         var labels = LabelsOf(work, record);
@@ -106,7 +106,12 @@ public sealed class BudgetObserver(
         var paused = stopped || work.IsStopped && !isNew;
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
+        // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
+        if (work is { Kind.Scales: true, IsStopped: true } && noted is null && live.Length == 0) return null;
+        var sets = SetsOf(work, stopped ? noted : null);
         var (series, byAgent) = progress.Latest(uid);
+        var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
+        var mark = Mark(work, template, series, said, memory);
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),
@@ -115,11 +120,12 @@ public sealed class BudgetObserver(
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),
             DeclaredDuration = BursarAnnotations.ReadDuration(work.Metadata, template),
             RunningSince = live.Length == 0 ? null : live.Min(p => PodTimes.ScheduledAt(p)),
+            Reported = work.Reported,
             Succeeded = work.Succeeded,
             Completions = work.Completions,
             Parallelism = work.Parallelism,
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-            CheckpointStep = CheckpointStep(work, template, series),
+            CheckpointStep = mark?.Step,
         };
         // Its manager was told and does nothing: the money goes on burning, and nothing of Bursar's stops it.
         var ignored = stopped && live.Length > 0 && IsIgnored(record, work, now);
@@ -137,8 +143,8 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
-            Gpus = work.Gpus,
-            Rate = RateOf(work.PodSets, live, spend, budget.Namespace, uid, now),
+            Gpus = sets.Sum(set => set.Gpus),
+            Rate = RateOf(sets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
@@ -147,8 +153,14 @@ public sealed class BudgetObserver(
             NoPodSince = state != WorkloadState.Pending || owner is { IsNext: true } ? null : heldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
             WaitsIn = state == WorkloadState.Pending ? owner?.WaitsIn : null,
             HeldBy = heldBy,
+            CanCheckpoint = said.Length > 0 || !work.Kind.Scales && BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.Checkpoint) == BursarAnnotations.Supported,
+            Checkpoint = mark,
+            CheckpointAcknowledged = Acknowledged(said),
+            // What is written through its scale alone bears no mirror, and none is missing.
+            CheckpointAnnotation = work.Kind.Scales ? memory.Checkpoints.GetValueOrDefault(uid)?.Id : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
             // Seen suspended is done, whether or not the answer to the write ever came.
             Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = !ignored } : ParkedCause.Read(record!) : null,
+            Consequence = !stopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
@@ -170,10 +182,7 @@ public sealed class BudgetObserver(
         var owner = OwnerKinds.Of(work, stores);
         var ignored = runs && record is not null && OwnerKinds.Holds(record, work, stores) && IsIgnored(record, work, now);
         var isParked = record is not null && !ignored && OwnerKinds.Holds(record, work, stores);
-        // What it comes back with is what it had, not the zero it was given.
-        var held = isParked ? record : heldBy is not null ? others[uid].First() : null;
-        int? back = held is null ? null : held.Replicas ?? (int.TryParse(held.Original, out var original) ? original : null);
-        var sets = back is { } count ? [.. work.PodSets.Take(1).Select(set => set with { Count = count })] : work.PodSets;
+        var sets = SetsOf(work, isParked ? record : heldBy is not null ? others[uid].First() : null);
         return new()
         {
             Key = TopWorkload.Of(work).Key,
@@ -195,6 +204,19 @@ public sealed class BudgetObserver(
             Parked = record is null ? null : isParked ? ParkedCause.Read(record) with { Confirmed = true } : ignored ? ParkedCause.Read(record) with { Confirmed = false } : ParkedCause.Read(record),
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
+    }
+
+    /// <summary>A kind that serves, unless it can be scaled away as a job is, and its owner says that it trains.</summary>
+    private static bool Serves(Work work, Dictionary<string, ParkedRecord> parked) =>
+        work.Kind.Serves && !(work.Kind.Scales && (parked.GetValueOrDefault(work.Metadata.Uid)?.Class ?? work.Class) == WorkClass.Training);
+
+    /// <summary>What it comes back with is what it had, not the zero it was given.</summary>
+    private static IReadOnlyList<PodSet> SetsOf(Work work, ParkedRecord? held)
+    {
+        var back = held?.Replicas ?? (work.Kind.Serves && int.TryParse(held?.Original, out var original) ? original : null);
+        return back is not { } count ? work.PodSets
+            : work.Kind.Scales ? work.PodSetsAt(count)
+            : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
     }
 
     private static bool IsIgnored(ParkedRecord? record, Work work, DateTimeOffset now) => record?.Target is not null && now - record.Since > Patience + GraceOf(work);
@@ -229,6 +251,9 @@ public sealed class BudgetObserver(
         var pods = new List<V1Pod>(stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid));
         foreach (var cache in stores.Kinds)
             foreach (var part in cache.OwnedBy(uid)) pods.AddRange(PodsOf(part.Uid));
+        foreach (var set in stores.ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
+        foreach (var leader in pods.Where(pod => pod.Metadata.Labels.ContainsKey(LeaderWorkerSetKind.NameLabel)).ToArray())
+            foreach (var workers in stores.Of("StatefulSet")!.OwnedBy(leader.Metadata.Uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Uid));
         foreach (var cluster in stores.RayClusters.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, cluster.Metadata.Uid));
         return pods;
     }
@@ -300,17 +325,35 @@ public sealed class BudgetObserver(
         return since;
     }
 
-    /// <summary>The step the last checkpoint holds: the annotation or the node's agent tells its time, the progress seen by then its step.</summary>
-    private long? CheckpointStep(Work work, V1PodTemplateSpec template, ProgressSeries series)
+    /// <summary>
+    /// The last checkpoint: the annotation, the pods' acknowledgements or their progress tell its time; its step the pods themselves, else the
+    /// progress seen by then.
+    /// </summary>
+    private CheckpointMark? Mark(Work work, V1PodTemplateSpec template, ProgressSeries series, IReadOnlyList<PodCheckpoint> said, BudgetMemory memory)
     {
-        var at = BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.LastCheckpoint) is { } text && Rfc3339.TryParse(text, out var told) ? told : (DateTimeOffset?)null;
-        if (checkpointAt(work.Metadata.Uid) is { } posted && (at is null || posted > at)) at = posted;
-        if (at is null) return null;
-        long? step = null;
-        foreach (var point in series.Points)
-            if (point.At <= at) step = point.Step;
-        return step;
+        CheckpointMark? At(DateTimeOffset? at)
+        {
+            if (at is not { } told) return null;
+            long? step = null;
+            foreach (var point in series.Points)
+                if (point.At <= told) step = point.Step;
+            return new(told, step);
+        }
+        var annotated = At(BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.LastCheckpoint) is { } text && Rfc3339.TryParse(text, out var written) ? written : null);
+        // Of a gang in which several pods answer, one alone does not tell that the whole is written.
+        var posted = said.Count > 1 ? null : At(checkpointAt(work.Metadata.Uid));
+        CheckpointMark? whole = null;
+        if (said.Count > 0 && said.All(one => one.Done is not null))
+        {
+            var done = said.Min(one => one.Done!.Value);
+            whole = said.All(one => one.Step is not null) ? new(done, said.Min(one => one.Step)) : At(done);
+        }
+        return CheckpointMark.Later(CheckpointMark.Later(whole, posted), CheckpointMark.Later(annotated, memory.Marks.GetValueOrDefault(work.Metadata.Uid)));
     }
+
+    /// <summary>The request that all pods of a gang which answer have acknowledged.</summary>
+    private static string? Acknowledged(IReadOnlyList<PodCheckpoint> said) =>
+        said.Count > 0 && said.All(one => one.Id is not null && one.Id == said[0].Id) ? said[0].Id : null;
 
     /// <summary>Who measures on the nodes of this budget's running pods, and by workload.</summary>
     private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(ReadBudget budget, Dictionary<string, WorkloadSpend> spends)

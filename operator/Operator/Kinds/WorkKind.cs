@@ -42,6 +42,9 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     /// <summary>The label that its pods carry, where its objects are made of other objects: a pod with it waits for its chain of owners.</summary>
     public virtual string? PodLabel => null;
 
+    /// <summary>What stopping it takes beyond its pods and what they have not saved, as a sentence for people; null where it takes nothing else.</summary>
+    public virtual string? WhatIsLost => null;
+
     /// <summary>False for kinds that every cluster has.</summary>
     public virtual bool IsOptional => true;
 
@@ -70,6 +73,10 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     public abstract Task<V1Scale> GetScaleAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
 
     public abstract Task PatchScaleAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken);
+
+    /// <summary>When a condition came to hold; null where it does not.</summary>
+    protected static DateTimeOffset? Since(IReadOnlyList<V1Condition> conditions, string type) =>
+        conditions.FirstOrDefault(condition => condition.Type == type && condition.Status == "True")?.LastTransitionTime;
 
     protected static string Json(bool? value) => value switch { null => "null", true => "true", false => "false" };
 }
