@@ -29,6 +29,12 @@ public sealed record OperatorOptions
     /// <summary>host:port of metrics and health; port 0 is any free one.</summary>
     public string MetricsAddress { get; init; } = "127.0.0.1:8080";
 
+    /// <summary>host:port of the admission webhook, over HTTPS; port 0 is any free one, null is none.</summary>
+    public string? WebhookAddress { get; init; }
+
+    /// <summary>Where API servers find the webhook, for an operator outside their cluster; null is its Service.</summary>
+    public Uri? WebhookUrl { get; init; }
+
     /// <summary>Days whose facts the ledger keeps pod by pod, beyond what budgets' windows reach.</summary>
     public int LedgerDetailDays { get; init; } = 35;
 

@@ -9,6 +9,7 @@ using Bursar.Kube.Informers;
 using Bursar.Kube.Leases;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
+using Bursar.Operator.Admission;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
@@ -46,29 +47,37 @@ public static class Wiring
         using var metrics = new OperatorMetrics(time, config.Server);
         // Ready: the caches are the cluster's, and whoever leads has its ledger.
         await using var listener = await OperatorListener.StartAsync(options.MetricsAddress, metrics, () => stores.HasSynced && (metrics.Leads || elector is { MayWrite: false }), logs, cancellationToken);
-        logs.CreateLogger("bursar").LogListening(listener.Address);
+        logs.CreateLogger("bursar").LogListening("metrics", listener.Address);
+        // Every replica answers the API server's questions; the leader alone acts.
+        var board = new BudgetBoard();
+        var admission = new AdmissionController(stores, () => stores.HasSynced, board, options.Namespace, time, logs.CreateLogger<AdmissionController>());
+        var host = options.WebhookUrl is { } url ? url.Host.Trim('[', ']') : $"{WebhookKeeper.ServiceName}.{options.Namespace}.svc";
+        var certificate = new WebhookCertificate(client, options.Namespace, [host], time, logs.CreateLogger<WebhookCertificate>());
+        await using var webhook = options.WebhookAddress is { } address ? await AdmissionEndpoint.StartAsync(address, () => certificate.Current, admission.Review, logs, cancellationToken) : null;
+        if (webhook is not null) logs.CreateLogger("bursar").LogListening("webhook", webhook.Address);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var caches = stores.RunAsync(ending.Token);
+        var certified = webhook is null ? Task.CompletedTask : ActivityTracker.Run(activity, "a loop", () => certificate.RunAsync(ending.Token));
         try
         {
             if (options.LeaderElect)
             {
                 elector = new(client, new() { Namespace = options.Namespace, Name = "bursar", Identity = options.Identity, Random = new(options.Seed) });
-                await elector.RunAsLeaderAsync(token => LeadAsync(options, client, stores, departed, metrics, time, logs, leading, token), cancellationToken);
+                await elector.RunAsLeaderAsync(token => LeadAsync(options, client, stores, departed, metrics, board, time, logs, leading, token), cancellationToken);
             }
             else
             {
-                await LeadAsync(options, client, stores, departed, metrics, time, logs, leading, cancellationToken);
+                await LeadAsync(options, client, stores, departed, metrics, board, time, logs, leading, cancellationToken);
             }
         }
         finally
         {
             await ending.CancelAsync();
-            await caches.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(caches, certified).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    private static async Task LeadAsync(OperatorOptions options, KubeClient client, ClusterStores stores, DepartedPods departed, OperatorMetrics metrics, TimeProvider time, ILoggerFactory logs, Action<OperatorParts>? leading, CancellationToken cancellationToken)
+    private static async Task LeadAsync(OperatorOptions options, KubeClient client, ClusterStores stores, DepartedPods departed, OperatorMetrics metrics, BudgetBoard board, TimeProvider time, ILoggerFactory logs, Action<OperatorParts>? leading, CancellationToken cancellationToken)
     {
         await stores.HasSyncedAsync(cancellationToken);
         // For virtual time this is under way until the loops are.
@@ -105,11 +114,15 @@ public static class Wiring
         var recorder = new EventRecorder(client, new() { ReportingInstance = options.Identity });
         var events = new BudgetEvents(recorder);
         var echoes = new EchoGuard(stores, time);
-        var actor = new BudgetActor(stores, ledger, store, new WorkloadActor(client), echoes, events, brake, logs.CreateLogger<BudgetActor>());
-        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, new WindowKeeper(ledger, options.LedgerSumDays), progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
+        var workloads = new WorkloadActor(client);
+        var held = new HeldWorkActor(client, stores, ledger, workloads, echoes, logs.CreateLogger<HeldWorkActor>());
+        var makers = new MakerKeeper(stores, ledger, new MakerActor(client), events, logs.CreateLogger<MakerKeeper>());
+        var actor = new BudgetActor(stores, ledger, store, workloads, makers, echoes, events, brake, logs.CreateLogger<BudgetActor>());
+        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, new WindowKeeper(ledger, options.LedgerSumDays), held, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
         var books = new PriceBookController(client, stores, ledger, prices, recorder, time);
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
         var compactor = new LedgerCompactor(stores, ledger, client, options.LedgerDetailDays, options.LedgerSumDays, logs.CreateLogger<LedgerCompactor>());
+        var webhook = new WebhookKeeper(client, () => certificates.Trust?.RootsPem, options.WebhookUrl, time, logs.CreateLogger<WebhookKeeper>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
 
         using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
@@ -133,9 +146,10 @@ public static class Wiring
         {
             // It may be the link that pods waited for.
             pods.ObserveOwner(work.Namespace);
+            held.See(work);
             if (!work.HasGpus) return;
             // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
-            if (!work.Kind.Scales && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
+            if ((!work.Kind.Scales || work.Class == WorkClass.Training) && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
                 progress.Report(work.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
             WakeNamespace(work.Namespace);
         }
@@ -148,6 +162,9 @@ public static class Wiring
         };
         budgets.Forgotten += admissions.Forget;
         budgets.Forgotten += budget => metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+        budgets.Decided += board.Note;
+        budgets.Forgotten += board.Forget;
+        board.Lead(observer.PriceOfNew);
         metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(b => GpuBudgetReader.TryReadSelector(b, out var s) ? [s] : Array.Empty<LabelSelector>())], () => prices.Currency);
         metrics.Watch(() => agents.GpuNodes.Select(sources.Of), () => prices.Untrusted.Count);
         metrics.Leads = true;
@@ -164,7 +181,6 @@ public static class Wiring
         nodes.DevicesTold += pods.ObserveOn;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
         var series = new SeriesKeeper(ledger, progress);
-        stores.Jobs.AddHandler(new() { Added = series.Observe, Updated = (_, job) => series.Observe(job) });
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
         nodeWatch.Start();
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
@@ -173,14 +189,15 @@ public static class Wiring
         stores.KueueWorkloads.AddHandler(Waking<V1Workload>(WakeNamespace));
         stores.OldKueueWorkloads.AddHandler(Waking<V1Beta1Workload>(WakeNamespace));
         stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(WakeNamespace));
-        foreach (var kind in stores.Kinds) kind.Watch(SeeWork, gone => { progress.Forget(gone.Metadata.Uid); WakeNamespace(gone.Namespace); });
+        foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); }, gone => { progress.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); });
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));
         try
         {
-            List<Func<CancellationToken, Task>> loops = [recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, certificates.RunAsync, agents.RunAsync, exporters.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync];
+            List<Func<CancellationToken, Task>> loops = [recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, held.RunAsync, certificates.RunAsync, agents.RunAsync, exporters.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync];
             if (checkRunner is not null && admissionRunner is not null) loops.AddRange([checkRunner.RunAsync, admissionRunner.RunAsync]);
+            if (options.WebhookAddress is not null) loops.Add(webhook.RunAsync);
             var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken, loops);
             taking?.Dispose();
             await running;
@@ -199,8 +216,8 @@ public static class Wiring
 
 internal static partial class WiringLog
 {
-    [LoggerMessage(Level = LogLevel.Information, Message = "Listening: door=metrics address={address}")]
-    public static partial void LogListening(this ILogger logger, string address);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listening: door={door} address={address}")]
+    public static partial void LogListening(this ILogger logger, string door, string address);
 }
 
 /// <summary>The parts of a leading operator that others may look at: metrics, agents, the demo.</summary>

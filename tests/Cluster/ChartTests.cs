@@ -110,14 +110,17 @@ public sealed class ChartTests
 
         var policies = guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicy").ToDictionary(d => (string)d["metadata"]!["name"]!, d => d["spec"]!);
         EntityKind[] guarded = [.. WorkKinds.All.Select(kind => kind.Entity), V1Workload.EntityKind, V1ScaledObject.EntityKind];
-        policies.Keys.Should().BeEquivalentTo(["bursar-guard-budgets", "bursar-guard-deployments-scale", .. guarded.Select(entity => $"bursar-guard-{entity.Plural}")], "each kind that can be parked, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork");
+        policies.Keys.Should().BeEquivalentTo(["bursar-guard-budgets", "bursar-guard-cronjobs", .. WorkKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"), .. guarded.Select(entity => $"bursar-guard-{entity.Plural}")], "each kind that can be parked, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork");
         guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicyBinding").Select(d => ((string)d["spec"]!["policyName"]!, d["spec"]!["validationActions"]!.ToJsonString()))
             .Should().BeEquivalentTo(policies.Keys.Select(name => (name, "[\"Deny\"]")));
         policies.ToDictionary(p => p.Key, p => string.Join(' ', p.Value["matchConstraints"]!["resourceRules"]!.AsArray().Select(r => $"{r!["apiGroups"]![0]} {r["resources"]!.ToJsonString()} {r["operations"]!.ToJsonString()}")))
             .Should().BeEquivalentTo(new Dictionary<string, string>(guarded.Select(entity => KeyValuePair.Create($"bursar-guard-{entity.Plural}", $"""{entity.Group} ["{entity.Plural}"] ["CREATE","UPDATE"]""")))
             {
                 ["bursar-guard-budgets"] = """bursar.dev ["gpubudgets"] ["UPDATE","DELETE"]""",
+                ["bursar-guard-cronjobs"] = """batch ["cronjobs"] ["CREATE","UPDATE"]""",
                 ["bursar-guard-deployments-scale"] = """apps ["deployments","deployments/scale"] ["UPDATE"]""",
+                ["bursar-guard-statefulsets-scale"] = """apps ["statefulsets","statefulsets/scale"] ["UPDATE"]""",
+                ["bursar-guard-leaderworkersets-scale"] = """leaderworkerset.x-k8s.io ["leaderworkersets","leaderworkersets/scale"] ["UPDATE"]""",
             });
         foreach (var (name, policy) in policies)
         {

@@ -90,7 +90,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             """)!, ct);
         await world.CreateNamespaceAsync(Team, ct);
         await world.CreateNamespaceAsync(Other, ct);
-        var options = new OperatorOptions { Namespace = Own, AgentNamespace = Agents, LeaderElect = true, Identity = "rights", Owners = ["Kueue", "KEDA"], MetricsAddress = "127.0.0.1:0" };
+        var options = new OperatorOptions { Namespace = Own, AgentNamespace = Agents, LeaderElect = true, Identity = "rights", Owners = ["Kueue", "KEDA"], MetricsAddress = "127.0.0.1:0", WebhookAddress = "127.0.0.1:0" };
         await world.StartOperatorAsync(ct, options);
         try
         {
@@ -145,15 +145,20 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await world.SetLimitAsync(Team, "jobs", "0.01", ct);
             await world.UntilAsync("the job is suspended again", async () => (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend == true, ct);
             var scene = new Scene(world, Team);
-            foreach (var kind in Kinds.All) await Kinds.CreateAsync(scene, kind, kind.ToLowerInvariant(), Kinds.Spec(kind));
-            foreach (var kind in Kinds.All) await Kinds.UntilSuspendedAsync(scene, kind, kind.ToLowerInvariant());
+            string[] kinds = [.. Kinds.All, "StatefulSet"];
+            foreach (var kind in kinds) await Kinds.CreateAsync(scene, kind, kind.ToLowerInvariant(), Kinds.Spec(kind));
+            foreach (var kind in kinds) await Kinds.UntilSuspendedAsync(scene, kind, kind.ToLowerInvariant());
+            await CronJobTests.RunAsync(scene, "nightly-1", await CronJobTests.CronJobAsync(scene));
+            await scene.UntilSuspendedAsync("nightly-1");
+            (await CronJobTests.CronAsync(scene)).Spec.Suspend.Should().BeTrue();
             var kueue = new FakeKueue(scene) { Quota = 0 };
             await kueue.JobAsync("queued");
             await kueue.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("queued") == false);
             await ReleaseAsync(account, ct);
             (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend.Should().BeFalse();
+            (await CronJobTests.CronAsync(scene)).Spec.Suspend.Should().BeFalse();
             (await kueue.IsActiveAsync("queued")).Should().BeTrue();
-            foreach (var kind in Kinds.All) (await Kinds.SwitchAsync(scene, kind, kind.ToLowerInvariant())).Should().NotBe(true);
+            foreach (var kind in kinds) (await Kinds.SwitchAsync(scene, kind, kind.ToLowerInvariant())).Should().NotBe(true);
             await ReleaseAsync(account, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("jobs", Team, null, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("chat", Other, null, ct);
@@ -243,6 +248,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             served: true
             storage: true
             schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+            subresources: {{{(WorkKinds.Of(kind) is { Scales: true } ? "{scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}" : "{}")}}}
         """)!, null, ct);
 
     private sealed record Request(string Group, string Resource, string Verb, string? Namespace, string? Name, int Code);

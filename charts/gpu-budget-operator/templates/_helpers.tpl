@@ -78,6 +78,9 @@ where it leaves no mark.
 - {group: serving.kserve.io, version: v1beta1, resource: inferenceservices, kind: InferenceService, parked: mark, stopped: "has(self.metadata.annotations) && 'serving.kserve.io/stop' in self.metadata.annotations && self.metadata.annotations['serving.kserve.io/stop'] == 'true'"}
 - {group: kueue.x-k8s.io, version: v1beta2, resource: workloads, kind: Workload, parked: mark, stopped: "has(self.spec) && has(self.spec.active) && !self.spec.active"}
 - {group: keda.sh, version: v1alpha1, resource: scaledobjects, kind: ScaledObject, parked: mark, stopped: "has(self.metadata.annotations) && 'autoscaling.keda.sh/paused-replicas' in self.metadata.annotations && self.metadata.annotations['autoscaling.keda.sh/paused-replicas'] == '0'"}
+- {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: leaderworkerset.x-k8s.io, version: v1, resource: leaderworkersets, kind: LeaderWorkerSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: batch, version: v1, resource: cronjobs, kind: CronJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 {{- end }}
 
 {{/* The annotations that are Bursar's own, and the fields of a budget's spec that say what it holds. */}}

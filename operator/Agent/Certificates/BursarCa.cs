@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
@@ -29,22 +30,31 @@ public static class BursarCa
     }
 
     /// <summary>The certificate of every agent, for <see cref="BursarNames.AgentWildcard"/>, server authentication only.</summary>
-    public static PemPair CreateAgent(PemPair root, DateTimeOffset now) => Issue(root, BursarNames.AgentWildcard, ServerAuth, now);
+    public static PemPair CreateAgent(PemPair root, DateTimeOffset now) => Issue(root, [BursarNames.AgentWildcard], ServerAuth, now);
 
     /// <summary>The operator's certificate, for <see cref="BursarNames.Operator"/>, client authentication only.</summary>
-    public static PemPair CreateOperator(PemPair root, DateTimeOffset now) => Issue(root, BursarNames.Operator, ClientAuth, now);
+    public static PemPair CreateOperator(PemPair root, DateTimeOffset now) => Issue(root, [BursarNames.Operator], ClientAuth, now);
+
+    /// <summary>A certificate of a server that is asked for by these names or addresses, server authentication only.</summary>
+    public static PemPair CreateServer(PemPair root, IReadOnlyList<string> hosts, DateTimeOffset now) => Issue(root, hosts, ServerAuth, now);
 
     /// <summary>A certificate for one name and one use.</summary>
-    internal static PemPair Issue(PemPair root, string dnsName, string usage, DateTimeOffset now)
+    internal static PemPair Issue(PemPair root, string dnsName, string usage, DateTimeOffset now) => Issue(root, [dnsName], usage, now);
+
+    private static PemPair Issue(PemPair root, IReadOnlyList<string> hosts, string usage, DateTimeOffset now)
     {
         using var issuer = X509Certificate2.CreateFromPem(root.Certificate, root.PrivateKey);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={dnsName}", key, HashAlgorithmName.SHA256);
+        var request = new CertificateRequest($"CN={hosts[0]}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, critical: true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(usage)], critical: true));
         var names = new SubjectAlternativeNameBuilder();
-        names.AddDnsName(dnsName);
+        foreach (var host in hosts)
+        {
+            if (IPAddress.TryParse(host, out var address)) names.AddIpAddress(address);
+            else names.AddDnsName(host);
+        }
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
         request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(issuer, includeKeyIdentifier: true, includeIssuerAndSerial: false));

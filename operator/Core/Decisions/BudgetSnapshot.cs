@@ -152,6 +152,9 @@ public sealed record WorkloadSnapshot
     /// <summary>The owner's <c>bursar.dev/resume: approved</c>.</summary>
     public bool ResumeApproved { get; init; }
 
+    /// <summary>What parking it brings with it beyond itself, or what it brought where it is parked, as a sentence for people.</summary>
+    public string? Consequence { get; init; }
+
     /// <summary>What a unit of its output costs: shown, and nothing is decided by it.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public UnitCosts? UnitCosts { get; init; }

@@ -65,6 +65,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             Keep(item, Reasons.BrakeApplied, Sentences.Braked);
             return;
         }
+        sentence = Sentences.With(sentence, item.Work);
         _found[item.Work.Key.Uid] = (reason, sentence);
         _actions.Add(new()
         {
@@ -129,6 +130,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
         work.Select(item =>
         {
             var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
+            if (item.Work.State == WorkloadState.Parked && !_actions.Any(action => action.Workload.Uid == item.Work.Key.Uid)) sentence = Sentences.With(sentence, item.Work);
             var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
             return new WorkloadVerdict
             {

@@ -27,6 +27,9 @@ public sealed record WorkReasoning
     /// <summary>What parking it would keep from being spent.</summary>
     public Amount Saves { get; init; }
 
+    /// <summary>What parking it would bring with it beyond itself.</summary>
+    public string? Consequence { get; init; }
+
     /// <summary>What would turn the verdict around; null where nobody looked.</summary>
     public IReadOnlyList<Change>? Changes { get; init; }
 }
@@ -57,6 +60,7 @@ public static class Reasoning
                 PriorityWithin = item.Work.PriorityWithin,
                 Lost = Victims.Lost(item),
                 Saves = item.Work.Class == WorkClass.Training ? Amount.Max(Amount.Zero, Victims.Saves(item)) : Amount.Zero,
+                Consequence = item.Work.Consequence,
                 Changes = i < searched ? WhatWouldChange.Of(budget, item.Work.Key.Uid) : null,
             })];
     }

@@ -35,6 +35,11 @@ public static class Sentences
         item.Work.HeldBy is { } others ? $"This budget {(item.Work.Exempt ? "now exempts it" : "now keeps inference at its floor")}; it is still held by {others}."
         : item.Work.Exempt ? "Resumed: the budget now exempts it." : "Resumed: the budget now keeps inference at its floor.";
 
+    /// <summary>Behind the sentence of a run that is parked.</summary>
+    public static string MakerWaits(HeldMaker maker) => $"{maker.Kind} {maker.Name} is suspended while its run waits.";
+
+    public static string With(string sentence, WorkloadSnapshot work) => work.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
+
     public static string Contested(ParkedSnapshot parked) =>
         $"{parked.UndoneBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
 

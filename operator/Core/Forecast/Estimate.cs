@@ -17,6 +17,9 @@ public enum EstimateSource
 
     /// <summary>Earlier runs of the same series that were completed.</summary>
     Series,
+
+    /// <summary>The trainer's word in its own object's status (TrainJob): after settled progress, before all else.</summary>
+    Reported,
 }
 
 /// <summary>

@@ -10,11 +10,12 @@ public static class Estimator
 {
     private const int FewestRuns = 3;
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan LeastSilence = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
 
     /// <summary>The time until a running job is done.</summary>
     public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
-        CapByDeadline(BestProgress(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? FromSeries(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
+        CapByDeadline(BestProgress(job, now) ?? FromReported(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? FromSeries(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
 
     /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
@@ -41,9 +42,9 @@ public static class Estimator
         return now - (last.At > since ? last.At : since) > patience;
     }
 
-    /// <summary>Progress that has not settled yields to the owner's word while that holds, and to what earlier runs agree upon: a first guess is worth less.</summary>
+    /// <summary>Progress that has not settled yields to the trainer's or the owner's word while that holds, and to what earlier runs agree upon: a first guess is worth less.</summary>
     private static Estimate? BestProgress(JobFacts job, DateTimeOffset now) =>
-        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromDeclaration(job, now) ?? (FromSeries(job, now) is { Settled: true } series ? series : progress) : null;
+        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromReported(job, now) ?? FromDeclaration(job, now) ?? (FromSeries(job, now) is { Settled: true } series ? series : progress) : null;
 
     private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
     {
@@ -54,6 +55,26 @@ public static class Estimator
         // Time already worked since then is part of the steps left.
         var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
         return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
+    }
+
+    /// <summary>
+    /// The trainer's own reckoning, less the time since; where it tells percent alone, what is left goes as all of this run went. Of an
+    /// earlier run it says nothing, and a trainer that has long been silent is not believed any more.
+    /// </summary>
+    private static Estimate? FromReported(JobFacts job, DateTimeOffset now)
+    {
+        if (job.Reported is not { } told || job.RunningSince is not { } since || told.At <= since) return null;
+        var worked = told.At - since;
+        var silent = now - told.At;
+        if (silent > (worked / 4 > LeastSilence ? worked / 4 : LeastSilence)) return null;
+        if (told.Remaining is { } left)
+            return new(Less(left * 0.9, silent), Less(left, silent), Less(left * 1.1, silent), EstimateSource.Reported, worked >= SettledTime, "told by its trainer");
+        if (told.Percent is not (> 0 and <= 100)) return null;
+        // A percent is whole: up to one more may be done.
+        var percent = told.Percent.Value;
+        TimeSpan Rest(double done) => worked * (Math.Max(0, 100 - done) / done);
+        var (low, mid, high) = (Rest(percent + 1), Rest(percent + 0.5), Rest(percent));
+        return new(Less(low, silent), Less(mid, silent), Less(high, silent), EstimateSource.Reported, worked >= SettledTime && high - low <= Pace.SettledWidth * mid, $"{percent} % by its trainer");
     }
 
     private static Estimate? FromCompletions(JobFacts job, DateTimeOffset now)

@@ -17,6 +17,9 @@ public sealed record JobFacts
     /// <summary>When the present run began (its first pod was scheduled); null while nothing runs.</summary>
     public DateTimeOffset? RunningSince { get; init; }
 
+    /// <summary>What the trainer tells through its own object's status.</summary>
+    public ReportedProgress? Reported { get; init; }
+
     public int Succeeded { get; init; }
 
     public int? Completions { get; init; }

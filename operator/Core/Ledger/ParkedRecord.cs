@@ -46,6 +46,9 @@ public sealed record ParkedRecord
 
     public Amount CostToFinish { get; init; }
 
+    /// <summary>What makes such runs and was suspended with this one; null where nothing was.</summary>
+    public HeldMaker? Maker { get; init; }
+
     /// <summary>
     /// The labels that the budget's selectors asked about when it was parked, <c>null</c> where it had none: parked work stays the
     /// budget's by what it said then. Absent where they asked about none.

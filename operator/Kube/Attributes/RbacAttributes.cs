@@ -35,6 +35,9 @@ public sealed class GenericRbacAttribute : Attribute
 
     public string[] Resources { get; init; } = [];
 
+    /// <summary>Only the objects of these names. Does not go with <see cref="RbacVerb.Create"/>: when an object is made, the API server does not know its name yet.</summary>
+    public string[] Names { get; init; } = [];
+
     public string[] Urls { get; init; } = [];
 
     /// <summary>Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.</summary>

@@ -29,8 +29,10 @@ public static class RbacBuilder
                 foreach (var entity in right.Entities) Of(right.Option).Add(entity, [], right.Verbs);
             foreach (var right in type.GetCustomAttributes<GenericRbacAttribute>())
             {
+                if (right.Names.Length > 0 && right.Verbs.HasFlag(RbacVerb.Create))
+                    throw new InvalidOperationException($"{type.Name}: the right to create cannot be bound to names");
                 foreach (var group in right.Groups)
-                    foreach (var resource in right.Resources) Of(right.Option).Add(group, resource, [], right.Verbs);
+                    foreach (var resource in right.Resources) Of(right.Option).Add(group, resource, right.Names, right.Verbs);
                 Of(right.Option).AddUrls(right.Urls, right.Verbs);
             }
             foreach (var right in type.GetCustomAttributes<NamespaceRbacAttribute>())

@@ -45,6 +45,7 @@ internal static class Empties
         V1Status.Empty,
         V1StatusDetails.Empty,
         V1StatusCause.Empty,
+        V1WebhookClientConfig.Empty,
         V1WorkloadSpec.Empty,
         V1WorkloadStatus.Empty,
         V1AdmissionCheckSpec.Empty,
@@ -67,6 +68,8 @@ internal static class Empties
         V1RayClusterSpec.Empty,
         V1RayHeadGroup.Empty,
         V1RayWorkerGroup.Empty,
+        V1LeaderWorkerSetSpec.Empty,
+        V1LeaderWorkerTemplate.Empty,
     };
 
     public static bool Contains(object value) => _all.Contains(value);

@@ -42,7 +42,9 @@ namespace Bursar.Kube.Objects;
 [JsonSerializable(typeof(V1Alpha1TrainJob))]
 [JsonSerializable(typeof(V1RayJob))]
 [JsonSerializable(typeof(V1RayCluster))]
+[JsonSerializable(typeof(V1LeaderWorkerSet))]
 [JsonSerializable(typeof(V1CustomResourceDefinition))]
+[JsonSerializable(typeof(V1MutatingWebhookConfiguration))]
 [JsonSerializable(typeof(V1Status))]
 internal sealed partial class KubeJsonContext : JsonSerializerContext;
 

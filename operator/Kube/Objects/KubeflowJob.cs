@@ -67,5 +67,8 @@ public sealed record KubeflowJobStatus
     [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? StartTime { get; init; }
 
+    [JsonConverter(typeof(TimeConverter))]
+    public DateTimeOffset? CompletionTime { get; init; }
+
     public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Kube.Attributes;
 
@@ -52,4 +53,17 @@ public sealed record V1Alpha1TrainJobStatus
     public static readonly V1Alpha1TrainJobStatus Empty = new();
 
     public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+
+    public V1Alpha1TrainerStatus? TrainerStatus { get; init; }
+}
+
+/// <summary>What the trainer itself tells of its run, where Kubeflow Trainer's feature TrainJobStatus is on.</summary>
+public sealed record V1Alpha1TrainerStatus
+{
+    public int? ProgressPercentage { get; init; }
+
+    public int? EstimatedRemainingSeconds { get; init; }
+
+    [JsonConverter(typeof(TimeConverter))]
+    public DateTimeOffset? LastUpdatedTime { get; init; }
 }

@@ -46,6 +46,12 @@ public sealed record V1RayJobStatus
     /// <summary>Of the RayJob: Initializing, Running, Suspended, Complete, Failed and more; empty when it is new.</summary>
     public string JobDeploymentStatus { get; init => field = value ?? ""; } = "";
 
+    /// <summary>Of what was submitted to Ray: SUCCEEDED, FAILED, STOPPED and more.</summary>
+    public string JobStatus { get; init => field = value ?? ""; } = "";
+
     [System.Text.Json.Serialization.JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? StartTime { get; init; }
+
+    [System.Text.Json.Serialization.JsonConverter(typeof(TimeConverter))]
+    public DateTimeOffset? EndTime { get; init; }
 }

@@ -32,7 +32,17 @@ public sealed record V1StatefulSetSpec
 
     public string? ServiceName { get; init; }
 
+    public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
+
     public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+}
+
+public sealed record V1PersistentVolumeClaimRetentionPolicy
+{
+    public const string Delete = "Delete";
+
+    /// <summary>Retain, which is the default, or Delete.</summary>
+    public string? WhenScaled { get; init; }
 }
 
 public sealed record V1StatefulSetStatus

@@ -215,7 +215,7 @@ public sealed class GpuBudgetEta
     public string? High { get; set; }
 
     [Length(0, 32)]
-    [Description("What the estimate is made of, such as progress, completions, declared or unknown.")]
+    [Description("What the estimate is made of, such as progress, reported, completions, declared, series or unknown.")]
     public string? Source { get; set; }
 }
 

@@ -15,16 +15,17 @@ namespace Bursar.Operator.Budgets;
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
 public sealed partial class BudgetActor(
-    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ILogger<BudgetActor> logger)
+    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ILogger<BudgetActor> logger)
 {
     private readonly WorkTurns turns = new();
 
     /// <summary>A parking that is noted.</summary>
+    /// <param name="Action">What was decided, in the words that are told.</param>
     /// <param name="Record">What the ledger holds.</param>
     /// <param name="Present">The field as it was read.</param>
     /// <param name="Earlier">The record of the parking before, where somebody undid that.</param>
     /// <param name="Snapshot">The cause.</param>
-    private sealed record Parking(ParkedRecord Record, string Present, ParkedRecord? Earlier, ParkedSnapshot Snapshot);
+    private sealed record Parking(BudgetAction Action, ParkedRecord Record, string Present, ParkedRecord? Earlier, ParkedSnapshot Snapshot);
 
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
@@ -33,7 +34,7 @@ public sealed partial class BudgetActor(
         // All that is to be parked stands in the ledger before the first of it is: one write, however much it is.
         var parkings = new Dictionary<string, Parking>(StringComparer.Ordinal);
         foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Park))
-            if (Prepare(budget, decision, action, inputs) is { } parking) parkings[action.Workload.Uid] = parking;
+            if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } parking) parkings[action.Workload.Uid] = parking;
         if (parkings.Count > 0) await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         ApiException? failed = null;
         foreach (var action in decision.Actions)
@@ -42,7 +43,7 @@ public sealed partial class BudgetActor(
             {
                 if (action.Kind == ActionKind.Park)
                 {
-                    if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, action, parking, cancellationToken);
+                    if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, parking, cancellationToken);
                 }
                 else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
             }
@@ -85,11 +86,18 @@ public sealed partial class BudgetActor(
     /// Records of work that was resumed by an operator which was stopped before it could take them out: the decision to resume
     /// stands in the memory, and the work runs.
     /// </summary>
-    public void ForgetOutlived(ReadBudget budget, BudgetSnapshot snapshot)
+    public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, bool mayWrite, CancellationToken cancellationToken)
     {
         foreach (var record in ledger.ParkedBy(budget.Uid))
             if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running or WorkloadState.Pending })
-                ledger.Unpark(budget.Uid, record.Uid, record.Field);
+                await ForgetAsync(budget, record, mayWrite, cancellationToken);
+    }
+
+    /// <summary>Takes out the record of what is not parked any more. Where what makes it is held too that is given back first; until it is, the record stays.</summary>
+    public async Task ForgetAsync(ReadBudget budget, ParkedRecord record, bool mayWrite, CancellationToken cancellationToken)
+    {
+        if (record.Maker is not null && !(mayWrite && await makers.FreeAsync(record, budget.Object, cancellationToken))) return;
+        ledger.Unpark(budget.Uid, record.Uid, record.Field);
     }
 
     /// <summary>
@@ -106,14 +114,15 @@ public sealed partial class BudgetActor(
             return false;
         }
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         echoes.Expect(record, parked: false);
+        if (!await makers.FreeAsync(record, stores.Budgets.Store.GetByUid(record.BudgetUid), cancellationToken)) return false;
+        ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
         return outcome is ActOutcome.Done;
     }
 
     /// <summary>Notes in memory what is to be parked; null where there is nothing to write to.</summary>
-    private Parking? Prepare(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs)
+    private async Task<Parking?> PrepareAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
@@ -131,15 +140,20 @@ public sealed partial class BudgetActor(
             ? record with { Labels = earlier.Labels, Class = earlier.Class ?? record.Class }
             : record with { Labels = budget.Asked(stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty) };
 
+        record = await makers.FindAsync(record, inherited, cancellationToken);
+        if (record.Maker is { } maker) action = action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" };
+
         Replace(record);
         Note(budget, decision, action, "Park", inputs);
-        return new(record, present, earlier, snapshot);
+        return new(action, record, present, earlier, snapshot);
     }
 
-    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, Parking parking, CancellationToken cancellationToken)
+    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, Parking parking, CancellationToken cancellationToken)
     {
-        var (record, present, earlier, snapshot) = parking;
+        var (action, record, present, earlier, snapshot) = parking;
         using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
+        // First what makes such runs, then the run: between the two nothing else may take its place.
+        record = await makers.HoldAsync(budget, record, cancellationToken);
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.ParkAsync(record, present, cancellationToken);
         switch (outcome)
@@ -151,13 +165,13 @@ public sealed partial class BudgetActor(
                 events.Acted(budget.Object, action with { Parked = snapshot }, decision.WindowKey);
                 break;
             case ActOutcome.Gone:
-                ledger.Unpark(budget.Uid, record.Uid, record.Field);
+                await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
                 break;
             default:
                 // Changed in between: nothing was written, and the next evaluation sees what it is now. An earlier parking's record says
                 // what must come back, whatever became of this one.
                 if (earlier is not null) Replace(earlier);
-                else ledger.Unpark(budget.Uid, record.Uid, record.Field);
+                else await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
                 LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
                 break;
         }
@@ -185,7 +199,7 @@ public sealed partial class BudgetActor(
 
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        ledger.Unpark(budget.Uid, record.Uid, record.Field);
+        if (await makers.FreeAsync(record, budget.Object, cancellationToken)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         if (outcome is ActOutcome.Done or ActOutcome.AlreadySo)
         {

@@ -5,6 +5,7 @@ using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
+using Bursar.Operator.Admission;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
@@ -19,7 +20,7 @@ namespace Bursar.Operator.Budgets;
 /// </summary>
 public sealed partial class BudgetController(
     KubeClient client, ClusterStores stores, GpuLedger ledger, BudgetObserver observer, BudgetActor actor, BudgetEvents events, EchoGuard echoes, WindowKeeper windows,
-    ProgressBoard progress, ClusterBrake brake, WritePacer pacer, TimeProvider time, ILogger<BudgetController> logger) : IEntityController<V1Alpha1GpuBudget>
+    HeldWorkActor held, ProgressBoard progress, ClusterBrake brake, WritePacer pacer, TimeProvider time, ILogger<BudgetController> logger) : IEntityController<V1Alpha1GpuBudget>
 {
     /// <summary>How long an evaluation of running work may be put off; part of the published overspend bound.</summary>
     public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
@@ -59,14 +60,15 @@ public sealed partial class BudgetController(
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         windows.Note(budget, decision);
         foreach (var key in decision.LetGo)
-            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
+            foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
 
         foreach (var announcement in decision.Announcements) events.Announced(entity, announcement);
         Decided?.Invoke(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
-        actor.ForgetOutlived(budget, snapshot);
+        await actor.ForgetOutlivedAsync(budget, snapshot, MayWrite(budget, snapshot), cancellationToken);
+        var heldBack = await TryAsync(() => held.LetGoAsync(budget, decision, cancellationToken));
         // One object that cannot be written must not keep the status of the others from being told.
-        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken));
+        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken)) ?? heldBack;
         var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
         failed?.Throw();
         return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));
@@ -119,10 +121,13 @@ public sealed partial class BudgetController(
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => !selected.Contains(p.Uid)))
         {
-            if (IsOver(record)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
-            else if (budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve) await actor.ReleaseAsync(record, cancellationToken);
+            if (IsOver(record)) await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
+            else if (MayWrite(budget, snapshot)) await actor.ReleaseAsync(record, cancellationToken);
         }
     }
+
+    /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
+    private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) => budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
 
     private bool IsOver(ParkedRecord record) =>
         stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };

@@ -16,7 +16,7 @@ public sealed class BudgetEvents(EventRecorder recorder)
     public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
     {
         var (verb, type) = action.Kind == ActionKind.Park
-            ? (action.IsHeldByOther ? Reasons.HeldByOtherBudget : action.Class == WorkClass.Inference ? "ScaledToZero" : Suspended, KubeEvent.Warning)
+            ? (action.IsHeldByOther ? Reasons.HeldByOtherBudget : WorkKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero" : Suspended, KubeEvent.Warning)
             : ("Resumed", KubeEvent.Normal);
         Tell(budget, action, windowKey, verb, type);
     }
@@ -50,11 +50,29 @@ public sealed class BudgetEvents(EventRecorder recorder)
         });
     }
 
+    /// <summary>On a CronJob: it makes no runs while one of them waits.</summary>
+    public void MakerHeld(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
+        OfMaker(budget, run, maker, Suspended, $"{Sentences.MakerWaits(maker)} {run.Kind} {run.Name} waits for money of budget {budget.Metadata.Name}.");
+
+    public void MakerFreed(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
+        OfMaker(budget, run, maker, "Resumed", $"{maker.Kind} {maker.Name} makes runs again: {run.Kind} {run.Name} waits no more.");
+
     public void Announced(V1Alpha1GpuBudget budget, Announcement announcement) =>
         Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
 
     public void Refused(V1Alpha1GpuBudget budget, string message) =>
         Publish(budget, Reasons.InvalidSpec, "Validate", message, budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture), warning: true);
+
+    private void OfMaker(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker, string reason, string note) => recorder.Publish(new()
+    {
+        Regarding = new() { ApiVersion = V1CronJob.EntityKind.ApiVersion, Kind = maker.Kind, Namespace = run.Namespace, Name = maker.Name, Uid = maker.Uid },
+        Related = V1ObjectReference.To(budget),
+        Type = KubeEvent.Normal,
+        Reason = reason,
+        Action = reason == Suspended ? nameof(ActionKind.Park) : nameof(ActionKind.Resume),
+        Note = note,
+        Key = $"{run.Uid}/{run.Since.ToUnixTimeSeconds()}",
+    });
 
     private void Publish(V1Alpha1GpuBudget budget, string reason, string action, string note, string key, bool warning) => recorder.Publish(new()
     {

@@ -7,6 +7,7 @@ using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Admission;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
@@ -40,7 +41,7 @@ public sealed class BudgetObserver(
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
             foreach (var one in cache.In(budget.Namespace))
-                if ((cache.Kind.Serves ? OfServing(one, budget, spends, parked, others, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
+                if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
         work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
@@ -80,10 +81,13 @@ public sealed class BudgetObserver(
         };
     }
 
+    /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>
+    public Rate? PriceOfNew(Work work) => Sum(work.PodSets, DearestOf);
+
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
-        if (!work.HasGpus || work.IsFinished || WorkKinds.Of(work.Metadata.ControllerReference()) is not null) return null;
+        if (!work.HasGpus || work.IsFinished || TopWorkload.BelongsToAnother(work, stores)) return null;
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
         var labels = LabelsOf(work, record);
@@ -96,9 +100,15 @@ public sealed class BudgetObserver(
         var owner = OwnerKinds.Of(work, stores);
         // Stopped by the field that Bursar wrote, or else by the one it would write: a job that its manager holds back is not suspended by it.
         var noted = record ?? others[uid].FirstOrDefault();
-        var stopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null);
+        // Made suspended by the webhook and not judged yet: new work like any other.
+        var isNew = noted is null && HeldMark.IsHeld(work);
+        var stopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
+        var paused = stopped || work.IsStopped && !isNew;
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
+        // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
+        if (work is { Kind.Scales: true, IsStopped: true } && record is null && live.Length == 0 && !others[uid].Any()) return null;
+        var sets = SetsOf(work, stopped ? record ?? others[uid].FirstOrDefault() : null);
         var (series, byAgent) = progress.Latest(uid);
         var facts = new JobFacts
         {
@@ -108,6 +118,7 @@ public sealed class BudgetObserver(
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),
             DeclaredDuration = BursarAnnotations.ReadDuration(work.Metadata, template),
             RunningSince = live.Length == 0 ? null : live.Min(p => PodTimes.ScheduledAt(p)),
+            Reported = work.Reported,
             Succeeded = work.Succeeded,
             Completions = work.Completions,
             Parallelism = work.Parallelism,
@@ -130,18 +141,19 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
-            Gpus = work.Gpus,
-            Rate = RateOf(work.PodSets, live, spend, budget.Namespace, uid, now),
+            Gpus = sets.Sum(set => set.Gpus),
+            Rate = RateOf(sets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
-            Estimate = stopped || work.IsStopped ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
-            EstimateAfterResume = stopped || work.IsStopped ? null : Estimator.AfterResume(facts),
+            Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
+            EstimateAfterResume = paused ? null : Estimator.AfterResume(facts),
             TerminationGrace = GraceOf(work),
             NoPodSince = state != WorkloadState.Pending || owner is { IsNext: true } ? null : heldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
             WaitsIn = state == WorkloadState.Pending ? owner?.WaitsIn : null,
             HeldBy = heldBy,
             // Seen suspended is done, whether or not the answer to the write ever came.
             Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = !ignored } : ParkedCause.Read(record!) : null,
+            Consequence = !stopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
@@ -163,10 +175,7 @@ public sealed class BudgetObserver(
         var owner = OwnerKinds.Of(work, stores);
         var ignored = runs && record is not null && OwnerKinds.Holds(record, work, stores) && IsIgnored(record, work, now);
         var isParked = record is not null && !ignored && OwnerKinds.Holds(record, work, stores);
-        // What it comes back with is what it had, not the zero it was given.
-        var held = isParked ? record : heldBy is not null ? others[uid].First() : null;
-        int? back = held is null ? null : held.Replicas ?? (int.TryParse(held.Original, out var original) ? original : null);
-        var sets = back is { } count ? [.. work.PodSets.Take(1).Select(set => set with { Count = count })] : work.PodSets;
+        var sets = SetsOf(work, isParked ? record : heldBy is not null ? others[uid].First() : null);
         return new()
         {
             Key = TopWorkload.Of(work).Key,
@@ -195,6 +204,19 @@ public sealed class BudgetObserver(
     private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
         $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
 
+    /// <summary>A kind that serves, unless it can be scaled away as a job is, and its owner says that it trains.</summary>
+    private static bool Serves(Work work, Dictionary<string, ParkedRecord> parked) =>
+        work.Kind.Serves && !(work.Kind.Scales && (parked.GetValueOrDefault(work.Metadata.Uid)?.Class ?? work.Class) == WorkClass.Training);
+
+    /// <summary>What it comes back with is what it had, not the zero it was given.</summary>
+    private static IReadOnlyList<PodSet> SetsOf(Work work, ParkedRecord? held)
+    {
+        var back = held?.Replicas ?? (work.Kind.Serves && int.TryParse(held?.Original, out var original) ? original : null);
+        return back is not { } count ? work.PodSets
+            : work.Kind.Scales ? work.PodSetsAt(count)
+            : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
+    }
+
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
     private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
 
@@ -222,6 +244,9 @@ public sealed class BudgetObserver(
         var pods = new List<V1Pod>(stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid));
         foreach (var cache in stores.Kinds)
             foreach (var part in cache.OwnedBy(uid)) pods.AddRange(PodsOf(part.Uid));
+        foreach (var set in stores.ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
+        foreach (var leader in pods.Where(pod => pod.Metadata.Labels.ContainsKey(LeaderWorkerSetKind.NameLabel)).ToArray())
+            foreach (var workers in stores.Of("StatefulSet")!.OwnedBy(leader.Metadata.Uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Uid));
         foreach (var cluster in stores.RayClusters.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, cluster.Metadata.Uid));
         return pods;
     }

@@ -50,7 +50,7 @@ internal static class ExplainReasoning
     };
 
     private static string Worth(WorkReasoning one) => one.ParkOrder is null || one.Saves <= Amount.Zero ? ""
-        : string.Create(CultureInfo.InvariantCulture, $" Parking it loses {one.Lost} of work since its last checkpoint and saves {one.Saves}: {one.Lost.ToDouble() / one.Saves.ToDouble():0.###} lost per 1 saved.");
+        : string.Create(CultureInfo.InvariantCulture, $" Parking it loses {one.Lost} of work since its last checkpoint and saves {one.Saves}: {one.Lost.ToDouble() / one.Saves.ToDouble():0.###} lost per 1 saved.") + (one.Consequence is { } consequence ? $" {consequence}" : "");
 
     private static string Word(Change change, BudgetSnapshot inputs) => change switch
     {

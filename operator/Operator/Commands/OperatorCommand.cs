@@ -23,13 +23,15 @@ public static class OperatorCommand
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
         var identity = OptionSources.Text("--identity", "This process among the replicas.", Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName);
         var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
+        var webhook = OptionSources.Text("--webhook-address", "host:port of the admission webhook; port 0 is any free one, empty is none.", "");
+        var webhookUrl = OptionSources.Text("--webhook-url", "Where the API server finds the webhook, as https://host:port/admit, for an operator outside its cluster; empty: the Service bursar-webhook.", "");
         var detail = OptionSources.Number("--ledger-detail-days", "Days that the ledger keeps pod by pod; what a budget's window reaches is kept anyway.", 35, 2, 3660);
         var sums = OptionSources.Number("--ledger-sum-days", "Days that the ledger keeps as sums by workload.", 400, 2, 3660);
         var format = OptionSources.Text("--log-format", "json or text.", "text");
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, detail, sums, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, webhook, webhookUrl, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             ExporterSelection selection;
@@ -55,6 +57,12 @@ public static class OperatorCommand
                 await Console.Error.WriteLineAsync($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
                 return 2;
             }
+            Uri? url = null;
+            if (parsed.GetValue(webhookUrl) is { Length: > 0 } text && (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme != Uri.UriSchemeHttps))
+            {
+                await Console.Error.WriteLineAsync($"--webhook-url: {text} is no https:// address.");
+                return 2;
+            }
             var options = new OperatorOptions
             {
                 Owners = noManager ? [] : managers.Length == 0 ? null : managers,
@@ -65,6 +73,8 @@ public static class OperatorCommand
                 LeaderElect = parsed.GetValue(elect),
                 Identity = parsed.GetValue(identity)!,
                 MetricsAddress = parsed.GetValue(metrics)!,
+                WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
+                WebhookUrl = url,
                 LedgerDetailDays = parsed.GetValue(detail),
                 LedgerSumDays = parsed.GetValue(sums),
                 Seed = Random.Shared.Next(),

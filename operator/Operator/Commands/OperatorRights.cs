@@ -14,14 +14,15 @@ namespace Bursar.Operator.Commands;
 [EntityRbac(typeof(V1Alpha1GpuPriceBook), Verbs = RbacVerb.List | RbacVerb.Watch | RbacVerb.Create)]
 [GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status"], Verbs = RbacVerb.Patch)]
 // What uses GPUs, and on what: metering and the chain of owners.
-[EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1Job), Verbs = RbacVerb.List | RbacVerb.Watch)]
+[EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1StatefulSet), typeof(V1Job), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // Who else manages the work: it is stopped through them, or reported. All but the first may be absent from the cluster.
 [EntityRbac(typeof(V1HorizontalPodAutoscaler), typeof(V1ScaledObject), typeof(V1Workload), typeof(V1Beta1InferenceService), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // The kinds of work beside those, and the RayCluster between a RayJob and its pods. Any of them may be absent from the cluster.
 [EntityRbac(typeof(V1Alpha2JobSet), typeof(V1Alpha1TrainJob), typeof(V1PyTorchJob), typeof(V1TFJob), typeof(V1XGBoostJob), typeof(V1PaddleJob), typeof(V1JAXJob), typeof(V2Beta1MPIJob),
-    typeof(V1RayJob), typeof(V1RayCluster), Verbs = RbacVerb.List | RbacVerb.Watch)]
+    typeof(V1RayJob), typeof(V1RayCluster), typeof(V1LeaderWorkerSet), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // Parking and resuming, kind by kind as the chart's operator.kinds names them; replicas only through the scale subresource.
-[EntityRbac(typeof(V1Job), Option = "Job", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+// With a Job the CronJob that makes it: it is suspended while its run waits.
+[EntityRbac(typeof(V1Job), typeof(V1CronJob), Option = "Job", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Alpha2JobSet), Option = "JobSet", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Alpha1TrainJob), Option = "TrainJob", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1PyTorchJob), Option = "PyTorchJob", Verbs = RbacVerb.Get | RbacVerb.Patch)]
@@ -32,6 +33,8 @@ namespace Bursar.Operator.Commands;
 [EntityRbac(typeof(V2Beta1MPIJob), Option = "MPIJob", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1RayJob), Option = "RayJob", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [GenericRbac(Groups = ["apps"], Resources = ["deployments/scale"], Option = "Deployment", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[GenericRbac(Groups = ["apps"], Resources = ["statefulsets/scale"], Option = "StatefulSet", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[GenericRbac(Groups = ["leaderworkerset.x-k8s.io"], Resources = ["leaderworkersets/scale"], Option = "LeaderWorkerSet", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Beta1InferenceService), Option = "InferenceService", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 // The same through managers, one by one as the chart's operator.owners names them: Kueue's and KEDA's objects, and Kueue's question whether a job may start.
 [EntityRbac(typeof(V1Workload), Option = "Kueue", Verbs = RbacVerb.Get | RbacVerb.Patch)]
@@ -40,6 +43,8 @@ namespace Bursar.Operator.Commands;
 [GenericRbac(Groups = ["kueue.x-k8s.io"], Resources = ["admissionchecks/status", "workloads/status"], Option = "AdmissionCheck", Verbs = RbacVerb.Patch)]
 // Events: one that an earlier life of the operator has written already is read, and continued as a series.
 [EntityRbac(typeof(V1Event), Verbs = RbacVerb.Get | RbacVerb.Create | RbacVerb.Patch)]
+// The webhook that the chart makes: which roots its certificate comes from.
+[GenericRbac(Groups = ["admissionregistration.k8s.io"], Resources = ["mutatingwebhookconfigurations"], Names = ["bursar"], Verbs = RbacVerb.Get | RbacVerb.Patch)]
 // A node's last proof of life.
 [NamespaceRbac("kube-node-lease", typeof(V1Lease), Verbs = RbacVerb.Get)]
 // In its own namespace: the ledger, the leader's lease, the switch (written by `bursar release` before an uninstall), the

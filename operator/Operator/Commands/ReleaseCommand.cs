@@ -62,16 +62,20 @@ public static class ReleaseCommand
         }
 
         var every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
+        var all = every.SelectMany(s => s.Parked ?? []).ToArray();
         var shards = request.Budget is null ? every : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
+        var notLetGo = request.Budget is null ? await HeldRelease.RunAsync(client, request.DryRun, output, cancellationToken) : 0;
         if (held.Length == 0)
         {
             await output.WriteLineAsync(request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}.");
-            return 0;
+            return notLetGo > 0 ? 1 : 0;
         }
 
         var actor = new WorkloadActor(client);
+        var makers = new MakerActor(client);
+        var done = new HashSet<ParkedRecord>();
         var failed = 0;
         foreach (var (shard, record) in held)
         {
@@ -89,15 +93,25 @@ public static class ReleaseCommand
                 continue;
             }
             var (result, word) = others.Length > 0 ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget") : await GiveBackAsync(actor, record, cancellationToken);
-            if (result == Result.Failed) failed++;
-            else await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+            // What makes such runs comes back with the last of them.
+            if (result != Result.Failed && record.Maker is { } maker && !all.Any(other => other.Maker?.Uid == maker.Uid && other != record && !done.Contains(other)))
+                (result, word) = await FreeAsync(makers, record, maker, word, cancellationToken);
+            if (result == Result.Failed)
+            {
+                failed++;
+            }
+            else
+            {
+                done.Add(record);
+                await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+            }
             await output.WriteLineAsync($"{what}: {word}");
         }
         if (!request.DryRun && request is { Budget: { } name, Namespace: { } ns }
             && await client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken) is { Spec.Mode: not "Observe" })
             await output.WriteLineAsync($"GpuBudget {ns}/{name} still enforces: a running operator may park the work again. Raise its limit or set mode: Observe.");
         if (failed > 0) await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
-        return failed > 0 ? 1 : 0;
+        return failed + notLetGo > 0 ? 1 : 0;
     }
 
     private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
@@ -120,6 +134,23 @@ public static class ReleaseCommand
         catch (ApiException refused)
         {
             return (Result.Failed, $"could not be given back: {refused.Message}");
+        }
+    }
+
+    private static async Task<(Result Result, string Word)> FreeAsync(MakerActor makers, ParkedRecord record, HeldMaker maker, string word, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var outcome = await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () => makers.FreeAsync(record, cancellationToken));
+            return (Result.GivenBack, outcome == ActOutcome.Done ? $"{word}; {maker.Kind} {maker.Name} makes runs again" : word);
+        }
+        catch (CommandException refused)
+        {
+            return (Result.Failed, refused.Message);
+        }
+        catch (ApiException refused)
+        {
+            return (Result.Failed, $"its {maker.Kind} {maker.Name} could not be given back: {refused.Message}");
         }
     }
 

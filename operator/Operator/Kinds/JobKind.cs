@@ -21,6 +21,7 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
         Metadata = job.Metadata,
         Switch = Json(job.Spec.Suspend),
         IsFinished = job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" },
+        SucceededAt = job.Status.Condition("Complete") is { Status: "True" } ? job.Status.CompletionTime : null,
         WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
             : FailsOnStop(job.Spec) ? "its podFailurePolicy has a FailJob rule that a stopped pod could match, which would fail the Job for good"
             : null,

@@ -16,6 +16,8 @@ public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOper
 
     public override string PodLabel => "training.kubeflow.org/job-name";
 
+    public override string WhatIsLost => "All its pods and their logs are deleted, whatever cleanPodPolicy says; a resume makes them anew, and the work goes on from its own checkpoints.";
+
     public sealed override Work Read(T job)
     {
         var policy = job.Spec.RunPolicy;
@@ -26,6 +28,7 @@ public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOper
             Switch = Json(policy?.Suspend),
             MissingPart = policy is null ? "/spec/runPolicy" : null,
             IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Succeeded" or "Failed", Status: "True" }),
+            SucceededAt = Since(job.Status.Conditions, "Succeeded") is { } since ? job.Status.CompletionTime ?? since : null,
             WhyNot = policy?.ManagedBy is { Length: > 0 } other && other != manager ? $"spec.runPolicy.managedBy is {other}" : null,
             // By name: the order of a map is nobody's promise.
             PodSets = [.. (job.Spec.Replicas ?? new Dictionary<string, KubeflowReplicaSpec>()).OrderBy(pair => pair.Key, StringComparer.Ordinal)
@@ -41,4 +44,7 @@ public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOper
 /// worker pods, whatever cleanPodPolicy says, and suspends the launcher, a batch/v1 Job; the MPIJob ends as the launcher does, so a
 /// launcher that exits 0 while it is suspended is no success and a non-zero exit uses up no backoffLimit. How a worker exits is only counted.
 /// </summary>
-public sealed class MpiJobKind() : KubeflowJobKind<V2Beta1MPIJob>("kubeflow.org/mpi-operator");
+public sealed class MpiJobKind() : KubeflowJobKind<V2Beta1MPIJob>("kubeflow.org/mpi-operator")
+{
+    public override string WhatIsLost => "Its workers are deleted and its launcher is stopped; a resume makes both anew, and the work goes on from its own checkpoints.";
+}

@@ -5,7 +5,9 @@ namespace Bursar.Operator.Kinds;
 
 /// <summary>Pods of a workload that are made from one template.</summary>
 /// <param name="Count">How many of them run at once when all of them do.</param>
-public sealed record PodSet(int Count, V1PodTemplateSpec Template)
+/// <param name="Template">What they are made from.</param>
+/// <param name="PerReplica">Of kinds that scale: how many of them each replica has.</param>
+public sealed record PodSet(int Count, V1PodTemplateSpec Template, int PerReplica = 1)
 {
     public GpuRequest Request { get; } = GpuRequest.OfTemplate(Template);
 

@@ -15,12 +15,15 @@ public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, Suspen
 
     public override string PodLabel => "ray.io/originated-from-cr-name";
 
+    public override string WhatIsLost => "KubeRay deletes its RayCluster: a resume makes a new one, and the work starts again from the beginning or from its own checkpoints outside the cluster.";
+
     public override Work Read(V1RayJob job) => new()
     {
         Kind = this,
         Metadata = job.Metadata,
         Switch = Json(job.Spec.Suspend),
         IsFinished = job.Status.JobDeploymentStatus is "Complete" or "Failed",
+        SucceededAt = job.Status is { JobDeploymentStatus: "Complete", JobStatus: "SUCCEEDED" } ? job.Status.EndTime : null,
         WhyNot = WhyNotOf(job),
         PodSets = SetsOf(job.Spec.RayClusterSpec),
         ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,

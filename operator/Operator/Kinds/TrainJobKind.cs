@@ -1,3 +1,4 @@
+using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Workloads;
@@ -21,6 +22,8 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
         Metadata = job.Metadata,
         Switch = Json(job.Spec.Suspend),
         IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Complete" or "Failed", Status: "True" }),
+        SucceededAt = Since(job.Status.Conditions, "Complete"),
+        Reported = ReportedBy(job.Status.TrainerStatus),
         WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}" : null,
         PodSets = job.Spec.Trainer is { } trainer
             ? [new(trainer.NumNodes ?? 1, new() { Spec = new() { Containers = [new() { Name = "node", Resources = trainer.ResourcesPerNode }] } })]
@@ -38,6 +41,10 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
                 return work with { PodSets = set.PodSets, WhyNot = work.WhyNot ?? set.WhyNot };
         return work;
     }
+
+    private static ReportedProgress? ReportedBy(V1Alpha1TrainerStatus? status) => status is { LastUpdatedTime: { } at } && (status.ProgressPercentage ?? status.EstimatedRemainingSeconds) is not null
+        ? new(at, status.ProgressPercentage, status.EstimatedRemainingSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null)
+        : null;
 
     private static IReadOnlyDictionary<string, string> LabelsOf(V1Alpha1TrainJob job)
     {

@@ -1,4 +1,6 @@
 using System.Globalization;
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Workloads;
 
@@ -20,6 +22,12 @@ public sealed record Work
     /// <summary>Succeeded or failed for good: it holds nothing and comes back never.</summary>
     public bool IsFinished { get; init; }
 
+    /// <summary>When it was completed, where it was: one that failed or was stopped says nothing of how long such work takes.</summary>
+    public DateTimeOffset? SucceededAt { get; init; }
+
+    /// <summary>What the work's own controller says is left of it.</summary>
+    public ReportedProgress? Reported { get; init; }
+
     /// <summary>What of the object itself stands against parking it; null when nothing does.</summary>
     public string? WhyNot { get; init; }
 
@@ -40,11 +48,20 @@ public sealed record Work
 
     public string Namespace => Metadata.Namespace ?? "";
 
+    /// <summary>What it is used for: its owner's word, else its kind's.</summary>
+    public WorkClass Class => TopWorkload.ClassOf(Kind.Name, Metadata, Template);
+
+    /// <summary>It belongs to another object that Bursar follows: that one is the workload.</summary>
+    public bool IsPart => TopWorkload.IsFollowed(Metadata.ControllerReference());
+
     /// <summary>It was stopped by its switch, by whomever.</summary>
     public bool IsStopped => Switch == Kind.Stopped;
 
     /// <summary>Of kinds that scale.</summary>
     public int Replicas => int.TryParse(Switch, NumberStyles.None, CultureInfo.InvariantCulture, out var replicas) ? replicas : 1;
+
+    /// <summary>Of kinds that scale: its pods when it has so many replicas.</summary>
+    public IReadOnlyList<PodSet> PodSetsAt(int replicas) => [.. PodSets.Select(set => set with { Count = replicas * set.PerReplica })];
 
     /// <summary>The template that speaks for the whole: the first that asks for GPUs, else the first.</summary>
     public V1PodTemplateSpec Template => (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;

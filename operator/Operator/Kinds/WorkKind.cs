@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
@@ -32,11 +33,17 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     /// <summary>It runs until it is stopped, and what it comes back with is a count.</summary>
     public virtual bool Serves => Scales;
 
+    /// <summary>Its objects have a switch of their own that stops them, and may be made with it set.</summary>
+    public bool Suspends => Field.EndsWith("/suspend", StringComparison.Ordinal);
+
     /// <summary>The field's value when it is stopped, as JSON.</summary>
     public virtual string Stopped => Scales ? "0" : "true";
 
     /// <summary>The label that its pods carry, where its objects are made of other objects: a pod with it waits for its chain of owners.</summary>
     public virtual string? PodLabel => null;
+
+    /// <summary>What stopping it takes beyond its pods and what they have not saved, as a sentence for people; null where it takes nothing else.</summary>
+    public virtual string? WhatIsLost => null;
 
     /// <summary>False for kinds that every cluster has.</summary>
     public virtual bool IsOptional => true;
@@ -50,8 +57,14 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     /// <summary>What stands in other objects: the pods of a kind whose own object does not say them all.</summary>
     public virtual Work Complete(Work work, ClusterStores stores) => work;
 
+    /// <summary>Of an object that is not in the cluster yet.</summary>
+    public abstract Work? Parse(JsonElement json);
+
     /// <summary>A cache of the kind's objects.</summary>
     internal abstract KindCache Open(KubeClient client, ClusterStores stores);
+
+    /// <summary>Of all namespaces; none where the cluster has no such kind.</summary>
+    public abstract Task<IReadOnlyList<Work>> ListAsync(KubeClient client, CancellationToken cancellationToken);
 
     public abstract Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
 
@@ -60,6 +73,10 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     public abstract Task<V1Scale> GetScaleAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
 
     public abstract Task PatchScaleAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken);
+
+    /// <summary>When a condition came to hold; null where it does not.</summary>
+    protected static DateTimeOffset? Since(IReadOnlyList<V1Condition> conditions, string type) =>
+        conditions.FirstOrDefault(condition => condition.Type == type && condition.Status == "True")?.LastTransitionTime;
 
     protected static string Json(bool? value) => value switch { null => "null", true => "true", false => "false" };
 }
@@ -71,7 +88,21 @@ public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.E
     /// <summary>Pure: the object alone.</summary>
     public abstract Work Read(T obj);
 
+    public sealed override Work? Parse(JsonElement json) => json.Deserialize(T.JsonTypeInfo) is { } obj ? Read(obj) : null;
+
     internal sealed override KindCache Open(KubeClient client, ClusterStores stores) => new KindCache<T>(this, client, stores);
+
+    public sealed override async Task<IReadOnlyList<Work>> ListAsync(KubeClient client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return [.. (await client.ListAsync<T>(new() { Limit = 500 }, cancellationToken)).Items.Select(Read)];
+        }
+        catch (ApiException missing) when (missing.IsNotFound)
+        {
+            return [];
+        }
+    }
 
     public sealed override async Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
         await client.GetOrNullAsync<T>(name, ns, cancellationToken) is { } obj ? Read(obj) : null;

@@ -18,6 +18,8 @@ public static class WorkKinds
         new MpiJobKind(),
         new RayJobKind(),
         new DeploymentKind(),
+        new StatefulSetKind(),
+        new LeaderWorkerSetKind(),
         new InferenceServiceKind(),
     ];
 

@@ -1,6 +1,7 @@
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Kinds;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Metering;
@@ -24,7 +25,7 @@ public sealed class SeriesKeeper(GpuLedger ledger, ProgressBoard progress)
     public static string? KeyOf(V1ObjectMeta workload, V1PodTemplateSpec template)
     {
         if (BursarAnnotations.Read(workload, template, BursarAnnotations.Series) is { Length: > 0 } told) return Cut("named/" + told);
-        if (workload.ControllerReference() is { } owner) return owner.Kind == "CronJob" ? Cut($"CronJob/{owner.Name}") : null;
+        if (workload.ControllerReference() is { } owner) return MakerActor.IsMaker(owner) ? Cut($"CronJob/{owner.Name}") : null;
         return workload.GenerateName is { Length: > 0 } generated ? Cut("generated/" + generated) : null;
     }
 
@@ -32,10 +33,10 @@ public sealed class SeriesKeeper(GpuLedger ledger, ProgressBoard progress)
         KeyOf(workload, template) is not { } key ? []
         : [.. ledger.Runs(workload.Namespace ?? "", key).Where(run => run.Uid != workload.Uid).Select(run => new EarlierRun(TimeSpan.FromMilliseconds(run.DurationMs), run.Steps))];
 
-    public void Observe(V1Job job)
+    /// <summary>Of any kind that says when it was completed; what is part of another object's run is no run of its own.</summary>
+    public void Observe(Work work)
     {
-        if (!GpuRequest.OfTemplate(job.Spec.Template).IsAny || job.Status.Condition("Complete") is not { Status: "True" }) return;
-        if (job.Status.CompletionTime is { } ended) Completed(job.Metadata, job.Spec.Template, job.Status.StartTime, ended);
+        if (work is { HasGpus: true, IsPart: false, SucceededAt: { } ended }) Completed(work.Metadata, work.Template, work.StartTime, ended);
     }
 
     /// <summary>A run that was completed; one that failed or was stopped says nothing of the next.</summary>

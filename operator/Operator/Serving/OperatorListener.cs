@@ -105,7 +105,7 @@ public sealed class OperatorListener : IAsyncDisposable
         if (context.Request.Method == "GET") await response.Body.WriteAsync(body, context.RequestAborted);
     }
 
-    private static (IPAddress Host, int Port) Parse(string address)
+    internal static (IPAddress Host, int Port) Parse(string address)
     {
         var colon = address.LastIndexOf(':');
         if (colon < 0 || !ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))

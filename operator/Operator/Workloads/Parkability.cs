@@ -15,7 +15,8 @@ public static class Parkability
     public static string? WhyNot(Work work, OwnerWord? owner, ClusterStores stores)
     {
         if (stores.Stoppable?.Contains(work.Kind.Name) == false) return $"this operator may not stop a {work.Kind.Name} (operator.kinds of the chart)";
-        if (work.Metadata.ControllerReference() is { } controller) return $"{controller.Kind} {controller.Name} controls it";
+        // A CronJob makes Jobs and leaves their switch alone.
+        if (work.Metadata.ControllerReference() is { } controller && !MakerActor.IsMaker(controller)) return $"{controller.Kind} {controller.Name} controls it";
         return owner?.WhyNot ?? work.WhyNot;
     }
 

@@ -1,4 +1,5 @@
-using Bursar.Operator.Kinds;
+using Bursar.Core.Ledger;
+using Bursar.Operator.Admission;
 
 namespace Bursar.Operator.Workloads;
 
@@ -19,8 +20,8 @@ public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
             if (now - _countedAt < Age) return _count;
             _countedAt = now;
             // What belongs to another kind's object is counted there, as one.
-            _count = stores.Kinds.Where(cache => !cache.Kind.Serves).Sum(cache => cache.All().Count(work =>
-                !work.IsStopped && !work.IsFinished && work.HasGpus && WorkKinds.Of(work.Metadata.ControllerReference()) is null));
+            _count = stores.Kinds.Where(cache => cache.Kind.Scales || !cache.Kind.Serves).Sum(cache => cache.All().Count(work =>
+                (!work.IsStopped || HeldMark.IsHeld(work)) && !work.IsFinished && work.HasGpus && !work.IsPart && (!work.Kind.Scales || work.Class == WorkClass.Training)));
             return _count;
         }
     }

@@ -42,11 +42,13 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             _ => WorkKinds.Of(kind)?.Class ?? kind switch
             {
                 // Kinds that are seen and not stopped.
-                "CronJob" => WorkClass.Training,
-                "ReplicaSet" or "StatefulSet" or "DaemonSet" or "LeaderWorkerSet" => WorkClass.Inference,
+                "ReplicaSet" or "DaemonSet" => WorkClass.Inference,
                 _ => WorkClass.Interactive,
             },
         };
+
+    /// <summary>Whether the way up goes on with this controller: it is of the table, or it is a pod, which only a LeaderWorkerSet has as an owner.</summary>
+    public static bool IsFollowed(V1OwnerReference? controller) => WorkKinds.Of(controller) is not null || controller is { Kind: "Pod", ApiVersion: "v1" };
 
     /// <summary>From controller to controller, as far as the next one is of the table or leads to one that is.</summary>
     private static V1OwnerReference? Climb(V1Pod pod, V1OwnerReference owner, ClusterStores stores)
@@ -58,13 +60,14 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             if (stores.Of(owner) is { } cache)
             {
                 if (cache.MetadataOf(ns, owner.Name) is not { } metadata || metadata.Uid != owner.Uid) return WaitsFor(pod, owner, cache) ? null : owner;
-                if (metadata.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return ServedBy(metadata, ns, stores) ?? owner;
+                if (metadata.ControllerReference() is not { } above || !IsFollowed(above)) return ServedBy(metadata, ns, stores) ?? owner;
                 owner = above;
             }
             else if (LinkOf(owner, ns, stores) is var (isLink, link) && isLink)
             {
-                if (link is null) return null;
-                if (link.ControllerReference() is not { } above || WorkKinds.Of(above) is null) return owner;
+                // One that ends has seen what it belonged to go: nobody waits for what will not come.
+                if (link is null) return Ends(pod) ? owner : null;
+                if (link.ControllerReference() is not { } above || !IsFollowed(above)) return owner;
                 owner = above;
             }
             else
@@ -77,7 +80,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
 
     /// <summary>Whether another object of the table is this one's top.</summary>
     public static bool BelongsToAnother(Work work, ClusterStores stores) =>
-        WorkKinds.Of(work.Metadata.ControllerReference()) is not null || ServedBy(work.Metadata, work.Namespace, stores) is not null;
+        work.IsPart || ServedBy(work.Metadata, work.Namespace, stores) is not null;
 
     /// <summary>Under Knative the owners of a Deployment lead to a Revision and on; its label names the InferenceService that it serves for.</summary>
     private static V1OwnerReference? ServedBy(V1ObjectMeta deployment, string ns, ClusterStores stores) =>
@@ -92,17 +95,21 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
         var link = owner switch
         {
             { Kind: "ReplicaSet" } => stores.ReplicaSets.Store.Get(ns, owner.Name)?.Metadata,
+            // The leader of a LeaderWorkerSet's group owns its workers.
+            { Kind: "Pod", ApiVersion: "v1" } => stores.Pods.Store.Get(ns, owner.Name)?.Metadata,
             { Kind: "RayCluster" } when stores.RayClusters.IsServed => stores.RayClusters.Store.Get(ns, owner.Name)?.Metadata,
             _ => V1ObjectMeta.Empty,
         };
         return (link != V1ObjectMeta.Empty, link?.Uid == owner.Uid ? link : null);
     }
 
+    private static bool Ends(V1Pod pod) => pod.Metadata.DeletionTimestamp is not null || PodTimes.FinishedAt(pod) is not null;
+
     /// <summary>
     /// An owner that is not in the cache is gone or has not come yet. Where the pod's labels say that more stands above it, a pod
     /// that lives waits for it: the ledger keeps the first answer.
     /// </summary>
     private static bool WaitsFor(V1Pod pod, V1OwnerReference owner, KindCache cache) =>
-        cache is { IsServed: true, HasSynced: true } && pod.Metadata.DeletionTimestamp is null && PodTimes.FinishedAt(pod) is null
+        cache is { IsServed: true, HasSynced: true } && !Ends(pod)
         && WorkKinds.All.Any(kind => kind.Name != owner.Kind && kind.PodLabel is { } label && pod.Metadata.Labels.ContainsKey(label));
 }

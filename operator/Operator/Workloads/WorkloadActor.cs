@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
+using Bursar.Operator.Admission;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Owners;
 
@@ -51,11 +52,13 @@ public sealed class WorkloadActor(KubeClient client)
             Name = workload.Name,
             Uid = workload.Uid,
             Target = through?.Target,
-            Replicas = through is not null && kind.Serves ? work!.PodSets.Sum(set => set.Count) : null,
+            Replicas = through is null || !kind.Serves ? null : kind.Scales ? work!.Replicas : work!.PodSets.Sum(set => set.Count),
             Field = through?.Field ?? kind.Field,
             // Of a switch that is seen off already, the other position is what is given back.
             Original = through is not null ? through.IsStopped ? through.On : through.Value
-                : kind.Scales ? work!.Switch : work?.Switch == Absent ? Absent : "false",
+                : kind.Scales ? work!.Switch
+                : work is not null && HeldMark.IsHeld(work) ? HeldMark.OriginalOf(work)
+                : work?.Switch == Absent ? Absent : "false",
             Value = through?.Stopped ?? kind.Stopped,
             Since = action.Parked!.Since,
             Reason = action.Reason,
@@ -108,15 +111,17 @@ public sealed class WorkloadActor(KubeClient client)
     private async Task<ActOutcome> SuspendAsync(WorkKind kind, ParkedRecord record, bool suspend, CancellationToken cancellationToken)
     {
         if (await kind.GetAsync(client, record.Namespace, record.Name, cancellationToken) is not { } work || work.Metadata.Uid != record.Uid) return ActOutcome.Gone;
-        if (work.IsStopped == suspend) return ActOutcome.AlreadySo;
+        // The webhook made it suspended: it stays so, and is marked like all that is parked.
+        var isHeld = suspend && HeldMark.IsHeld(work);
+        if (work.IsStopped == suspend && !isHeld) return ActOutcome.AlreadySo;
         var operations = new List<PatchOperation>
         {
             PatchOperation.Test("/metadata/uid", record.Uid),
             // What is not there cannot be tested; the generation stands for the spec that was read.
-            work.Switch == Absent ? PatchOperation.Test("/metadata/generation", work.Metadata.Generation) : PatchOperation.Test(kind.Field, !suspend),
+            work.Switch == Absent ? PatchOperation.Test("/metadata/generation", work.Metadata.Generation) : PatchOperation.Test(kind.Field, work.IsStopped),
         };
         if (suspend && work.MissingPart is { } part) operations.Add(PatchOperation.Add(part, new JsonObject()));
-        operations.Add(
+        if (!isHeld) operations.Add(
             !suspend && record.Original == Absent ? PatchOperation.Remove(kind.Field)
             : work.Switch == Absent ? PatchOperation.Add(kind.Field, suspend)
             : PatchOperation.Replace(kind.Field, suspend));
@@ -134,6 +139,7 @@ public sealed class WorkloadActor(KubeClient client)
             if (work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy)) operations.Add(PatchOperation.Remove(by));
             if (work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedReason)) operations.Add(PatchOperation.Remove(why));
         }
+        if (HeldMark.IsOn(work)) operations.Add(HeldMark.Erase());
         await kind.PatchAsync(client, record.Namespace, record.Name, KubePatch.Json([.. operations]), cancellationToken);
         return ActOutcome.Done;
     }

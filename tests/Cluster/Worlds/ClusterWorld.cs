@@ -291,7 +291,7 @@ public sealed class SandboxWorld : ClusterWorld
 /// <summary>A real kube-apiserver with its controller manager and scheduler, in wall time.</summary>
 public sealed class RealWorld : ClusterWorld
 {
-    private const string Controllers = "job-controller,deployment-controller,replicaset-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller,node-lifecycle-controller";
+    private const string Controllers = "job-controller,cronjob-controller,statefulset-controller,deployment-controller,replicaset-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller,node-lifecycle-controller";
 
     public required ControlPlane Plane { get; init; }
 

@@ -14,10 +14,10 @@ public sealed class OperatorProcess : IAsyncDisposable
         _said = process.StandardError.ReadToEndAsync();
     }
 
-    public static OperatorProcess Start(string kubeconfig)
+    public static OperatorProcess Start(string kubeconfig, params string[] more)
     {
         var start = new ProcessStartInfo("dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "bursar.dll"), "operator", "--kubeconfig", kubeconfig, "--namespace", ClusterWorld.OwnNamespace, "--agent-namespace", ClusterWorld.AgentNamespace, "--metrics-address", "127.0.0.1:0"])
+            [Path.Combine(AppContext.BaseDirectory, "bursar.dll"), "operator", "--kubeconfig", kubeconfig, "--namespace", ClusterWorld.OwnNamespace, "--agent-namespace", ClusterWorld.AgentNamespace, "--metrics-address", "127.0.0.1:0", .. more])
         { RedirectStandardError = true };
         return new(Process.Start(start)!);
     }

@@ -75,6 +75,9 @@ public sealed class Replica : IAsyncDisposable
         return PrometheusText.Parse(await client.GetByteArrayAsync($"http://{await _log.Address.WaitAsync(Deadline, ct)}/metrics", ct));
     }
 
+    /// <summary>Where its admission webhook is.</summary>
+    public Task<string> WebhookAsync(CancellationToken ct) => _log.Webhook.WaitAsync(Deadline, ct);
+
     public Task CancelAsync() => _stop.CancelAsync();
 
     public async ValueTask DisposeAsync()
@@ -84,10 +87,13 @@ public sealed class Replica : IAsyncDisposable
         _stop.Dispose();
     }
 
-    /// <summary>Hears where the operator's door is, since its port is any free one; the rest is dropped.</summary>
+    /// <summary>Hears where the operator's doors are, since their ports are any free ones; the rest is dropped.</summary>
     private sealed class ListeningLog : ILoggerFactory, ILogger
     {
         private readonly TaskCompletionSource<string> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<string> _webhook = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<string> Webhook => _webhook.Task;
 
         public Task<string> Address => _address.Task;
 
@@ -104,7 +110,7 @@ public sealed class Replica : IAsyncDisposable
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (eventId.Name == "LogListening" && state is IReadOnlyList<KeyValuePair<string, object?>> values) _address.TrySetResult((string)values.Single(v => v.Key == "address").Value!);
+            if (eventId.Name == "LogListening" && state is IReadOnlyList<KeyValuePair<string, object?>> values) ((string)values.Single(v => v.Key == "door").Value! == "webhook" ? _webhook : _address).TrySetResult((string)values.Single(v => v.Key == "address").Value!);
         }
 
         public void Dispose()

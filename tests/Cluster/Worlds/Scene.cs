@@ -84,6 +84,13 @@ public sealed record Scene(ClusterWorld World, string Team)
     public async Task<IReadOnlyList<V1Event>> EventsAsync(string reason, string? name = null) =>
         [.. (await World.EventsAsync(Team, Ct)).Where(e => e.ReportingController == "bursar.dev/operator" && e.Reason == reason && (name is null || e.Regarding?.Name == name))];
 
+    /// <summary>Waits for an Event of Bursar's.</summary>
+    public async Task<V1Event> UntilEventAsync(string reason, string name)
+    {
+        await UntilAsync($"an Event {reason} tells of {name}", async () => (await EventsAsync(reason, name)).Count > 0);
+        return (await EventsAsync(reason, name))[0];
+    }
+
     public Task SetControlAsync(string key, string? value) => value is null
         ? World.Client.DeleteAsync<V1ConfigMap>("bursar-control", ClusterWorld.OwnNamespace, null, Ct)
         : CreateAsync($"/api/v1/namespaces/{ClusterWorld.OwnNamespace}/configmaps",

@@ -33,7 +33,7 @@ public sealed class GeneratedFilesTests
         var cluster = rbac[..rbac.IndexOf("\nnamespaces:", StringComparison.Ordinal)];
         cluster.Should().NotContain("secrets").And.NotContain("- delete").And.NotContain("- \"*\"");
         // pods, nodes and namespaces are in the first rule: read only
-        cluster[..cluster.IndexOf("  - apps", StringComparison.Ordinal)].Should().NotContain("patch").And.NotContain("create");
+        cluster[..cluster.IndexOf("  - admissionregistration.k8s.io", StringComparison.Ordinal)].Should().NotContain("patch").And.NotContain("create");
     }
 
     private static string RepositoryRoot()

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Commands;
@@ -21,6 +22,9 @@ public sealed class WorkKindTests
         { "Deployment", $$$$$$$$"""{"spec": {"replicas": 3, "template": {{{{{{{{Pods}}}}}}}}}}""", "3", 12, false },
         { "InferenceService", """{"metadata": {"name": "llama"}, "spec": {"predictor": {"minReplicas": 2, "model": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}}}}""", "null", 8, false },
         { "InferenceService", """{"metadata": {"name": "llama", "annotations": {"serving.kserve.io/stop": "true"}}, "spec": {"predictor": {"containers": [{"name": "kserve-container", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}""", "\"true\"", 1, false },
+        { "StatefulSet", $$$$$$$$"""{"spec": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}""", "2", 8, false },
+        { "LeaderWorkerSet", $$$$$$$$"""{"spec": {"replicas": 2, "leaderWorkerTemplate": {"size": 3, "leaderTemplate": {{{{{{{{Launcher}}}}}}}}, "workerTemplate": {{{{{{{{Pods}}}}}}}}}}}""", "2", 16, false },
+        { "LeaderWorkerSet", $$$$$$$$"""{"spec": {"leaderWorkerTemplate": {"size": 3, "workerTemplate": {{{{{{{{Pods}}}}}}}}}}}""", "1", 12, false },
         { "JobSet", $$$$$$$$"""{"spec": {"replicatedJobs": [{"name": "l", "template": {"spec": {"template": {{{{{{{{Launcher}}}}}}}}}}}, {"name": "w", "replicas": 2, "template": {"spec": {"parallelism": 3, "completions": 3, "template": {{{{{{{{Pods}}}}}}}}}}}]}}""", "null", 24, false },
         { "JobSet", $$$$$$$$"""{"spec": {"suspend": false, "replicatedJobs": [{"name": "w", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}, "status": {"terminalState": "Completed"}}""", "false", 4, true },
         { "TrainJob", """{"spec": {"suspend": true, "trainer": {"numNodes": 4, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "8"}}}}}""", "true", 32, false },
@@ -47,6 +51,39 @@ public sealed class WorkKindTests
         work.IsStopped.Should().Be(switched.Trim('"') == "true");
     }
 
+    [Theory]
+    [InlineData("Job", """{"status": {"conditions": [{"type": "Complete", "status": "True"}], "completionTime": "2026-11-02T09:00:00Z"}}""", true)]
+    [InlineData("Job", """{"status": {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", false)]
+    [InlineData("JobSet", """{"status": {"terminalState": "Completed", "conditions": [{"type": "Completed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", true)]
+    [InlineData("JobSet", """{"status": {"terminalState": "Failed", "conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", false)]
+    [InlineData("TrainJob", """{"status": {"conditions": [{"type": "Suspended", "status": "False", "lastTransitionTime": "2026-11-02T08:00:00Z"}, {"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", true)]
+    [InlineData("PyTorchJob", """{"status": {"conditions": [{"type": "Running", "status": "False"}, {"type": "Succeeded", "status": "True", "lastTransitionTime": "2026-11-02T09:00:05Z"}], "completionTime": "2026-11-02T09:00:00Z"}}""", true)]
+    [InlineData("MPIJob", """{"status": {"conditions": [{"type": "Succeeded", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", true)]
+    [InlineData("XGBoostJob", """{"status": {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}], "completionTime": "2026-11-02T09:00:00Z"}}""", false)]
+    [InlineData("RayJob", """{"status": {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED", "endTime": "2026-11-02T09:00:00Z"}}""", true)]
+    [InlineData("RayJob", """{"status": {"jobDeploymentStatus": "Complete", "jobStatus": "STOPPED", "endTime": "2026-11-02T09:00:00Z"}}""", false)]
+    public void When_it_was_completed_is_told_of_what_succeeded_alone(string kind, string json, bool succeeded) =>
+        Read(kind, json).SucceededAt.Should().Be(succeeded ? new DateTimeOffset(2026, 11, 2, 9, 0, 0, TimeSpan.Zero) : null);
+
+    [Fact]
+    public void What_the_trainer_tells_of_a_TrainJob_is_read()
+    {
+        Read("TrainJob", """{"status": {"trainerStatus": {"progressPercentage": 42, "estimatedRemainingSeconds": 795, "lastUpdatedTime": "2026-11-02T09:00:00Z", "metrics": [{"name": "loss", "value": "0.2"}]}}}""").Reported
+            .Should().Be(new ReportedProgress(new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero), 42, TimeSpan.FromSeconds(795)));
+        Read("TrainJob", """{"status": {"trainerStatus": {"lastUpdatedTime": "2026-11-02T09:00:00Z"}}}""").Reported.Should().BeNull();
+        Read("TrainJob", """{"status": {}}""").Reported.Should().BeNull();
+    }
+
+    [Fact]
+    public void A_group_counts_whole_at_the_replicas_that_it_had()
+    {
+        var set = Read("LeaderWorkerSet", $$$$$$$$"""{"spec": {"replicas": 0, "leaderWorkerTemplate": {"size": 3, "leaderTemplate": {{{{{{{{Launcher}}}}}}}}, "workerTemplate": {{{{{{{{Pods}}}}}}}}}}}""");
+        set.IsStopped.Should().BeTrue();
+        set.Gpus.Should().Be(0);
+        set.PodSetsAt(2).Sum(pods => pods.Gpus).Should().Be(16);
+        set.PodSetsAt(2).Select(pods => pods.Count).Should().Equal(2, 4);
+    }
+
     [Fact]
     public void A_gangs_labels_are_its_templates_together_and_who_holds_GPUs_is_believed()
     {
@@ -66,6 +103,8 @@ public sealed class WorkKindTests
     [InlineData("PyTorchJob", """{"spec": {"runPolicy": {"managedBy": "kueue.x-k8s.io/multikueue"}}}""", "spec.runPolicy.managedBy")]
     [InlineData("PyTorchJob", """{"spec": {"runPolicy": {"managedBy": "kubeflow.org/training-operator"}}}""", null)]
     [InlineData("MPIJob", """{"spec": {"runPolicy": {"managedBy": "kubeflow.org/mpi-operator"}}}""", null)]
+    [InlineData("StatefulSet", """{"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}""", "deletes its volumes")]
+    [InlineData("StatefulSet", """{"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"}}}""", null)]
     [InlineData("RayJob", """{"spec": {}}""", "shutdownAfterJobFinishes")]
     [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true}}""", null)]
     [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true, "clusterSelector": {"ray.io/cluster": "x"}}}""", "clusterSelector")]
@@ -145,6 +184,8 @@ public sealed class WorkKindTests
     {
         "Job" => Read<V1Job>(kind, json),
         "Deployment" => Read<V1Deployment>(kind, json),
+        "StatefulSet" => Read<V1StatefulSet>(kind, json),
+        "LeaderWorkerSet" => Read<V1LeaderWorkerSet>(kind, json),
         "JobSet" => Read<V1Alpha2JobSet>(kind, json),
         "TrainJob" => Read<V1Alpha1TrainJob>(kind, json),
         "PyTorchJob" => Read<V1PyTorchJob>(kind, json),

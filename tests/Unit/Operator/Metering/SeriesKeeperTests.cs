@@ -1,6 +1,7 @@
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 
 namespace Bursar.Tests.Unit.Operator.Metering;
@@ -16,10 +17,10 @@ public sealed class SeriesKeeperTests
         var keeper = new SeriesKeeper(ledger, new ProgressBoard());
         var first = Job("nightly-1", "Complete");
 
-        keeper.Observe(first);
-        keeper.Observe(first);
+        keeper.Observe(Read(first));
+        keeper.Observe(Read(first));
         // A restart of the operator is told of it again.
-        new SeriesKeeper(ledger, new ProgressBoard()).Observe(first);
+        new SeriesKeeper(ledger, new ProgressBoard()).Observe(Read(first));
 
         var next = Job("nightly-2", null);
         SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template).Should().Equal(new EarlierRun(TimeSpan.FromMinutes(40), 30_000));
@@ -31,8 +32,8 @@ public sealed class SeriesKeeperTests
         var ledger = new GpuLedger();
         var keeper = new SeriesKeeper(ledger, new ProgressBoard());
 
-        keeper.Observe(Job("nightly-1", "Failed"));
-        keeper.Observe(Job("nightly-2", null));
+        keeper.Observe(Read(Job("nightly-1", "Failed")));
+        keeper.Observe(Read(Job("nightly-2", null)));
 
         ledger.Runs("team", "named/nightly").Should().BeEmpty();
     }
@@ -49,6 +50,37 @@ public sealed class SeriesKeeperTests
         SeriesKeeper.KeyOf(meta with { OwnerReferences = [cron with { Kind = "Workflow" }] }, V1PodTemplateSpec.Empty).Should().BeNull("what another kind makes is not the same each time");
         SeriesKeeper.KeyOf(new() { Name = "train", Namespace = "team" }, V1PodTemplateSpec.Empty).Should().BeNull();
     }
+
+    [Fact]
+    public void What_is_part_of_anothers_run_is_no_run_of_its_own()
+    {
+        var ledger = new GpuLedger();
+        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+        var job = Job("tune-worker-0", "Complete");
+
+        keeper.Observe(Read(job with { Metadata = job.Metadata with { OwnerReferences = [new() { ApiVersion = "jobset.x-k8s.io/v1alpha2", Kind = "JobSet", Name = "tune", Uid = "set", Controller = true }] } }));
+
+        ledger.Runs("team", "named/nightly").Should().BeEmpty();
+    }
+
+    [Fact]
+    public void A_gang_is_a_run_as_a_Job_is()
+    {
+        var ledger = new GpuLedger();
+        var job = Job("x", null);
+        var gang = ((WorkKind<V1PyTorchJob>)WorkKinds.Of("PyTorchJob")!).Read(new()
+        {
+            Metadata = job.Metadata,
+            Spec = new() { PyTorch = new Dictionary<string, KubeflowReplicaSpec> { ["Worker"] = new() { Replicas = 4, Template = job.Spec.Template } } },
+            Status = new() { StartTime = Start, CompletionTime = Start.AddMinutes(25), Conditions = [new() { Type = "Succeeded", Status = "True", LastTransitionTime = Start.AddMinutes(25) }] },
+        });
+
+        new SeriesKeeper(ledger, new ProgressBoard()).Observe(gang);
+
+        ledger.Runs("team", "named/nightly").Should().Equal(new SeriesRun("uid-x", Start.AddMinutes(25), 25 * 60_000, 30_000));
+    }
+
+    private static Work Read(V1Job job) => ((WorkKind<V1Job>)WorkKinds.Of("Job")!).Read(job);
 
     private static V1Job Job(string name, string? condition) => new()
     {

@@ -1,0 +1,60 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Bursar.Operator.Admission;
+
+/// <summary>admission.k8s.io/v1, as far as it is read and written: the API server's question, and with a response its answer.</summary>
+public sealed record AdmissionReview
+{
+    public const string Version = "admission.k8s.io/v1";
+
+    public string? ApiVersion { get; init; }
+
+    public string? Kind { get; init; }
+
+    public AdmissionRequest? Request { get; init; }
+
+    public AdmissionResponse? Response { get; init; }
+}
+
+public sealed record AdmissionRequest
+{
+    public string? Uid { get; init; }
+
+    public AdmissionKind? Kind { get; init; }
+
+    public string? SubResource { get; init; }
+
+    public string? Operation { get; init; }
+
+    public string? Namespace { get; init; }
+
+    public string? Name { get; init; }
+
+    public JsonElement? Object { get; init; }
+}
+
+/// <summary>The kind that the object is sent as.</summary>
+public sealed record AdmissionKind(string? Group, string? Version, string? Kind);
+
+public sealed record AdmissionResponse
+{
+    public required string Uid { get; init; }
+
+    public bool Allowed { get; init; } = true;
+
+    public string? PatchType { get; init; }
+
+    /// <summary>A JSON patch; base64 on the wire.</summary>
+    public byte[]? Patch { get; init; }
+
+    /// <summary>What kubectl prints behind <c>Warning:</c>.</summary>
+    public IReadOnlyList<string>? Warnings { get; init; }
+}
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(AdmissionReview))]
+internal sealed partial class AdmissionJson : JsonSerializerContext;

@@ -1,0 +1,64 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Operator.Admission;
+
+/// <summary>New GPU work that the API server asks about.</summary>
+public sealed record AskedWork(string Kind, WorkClass Class, int Gpus, Rate? Rate, TimeSpan TerminationGrace, string? WhyNot);
+
+/// <summary>A budget that selects it.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Terms">What it asks for; null where its spec cannot be read.</param>
+/// <param name="Exempts">It counts this work and never parks it.</param>
+/// <param name="Figures">What is known of its money.</param>
+public sealed record AskedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures);
+
+/// <summary>Whether the work is made suspended, and what its owner is told.</summary>
+public sealed record AdmissionVerdict(bool Hold, IReadOnlyList<string> Warnings);
+
+/// <summary>
+/// Whether the leader could park the work for one of its budgets. Then it waits suspended until the leader has judged it; no money is
+/// decided here.
+/// </summary>
+public static class AdmissionRule
+{
+    public static AdmissionVerdict Judge(AskedWork work, IReadOnlyList<AskedBudget> budgets, bool observeOnly, DateTimeOffset now)
+    {
+        var hold = false;
+        var warnings = new List<string>();
+        foreach (var budget in budgets)
+        {
+            var why = WhyNot(work, budget, now);
+            var observes = observeOnly || budget.Terms?.Mode == EnforcementMode.Observe;
+            hold |= why is null && !observes;
+            warnings.Add($"gpubudget {budget.Name}: {Sum(budget)}this {work.Kind} asks for {Gpus(work, budget)} and "
+                + (why is not null ? $"is not held: {why}"
+                : observes ? $"is not held, because {(observeOnly ? "enforcement is switched to observe" : "the budget only observes")}; else it would be held until Bursar admits it"
+                : "is held until Bursar admits it"));
+        }
+        return new(hold, warnings);
+    }
+
+    /// <summary>Why the budget would not park it; null when it could.</summary>
+    private static string? WhyNot(AskedWork work, AskedBudget budget, DateTimeOffset now)
+    {
+        if (budget.Terms is not { } terms) return "the budget's spec cannot be read";
+        if (budget.Exempts) return "the budget exempts it";
+        if (work.WhyNot is { } why) return why;
+        if (work.TerminationGrace > Charge.LongestGrace) return "its pods may take longer than 15 minutes to end";
+        if (work.Class == WorkClass.Interactive) return "interactive work is never parked";
+        if (work.Class == WorkClass.Inference && terms.WhenExhausted != WhenExhausted.Zero) return "the budget keeps inference at its floor";
+        var window = Window.At(terms.Window, now);
+        return terms.Window.Period != WindowPeriod.Once || window.Contains(now) ? null
+            : now < window.Start ? "the budget's window has not started" : "the budget's window has ended";
+    }
+
+    private static string Sum(AskedBudget budget) => budget.Figures is not { } money ? ""
+        : money.Spent > money.Limit ? $"{(money.Spent - money.Limit).ToShortString()} {money.Currency} more than its {money.Limit.ToShortString()} are spent; "
+        : $"{(money.Limit - money.Spent).ToShortString()} of {money.Limit.ToShortString()} {money.Currency} remain; ";
+
+    private static string Gpus(AskedWork work, AskedBudget budget) =>
+        $"{work.Gpus} GPU{(work.Gpus == 1 ? "" : "s")}" + (work.Rate is { } rate ? $" at {rate}{(budget.Figures is { } money ? " " + money.Currency : "")}/h" : "");
+}

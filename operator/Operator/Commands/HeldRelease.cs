@@ -1,0 +1,54 @@
+using Bursar.Kube.Client;
+using Bursar.Operator.Admission;
+using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>The part of <c>bursar release --all</c> that the ledger does not know: what the webhook held and no leader has judged.</summary>
+internal static class HeldRelease
+{
+    /// <summary>How much could not be let go.</summary>
+    public static async Task<int> RunAsync(KubeClient client, bool dryRun, TextWriter output, CancellationToken cancellationToken)
+    {
+        var failed = 0;
+        foreach (var kind in WorkKinds.All.Where(kind => kind.Suspends))
+        {
+            IReadOnlyList<Work> all;
+            try
+            {
+                all = await kind.ListAsync(client, cancellationToken);
+            }
+            catch (ApiException refused) when (refused.IsForbidden)
+            {
+                failed++;
+                await output.WriteLineAsync($"{kind.Name}: whether the webhook holds any cannot be told: {refused.Message}");
+                continue;
+            }
+            foreach (var work in all.Where(HeldMark.IsHeld))
+            {
+                var what = $"{work.Namespace}/{kind.Name}/{work.Metadata.Name}";
+                if (dryRun)
+                {
+                    await output.WriteLineAsync($"{what}: held on creation, would be let go");
+                    continue;
+                }
+                try
+                {
+                    await kind.PatchAsync(client, work.Namespace, work.Metadata.Name, HeldMark.LetGoPatch(work, work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel)), cancellationToken);
+                    await output.WriteLineAsync($"{what}: held on creation, let go");
+                }
+                catch (ApiException changed) when (changed.IsNotFound || changed.IsInvalid || changed.IsConflict)
+                {
+                    await output.WriteLineAsync($"{what}: someone else changed it meanwhile");
+                }
+                catch (ApiException refused)
+                {
+                    failed++;
+                    await output.WriteLineAsync($"{what}: could not be let go: {refused.Message}");
+                }
+            }
+        }
+        return failed;
+    }
+}

@@ -1,0 +1,33 @@
+using System.Globalization;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Operator.Kinds;
+
+/// <summary>
+/// LeaderWorkerSet (leaderworkerset.x-k8s.io/v1): to zero groups and back, through /scale. From its source (pkg/controllers/pod_controller.go): its
+/// leaders are a StatefulSet, and each leader owns the StatefulSet of its workers, so a group goes with its leader. How a pod ends means nothing: it has no
+/// state of success or failure, restartPolicy only looks at pods that restart or go while the group stays, and a group that was scaled away is not made again.
+/// </summary>
+public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClass.Inference, ReplicasField)
+{
+    /// <summary>On all its pods: the set's name.</summary>
+    public const string NameLabel = "leaderworkerset.sigs.k8s.io/name";
+
+    public override string PodLabel => NameLabel;
+
+    public override Work Read(V1LeaderWorkerSet set)
+    {
+        var (groups, template) = (set.Spec.Replicas ?? 1, set.Spec.LeaderWorkerTemplate);
+        var size = template.Size ?? 1;
+        return new()
+        {
+            Kind = this,
+            Metadata = set.Metadata,
+            Switch = groups.ToString(CultureInfo.InvariantCulture),
+            PodSets = template.LeaderTemplate is { } leader
+                ? [new(groups, leader), new(groups * (size - 1), template.WorkerTemplate, size - 1)]
+                : [new(groups * size, template.WorkerTemplate, size)],
+        };
+    }
+}

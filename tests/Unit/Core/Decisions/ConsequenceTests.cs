@@ -1,0 +1,28 @@
+using Bursar.Core.Decisions;
+using static Bursar.Tests.Unit.Core.Decisions.Given;
+
+namespace Bursar.Tests.Unit.Core.Decisions;
+
+public sealed class ConsequenceTests
+{
+    private const string Lost = "Its cluster is lost.";
+
+    [Fact]
+    public void What_a_stop_takes_is_said_with_it_and_in_the_reasoning_before_it()
+    {
+        var job = Job("ray", 10) with { Consequence = Lost };
+
+        BudgetDecider.Decide(Budget(10, job)).Actions.Should().ContainSingle().Which.Sentence.Should().EndWith(" " + Lost);
+        var before = Budget(100, job);
+        BudgetDecider.Decide(before).Actions.Should().BeEmpty();
+        Reasoning.Of(before).Single().Consequence.Should().Be(Lost);
+    }
+
+    [Fact]
+    public void What_it_took_is_said_for_as_long_as_it_is_parked()
+    {
+        var verdict = BudgetDecider.Decide(Budget(10, Job("nightly", 10).Parked(10) with { Consequence = "CronJob nightly is suspended while its run waits." })).Workloads.Single();
+        verdict.Sentence.Should().EndWith("CronJob nightly is suspended while its run waits.");
+        BudgetDecider.Decide(Budget(100, Job("nightly", 10).Parked(10) with { Consequence = Lost })).Actions.Should().ContainSingle().Which.Sentence.Should().NotContain(Lost, "it comes back");
+    }
+}

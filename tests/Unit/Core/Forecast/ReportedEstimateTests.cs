@@ -1,0 +1,51 @@
+using Bursar.Core.Forecast;
+
+namespace Bursar.Tests.Unit.Core.Forecast;
+
+public sealed class ReportedEstimateTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void The_time_that_the_trainer_says_is_left_shrinks_as_time_goes_by()
+    {
+        var job = Told(new(Start.AddMinutes(30), 60, TimeSpan.FromMinutes(20)));
+
+        var estimate = Estimator.Remaining(job, Start.AddMinutes(34));
+
+        estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Reported && e.Settled && e.Detail == "told by its trainer");
+        (estimate.Low, estimate.Mid, estimate.High).Should().Be((TimeSpan.FromMinutes(14), TimeSpan.FromMinutes(16), TimeSpan.FromMinutes(18)));
+    }
+
+    [Fact]
+    public void Percent_alone_goes_on_as_this_run_went()
+    {
+        var estimate = Estimator.Remaining(Told(new(Start.AddMinutes(50), 50, null)), Start.AddMinutes(50));
+
+        estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Reported && e.Settled && e.Detail == "50 % by its trainer");
+        estimate.High.Should().Be(TimeSpan.FromMinutes(50));
+        estimate.Low.Should().BeLessThan(estimate.Mid).And.BeCloseTo(TimeSpan.FromMinutes(48), TimeSpan.FromSeconds(10));
+        Estimator.Remaining(Told(new(Start.AddMinutes(5), 1, null)), Start.AddMinutes(5)).Settled.Should().BeFalse("one percent may as well be nearly two");
+        Estimator.Remaining(Told(new(Start.AddMinutes(5), 0, null)), Start.AddMinutes(5)).IsKnown.Should().BeFalse();
+    }
+
+    [Fact]
+    public void It_comes_after_settled_progress_and_before_the_owners_word()
+    {
+        var told = Told(new(Start.AddMinutes(5), 50, TimeSpan.FromMinutes(20))) with { DeclaredDuration = TimeSpan.FromHours(2) };
+        Estimator.Remaining(told, Start.AddMinutes(5)).Source.Should().Be(EstimateSource.Reported);
+        var steps = Enumerable.Range(0, 200).Aggregate(ProgressSeries.Empty, (series, i) => series.With(new(Start.AddSeconds(i), i, 1000)));
+        Estimator.Remaining(told with { Progress = steps }, Start.AddSeconds(200)).Source.Should().Be(EstimateSource.Progress);
+    }
+
+    [Fact]
+    public void What_was_told_of_an_earlier_run_or_long_ago_says_nothing()
+    {
+        var told = Told(new(Start.AddMinutes(5), 50, TimeSpan.FromMinutes(20)));
+        Estimator.Remaining(told with { RunningSince = Start.AddMinutes(6) }, Start.AddMinutes(7)).IsKnown.Should().BeFalse();
+        Estimator.Remaining(told with { RunningSince = null }, Start.AddMinutes(7)).IsKnown.Should().BeFalse();
+        Estimator.Remaining(told, Start.AddMinutes(16)).IsKnown.Should().BeFalse();
+    }
+
+    private static JobFacts Told(ReportedProgress progress) => new() { RunningSince = Start, Reported = progress };
+}

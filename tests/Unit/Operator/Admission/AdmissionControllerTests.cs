@@ -1,0 +1,217 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Bursar.Core.Money;
+using Bursar.Kube.Client;
+using Bursar.Kube.Config;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Admission;
+using Bursar.Operator.Api;
+using Bursar.Operator.Kinds;
+using Bursar.Operator.Workloads;
+using Bursar.Sandbox.Merging;
+using Bursar.Tests.TestKit;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Bursar.Tests.Unit.Operator.Admission;
+
+/// <summary>Questions as an API server asks them, against caches that the test fills.</summary>
+public sealed class AdmissionControllerTests : IDisposable
+{
+    private const string Pods = """{"metadata": {"labels": {"team": "vision"}}, "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "2"}}}]}}""";
+
+    private readonly KubeClient client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
+    private readonly ManualTimeProvider time = new(new DateTimeOffset(2026, 11, 21, 10, 0, 0, TimeSpan.Zero));
+    private readonly BudgetBoard board = new();
+    private readonly ClusterStores stores;
+    private bool ready = true;
+
+    public AdmissionControllerTests()
+    {
+        stores = new(client, "bursar");
+        Budget("nlp", """{"limit": {"cost": "500"}}""", """{"spent": "487.70", "limit": "500", "currency": "USD"}""");
+    }
+
+    public void Dispose() => client.Dispose();
+
+    /// <summary>A spec of each kind that has a switch, without it; and the field that holds it.</summary>
+    public static TheoryData<string, string, string, string> Kinds => new()
+    {
+        { "Job", $$$$$$$$"""{"suspend": false, "template": {{{{{{{{Pods}}}}}}}}}""", "/spec/suspend", "false" },
+        { "Job", $$$$$$$$"""{"template": {{{{{{{{Pods}}}}}}}}}""", "/spec/suspend", "absent" },
+        { "JobSet", $$$$$$$$"""{"replicatedJobs": [{"name": "w", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}""", "/spec/suspend", "absent" },
+        { "TrainJob", """{"suspend": false, "trainer": {"numNodes": 1, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "2"}}}}""", "/spec/suspend", "false" },
+        { "PyTorchJob", $$$$$$$$"""{"pytorchReplicaSpecs": {"Worker": {"replicas": 1, "template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
+        { "TFJob", $$$$$$$$"""{"runPolicy": {"suspend": false}, "tfReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "false" },
+        { "XGBoostJob", $$$$$$$$"""{"runPolicy": {}, "xgbReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
+        { "PaddleJob", $$$$$$$$"""{"runPolicy": {}, "paddleReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
+        { "JAXJob", $$$$$$$$"""{"runPolicy": {}, "jaxReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
+        { "MPIJob", $$$$$$$$"""{"runPolicy": {}, "mpiReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
+        { "RayJob", $$$$$$$$"""{"shutdownAfterJobFinishes": true, "rayClusterSpec": {"workerGroupSpecs": [{"replicas": 1, "template": {{{{{{{{Pods}}}}}}}}}]}}""", "/spec/suspend", "absent" },
+    };
+
+    [Fact]
+    public void Every_kind_that_suspends_is_tried() =>
+        Kinds.Select(row => (string)row[0]).Distinct().Should().BeEquivalentTo(WorkKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Name));
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void New_GPU_work_of_every_kind_is_made_suspended_and_can_be_given_back_to_the_letter(string kind, string spec, string field, string was)
+    {
+        var before = Object(kind, spec);
+        var answer = Ask(before);
+
+        answer.Warnings.Should().Equal($"gpubudget nlp: 12.30 of 500.00 USD remain; this {kind} asks for 2 GPUs and is held until Bursar admits it");
+        var held = Patched(before, answer);
+        ((bool)At(held, field)!).Should().BeTrue();
+        ((string)held["metadata"]!["annotations"]!["bursar.dev/held-on-creation"]!).Should().Be(was);
+        var work = WorkKinds.Of(kind)!.Parse(JsonSerializer.SerializeToElement(held))!;
+        HeldMark.IsHeld(work).Should().BeTrue();
+        HeldMark.OriginalOf(work).Should().Be(was == "absent" ? "null" : "false");
+
+        // Asked again, it stays as it is; what the leader gives back is what there was.
+        Ask(held).Should().BeEquivalentTo(new { Allowed = true, Patch = (byte[]?)null, answer.Warnings });
+        var back = JsonPatch.Apply(held, JsonNode.Parse(KubePatch.Json([.. HeldMark.LetGo(work)]).Body.Span))!.AsObject();
+        back["metadata"]!.AsObject().Remove("annotations");
+        if (At(back, "/spec/runPolicy") is JsonObject { Count: 0 } && At(before, "/spec/runPolicy") is null) back["spec"]!.AsObject().Remove("runPolicy");
+        back.ToJsonString().Should().Be(before.ToJsonString());
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void What_was_made_suspended_by_its_owner_stays_his(string kind, string spec, string field, string was)
+    {
+        _ = was;
+        var own = Object(kind, spec);
+        if (field.Contains("runPolicy", StringComparison.Ordinal)) own["spec"]!["runPolicy"] = new JsonObject { ["suspend"] = true };
+        else own["spec"]!["suspend"] = true;
+        Untouched(Ask(own));
+    }
+
+    [Fact]
+    public void What_is_not_its_business_goes_through()
+    {
+        Untouched(Ask(Job(gpus: 0)));
+        Untouched(Ask(Job(), ns: "other"), "no budget is there");
+        Untouched(Ask(Job(), operation: "UPDATE"));
+        Untouched(Ask(Job(), subresource: "status"));
+        Untouched(Ask(Object("Deployment", $$$$$$$$"""{"replicas": 3, "template": {{{{{{{{Pods}}}}}}}}}""")), "it scales");
+        var queued = Job();
+        queued["metadata"]!["labels"] = new JsonObject { ["kueue.x-k8s.io/queue-name"] = "gpus" };
+        Untouched(Ask(queued), "Kueue suspends it itself");
+        var part = Job();
+        part["metadata"]!["ownerReferences"] = JsonNode.Parse("""[{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "s", "uid": "1", "controller": true}]""");
+        Untouched(Ask(part), "its JobSet is the workload");
+        var foreign = Job();
+        foreign["apiVersion"] = "batch.volcano.sh/v1alpha1";
+        Untouched(Ask(foreign), "another group's Job");
+    }
+
+    [Fact]
+    public void Only_budgets_that_select_it_have_a_say()
+    {
+        Budget("nlp", """{"limit": {"cost": "500"}, "selector": {"matchLabels": {"team": "nlp"}}}""");
+        Untouched(Ask(Job()));
+        Budget("vision", """{"limit": {"cost": "20"}, "selector": {"matchLabels": {"team": "vision"}}}""");
+        Ask(Job()).Warnings.Should().ContainSingle().Which.Should().StartWith("gpubudget vision: ");
+    }
+
+    [Fact]
+    public void A_budget_that_cannot_be_read_holds_nothing_and_says_so()
+    {
+        Budget("nlp", """{"limit": {"cost": "much"}}""");
+        var answer = Ask(Job());
+        answer.Patch.Should().BeNull();
+        answer.Warnings.Should().ContainSingle().Which.Should().Contain("the budget's spec cannot be read");
+    }
+
+    [Fact]
+    public void The_cluster_s_switch_holds_nothing()
+    {
+        ((Store<V1ConfigMap>)stores.Control.Store).Put(new() { Metadata = new() { Name = "bursar-control", Namespace = "bursar", Uid = "c" }, Data = new Dictionary<string, string> { ["enforcement"] = "observe" } });
+        var answer = Ask(Job());
+        answer.Patch.Should().BeNull();
+        answer.Warnings.Should().ContainSingle().Which.Should().Contain("switched to observe");
+    }
+
+    [Fact]
+    public void Until_the_caches_are_read_all_goes_through()
+    {
+        ready = false;
+        Untouched(Ask(Job()));
+    }
+
+    [Fact]
+    public void A_leader_tells_the_price_too()
+    {
+        board.Lead(_ => Rate.FromDecimal(6.12m));
+        Ask(Job()).Warnings.Should().Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 2 GPUs at 6.12 USD/h and is held until Bursar admits it");
+    }
+
+    [Fact]
+    public void Held_work_that_another_webhook_changes_is_judged_anew()
+    {
+        var held = Patched(Job(), Ask(Job()));
+        var queued = held.DeepClone().AsObject();
+        queued["metadata"]!["labels"] = new JsonObject { ["kueue.x-k8s.io/queue-name"] = "gpus" };
+        var keues = Patched(queued, Ask(queued));
+        ((bool)keues["spec"]!["suspend"]!).Should().BeTrue("Kueue starts it");
+        keues["metadata"]!["annotations"]!.AsObject().Should().BeEmpty();
+
+        var elsewhere = held.DeepClone().AsObject();
+        elsewhere["spec"]!["template"]!["spec"]!["containers"]![0]!.AsObject().Remove("resources");
+        ((bool)Patched(elsewhere, Ask(elsewhere))["spec"]!["suspend"]!).Should().BeFalse("it asks for no GPU any more");
+    }
+
+    [Fact]
+    public void Work_that_cannot_be_read_goes_through()
+    {
+        var odd = Job();
+        odd["spec"] = new JsonArray(1, 2);
+        Untouched(Ask(odd));
+        odd["spec"] = new JsonObject { ["suspend"] = "perhaps", ["template"] = "none" };
+        Untouched(Ask(odd));
+        Untouched(Controller().Review(new() { Uid = "u", Operation = "CREATE", Kind = new("batch", "v1", "Job") }));
+        Untouched(Controller().Review(new() { Uid = "u" }));
+    }
+
+    private static JsonObject Job(int gpus = 2) => Object("Job", $$$$$$$$"""{"suspend": false, "template": {{{{{{{{Pods.Replace("\"2\"", $"\"{gpus}\"", StringComparison.Ordinal)}}}}}}}}}""");
+
+    private static JsonObject Object(string kind, string spec) => new()
+    {
+        ["apiVersion"] = WorkKinds.Of(kind)!.Entity.ApiVersion,
+        ["kind"] = kind,
+        ["metadata"] = new JsonObject { ["generateName"] = "train-" },
+        ["spec"] = JsonNode.Parse(spec),
+    };
+
+    private AdmissionController Controller() => new(stores, () => ready, board, "bursar", time, NullLogger<AdmissionController>.Instance);
+
+    private AdmissionResponse Ask(JsonObject obj, string ns = "team", string operation = "CREATE", string? subresource = null)
+    {
+        var version = ((string)obj["apiVersion"]!).Split('/');
+        return Controller().Review(new()
+        {
+            Uid = "u",
+            Operation = operation,
+            SubResource = subresource,
+            Namespace = ns,
+            Kind = new(version[0], version[1], (string)obj["kind"]!),
+            Object = JsonSerializer.SerializeToElement(obj),
+        });
+    }
+
+    private static void Untouched(AdmissionResponse answer, string because = "") =>
+        answer.Should().BeEquivalentTo(new AdmissionResponse { Uid = "u" }, because);
+
+    private static JsonObject Patched(JsonObject obj, AdmissionResponse answer)
+    {
+        answer.PatchType.Should().Be("JSONPatch");
+        return JsonPatch.Apply(obj, JsonNode.Parse(answer.Patch!))!.AsObject();
+    }
+
+    private static JsonNode? At(JsonNode node, string pointer) => pointer.Split('/', StringSplitOptions.RemoveEmptyEntries).Aggregate((JsonNode?)node, (at, key) => at?[key]);
+
+    private void Budget(string name, string spec, string status = "{}") => ((Store<V1Alpha1GpuBudget>)stores.Budgets.Store).Put(JsonSerializer.Deserialize(
+        $$"""{"metadata": {"name": "{{name}}", "namespace": "team", "uid": "{{name}}"}, "spec": {{spec}}, "status": {{status}}}""", ApiJson.GpuBudget)!);
+}

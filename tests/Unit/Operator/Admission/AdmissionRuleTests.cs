@@ -1,0 +1,78 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Operator.Admission;
+
+namespace Bursar.Tests.Unit.Operator.Admission;
+
+public sealed class AdmissionRuleTests
+{
+    private static readonly DateTimeOffset Now = new(2026, 11, 21, 10, 0, 0, TimeSpan.Zero);
+    private static readonly AskedWork Job = new("Job", WorkClass.Training, 8, Rate.FromDecimal(24.48m), TimeSpan.FromSeconds(30), null);
+    private static readonly BudgetTerms Terms = new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month) };
+    private static readonly AskedBudget Nlp = new("nlp", Terms, false, new(Amount.FromDecimal(487.70m), Amount.FromDecimal(500), "USD"));
+
+    [Fact]
+    public void It_holds_and_tells_the_sum()
+    {
+        var verdict = Judge(Job, Nlp);
+        verdict.Hold.Should().BeTrue();
+        verdict.Warnings.Should().Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 8 GPUs at 24.48 USD/h and is held until Bursar admits it");
+    }
+
+    [Fact]
+    public void What_it_does_not_know_it_does_not_tell()
+    {
+        Judge(Job with { Rate = null, Gpus = 1 }, Nlp).Warnings.Should().Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 1 GPU and is held until Bursar admits it");
+        Judge(Job, Nlp with { Figures = null }).Warnings.Should().Equal("gpubudget nlp: this Job asks for 8 GPUs at 24.48/h and is held until Bursar admits it");
+        Judge(Job, Nlp with { Figures = new(Amount.FromDecimal(501), Amount.FromDecimal(500), "USD") }).Warnings.Should()
+            .Equal("gpubudget nlp: 1.00 USD more than its 500.00 are spent; this Job asks for 8 GPUs at 24.48 USD/h and is held until Bursar admits it");
+    }
+
+    [Fact]
+    public void A_budget_that_observes_says_what_would_be()
+    {
+        var verdict = Judge(Job, Nlp with { Terms = Terms with { Mode = EnforcementMode.Observe } });
+        verdict.Hold.Should().BeFalse();
+        verdict.Warnings.Should().ContainSingle().Which.Should().EndWith("is not held, because the budget only observes; else it would be held until Bursar admits it");
+        var switched = AdmissionRule.Judge(Job, [Nlp], observeOnly: true, Now);
+        switched.Hold.Should().BeFalse();
+        switched.Warnings.Should().ContainSingle().Which.Should().Contain("enforcement is switched to observe");
+    }
+
+    public static TheoryData<AskedWork, AskedBudget, string?> Cases => new()
+    {
+        { Job with { Class = WorkClass.Interactive }, Nlp, "interactive work is never parked" },
+        { Job with { Class = WorkClass.Inference }, Nlp, "keeps inference at its floor" },
+        { Job with { Class = WorkClass.Inference }, Nlp with { Terms = Terms with { WhenExhausted = WhenExhausted.Zero } }, null },
+        { Job with { TerminationGrace = TimeSpan.FromMinutes(16) }, Nlp, "longer than 15 minutes" },
+        { Job with { TerminationGrace = TimeSpan.FromMinutes(15) }, Nlp, null },
+        { Job with { WhyNot = "spec.managedBy is other" }, Nlp, "spec.managedBy is other" },
+        { Job, Nlp with { Exempts = true }, "exempts it" },
+        { Job, Nlp with { Terms = null }, "cannot be read" },
+        { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)) } }, "has not started" },
+        { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(-2), End: Now) } }, "has ended" },
+        { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now, End: Now.AddDays(2)) } }, null },
+        { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(7)) } }, null },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void What_the_controller_would_never_park_is_not_held(AskedWork work, AskedBudget budget, string? why)
+    {
+        var verdict = Judge(work, budget);
+        verdict.Hold.Should().Be(why is null);
+        if (why is not null) verdict.Warnings.Should().ContainSingle().Which.Should().Contain("is not held: ").And.Contain(why);
+    }
+
+    [Fact]
+    public void One_budget_that_may_park_it_is_enough_and_each_is_told()
+    {
+        var verdict = Judge(Job, Nlp with { Name = "a", Exempts = true }, Nlp with { Name = "b" });
+        verdict.Hold.Should().BeTrue();
+        verdict.Warnings.Should().HaveCount(2);
+    }
+
+    private static AdmissionVerdict Judge(AskedWork work, params AskedBudget[] budgets) => AdmissionRule.Judge(work, budgets, observeOnly: false, Now);
+}
