@@ -195,6 +195,9 @@ public sealed record ParkedSnapshot
     /// <summary>A forecast asked for it, so it counted toward the cluster's brake.</summary>
     public bool ByForecast { get; init; }
 
+    /// <summary>When it was asked for a checkpoint before it was parked: what it did from then on tells nothing of its pace.</summary>
+    public DateTimeOffset? AskedAt { get; init; }
+
     /// <summary>The owner's approval already stood there when it was parked, so it is no cause to bring it back.</summary>
     public bool Approved { get; init; }
 

@@ -118,7 +118,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             ByForecast = byForecast,
             CountsForBrake = brakes,
             IsHeldByOther = item.Work.IsHeldByOther,
-            Parked = parked,
+            Parked = request is null ? parked : parked with { AskedAt = request.Requested },
         });
     }
 

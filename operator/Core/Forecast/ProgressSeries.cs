@@ -34,6 +34,13 @@ public sealed record ProgressSeries
         return this with { Points = kept };
     }
 
+    /// <summary>As it was told by a moment; what came later is left out.</summary>
+    public ProgressSeries UpTo(DateTimeOffset at)
+    {
+        var points = Points.TakeWhile(point => point.At <= at).ToArray();
+        return points.Length is 0 || points.Length == Points.Count ? this : this with { Points = points };
+    }
+
     /// <summary>The series with one more report; returns itself when the report says nothing new.</summary>
     public ProgressSeries With(ProgressPoint point)
     {

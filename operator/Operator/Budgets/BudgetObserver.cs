@@ -112,6 +112,7 @@ public sealed class BudgetObserver(
         var (series, byAgent) = progress.Latest(uid);
         var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, said, memory);
+        if (stopped && record is not null && ParkedCause.Read(record).AskedAt is { } asked) series = series.UpTo(asked);
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),

@@ -69,8 +69,10 @@ public sealed class CheckpointTests
     {
         BudgetDecider.Decide(Over(Answering("a", 5) with { CanCheckpoint = false })).ParkedNames().Should().Equal("a");
         BudgetDecider.Decide(Budget(Terms(10m) with { CheckpointGrace = TimeSpan.Zero }, Answering("a", 5)).Admitted(("a", 9m))).ParkedNames().Should().Equal("a");
-        BudgetDecider.Decide(Budget(10m, Answering("a", 5) with { Spent = Amount.Zero })).ParkedNames().Should().Equal("a", "it was never let in, and has nothing to save");
-        BudgetDecider.Decide(Over(Answering("a", 5).Waiting())).ParkedNames().Should().Equal("a", "no pod of it is there to answer");
+        // It was never let in, and has nothing to save.
+        BudgetDecider.Decide(Budget(10m, Answering("a", 5) with { Spent = Amount.Zero })).ParkedNames().Should().Equal("a");
+        // No pod of it is there to answer.
+        BudgetDecider.Decide(Over(Answering("a", 5).Waiting())).ParkedNames().Should().Equal("a");
     }
 
     [Fact]
@@ -190,7 +192,7 @@ public sealed class CheckpointTests
     public void Requests_count_toward_the_brake()
     {
         WorkloadSnapshot[] crowd = [.. Enumerable.Range(0, 6).Select(i => Answering($"job-{i}", 5))];
-        var decision = BudgetDecider.Decide(Budget(1m, crowd).Admitted([.. crowd.Select(w => (w.Key.Name, 9m))]) with { Spent = Amount.Zero, BrakeAllowance = 3 });
+        var decision = BudgetDecider.Decide(Budget(10m, crowd).Admitted([.. crowd.Select(w => (w.Key.Name, 9m))]) with { Spent = Amount.Zero, BrakeAllowance = 3 });
         decision.Memory.Checkpoints.Should().HaveCount(3);
         decision.Condition("BrakeApplied").Status.Should().BeTrue();
     }
