@@ -71,9 +71,9 @@ public sealed class HeldByOtherTests
     public void A_new_job_that_has_to_wait_is_no_mass_parking_and_one_that_was_let_run_is()
     {
         var crowd = Enumerable.Range(0, 20).Select(i => Job($"new-{i:00}", 10, minutesOld: 0)).ToArray();
-        BudgetDecider.Decide(Budget(31m, crowd) with { BrakeAllowance = 0 }).ParkedNames().Should().HaveCount(19);
+        BudgetDecider.Decide(Budget(32m, crowd) with { BrakeAllowance = 0 }).ParkedNames().Should().HaveCount(19);
 
-        var ran = Budget(31m, crowd) with { BrakeAllowance = 0 };
+        var ran = Budget(32m, crowd) with { BrakeAllowance = 0 };
         BudgetDecider.Decide(ran.Admitted([.. crowd.Select(j => (j.Key.Name, 30.6m))])).Actions.Should().BeEmpty();
     }
 
