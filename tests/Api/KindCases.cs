@@ -195,6 +195,8 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         var core = (await api.GetAsync($"/api/v1/namespaces/{ns}/events/e")).Body!;
         ((string?)core["message"]).Should().Be("costs $2.295");
         ((string?)core["involvedObject"]!["name"]).Should().Be("train");
+        // Not absent: kubectl's --sort-by=.lastTimestamp finds nothing else.
+        core.AsObject().Should().ContainKeys("firstTimestamp", "lastTimestamp");
         ((string?)core["reportingComponent"]).Should().Be("bursar.dev/operator");
         ((string?)core["eventTime"]).Should().Be("2026-11-21T10:00:00.123456Z");
         var found = await api.GetAsync($"/apis/events.k8s.io/v1/namespaces/{ns}/events?fieldSelector=reason%3DSuspended");
