@@ -94,6 +94,8 @@ public sealed class KillWithTwoTests
         await using var world = scene.World;
         await scene.BudgetAsync("1", name: "a");
         await scene.UntilAsync("it is seen", async () => await scene.StatusAsync("a") is not null);
+        // The object of its ledger is made before.
+        await scene.PassAsync(70);
         await KillAsync(scene, resource == "jobs" ? Patch("jobs", "", happens) : await PatchOfAsync(scene, "a", happens), () => scene.JobAsync("shared", declared: "2h"));
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
         await world.StartOperatorAsync(Ct, Second);

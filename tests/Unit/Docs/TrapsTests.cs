@@ -17,6 +17,6 @@ public sealed partial class TrapsTests
             && Regex.IsMatch(text, $@"\[(Skippable)?(Fact|Theory)[^\]]*\](\s*\[[^\n]*\]([^\n]*//[^\n]*)?)*\s*public (async )?(void|Task) {test.Method}\("))).Should().BeEmpty();
     }
 
-    [GeneratedRegex(@"`(\w+)\.(\w+)`")]
+    [GeneratedRegex(@"`([A-Z]\w+)\.([A-Z]\w+_\w+)`")]
     private static partial Regex Named();
 }

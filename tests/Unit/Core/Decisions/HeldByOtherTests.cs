@@ -1,0 +1,113 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Money;
+using static Bursar.Tests.Unit.Core.Decisions.Given;
+
+namespace Bursar.Tests.Unit.Core.Decisions;
+
+/// <summary>What one budget makes of work that another one has parked.</summary>
+public sealed class HeldByOtherTests
+{
+    private static WorkloadSnapshot Held(string name, double hours, int minutes = 1) =>
+        Job(name, hours).Waiting() with { HeldBy = "budget other", NoPodSince = Now.AddMinutes(-minutes) };
+
+    [Fact]
+    public void What_fits_is_kept_money_for_and_says_who_holds_it()
+    {
+        var decision = BudgetDecider.Decide(Budget(10m, Held("shared", 2)));
+
+        decision.Actions.Should().BeEmpty();
+        decision.Reserved.Should().Be(Money(6.12m));
+        decision.Workloads.Single().Should().Match<WorkloadVerdict>(w => w.Reason == Reasons.HeldByOtherBudget && w.HeldBy == "budget other"
+            && w.Sentence.StartsWith("Held by budget other. As far as budget nlp is concerned it may run") && w.Sentence.Contains("6.12 USD is kept for it"));
+    }
+
+    [Fact]
+    public void What_does_not_fit_is_held_by_both_and_is_no_mass_parking()
+    {
+        var decision = BudgetDecider.Decide(Budget(1m, Held("shared", 2)) with { BrakeAllowance = 0 });
+
+        var action = decision.Actions.Should().ContainSingle().Subject;
+        action.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.IsHeldByOther && !a.CountsForBrake);
+        decision.Conditions.Should().NotContain(c => c.Type == "BrakeApplied");
+    }
+
+    [Fact]
+    public void An_exhausted_budget_holds_it_too() =>
+        BudgetDecider.Decide(Budget(1m, Held("shared", 0.1)) with { Spent = Money(1m) }).ParkedNames().Should().Equal("shared");
+
+    [Fact]
+    public void The_settle_time_spares_what_runs_and_this_does_not() =>
+        BudgetDecider.Decide(Budget(Terms(1m) with { Settle = TimeSpan.FromMinutes(1) }, Held("shared", 2)) with { Memory = new() }).ParkedNames().Should().Equal("shared");
+
+    [Fact]
+    public void Its_money_is_lent_after_ten_minutes_and_taken_it_is_held_by_both()
+    {
+        var lent = BudgetDecider.Decide(Budget(10m, Held("shared", 2, minutes: 11)));
+        lent.Reserved.Should().Be(Amount.Zero);
+        lent.Actions.Should().BeEmpty("it would still fit");
+        lent.Workloads.Single().Sentence.Should().Contain("lent to others");
+
+        var taken = BudgetDecider.Decide(Budget(10m, Held("shared", 2, minutes: 11), Job("other", 2)));
+        taken.ParkedNames().Should().Equal(["shared"], "the other would start it, and this one stop it at once");
+    }
+
+    [Fact]
+    public void What_both_hold_comes_back_as_far_as_this_one_is_concerned_and_the_word_says_so()
+    {
+        var parked = Job("shared", 2).Parked(limit: 1m) with { HeldBy = "budget other" };
+        var waits = BudgetDecider.Decide(Budget(1m, parked));
+        waits.Workloads.Single().Sentence.Should().EndWith("It is held by budget other as well.");
+
+        var action = BudgetDecider.Decide(Budget(20m, parked)).Actions.Should().ContainSingle().Subject;
+        action.Kind.Should().Be(ActionKind.Resume);
+        action.Sentence.Should().StartWith("Budget nlp would let it go on (the budget was raised); it is still held by budget other");
+    }
+
+    [Fact]
+    public void Inference_that_another_budget_scaled_to_zero_asks_for_no_floor() =>
+        BudgetDecider.Decide(Budget(10m, Serving("chat").Waiting() with { HeldBy = "budget other" })).Reserved.Should().Be(Amount.Zero);
+
+    [Fact]
+    public void A_new_job_that_has_to_wait_is_no_mass_parking_and_one_that_was_let_run_is()
+    {
+        var crowd = Enumerable.Range(0, 20).Select(i => Job($"new-{i:00}", 10, minutesOld: 0)).ToArray();
+        BudgetDecider.Decide(Budget(32m, crowd) with { BrakeAllowance = 0 }).ParkedNames().Should().HaveCount(19);
+
+        var ran = Budget(32m, crowd) with { BrakeAllowance = 0 };
+        BudgetDecider.Decide(ran.Admitted([.. crowd.Select(j => (j.Key.Name, 30.6m))])).Actions.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void Inference_that_somebody_scaled_up_is_parked_again_before_its_pods_are_bound()
+    {
+        // 0.01 is less than the stop of one GPU: without the stop it would seem to fit.
+        var terms = Terms(0.01m) with { WhenExhausted = WhenExhausted.Zero };
+        var undone = Serving("chat").Parked(limit: 0.01m, reason: Reasons.BudgetExhausted) with { State = WorkloadState.Pending };
+
+        var decision = BudgetDecider.Decide(Budget(terms, undone));
+        decision.LetGo.Should().BeEmpty();
+        decision.Actions.Single().Reason.Should().Be(Reasons.ParkedAgain);
+
+        BudgetDecider.Decide(Budget(terms with { Limit = Money(100m) }, undone)).LetGo.Should().Equal(undone.Key);
+    }
+
+    [Fact]
+    public void While_nothing_can_be_foreseen_nothing_is_let_go_of()
+    {
+        var undone = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
+        BudgetDecider.Decide(Budget(100m, undone) with { MeteringStale = "node gpu-1 is lost" }).LetGo.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void That_forecasts_pause_is_told_once_and_once_that_they_go_on()
+    {
+        var stale = Job("train", 1) with { Estimate = Bursar.Core.Forecast.Estimate.Unknown("its progress has not moved") with { Stale = true } };
+        var first = BudgetDecider.Decide(Budget(100m, stale));
+        first.Announcements.Should().ContainSingle(a => a.Reason == Reasons.ForecastPaused && a.Sentence.Contains("Job/train") && a.Warning);
+        var again = BudgetDecider.Decide(Budget(100m, stale).Later(TimeSpan.FromSeconds(5), first.Memory));
+        again.Announcements.Should().NotContain(a => a.Reason == Reasons.ForecastPaused);
+        var back = BudgetDecider.Decide(Budget(100m, Job("train", 1)).Later(TimeSpan.FromSeconds(10), again.Memory));
+        back.Announcements.Should().ContainSingle(a => a.Reason == Reasons.ForecastGoesOn);
+        BudgetDecider.Decide(Budget(100m).Later(TimeSpan.FromSeconds(10), again.Memory)).Announcements.Should().NotContain(a => a.Reason == Reasons.ForecastGoesOn, "it has ended");
+    }
+}
