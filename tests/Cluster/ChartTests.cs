@@ -109,11 +109,12 @@ public sealed class ChartTests
         var guard = await DocumentsAsync();
 
         var policies = guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicy").ToDictionary(d => (string)d["metadata"]!["name"]!, d => d["spec"]!);
-        policies.Keys.Should().BeEquivalentTo(["bursar-guard-budgets", "bursar-guard-cronjobs", .. WorkKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"), .. WorkKinds.All.Select(kind => kind.Entity).Concat([V1Workload.EntityKind, V1ScaledObject.EntityKind]).Select(entity => $"bursar-guard-{entity.Plural}")], "each kind that can be parked, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork");
+        EntityKind[] guarded = [.. WorkKinds.All.Select(kind => kind.Entity), V1Workload.EntityKind, V1ScaledObject.EntityKind];
+        policies.Keys.Should().BeEquivalentTo(["bursar-guard-budgets", "bursar-guard-cronjobs", .. WorkKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"), .. guarded.Select(entity => $"bursar-guard-{entity.Plural}")], "each kind that can be parked, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork");
         guard.Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicyBinding").Select(d => ((string)d["spec"]!["policyName"]!, d["spec"]!["validationActions"]!.ToJsonString()))
             .Should().BeEquivalentTo(policies.Keys.Select(name => (name, "[\"Deny\"]")));
         policies.ToDictionary(p => p.Key, p => string.Join(' ', p.Value["matchConstraints"]!["resourceRules"]!.AsArray().Select(r => $"{r!["apiGroups"]![0]} {r["resources"]!.ToJsonString()} {r["operations"]!.ToJsonString()}")))
-            .Should().BeEquivalentTo(new Dictionary<string, string>(WorkKinds.All.Select(kind => KeyValuePair.Create($"bursar-guard-{kind.Entity.Plural}", $"""{kind.Entity.Group} ["{kind.Entity.Plural}"] ["CREATE","UPDATE"]""")))
+            .Should().BeEquivalentTo(new Dictionary<string, string>(guarded.Select(entity => KeyValuePair.Create($"bursar-guard-{entity.Plural}", $"""{entity.Group} ["{entity.Plural}"] ["CREATE","UPDATE"]""")))
             {
                 ["bursar-guard-budgets"] = """bursar.dev ["gpubudgets"] ["UPDATE","DELETE"]""",
                 ["bursar-guard-cronjobs"] = """batch ["cronjobs"] ["CREATE","UPDATE"]""",
@@ -131,7 +132,7 @@ public sealed class ChartTests
             // 403, not 422: the operator takes 422 as a sign that someone was faster.
             policy["validations"]!.AsArray().Should().OnlyContain(v => (string)v!["reason"]! == "Forbidden");
         }
-        foreach (var kind in WorkKinds.All.Where(kind => !kind.Scales))
+        foreach (var kind in WorkKinds.All.Where(kind => !kind.Serves))
         {
             var expression = (string)policies[$"bursar-guard-{kind.Entity.Plural}"]["validations"]![0]!["expression"]!;
             expression.Should().Contain($"object{kind.Field.Replace('/', '.')}", "it is the field that Bursar writes");

@@ -66,7 +66,7 @@ public sealed class ControlTests
         for (var i = 0; i < 8; i++) await scene.JobAsync($"job-{i}", declared: "2h");
         for (var i = 0; i < 8; i++) await scene.UntilRunsAsync($"job-{i}");
         await scene.PassAsync(70);
-        await scene.SetLimitAsync("1");
+        await scene.SetLimitAsync("4");
         await scene.UntilConditionAsync("BrakeApplied", "True");
         await scene.PassAsync(30);
         (await CountAsync(scene)).Should().Be(5, "max(5, 20 %) of the cluster's work");

@@ -20,11 +20,11 @@ public sealed class WorkKindTests
         { "Job", $$$$$$$$"""{"spec": {"suspend": false, "parallelism": 3, "completions": 3, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"succeeded": 2}}""", "false", 4, false },
         { "Job", $$$$$$$$"""{"spec": {"suspend": true, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}""", "true", 4, true },
         { "Deployment", $$$$$$$$"""{"spec": {"replicas": 3, "template": {{{{{{{{Pods}}}}}}}}}}""", "3", 12, false },
-        { "InferenceService", """{"metadata": {"name": "llama"}, "spec": {"predictor": {"minReplicas": 2, "model": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}}}}""", "null", 8, false },
-        { "InferenceService", """{"metadata": {"name": "llama", "annotations": {"serving.kserve.io/stop": "true"}}, "spec": {"predictor": {"containers": [{"name": "kserve-container", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}""", "\"true\"", 1, false },
         { "StatefulSet", $$$$$$$$"""{"spec": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}""", "2", 8, false },
         { "LeaderWorkerSet", $$$$$$$$"""{"spec": {"replicas": 2, "leaderWorkerTemplate": {"size": 3, "leaderTemplate": {{{{{{{{Launcher}}}}}}}}, "workerTemplate": {{{{{{{{Pods}}}}}}}}}}}""", "2", 16, false },
         { "LeaderWorkerSet", $$$$$$$$"""{"spec": {"leaderWorkerTemplate": {"size": 3, "workerTemplate": {{{{{{{{Pods}}}}}}}}}}}""", "1", 12, false },
+        { "InferenceService", """{"metadata": {"name": "llama"}, "spec": {"predictor": {"minReplicas": 2, "model": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}}}}""", "null", 8, false },
+        { "InferenceService", """{"metadata": {"name": "llama", "annotations": {"serving.kserve.io/stop": "true"}}, "spec": {"predictor": {"containers": [{"name": "kserve-container", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}""", "\"true\"", 1, false },
         { "JobSet", $$$$$$$$"""{"spec": {"replicatedJobs": [{"name": "l", "template": {"spec": {"template": {{{{{{{{Launcher}}}}}}}}}}}, {"name": "w", "replicas": 2, "template": {"spec": {"parallelism": 3, "completions": 3, "template": {{{{{{{{Pods}}}}}}}}}}}]}}""", "null", 24, false },
         { "JobSet", $$$$$$$$"""{"spec": {"suspend": false, "replicatedJobs": [{"name": "w", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}, "status": {"terminalState": "Completed"}}""", "false", 4, true },
         { "TrainJob", """{"spec": {"suspend": true, "trainer": {"numNodes": 4, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "8"}}}}}""", "true", 32, false },
@@ -194,6 +194,7 @@ public sealed class WorkKindTests
         "PaddleJob" => Read<V1PaddleJob>(kind, json),
         "JAXJob" => Read<V1JAXJob>(kind, json),
         "MPIJob" => Read<V2Beta1MPIJob>(kind, json),
+        "InferenceService" => Read<V1Beta1InferenceService>(kind, json),
         _ => Read<V1RayJob>(kind, json),
     };
 
