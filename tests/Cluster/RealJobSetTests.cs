@@ -49,9 +49,9 @@ public sealed class RealJobSetTests
     private static async Task PlayAsync(Scene scene, int termExitCode)
     {
         await scene.BudgetAsync("100");
-        // Two Jobs of one pod each; without a retry, so that whatever is counted as a failure ends it.
+        // What JobSet's webhook would fill in is said, for it is not there. Two Jobs of one pod each; without a retry, so that whatever is counted as a failure ends it.
         var spec = $$$$$$$$"""
-            {"failurePolicy": {"maxRestarts": 0}, "replicatedJobs": [{"name": "w", "replicas": 2, "template": {"spec": {"backoffLimit": 0, "completions": 1, "parallelism": 1, "template": {
+            {"failurePolicy": {"maxRestarts": 0}, "successPolicy": {"operator": "All"}, "startupPolicy": {"startupPolicyOrder": "AnyOrder"}, "replicatedJobs": [{"name": "w", "replicas": 2, "template": {"spec": {"backoffLimit": 0, "completions": 1, "parallelism": 1, "template": {
               "metadata": {"annotations": {"sim.bursar.dev/run-for": "25s", "sim.bursar.dev/term-exit-code": "{{{{{{{{termExitCode}}}}}}}}"}},
               "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}}]}
             """;
