@@ -50,7 +50,7 @@ internal static class HeldRelease
                 }
             }
         }
-        if (unseen.Count > 0) await output.WriteLineAsync($"What the admission webhook holds and no operator has judged was not looked for: this needs the right to list {string.Join(", ", unseen)} in all namespaces.");
+        if (unseen.Count > 0) await output.WriteLineAsync($"What the admission webhook holds and no operator has judged was not looked for: it takes the right to list {string.Join(", ", unseen)} in all namespaces.");
         return failed;
     }
 }
