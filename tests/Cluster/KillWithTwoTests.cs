@@ -140,7 +140,8 @@ public sealed class KillWithTwoTests
         await HeldByBothAsync(scene);
         await world.StopOperatorAsync();
 
-        using (var command = new KubeClient(world.Config, new() { TimeProvider = world.Time, ActivityTracker = world.Activity, UserAgent = "bursar-release/1" }))
+        // In wall time: nobody winds this world's clock while the command waits between its tries.
+        using (var command = new KubeClient(world.Config, new() { UserAgent = "bursar-release/1" }))
         {
             var kill = new FaultRule(new Fault.AnswerAfter(500)) { Client = "bursar-release", Resource = resource, Verb = "patch", Times = 1, Then = new(new Fault.Answer(500)) { Client = "bursar-release" } };
             scene.Sandbox.Server.Faults.Add(write == 1 ? kill : new(new Fault.Delay(TimeSpan.Zero)) { Client = "bursar-release", Resource = resource, Verb = "patch", Times = 1, Then = kill });

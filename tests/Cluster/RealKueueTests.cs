@@ -66,6 +66,7 @@ public sealed class RealKueueTests
         var watch = jobs.RunAsync(watching.Token);
         try
         {
+            await jobs.HasSyncedAsync(Ct);
             await scene.BudgetAsync("100");
             await JobAsync(scene, "train", "1h");
             await scene.UntilRunsAsync("train");

@@ -74,6 +74,9 @@ public sealed class StoryOperator
 
     public BudgetDecision? Last { get; private set; }
 
+    /// <summary>Each decision, before it is carried out.</summary>
+    public event Action<BudgetDecision>? Decided;
+
     public Amount SpentIn(Window window) => _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, _world.Now);
 
     public void Price(string product, Rate rate) => _ledger.Reprice(product, rate, _world.Now);
@@ -202,6 +205,7 @@ public sealed class StoryOperator
         var snapshot = Observe();
         var decision = BudgetDecider.Decide(snapshot);
         Last = decision;
+        Decided?.Invoke(decision);
         _ledger.SetBudgetMemory("team", "nlp", BudgetUid, JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory));
         Announce(decision);
         foreach (var key in decision.LetGo) _ledger.Unpark(BudgetUid, key.Uid, Field);

@@ -36,7 +36,8 @@ public static class BudgetDecider
         if (enforcing) CheckpointRule.Mirror(plan, work);
         memory = enforcing ? Remembering.End(memory, plan) : Remembering.WithoutRequests(memory);
         memory = Remembering.Marked(memory, budget.Workloads);
-        var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(PriceTrust.Announce(budget, ref memory)).Concat(plan.Warnings).ToArray();
+        var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(PriceTrust.Announce(budget, ref memory))
+            .Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(plan.Warnings).ToArray();
         return new()
         {
             At = budget.Now,

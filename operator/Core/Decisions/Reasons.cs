@@ -88,6 +88,9 @@ public static class Reasons
 
     // Events on the budget alone.
     public const string ThresholdReached = "ThresholdReached";
+
+    /// <summary>What paused forecasts is over.</summary>
+    public const string ForecastGoesOn = "ForecastGoesOn";
     public const string WillSuspend = "WillSuspend";
     public const string WindowStarted = "WindowStarted";
 }
