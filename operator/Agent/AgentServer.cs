@@ -59,15 +59,16 @@ public sealed partial class AgentServer : IAsyncDisposable
         certificates = new CertificateFolder(options.CertificateDirectory, time, loggers.CreateLogger<CertificateFolder>());
         certificates.Look();
         progress = new ProgressIntake(Journal, time);
+        var checkpoints = new CheckpointIntake(Journal, time);
         scraper = new PodScraper(options.Scrape, time);
         var uids = new PodUidResolver(Targets, options.LogRoot, options.ProcRoot, time);
         Sampler = new Sampler(gpus, podResources, uids, Journal, counters, time, loggers.CreateLogger<Sampler>(), options.Activity);
         Scrapes = new ScrapeLoop(
-            scraper, options.Scrape, Targets, progress, new TokenIntake(Journal, time), counters, time, loggers.CreateLogger<ScrapeLoop>(), options.Activity);
+            scraper, options.Scrape, Targets, progress, new TokenIntake(Journal, time), counters, time, loggers.CreateLogger<ScrapeLoop>(), options.Activity, checkpoints);
 
         var operatorDoor = new OperatorDoor(
             options.NodeName, Journal, Targets, Sampler, Scrapes, time, options.Activity, stopping.Token, loggers.CreateLogger<OperatorDoor>());
-        var podDoor = new PodDoor(Targets, progress, counters, time, options.Activity);
+        var podDoor = new PodDoor(Targets, progress, checkpoints, counters, time, options.Activity);
         var metricsDoor = new MetricsDoor(
             options.NodeName, Version, Sampler, Scrapes, Journal, certificates, counters, () => failure, time.GetUtcNow(), time);
 

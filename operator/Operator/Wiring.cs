@@ -105,7 +105,8 @@ public static class Wiring
         using var nodeWatch = new NodeWatch(stores, nodes, client);
         var pods = new PodMeter(stores, ledger, progress, time, departed);
         var certificates = new CertificateKeeper(client, options.Namespace, options.AgentNamespace, time, logs.CreateLogger<CertificateKeeper>());
-        var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>());
+        var checkpoints = new CheckpointBoard();
+        var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>(), checkpoints);
         using var exporters = new ExporterReader(options.Exporters, stores, ledger, metrics, options.AgentNamespace, time, client.ActivityTracker, logs.CreateLogger<ExporterReader>());
         var sources = new MeteringSources(agents, exporters, time);
         var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, sources);
@@ -117,8 +118,8 @@ public static class Wiring
         var workloads = new WorkloadActor(client);
         var held = new HeldWorkActor(client, stores, ledger, workloads, echoes, logs.CreateLogger<HeldWorkActor>());
         var makers = new MakerKeeper(stores, ledger, new MakerActor(client), events, logs.CreateLogger<MakerKeeper>());
-        var actor = new BudgetActor(stores, ledger, store, workloads, makers, echoes, events, brake, logs.CreateLogger<BudgetActor>());
-        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, new WindowKeeper(ledger, options.LedgerSumDays), held, progress, brake, pacer, time, logs.CreateLogger<BudgetController>());
+        var actor = new BudgetActor(stores, ledger, store, workloads, makers, echoes, events, brake, checkpoints, logs.CreateLogger<BudgetActor>());
+        var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, new WindowKeeper(ledger, options.LedgerSumDays), held, progress, checkpoints, brake, pacer, time, logs.CreateLogger<BudgetController>());
         var books = new PriceBookController(client, stores, ledger, prices, recorder, time);
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
         var compactor = new LedgerCompactor(stores, ledger, client, options.LedgerDetailDays, options.LedgerSumDays, logs.CreateLogger<LedgerCompactor>());

@@ -89,6 +89,7 @@ public sealed class AgentTests
         // Longer than progress may stand still: no forecast is made on the agent's last word.
         await Agents.ProgressIsTheAgentsWordAndTheBillIsNotAsync(scene, TimeSpan.FromMinutes(7), async () =>
         {
+            (await scene.EventsAsync("ForecastPaused", "b")).Should().ContainSingle(e => e.Note!.Contains("Job/finetune", StringComparison.Ordinal) && e.Note.Contains("Only the limit itself holds it", StringComparison.Ordinal));
             var work = (await scene.StatusAsync())!.Workloads!.Single(w => w.Name == "finetune");
             work.Reason.Should().StartWith("ForecastPaused");
             work.MeteredBy.Should().Be("api");

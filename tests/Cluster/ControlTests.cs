@@ -1,4 +1,5 @@
 using Bursar.Operator.Commands;
+using Bursar.Sandbox.Faults;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;
@@ -30,6 +31,36 @@ public sealed class ControlTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await Control.ObserveModeTouchesNothingAsync(scene);
+    }
+
+    [Fact]
+    public async Task Observing_writes_nothing_but_status_and_Events()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        // Each write to anything else of the team's would be met by one of these, and counted.
+        var faults = scene.Sandbox.Server.Faults;
+        foreach (var resource in (string[])["jobs", "deployments", "replicasets", "pods", "configmaps", "secrets", "serviceaccounts"])
+            foreach (var verb in (string[])["create", "update", "patch", "delete", "deletecollection"])
+                faults.Add(new(new Fault.Delay(TimeSpan.Zero)) { Client = "bursar/", Resource = resource, Verb = verb, PathPart = $"/namespaces/{scene.Team}/" });
+        await scene.BudgetAsync("1", """{"mode": "Observe", "window": {"period": "Hour"}, "inference": {"whenExhausted": "Zero"}}""");
+        await scene.JobAsync("too-long", declared: "3h", runFor: "70m");
+        await scene.RunawayAsync("runaway");
+        await world.CreateDeploymentAsync(scene.Team, "chat", 2, 1, CancellationToken.None);
+        await scene.UntilConditionAsync("WithinBudget", "False", within: TimeSpan.FromMinutes(20));
+        await scene.PassAsync(60 * 60);
+
+        faults.Shown.Should().Be(0);
+        (await scene.ReplicasAsync("chat")).Should().Be(2);
+        foreach (var job in (string[])["too-long", "runaway"])
+        {
+            var seen = await world.JobAsync(scene.Team, job, CancellationToken.None);
+            seen.Metadata.Generation.Should().Be(1);
+            seen.Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
+        }
+        var events = (await world.EventsAsync(scene.Team, CancellationToken.None)).Where(e => e.ReportingController == "bursar.dev/operator").ToArray();
+        events.Should().NotBeEmpty().And.OnlyContain(e => e.Regarding!.Kind == "GpuBudget", "it tells of the budget, and did nothing to the work");
+        (await scene.StatusAsync())!.State.Should().Be("Observing");
     }
 
     [Fact]
@@ -66,7 +97,7 @@ public sealed class ControlTests
         for (var i = 0; i < 8; i++) await scene.JobAsync($"job-{i}", declared: "2h");
         for (var i = 0; i < 8; i++) await scene.UntilRunsAsync($"job-{i}");
         await scene.PassAsync(70);
-        await scene.SetLimitAsync("1");
+        await scene.SetLimitAsync("4");
         await scene.UntilConditionAsync("BrakeApplied", "True");
         await scene.PassAsync(30);
         (await CountAsync(scene)).Should().Be(5, "max(5, 20 %) of the cluster's work");

@@ -3,8 +3,10 @@ using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Admission;
 using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
+using Bursar.Operator.Kinds;
 using Bursar.Operator.Workloads;
 using Bursar.Tests.Cluster.Worlds;
 using Xunit.Abstractions;
@@ -258,6 +260,33 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         var (released, text) = await ReleaseAsync(team.Holder);
         released.Should().Be(0, "{0}", text);
         ((bool?)(await JobAsync(team, "train"))["spec"]!["suspend"]).Should().BeFalse();
+    }
+
+    [SkippableFact]
+    public async Task The_webhooks_mark_passes_in_a_new_object_and_nowhere_else()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-held");
+        // As the webhook leaves it: in the tenant's own request.
+        foreach (var name in (string[])["held", "fits", "undone"])
+            await GuardedTeam.PostAsync(team.Tenant, team.Jobs, GuardedTeam.JobText(name, suspended: true, "bursar.dev/held-on-creation: \"false\""));
+        await team.JobAsync("own", suspended: true);
+        foreach (var (job, value) in ((string, string)[])[("own", "\"false\""), ("held", "null"), ("held", "\"absent\"")])
+        {
+            var answer = await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, $"{team.Jobs}/{job}", $$$$$$"""{"metadata": {"annotations": {"bursar.dev/held-on-creation": {{{{{{value}}}}}}}}}""");
+            answer.Code.Should().Be(403, "{0} on {1}: {2}", value, job, answer.Message);
+            answer.Message.Should().Contain("Bursar itself writes bursar.dev/held-on-creation");
+        }
+
+        // The leader parks it, or lets it go, by the operator's own account.
+        var kind = WorkKinds.Of("Job")!;
+        var record = Record(await server.Client.GetAsync<V1Job>("held", team.Name, Ct), await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct)) with { ApiVersion = "batch/v1", Field = "/spec/suspend", Original = "false", Value = "true" };
+        (await new WorkloadActor(team.Bursar).ParkAsync(record, Ct)).Should().Be(ActOutcome.Done);
+        (await JobAsync(team, "held"))["metadata"]!["annotations"]!.AsObject().Select(a => a.Key).Should().Contain("bursar.dev/suspended-by").And.NotContain("bursar.dev/held-on-creation");
+        await kind.PatchAsync(team.Bursar, team.Name, "fits", HeldMark.LetGoPatch((await kind.GetAsync(team.Bursar, team.Name, "fits", Ct))!, isQueued: false), Ct);
+        ((bool)(await JobAsync(team, "fits"))["spec"]!["suspend"]!).Should().BeFalse();
+        // What nobody has judged yet its owner may let run: should no leader come, he is not stuck.
+        (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Jobs + "/undone", """{"spec": {"suspend": false}}""")).Code.Should().Be(0);
     }
 
     [SkippableFact]

@@ -34,11 +34,12 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         var scene = await Scene.OpenAsync(world, Team);
         await Kinds.ServeAsync(world, Kinds.All);
-        var chart = (await InstallTool.HelmAsync(kubeconfig, "template", "bursar", InstallTool.Chart, "--namespace", ClusterWorld.OwnNamespace, "--set", "image.repository=registry.example/bursar", "-s", "templates/admission.yaml")).Succeeded();
+        var address = $"127.0.0.1:{FreePort()}";
+        var url = $"https://{address}/admit";
+        string[] options = ["--webhook-address", address, "--webhook-url", url];
+        var chart = (await InstallTool.HelmAsync(kubeconfig, "template", "bursar", InstallTool.Chart, "--namespace", ClusterWorld.OwnNamespace, "--set", $"image.repository=registry.example/bursar,admission.url={url}", "-s", "templates/admission.yaml")).Succeeded();
         (await InstallTool.KubectlWithInputAsync(kubeconfig, chart.Output, "apply", "-f", "-")).Succeeded();
         (await InstallTool.KubectlAsync(kubeconfig, "label", "namespace", Team, "bursar.dev/admission=enabled")).Succeeded();
-        var port = FreePort();
-        string[] options = ["--webhook-address", $"127.0.0.1:{port}", "--webhook-url", $"https://127.0.0.1:{port}/admit"];
         await scene.BudgetAsync("20", name: "nlp");
         var running = OperatorProcess.Start(kubeconfig, options);
         try

@@ -37,7 +37,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("a label's value with a space", """{limit: {cost: "2"}, selector: {matchLabels: {a: "b c"}}}""", "matchLabels"),
         ("a hundred thousand thresholds", $$"""{limit: {cost: "2"}, thresholds: [{{s_manyThresholds}}]}""", "spec.thresholds: Too many"),
         ("thirty thousand top-ups", $$"""{limit: {cost: "2"}, topUps: [{{s_manyTopUps}}]}""", "spec.topUps: Too many"),
-        ("a field that does not exist", """{limit: {cost: "2"}, training: {checkpoint: {}}}""", "unknown field \"spec.training.checkpoint\""),
+        ("a field that does not exist", """{limit: {cost: "2"}, training: {checkpoints: {}}}""", "unknown field \"spec.training.checkpoints\""),
     ];
 
     private static readonly (string Name, string Spec, string? Refusal)[] s_rules =
@@ -77,7 +77,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
         JsonNode.DeepEquals(made!["spec"], JsonNode.Parse("""
             {
               "limit": {"cost": "2"}, "mode": "Enforce", "thresholds": [50, 80, 100], "window": {"period": "Month", "timeZone": "UTC"}, "inference": {"whenExhausted": "Floor"},
-              "training": {"unknownDuration": "UntilExhausted", "suspendWhen": "Likely", "tolerancePercent": 0, "settle": "60s", "victims": "LeastLost", "resume": {"policy": "Automatic", "headroomPercent": 5}}
+              "training": {"unknownDuration": "UntilExhausted", "suspendWhen": "Likely", "tolerancePercent": 0, "settle": "60s", "victims": "LeastLost", "checkpoint": {"grace": "5m"}, "resume": {"policy": "Automatic", "headroomPercent": 5}}
             }
             """)).Should().BeTrue("{0}", made["spec"]!.ToJsonString());
     }

@@ -39,6 +39,21 @@ public sealed class GoldenStories
     }
 
     [Fact]
+    public void Work_that_answers_is_asked_for_a_checkpoint_and_goes_on_from_it()
+    {
+        var world = World(5, 5m).Node("node-1", "V100", 4, 3.06m);
+        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("answers") { Declared = TimeSpan.FromMinutes(20), Slows = (4_000, 40), AnswersIn = TimeSpan.FromSeconds(40) }))
+            .At(TimeSpan.FromMinutes(1), w => w.Create(new("silent") { TellsProgress = false, Steps = 200_000, AnswersIn = TimeSpan.FromSeconds(40), Ignores = true }))
+            .At(TimeSpan.FromHours(3), w => w.SetLimit(200m))
+            .At(TimeSpan.FromHours(10), w => w.Create(new("mute") { TellsProgress = false, Steps = 900_000 }));
+        world.RunFor(TimeSpan.FromHours(20));
+
+        world.Operator.Requests.Should().BeGreaterThan(1);
+        world.Named("answers").Answer.Should().NotBeNull();
+        Golden.Check(world);
+    }
+
+    [Fact]
     public void Inference_stays_at_its_floor()
     {
         var world = World(3, 2_200m).Node("node-1", "V100", 4, 3.06m);

@@ -24,6 +24,7 @@ public sealed class StoryOperator
 
     private readonly StoryWorld _world;
     private readonly Dictionary<string, string> _stored = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Id, CheckpointMark Mark)> _answers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (bool Suspended, DateTimeOffset ChangedAt, bool Ended)> _seen = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ProgressSeries> _progress = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, DateTimeOffset> _lost = new(StringComparer.Ordinal);
@@ -38,6 +39,7 @@ public sealed class StoryOperator
     private string _state = "";
     private readonly SortedDictionary<string, bool> _conditions = new(StringComparer.Ordinal);
     private readonly HashSet<string> _announced = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _told = new(StringComparer.Ordinal);
 
     public StoryOperator(StoryWorld world)
     {
@@ -50,6 +52,9 @@ public sealed class StoryOperator
     public List<(string Uid, string Cause)> Resumes { get; } = [];
 
     public int Evaluations { get; private set; }
+
+    /// <summary>How often work was asked for a checkpoint.</summary>
+    public int Requests { get; private set; }
 
     public int Kills { get; private set; }
 
@@ -68,6 +73,9 @@ public sealed class StoryOperator
     public int Switches { get; private set; }
 
     public BudgetDecision? Last { get; private set; }
+
+    /// <summary>Each decision, before it is carried out.</summary>
+    public event Action<BudgetDecision>? Decided;
 
     public Amount SpentIn(Window window) => _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, _world.Now);
 
@@ -135,6 +143,7 @@ public sealed class StoryOperator
         _next = null;
         _progress.Clear();
         _seen.Clear();
+        _answers.Clear();
         BurntWhileDown += _world.Work.Where(w => w.Pod is not null).Aggregate(Amount.Zero, (sum, w) => sum + RateOf(w).For(_world.Faults.Downtime));
         _world.Queue.After(_world.Faults.Downtime, () =>
         {
@@ -172,6 +181,7 @@ public sealed class StoryOperator
     private void Look(StoryWork work)
     {
         _seen[work.Key.Uid] = (work.Suspended, work.SuspendChangedAt, work.Ended);
+        if (work.Answer is { } answer) _answers[work.Key.Uid] = answer;
         foreach (var pod in work.Pods)
             _ledger.Observe(new()
             {
@@ -195,6 +205,7 @@ public sealed class StoryOperator
         var snapshot = Observe();
         var decision = BudgetDecider.Decide(snapshot);
         Last = decision;
+        Decided?.Invoke(decision);
         _ledger.SetBudgetMemory("team", "nlp", BudgetUid, JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory));
         Announce(decision);
         foreach (var key in decision.LetGo) _ledger.Unpark(BudgetUid, key.Uid, Field);
@@ -248,6 +259,28 @@ public sealed class StoryOperator
             _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () => _world.Suspend(work));
             return true;
         }
+        if (action.Kind is ActionKind.RequestCheckpoint or ActionKind.WithdrawCheckpoint)
+        {
+            var asks = action.Kind == ActionKind.RequestCheckpoint;
+            // A mirror that is on its way still is told again, and is no news.
+            if (_told.Add(action.Kind + work.Key.Uid + action.CheckpointId))
+            {
+                if (asks) Requests++;
+                _world.Log.Tell(_world.Now, "bursar", asks ? $"asks {work.Plan} for a checkpoint ({action.Reason}): {action.Sentence}" : $"asks {work.Plan} no more: {action.Sentence}");
+            }
+            Flush();
+            if (_world.ByChance(_world.Faults.KilledBeforeAct))
+            {
+                Kill();
+                return false;
+            }
+            _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () =>
+            {
+                if (asks) _world.Ask(work, action.CheckpointId!);
+                else _world.TakeBack(work, action.CheckpointId!);
+            });
+            return true;
+        }
         Resumes.Add((work.Key.Uid, action.Reason));
         _world.Log.Tell(_world.Now, "bursar", $"resumes {work.Plan} ({action.Reason}): {action.Sentence}");
         Flush();
@@ -270,8 +303,9 @@ public sealed class StoryOperator
         var spends = _ledger.SpentByWorkload("team", LabelSelector.Everything, window.Start, window.End, now).ToDictionary(s => s.Workload.Uid, s => s.Spent);
         var open = _ledger.OpenPods().Where(p => !_lost.ContainsKey(p.Node)).ToLookup(p => p.Workload.Uid);
         var records = _ledger.ParkedBy(BudgetUid).ToDictionary(r => r.Uid);
+        var memory = _ledger.BudgetMemory(BudgetUid) is { } stored ? JsonSerializer.Deserialize(stored, DecisionJson.Default.BudgetMemory)! : new();
         var work = _world.Work.Where(w => _seen.TryGetValue(w.Key.Uid, out var seen) && !seen.Ended)
-            .Select(w => Snapshot(w, spends.GetValueOrDefault(w.Key.Uid, Amount.Zero), [.. open[w.Key.Uid]], records.GetValueOrDefault(w.Key.Uid))).ToArray();
+            .Select(w => Snapshot(w, memory, spends.GetValueOrDefault(w.Key.Uid, Amount.Zero), [.. open[w.Key.Uid]], records.GetValueOrDefault(w.Key.Uid))).ToArray();
         var parkable = work.Count(w => w is { Exempt: false, NotParkable: null, Class: WorkClass.Training });
         var brake = Math.Max(5, parkable / 5) - _forecastParks.Count(at => now - at <= TimeSpan.FromMinutes(5));
         return new()
@@ -286,14 +320,14 @@ public sealed class StoryOperator
             BurnRate = work.Aggregate(Rate.Zero, (sum, w) => sum + w.BurnRate),
             RollingSpend = terms.Window.Period == WindowPeriod.Rolling ? _ledger.Segments("team", LabelSelector.Everything, window.Start, now) : [],
             Workloads = work,
-            Memory = _ledger.BudgetMemory(BudgetUid) is { } memory ? JsonSerializer.Deserialize(memory, DecisionJson.Default.BudgetMemory)! : new(),
+            Memory = memory,
             MeteringStale = _lost.Count > 0 ? $"node {_lost.Keys.First()} is lost" : null,
             SwitchedToObserve = _switchedAt is not null,
             BrakeAllowance = _braked ? 0 : Math.Max(0, brake),
         };
     }
 
-    private WorkloadSnapshot Snapshot(StoryWork work, Amount spent, OpenPod[] open, ParkedRecord? record)
+    private WorkloadSnapshot Snapshot(StoryWork work, BudgetMemory memory, Amount spent, OpenPod[] open, ParkedRecord? record)
     {
         var plan = work.Plan;
         var (suspended, changedAt, _) = _seen[work.Key.Uid];
@@ -302,12 +336,13 @@ public sealed class StoryOperator
         if (parked is not null && suspended && !parked.Confirmed) Remember(work, parked = parked with { Confirmed = true });
         else if (parked is { Confirmed: true } && !suspended && !parked.Undone.Contains(changedAt)) Remember(work, parked = parked with { Undone = [.. parked.Undone, changedAt], UndoneBy = "kubectl" });
         var runningSince = suspended || open.Length == 0 ? (DateTimeOffset?)null : open.Max(p => p.Since);
+        var mark = CheckpointMark.Later(_answers.TryGetValue(work.Key.Uid, out var said) ? said.Mark : null, memory.Marks.GetValueOrDefault(work.Key.Uid));
         var facts = new JobFacts
         {
             Progress = _progress.GetValueOrDefault(work.Key.Uid, ProgressSeries.Empty),
             DeclaredDuration = plan.Declared,
             RunningSince = runningSince,
-            CheckpointStep = plan.CheckpointEvery > 0 && suspended ? (long)work.Done : null,
+            CheckpointStep = suspended && (plan.CheckpointEvery > 0 || work.Answer is not null) ? (long)work.Done : mark?.Step,
         };
         var state = suspended ? parked is null ? WorkloadState.Suspended : WorkloadState.Parked : open.Length > 0 ? WorkloadState.Running : WorkloadState.Pending;
         return new()
@@ -326,6 +361,10 @@ public sealed class StoryOperator
             Estimate = suspended ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, _world.Now),
             EstimateAfterResume = Estimator.AfterResume(facts),
             TerminationGrace = plan.Grace,
+            CanCheckpoint = plan.AnswersIn is not null,
+            Checkpoint = mark,
+            CheckpointAcknowledged = said.Id,
+            CheckpointAnnotation = work.Asked,
             NoPodSince = state == WorkloadState.Pending ? work.WaitsSince : null,
             Parked = parked,
         };
@@ -381,9 +420,13 @@ public sealed class StoryOperator
                 if (line > Amount.Zero && TimeSpan.FromMilliseconds((double)Int128.Min(line.Units / burn, 600_000)) is var left && left < sleep) sleep = left;
         var at = now + sleep;
         if (decision.Memory.SettleUntil is { } until && until > now && until < at) at = until;
-        if (Window.NextEdge(budget.Terms.Window, now) is { } edge && edge < at) at = edge;
+        var exact = Window.NextEdge(budget.Terms.Window, now);
+        // A wait that is over ends then, and not at the next tick.
+        foreach (var request in decision.Memory.Checkpoints.Values)
+            if (request.Deadline > now && (exact is null || request.Deadline < exact)) exact = request.Deadline;
+        if (exact < at) at = exact.Value;
         // Never later than the real one would have looked: the tick before the line is crossed, then each.
-        var tick = at == Window.NextEdge(budget.Terms.Window, now) ? at : DateTimeOffset.FromUnixTimeMilliseconds(at.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds * (long)Tick.TotalMilliseconds);
+        var tick = at == exact ? at : DateTimeOffset.FromUnixTimeMilliseconds(at.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds * (long)Tick.TotalMilliseconds);
         return tick > now ? tick : NextTick(now);
     }
 }

@@ -16,6 +16,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     {
         var runs = Stories(500);
         var (worst, worstSeed, stopped, evaluations, brakes, switches, kills) = (0.0, 0, 0, 0L, 0, 0, 0);
+        var (requests, answers) = (0, 0);
         var ratios = new List<double>();
         for (var seed = 0; seed < runs; seed++)
         {
@@ -56,11 +57,15 @@ public sealed class StoryProperties(ITestOutputHelper output)
             brakes += world.Operator.Brakes;
             switches += world.Operator.Switches;
             kills += world.Operator.Kills;
+            requests += world.Operator.Requests;
+            answers += world.Work.Count(w => w.Answer is not null);
         }
         ratios.Sort();
-        output.WriteLine($"{runs} stories of two days, {evaluations} evaluations, {stopped} parkings at the limit, {kills} kills, {brakes} times braked, {switches} times switched off; worst overspend {worst:0.000} of the bound (seed {worstSeed}): the bound is {1 / worst:0.00} times the worst seen, median overspend {(ratios.Count > 0 ? ratios[ratios.Count / 2] : 0):0.000} of it in {ratios.Count} that went over");
+        output.WriteLine($"{runs} stories of two days, {evaluations} evaluations, {stopped} parkings at the limit, {kills} kills, {requests} requests for checkpoints and {answers} jobs that answered, {brakes} times braked, {switches} times switched off; worst overspend {worst:0.000} of the bound (seed {worstSeed}): the bound is {1 / worst:0.00} times the worst seen, median overspend {(ratios.Count > 0 ? ratios[ratios.Count / 2] : 0):0.000} of it in {ratios.Count} that went over");
         (1 / worst).Should().BeLessThan(2, "a bound far from what happens says little");
         brakes.Should().BeGreaterThan(runs / 20);
+        requests.Should().BeGreaterThan(runs / 5);
+        answers.Should().BeGreaterThan(runs / 10);
         switches.Should().BeGreaterThan(runs / 5);
         stopped.Should().BeGreaterThan(runs / 4, "stories in which nothing is stopped prove nothing");
     }
@@ -199,8 +204,11 @@ public sealed class StoryProperties(ITestOutputHelper output)
     private static StoryWorld Any(int seed, bool lies, decimal? limit = null)
     {
         var random = new Random(seed);
+        // Of its own seed: what answers changes nothing else of the story.
+        var answering = new Random(seed ^ 0xc4ec);
         var terms = new BudgetTerms
         {
+            CheckpointGrace = TimeSpan.FromMinutes(answering.Next(0, 7)),
             Limit = Amount.FromDecimal(limit ?? random.Next(3, 60)),
             Window = new(WindowPeriod.Day),
             Settle = TimeSpan.FromSeconds(random.Next(2) * 60),
@@ -232,6 +240,8 @@ public sealed class StoryProperties(ITestOutputHelper output)
                 Declared = random.Next(3) == 0 ? TimeSpan.FromMinutes(random.Next(1, 600)) : null,
                 Slows = lies && random.Next(3) == 0 ? (random.Next(100, 50_000), 4) : null,
                 CheckpointEvery = random.Next(2) * 1_000,
+                AnswersIn = answering.Next(2) == 0 ? TimeSpan.FromSeconds(answering.Next(1, 400)) : null,
+                Ignores = answering.Next(4) == 0,
                 Grace = TimeSpan.FromSeconds(random.Next(0, 120)),
             };
             world.At(TimeSpan.FromMinutes(random.Next(0, 600)), w => w.Create(plan));

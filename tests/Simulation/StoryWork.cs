@@ -38,6 +38,12 @@ public sealed record WorkPlan(string Name)
 
     public long CheckpointEvery { get; init; }
 
+    /// <summary>How long it takes to write a checkpoint that is asked for; null: it cannot answer.</summary>
+    public TimeSpan? AnswersIn { get; init; }
+
+    /// <summary>It says that it can answer, and never does.</summary>
+    public bool Ignores { get; init; }
+
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(30);
 
     public bool Exempt { get; init; }
@@ -63,6 +69,12 @@ public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
     public bool Ended { get; set; }
 
     public double Done { get; set; }
+
+    /// <summary>The mirror of the request on the object.</summary>
+    public string? Asked { get; set; }
+
+    /// <summary>The request that it answered last, and the checkpoint it wrote for it.</summary>
+    public (string Id, CheckpointMark Mark)? Answer { get; set; }
 
     public int Runs { get; set; }
 

@@ -140,14 +140,36 @@ public sealed class StoryWorld
     {
         if (work.Suspended || work.Ended) return;
         work.Suspended = true;
+        work.Asked = null;
         work.SuspendChangedAt = Now;
         Tell(work);
         if (work.Pod is not { Terminating: false } pod) return;
         pod.Terminating = true;
         work.Runs++;
-        if (work.Plan.CheckpointEvery > 0) work.Done = Math.Floor(work.Done / work.Plan.CheckpointEvery) * work.Plan.CheckpointEvery;
-        else work.Done = 0;
+        var periodic = work.Plan.CheckpointEvery > 0 ? Math.Floor(work.Done / work.Plan.CheckpointEvery) * work.Plan.CheckpointEvery : 0;
+        work.Done = Math.Max(periodic, work.Answer?.Mark.Step ?? 0);
         Queue.After(UpTo(work.Plan.Grace), () => End(pod));
+    }
+
+    /// <summary>The mirror of a request reaches the object; work that answers writes its checkpoint and says so.</summary>
+    public void Ask(StoryWork work, string id)
+    {
+        if (work.Asked == id || work.Ended || work.Suspended) return;
+        work.Asked = id;
+        if (work.Plan is not { AnswersIn: { } takes, Ignores: false } || work.Pod is null) return;
+        var (run, step) = (work.Runs, (long)work.Done);
+        Queue.After(takes, () =>
+        {
+            if (work.Runs != run || work.Ended) return;
+            work.Answer = (id, new(Now, step));
+            Log.Tell(Now, "cluster", $"{work.Plan} acknowledges its checkpoint of step {step}");
+            Tell(work);
+        });
+    }
+
+    public void TakeBack(StoryWork work, string id)
+    {
+        if (work.Asked == id) work.Asked = null;
     }
 
     public void Unsuspend(StoryWork work)

@@ -88,7 +88,7 @@ internal sealed partial class OperatorDoor(
             await Answers.RefuseAsync(context, 400, $"not a list of targets: {exception.Message}");
             return;
         }
-        if (list?.Pods is null || list.Pods.Any(p => p?.Ips is null || p.Scrape is null || string.IsNullOrEmpty(p.Uid) || p.Scrape.Any(s => s?.Path is null || s.Kind is null)))
+        if (list?.Pods is null || list.Pods.Any(p => p?.Ips is null || p.Scrape is null || string.IsNullOrEmpty(p.Uid) || p.Scrape.Any(s => s?.Path is null || s.Kind is null) || p.Checkpoint is { Id: null or "" }))
         {
             await Answers.RefuseAsync(context, 400, "not a list of targets: every pod has a uid, a namespace, a name, ips and scrape");
             return;
@@ -139,7 +139,7 @@ internal sealed partial class OperatorDoor(
         Product = NodeDevices.ProductNamed(gpus.Devices.Where(d => d.ParentUuid is null && !d.Lost).Select(d => d.Name)),
     };
 
-    private static bool Empty(UsageReport report) => report.Intervals.Count + report.Progress.Count + report.Tokens.Count == 0;
+    private static bool Empty(UsageReport report) => report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count == 0;
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Targets: revision {Revision} with {Pods} pods")]
     private partial void LogTargets(string revision, int pods);

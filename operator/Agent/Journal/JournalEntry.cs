@@ -3,7 +3,7 @@ using Bursar.Core.Usage;
 
 namespace Bursar.Agent.Journal;
 
-/// <summary>One entry: a sequence number and exactly one of the three kinds. The kinds' own numbers are set from it.</summary>
+/// <summary>One entry: a sequence number and exactly one of the kinds. The kinds' own numbers are set from it.</summary>
 public sealed record JournalEntry
 {
     public long Seq { get; init; }
@@ -14,11 +14,15 @@ public sealed record JournalEntry
 
     public TokenSample? Tokens { get; init; }
 
+    public CheckpointSample? Checkpoint { get; init; }
+
     public static JournalEntry Of(UsageInterval interval) => new() { Interval = interval };
 
     public static JournalEntry Of(ProgressSample progress) => new() { Progress = progress };
 
     public static JournalEntry Of(TokenSample tokens) => new() { Tokens = tokens };
+
+    public static JournalEntry Of(CheckpointSample checkpoint) => new() { Checkpoint = checkpoint };
 
     internal JournalEntry WithSeq(long seq) => new()
     {
@@ -26,6 +30,7 @@ public sealed record JournalEntry
         Interval = Interval is null ? null : Interval with { Seq = seq },
         Progress = Progress is null ? null : Progress with { Seq = seq },
         Tokens = Tokens is null ? null : Tokens with { Seq = seq },
+        Checkpoint = Checkpoint is null ? null : Checkpoint with { Seq = seq },
     };
 }
 

@@ -157,6 +157,7 @@ public sealed partial class UsageJournal : IDisposable
                 Intervals = [.. entries.Select(e => e.Interval).OfType<UsageInterval>()],
                 Progress = [.. entries.Select(e => e.Progress).OfType<ProgressSample>()],
                 Tokens = [.. entries.Select(e => e.Tokens).OfType<TokenSample>()],
+                Checkpoints = [.. entries.Select(e => e.Checkpoint).OfType<CheckpointSample>()],
             };
         }
     }

@@ -19,7 +19,7 @@ public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges G
 /// <summary>Scrapes the operator's targets, a few at a time; a target that fails is counted and harms no other.</summary>
 public sealed partial class ScrapeLoop(
     PodScraper scraper, ScrapeOptions options, TargetStore targets, ProgressIntake progress, TokenIntake tokens,
-    AgentCounters counters, TimeProvider time, ILogger<ScrapeLoop> logger, IAgentActivity? activity)
+    AgentCounters counters, TimeProvider time, ILogger<ScrapeLoop> logger, IAgentActivity? activity, CheckpointIntake? checkpoints = null)
 {
     private readonly ConcurrentDictionary<string, PodGauges> gauges = new();
     private readonly ConcurrentDictionary<(string, int, string), ScrapeOutcome> last = new();
@@ -97,6 +97,7 @@ public sealed partial class ScrapeLoop(
     {
         var uids = pods.Select(p => p.Uid).ToHashSet(StringComparer.Ordinal);
         progress.Keep(uids);
+        checkpoints?.Keep(uids);
         tokens.Keep(uids);
         foreach (string uid in gauges.Keys.Where(u => !uids.Contains(u)))
             gauges.TryRemove(uid, out _);

@@ -20,6 +20,9 @@ public sealed record Balance
 
     public required Amount OverspendBound { get; init; }
 
+    /// <summary>The same where nobody is waited for.</summary>
+    public required Amount SharpBound { get; init; }
+
     public required Amount CarriedOver { get; init; }
 
     public required Unstoppable Unstoppable { get; init; }
@@ -40,13 +43,17 @@ public sealed record Balance
 
     public static Balance Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<ChargedWork> work)
     {
-        Amount floor = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero, ending = Amount.Zero;
+        Amount floor = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero, sharp = Amount.Zero, ending = Amount.Zero;
         List<Claim> floorClaims = [], jobClaims = [];
         var unstoppable = new List<(string Name, Rate Rate)>();
         foreach (var item in work)
         {
             var burns = item.Work.BurnRate > Rate.Zero;
-            if (item.Parkable) bound += item.Charge.StopCost;
+            if (item.Parkable)
+            {
+                bound += item.Charge.StopCost;
+                sharp += item.Charge.SharpStopCost;
+            }
             else if (burns) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", item.Work.BurnRate));
 
             if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended) ending += item.Charge.StopCost;
@@ -71,6 +78,7 @@ public sealed record Balance
             Spent = budget.Spent,
             Reserved = Projection.Of(budget, [.. reservedFloor, .. jobClaims]) - budget.Spent,
             OverspendBound = bound,
+            SharpBound = sharp,
             CarriedOver = carried,
             Floor = floor,
             FloorExceedsLimit = floorExceedsLimit,

@@ -23,6 +23,7 @@ public static class BudgetDecider
         {
             UnfinishedRule.Apply(plan, work);               // what was decided and cut off is carried out
             LimitRule.Apply(plan, work);                    // the limit itself: leans on no estimate
+            CheckpointRule.Apply(plan, work, memory);       // what was asked for a checkpoint stays chosen
             HoldRule.Apply(plan, work, memory);             // work of unknown length, where the budget holds such work
             ForecastRule.Apply(plan, work, ref memory);     // what would overrun; admits what fits
             ResumeRule.Apply(plan, work, ref memory);       // what was parked and fits again, one at a time
@@ -32,8 +33,11 @@ public static class BudgetDecider
             plan.KeepAll(work, budget.Now < budget.Window.Start ? Reasons.NotStarted : Reasons.Expired);
         }
 
-        if (enforcing) memory = Remembering.End(memory, plan.Actions);
-        var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(PriceTrust.Announce(budget, ref memory)).Concat(plan.Warnings).ToArray();
+        if (enforcing) CheckpointRule.Mirror(plan, work);
+        memory = enforcing ? Remembering.End(memory, plan) : Remembering.WithoutRequests(memory);
+        memory = Remembering.Marked(memory, budget.Workloads);
+        var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(PriceTrust.Announce(budget, ref memory))
+            .Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(plan.Warnings).ToArray();
         return new()
         {
             At = budget.Now,

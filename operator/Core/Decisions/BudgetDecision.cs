@@ -112,6 +112,12 @@ public enum ActionKind
 
     /// <summary>Give back what was parked.</summary>
     Resume,
+
+    /// <summary>Ask work that is to be parked for a checkpoint.</summary>
+    RequestCheckpoint,
+
+    /// <summary>Take such a request back: the work runs on.</summary>
+    WithdrawCheckpoint,
 }
 
 public sealed record BudgetAction
@@ -140,6 +146,12 @@ public sealed record BudgetAction
 
     /// <summary>For a park: what the ledger is to remember.</summary>
     public ParkedSnapshot? Parked { get; init; }
+
+    /// <summary>For a request or its withdrawal: what is asked. Of a withdrawal that only clears a mirror nobody asked for any more: null.</summary>
+    public CheckpointRequest? Checkpoint { get; init; }
+
+    /// <summary>For a request or its withdrawal: what the mirror on the object is to say, or says and is to say no more.</summary>
+    public string? CheckpointId { get; init; }
 }
 
 /// <summary>An Event on the budget that belongs to no action.</summary>

@@ -32,6 +32,12 @@ public sealed record BudgetMemory
     /// <summary>The last reports of each job's progress, thinned: a restart of the operator must not unlearn how fast a job runs.</summary>
     public IReadOnlyDictionary<string, ProgressSeries> Progress { get; init; } = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal);
 
+    /// <summary>Requests for a checkpoint that wait for their answer, by workload UID.</summary>
+    public IReadOnlyDictionary<string, CheckpointRequest> Checkpoints { get; init; } = new SortedDictionary<string, CheckpointRequest>(StringComparer.Ordinal);
+
+    /// <summary>The last checkpoint of each training workload, by its UID: who told of it may be gone.</summary>
+    public IReadOnlyDictionary<string, CheckpointMark> Marks { get; init; } = new SortedDictionary<string, CheckpointMark>(StringComparer.Ordinal);
+
     /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
     public long Freed { get; init; }
 

@@ -134,6 +134,18 @@ public sealed record WorkloadSnapshot
 
     public TimeSpan TerminationGrace { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>It can answer a request for a checkpoint: its owner says so, or its pods asked their node's agent whether there is one.</summary>
+    public bool CanCheckpoint { get; init; }
+
+    /// <summary>Its last checkpoint that is known; it outlives its pods.</summary>
+    public CheckpointMark? Checkpoint { get; init; }
+
+    /// <summary>The request that all its pods that answer have acknowledged.</summary>
+    public string? CheckpointAcknowledged { get; init; }
+
+    /// <summary>What <c>bursar.dev/checkpoint-requested</c> on it says: a mirror, to be brought in line.</summary>
+    public string? CheckpointAnnotation { get; init; }
+
     /// <summary>Since when it has had no bound pod although it may run.</summary>
     public DateTimeOffset? NoPodSince { get; init; }
 

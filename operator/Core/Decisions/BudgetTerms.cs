@@ -46,5 +46,8 @@ public sealed record BudgetTerms
 
     public int HeadroomPercent { get; init; } = 5;
 
+    /// <summary>How long work that can answer is waited for after it was asked for a checkpoint; zero: nobody is asked.</summary>
+    public TimeSpan CheckpointGrace { get; init; } = TimeSpan.FromMinutes(5);
+
     public WhenExhausted WhenExhausted { get; init; } = WhenExhausted.Floor;
 }

@@ -11,9 +11,10 @@ namespace Bursar.Core.Decisions;
 /// <param name="Trusted">The same at the likely end once the estimate is settled, before that at the low end.</param>
 /// <param name="Tested">The end that the forecast test acts upon: <c>suspendWhen</c> may say low instead.</param>
 /// <param name="Beyond">The likely cost behind the window's end.</param>
-/// <param name="StopCost">What stopping it still costs: reaction and termination grace at its burn rate.</param>
+/// <param name="StopCost">What stopping it still costs: reaction, the wait for a checkpoint where it can answer, and termination grace, at its burn rate.</param>
+/// <param name="SharpStopCost">The same without waiting for a checkpoint.</param>
 /// <param name="KnownLength">Whether anything tells how long it runs.</param>
-public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Tested, Amount Beyond, Amount StopCost, bool KnownLength)
+public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Tested, Amount Beyond, Amount StopCost, Amount SharpStopCost, bool KnownLength)
 {
     /// <summary>A longer termination grace makes work unstoppable rather than its stop expensive.</summary>
     public static readonly TimeSpan LongestGrace = TimeSpan.FromMinutes(15);
@@ -27,12 +28,16 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
     public static Charge Of(WorkloadSnapshot work, BudgetSnapshot budget)
     {
         var horizon = Horizon(budget);
-        var stopCost = StopCostOf(work, budget);
+        var burns = Burns(work);
+        // What is parked or suspended already waits for nothing.
+        var running = work.State is WorkloadState.Running or WorkloadState.Pending;
+        var sharp = burns.For(SharpStopTime(work, budget));
+        var stopCost = running ? burns.For(StopTime(work, budget)) : sharp;
         if (work.Rate is not { } rate || work.State == WorkloadState.Suspended || work.Class == WorkClass.Interactive)
-            return Flat(Amount.Zero, stopCost);
+            return Flat(Amount.Zero, stopCost, sharp);
         if (work.Class == WorkClass.Inference)
             // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is parked when the money ends, so it has no claim on it; a floor stays come what may.
-            return Flat(work.State == WorkloadState.Parked || work.IsHeldByOther || IsParkable(work, budget) ? Amount.Zero : rate.For(horizon), stopCost);
+            return Flat(work.State == WorkloadState.Parked || work.IsHeldByOther || IsParkable(work, budget) ? Amount.Zero : rate.For(horizon), stopCost, sharp);
 
         if (work.Estimate is { IsKnown: true } estimate)
         {
@@ -42,12 +47,12 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
             var high = rate.For(Min(estimate.High, horizon));
             var trusted = estimate.Settled ? mid : low;
             var beyond = work.State == WorkloadState.Parked ? Amount.Zero : rate.For(estimate.Mid) - mid;
-            return new(mid, high, trusted, budget.Terms.SuspendWhen == SuspendWhen.Certain ? low : trusted, beyond, stopCost, true);
+            return new(mid, high, trusted, budget.Terms.SuspendWhen == SuspendWhen.Certain ? low : trusted, beyond, stopCost, sharp, true);
         }
         var reserved = work.State == WorkloadState.Parked ? rate.For(Min(LeastRun, horizon))
             : budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !work.Estimate.Stale ? rate.For(horizon)
             : StopCostAt(rate, work, budget);
-        return Flat(reserved, stopCost);
+        return Flat(reserved, stopCost, sharp);
     }
 
     /// <summary>
@@ -68,19 +73,17 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
             _ => false,
         };
 
-    public static TimeSpan StopTime(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        budget.ReactionTime + Min(work.TerminationGrace, LongestGrace);
+    /// <summary>With what is left of the wait for its checkpoint, where it can answer.</summary>
+    public static TimeSpan StopTime(WorkloadSnapshot work, BudgetSnapshot budget) => SharpStopTime(work, budget) + CheckpointRule.WaitOf(work, budget);
+
+    private static TimeSpan SharpStopTime(WorkloadSnapshot work, BudgetSnapshot budget) => budget.ReactionTime + Min(work.TerminationGrace, LongestGrace);
 
     /// <summary>
     /// At what its pods burn, so that the limit test leans on no estimate; at least the rate of the spec while it runs,
     /// since its other pods may be bound at any moment. Work that holds no GPU costs nothing to stop.
     /// </summary>
-    private static Amount StopCostOf(WorkloadSnapshot work, BudgetSnapshot budget)
-    {
-        var burns = work.BurnRate;
-        if (work.State == WorkloadState.Running && work.Rate is { } rate && rate > burns) burns = rate;
-        return StopCostAt(burns, work, budget);
-    }
+    private static Rate Burns(WorkloadSnapshot work) =>
+        work.State == WorkloadState.Running && work.Rate is { } rate && rate > work.BurnRate ? rate : work.BurnRate;
 
     /// <summary>What stopping it will cost when all its pods are bound.</summary>
     public static Amount StopCostOnceRunning(WorkloadSnapshot work, BudgetSnapshot budget) =>
@@ -88,7 +91,7 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
 
     private static Amount StopCostAt(Rate rate, WorkloadSnapshot work, BudgetSnapshot budget) => rate.For(StopTime(work, budget));
 
-    private static Charge Flat(Amount amount, Amount stopCost) => new(amount, amount, amount, amount, Amount.Zero, stopCost, false);
+    private static Charge Flat(Amount amount, Amount stopCost, Amount sharp) => new(amount, amount, amount, amount, Amount.Zero, stopCost, sharp, false);
 
     private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
 }

@@ -10,7 +10,7 @@ public static class ConditionRules
     {
         var currency = budget.Currency;
         var projected = balance.Projected;
-        var parks = plan.Actions.Count(a => a.Kind == ActionKind.Park);
+        var parks = plan.Requests.Count + plan.Actions.Count(a => a.Kind == ActionKind.Park);
         var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
         var over = projected > balance.Limit || parks > 0;
         // What was parked at the limit keeps the state: stopping early left a few cents, not a budget on its way.

@@ -30,15 +30,17 @@ public static class ForecastRule
         }
 
         var claims = jobs.Where(w => !Balance.Lends(w.Work, budget)).ToArray();
-        Amount Excess(IReadOnlyCollection<ChargedWork> parked) => Needed(plan, claims, parked) - balance.Allowed;
+        // Who is waited for still spends until it is parked.
+        var waits = work.Where(w => plan.IsAsked(w)).ToArray();
+        Amount Excess(IReadOnlyCollection<ChargedWork> parked) => Needed(plan, waits, claims, parked) - balance.Allowed;
 
         if (Excess([]) > Amount.Zero)
         {
             var remembered = memory;
-            var candidates = claims.Where(w => w is { Parkable: true, Work.Estimate.Stale: false } && !IsAlmostDone(w, budget)).ToArray();
+            var candidates = claims.Where(w => w is { Parkable: true, Work.Estimate.Stale: false } && (CheckpointRule.RequestOf(w.Work, budget) is not null || !IsAlmostDone(w, budget))).ToArray();
             var settling = candidates.Where(w => Remembering.IsSettling(w.Work, remembered, budget.Now)).ToArray();
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, remembered);
-            var needed = Needed(plan, claims, []);
+            var needed = Needed(plan, waits, claims, []);
             foreach (var victim in victims)
                 plan.Park(victim, Why(victim, remembered), Sentences.Overrun(victim, plan, needed, ResumeRule.LimitToResume(victim, plan, work)), byForecast: true);
             if (settling.Length > 0 && Excess(victims) > Amount.Zero)
@@ -49,19 +51,19 @@ public static class ForecastRule
             }
         }
         var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
-        if (Needed(plan, kept, []) <= balance.Allowed) memory = Admissions.Take(kept, budget, memory);
-        ParkWhatWasLent(plan, jobs, kept, work);
+        if (Needed(plan, waits, kept, []) <= balance.Allowed) memory = Admissions.Take(kept, budget, memory);
+        ParkWhatWasLent(plan, jobs, waits, kept, work);
     }
 
     /// <summary>
     /// What another budget holds lends its money after a while. Once that is taken, this budget holds it too: else the other would start
     /// it and this one would stop it again at once.
     /// </summary>
-    private static void ParkWhatWasLent(Plan plan, IEnumerable<ChargedWork> jobs, IReadOnlyCollection<ChargedWork> kept, IReadOnlyList<ChargedWork> work)
+    private static void ParkWhatWasLent(Plan plan, IEnumerable<ChargedWork> jobs, IReadOnlyCollection<ChargedWork> waits, IReadOnlyCollection<ChargedWork> kept, IReadOnlyList<ChargedWork> work)
     {
         foreach (var item in jobs.Where(w => w is { Parkable: true, Work.IsHeldByOther: true, Work.Estimate.Stale: false } && Balance.Lends(w.Work, plan.Budget)))
         {
-            var needed = Needed(plan, [.. kept, item], []);
+            var needed = Needed(plan, waits, [.. kept, item], []);
             if (needed > plan.Balance.Allowed) plan.Park(item, Reasons.DoesNotFit, Sentences.Overrun(item, plan, needed, ResumeRule.LimitToResume(item, plan, work)), byForecast: true);
         }
     }
@@ -76,8 +78,8 @@ public static class ForecastRule
                 plan.Keep(item, Reasons.FloorExceedsLimit, Sentences.FloorLeaves(plan.Budget, plan.Balance));
     }
 
-    private static Amount Needed(Plan plan, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked) =>
-        Projection.Of(plan.Budget, plan.Balance.FloorClaims.Concat(claims.Select(w =>
+    private static Amount Needed(Plan plan, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked) =>
+        Projection.Of(plan.Budget, plan.Balance.FloorClaims.Concat(waits.Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.StopCost))).Concat(claims.Select(w =>
             new Claim(w.Work.Rate ?? Rate.Zero, parked.Contains(w) ? Victims.StillSpends(w) : w.Charge.Tested))));
 
     private static string Why(ChargedWork victim, BudgetMemory memory) =>

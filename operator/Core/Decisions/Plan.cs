@@ -14,6 +14,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
     private readonly List<BudgetAction> _actions = [];
     private readonly HashSet<string> _contested = new(StringComparer.Ordinal);
     private readonly List<Announcement> _warnings = [];
+    private readonly SortedDictionary<string, CheckpointRequest> _requests = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, CheckpointRequest> _spent = new(StringComparer.Ordinal);
 
     public BudgetSnapshot Budget => budget;
 
@@ -23,13 +25,21 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
 
     public IReadOnlyList<Announcement> Warnings => _warnings;
 
+    /// <summary>Who is asked for a checkpoint and not parked yet, by UID.</summary>
+    public IReadOnlyDictionary<string, CheckpointRequest> Requests => _requests;
+
+    /// <summary>With those whose work is parked now: should the write come to nothing, it is parked at the next turn and not asked again.</summary>
+    public IEnumerable<KeyValuePair<string, CheckpointRequest>> RememberedRequests => _requests.Concat(_spent);
+
     public bool BrakeApplied { get; private set; }
 
     public List<string> Contested { get; } = [];
 
     public bool IsDecided(ChargedWork item) => _found.ContainsKey(item.Work.Key.Uid);
 
-    public bool IsParking(ChargedWork item) => _actions.Any(a => a.Kind == ActionKind.Park && a.Workload.Uid == item.Work.Key.Uid);
+    public bool IsAsked(ChargedWork item) => _requests.ContainsKey(item.Work.Key.Uid);
+
+    public bool IsParking(ChargedWork item) => IsAsked(item) || _actions.Any(a => a.Kind == ActionKind.Park && a.Workload.Uid == item.Work.Key.Uid);
 
     public void Keep(ChargedWork item, string reason, string sentence) => _found.TryAdd(item.Work.Key.Uid, (reason, sentence));
 
@@ -59,13 +69,43 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 return;
             }
         }
-        if (brakes && _actions.Count(a => a is { Kind: ActionKind.Park, CountsForBrake: true }) >= budget.BrakeAllowance)
+        var step = CheckpointRule.StepOf(item, this);
+        // What is asked for now will be parked: it counts like a parking.
+        var stops = _actions.Count(a => a is { Kind: ActionKind.Park, CountsForBrake: true }) + (step == CheckpointStep.Ask ? _requests.Values.Count(r => r.For.ByForecast) : 0);
+        if (brakes && step != CheckpointStep.Wait && stops >= budget.BrakeAllowance)
         {
             BrakeApplied = true;
             Keep(item, Reasons.BrakeApplied, Sentences.Braked);
             return;
         }
         sentence = Sentences.With(sentence, item.Work);
+        // What was decided and not yet done stays as it was decided.
+        var parked = before is { Confirmed: false } ? before : new()
+        {
+            // Since and the reason stay the first parking's: the order of resumes must not be lost to whoever undoes it.
+            Since = before?.Since ?? budget.Now,
+            Reason = before?.Reason ?? reason,
+            WindowKey = budget.Window.Key,
+            Limit = balance.Limit,
+            Freed = freed,
+            Spent = budget.Spent,
+            ByForecast = brakes,
+            Approved = item.Work.ResumeApproved,
+            Undone = before?.Undone ?? [],
+            UndoneBy = before?.UndoneBy,
+        };
+        var request = CheckpointRule.RequestOf(item.Work, budget);
+        if (step != CheckpointStep.Stop)
+        {
+            // One that waits keeps its time, also where another rule asks for it now.
+            request ??= CheckpointRule.Make(budget, item.Work, sentence, parked with { Reason = reason });
+            if (request.For.ByForecast && !byForecast) request = request with { Sentence = sentence, For = parked with { Reason = reason } };
+            _requests[item.Work.Key.Uid] = request;
+            _found[item.Work.Key.Uid] = (Reasons.CheckpointRequested, Sentences.CheckpointAwaited(item, request, budget));
+            return;
+        }
+        if (request is not null) _spent[item.Work.Key.Uid] = request;
+        sentence += Sentences.CheckpointOutcome(item, request, budget);
         _found[item.Work.Key.Uid] = (reason, sentence);
         _actions.Add(new()
         {
@@ -78,23 +118,36 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             ByForecast = byForecast,
             CountsForBrake = brakes,
             IsHeldByOther = item.Work.IsHeldByOther,
-            // What was decided and not yet done stays as it was decided.
-            Parked = before is { Confirmed: false } ? before : new()
-            {
-                // Since and the reason stay the first parking's: the order of resumes must not be lost to whoever undoes it.
-                Since = before?.Since ?? budget.Now,
-                Reason = before?.Reason ?? reason,
-                WindowKey = budget.Window.Key,
-                Limit = balance.Limit,
-                Freed = freed,
-                Spent = budget.Spent,
-                ByForecast = brakes,
-                Approved = item.Work.ResumeApproved,
-                Undone = before?.Undone ?? [],
-                UndoneBy = before?.UndoneBy,
-            },
+            Parked = parked,
         });
     }
+
+    /// <summary>Tells the work of its request.</summary>
+    public void Announce(ChargedWork item, CheckpointRequest request) => _actions.Add(new()
+    {
+        Kind = ActionKind.RequestCheckpoint,
+        Workload = item.Work.Key,
+        Class = item.Work.Class,
+        Reason = request.For.Reason,
+        Sentence = Sentences.CheckpointAwaited(item, request, budget),
+        CostToFinish = item.Charge.Mid,
+        ByForecast = request.For.ByForecast,
+        Checkpoint = request,
+        CheckpointId = request.Id,
+    });
+
+    /// <summary>Takes a request back, or the mirror of one that is no more.</summary>
+    public void Withdraw(ChargedWork item, CheckpointRequest? request, string id) => _actions.Add(new()
+    {
+        Kind = ActionKind.WithdrawCheckpoint,
+        Workload = item.Work.Key,
+        Class = item.Work.Class,
+        Reason = Reasons.CheckpointWithdrawn,
+        Sentence = Sentences.CheckpointWithdrawn(item, budget, balance),
+        CostToFinish = item.Charge.Mid,
+        Checkpoint = request,
+        CheckpointId = id,
+    });
 
     /// <summary>
     /// Parking what another budget has stopped already stops nothing more; holding a job that has just come and was never admitted

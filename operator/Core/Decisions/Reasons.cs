@@ -55,6 +55,12 @@ public static class Reasons
     /// <summary>Whoever queues it (Kueue) has not let it go: it holds no money until then.</summary>
     public const string Queued = "Queued";
 
+    /// <summary>It is to be parked, and was asked to write a checkpoint first.</summary>
+    public const string CheckpointRequested = "CheckpointRequested";
+
+    /// <summary>The request was taken back: there is money for it again, or it is no longer the budget's to park.</summary>
+    public const string CheckpointWithdrawn = "CheckpointWithdrawn";
+
     // Why the budget is as it is: reasons of its conditions; those of Ready are its state.
     public const string OnTrack = "OnTrack";
     public const string ProjectedOver = "ProjectedOver";
@@ -82,6 +88,9 @@ public static class Reasons
 
     // Events on the budget alone.
     public const string ThresholdReached = "ThresholdReached";
+
+    /// <summary>What paused forecasts is over.</summary>
+    public const string ForecastGoesOn = "ForecastGoesOn";
     public const string WillSuspend = "WillSuspend";
     public const string WindowStarted = "WindowStarted";
 }

@@ -27,9 +27,11 @@ public static class Remembering
     }
 
     /// <summary>What is being parked gives its reservation back; it is admitted anew when it resumes.</summary>
-    public static BudgetMemory End(BudgetMemory memory, IReadOnlyList<BudgetAction> actions)
+    public static BudgetMemory End(BudgetMemory memory, Plan plan)
     {
-        var parked = actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
+        var requests = plan.RememberedRequests.ToSorted();
+        if (memory.Checkpoints.Count + requests.Count > 0) memory = memory with { Checkpoints = requests };
+        var parked = plan.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
         return memory.Admitted.Keys.Any(parked.Contains) ? Without(memory, parked.Contains) : memory;
     }
 
@@ -41,6 +43,17 @@ public static class Remembering
     public static bool IsSettling(WorkloadSnapshot work, BudgetMemory memory, DateTimeOffset now) =>
         // What another budget holds does not run: sparing it would only start it to be stopped again.
         !work.IsHeldByOther && memory.SettleFrom is { } from && memory.SettleUntil is { } until && now < until && work.CreatedAt.ToUnixTimeSeconds() < from.ToUnixTimeSeconds();
+
+    /// <summary>Who may not act asks for nothing: what waits begins anew when it may again.</summary>
+    public static BudgetMemory WithoutRequests(BudgetMemory memory) =>
+        memory.Checkpoints.Count == 0 ? memory : memory with { Checkpoints = new SortedDictionary<string, CheckpointRequest>(StringComparer.Ordinal) };
+
+    /// <summary>The checkpoints that were told of, of the work that there is.</summary>
+    public static BudgetMemory Marked(BudgetMemory memory, IReadOnlyList<WorkloadSnapshot> work)
+    {
+        var marks = work.Where(w => w.Checkpoint is not null).Select(w => KeyValuePair.Create(w.Key.Uid, w.Checkpoint!)).ToSorted();
+        return marks.Count == memory.Marks.Count && marks.All(mark => memory.Marks.TryGetValue(mark.Key, out var known) && known == mark.Value) ? memory : memory with { Marks = marks };
+    }
 
     public static IReadOnlyDictionary<string, TValue> ToSorted<TValue>(this IEnumerable<KeyValuePair<string, TValue>> pairs)
     {

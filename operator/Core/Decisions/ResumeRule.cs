@@ -24,7 +24,7 @@ public static class ResumeRule
     {
         var budget = plan.Budget;
         var balance = plan.Balance;
-        var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.Actions.Any(a => a.Kind == ActionKind.Park);
+        var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && plan.Requests.Count == 0 && !plan.Actions.Any(a => a.Kind == ActionKind.Park);
         foreach (var item in InOrder(work))
         {
             if (IsNoLongerHeld(item.Work, budget))
@@ -89,7 +89,7 @@ public static class ResumeRule
         work.Exempt || work.Class == WorkClass.Inference && budget.Terms.WhenExhausted == WhenExhausted.Floor;
 
     /// <summary>What came since the work was parked that may bring it back; null when nothing did.</summary>
-    private static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, Balance balance, BudgetMemory memory)
+    public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, Balance balance, BudgetMemory memory)
     {
         var parked = work.Parked!;
         return work.ResumeApproved && !parked.Approved ? Reasons.Approved

@@ -3,6 +3,7 @@ using Bursar.Core.Budgets;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Text;
 
 namespace Bursar.Core.Decisions;
 
@@ -30,6 +31,27 @@ public static class Sentences
 
     public static string Unfinished(ChargedWork item, BudgetSnapshot budget) =>
         $"Decided at {Time(item.Work.Parked!.Since)} ({item.Work.Parked.Reason}) and not carried out then: Bursar was interrupted. Budget {budget.Name} holds it until there is money for it.";
+
+    public static string CheckpointAwaited(ChargedWork item, CheckpointRequest request, BudgetSnapshot budget) =>
+        $"Asked for a checkpoint: it is parked when it says that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
+
+    public static string CheckpointWithdrawn(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
+        $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {budget.Window.Key}, {Money(balance.Projected)} is projected.";
+
+    /// <summary>What a parking says of the checkpoint that was asked for; empty for work that was not asked.</summary>
+    public static string CheckpointOutcome(ChargedWork item, CheckpointRequest? request, BudgetSnapshot budget)
+    {
+        if (request is null) return "";
+        var since = item.Work.Checkpoint is not { } mark ? "what it has done since its start is lost"
+            : mark.Step is { } step ? string.Create(CultureInfo.InvariantCulture, $"what it has done since step {step:N0} at {Time(mark.At)} is lost")
+            : $"what it has done since its checkpoint of {Time(mark.At)} is lost";
+        if (CheckpointRule.IsAcknowledged(item.Work, request))
+            return item.Work.Checkpoint is { Step: { } saved } done ? string.Create(CultureInfo.InvariantCulture, $" Its checkpoint was acknowledged: only what it did after step {saved:N0} at {Time(done.At)} is lost.")
+                : $" Its checkpoint was acknowledged{(item.Work.Checkpoint is { } at ? $": only what it did after {Time(at.At)} is lost" : "")}.";
+        return budget.Now >= request.Deadline
+            ? $" No checkpoint was acknowledged in {GoDuration.Format(request.Deadline - request.Requested)}: {since}."
+            : $" The money does not last until {Time(request.Deadline)}, as long as its checkpoint was to be waited for: {since}.";
+    }
 
     public static string Released(ChargedWork item) =>
         item.Work.HeldBy is { } others ? $"This budget {(item.Work.Exempt ? "now exempts it" : "now keeps inference at its floor")}; it is still held by {others}."

@@ -23,7 +23,7 @@ public static class Victims
         {
             var left = excess(chosen);
             if (left <= Amount.Zero) break;
-            if (TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item, claims.Except(chosen), budget, memory)) continue;
+            if (!IsAsked(item, memory) && TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item, claims.Except(chosen), budget, memory)) continue;
             chosen.Add(item);
         }
         // From the last: what is more worth keeping is spared first.
@@ -35,12 +35,16 @@ public static class Victims
     /// <summary>Those that parking saves anything of, in the order in which they are looked at.</summary>
     public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> candidates, BudgetSnapshot budget, BudgetMemory memory) =>
         candidates.Where(w => Saves(w) > Amount.Zero)
-            .OrderBy(w => TurnOf(w, budget, memory))
+            // Who was asked for a checkpoint is chosen already: no second one pays for the same money.
+            .OrderByDescending(w => IsAsked(w, memory))
+            .ThenBy(w => TurnOf(w, budget, memory))
             .ThenBy(w => w.Work.Priority).ThenBy(w => w.Work.PriorityWithin)
             .ThenBy(w => w, budget.Terms.Victims == VictimOrder.LeastLost ? LeastLost : Nobody)
             .ThenByDescending(w => w.Work.CreatedAt)
             // The order of resumes, read from its end.
             .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal).ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal);
+
+    private static bool IsAsked(ChargedWork item, BudgetMemory memory) => memory.Checkpoints.ContainsKey(item.Work.Key.Uid);
 
     /// <summary>The GPU-money that is lost when it is parked now: the work since its last checkpoint, which has to be done again.</summary>
     public static Amount Lost(ChargedWork item) =>

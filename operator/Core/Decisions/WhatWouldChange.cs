@@ -47,7 +47,9 @@ public static class WhatWouldChange
         for (var turn = 0; turn <= budget.Workloads.Count + 1; turn++)
         {
             var decision = BudgetDecider.Decide(budget);
-            if (decision.Actions.FirstOrDefault(action => action.Workload.Uid == uid) is { } own) return own.Kind == ActionKind.Resume;
+            if (decision.Actions.FirstOrDefault(action => action.Workload.Uid == uid && action.Kind is ActionKind.Park or ActionKind.Resume) is { } own) return own.Kind == ActionKind.Resume;
+            // Who is asked for a checkpoint is parked after it.
+            if (decision.Memory.Checkpoints.ContainsKey(uid)) return false;
             if (decision.Actions.Count == 0) break;
             budget = CarriedOut(budget, decision);
         }
@@ -167,13 +169,22 @@ public static class WhatWouldChange
     /// <summary>The snapshot after a decision was carried out, and not a moment later.</summary>
     private static BudgetSnapshot CarriedOut(BudgetSnapshot budget, BudgetDecision decision)
     {
-        var actions = decision.Actions.ToDictionary(action => action.Workload.Uid, StringComparer.Ordinal);
-        WorkloadSnapshot[] works = [.. budget.Workloads.Select(work => !actions.TryGetValue(work.Key.Uid, out var action) ? work
-            : action.Kind == ActionKind.Park
-                ? work with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Estimate = work.EstimateAfterResume ?? work.Estimate, EstimateAfterResume = null, Parked = action.Parked! with { Confirmed = true } }
-                : work.HeldBy is not null ? work with { State = WorkloadState.Pending, NoPodSince = budget.Now, Parked = null }
-                : work with { State = WorkloadState.Running, BurnRate = work.Rate ?? Rate.Zero, Parked = null })];
-        return budget with { Workloads = works, Memory = decision.Memory, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        var actions = decision.Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume).ToDictionary(action => action.Workload.Uid, StringComparer.Ordinal);
+        WorkloadSnapshot Parked(WorkloadSnapshot work, ParkedSnapshot parked) => work with
+        {
+            State = WorkloadState.Parked,
+            BurnRate = Rate.Zero,
+            Estimate = work.EstimateAfterResume ?? work.Estimate,
+            EstimateAfterResume = null,
+            CheckpointAnnotation = null,
+            Parked = parked with { Confirmed = true },
+        };
+        WorkloadSnapshot[] works = [.. budget.Workloads.Select(work => !actions.TryGetValue(work.Key.Uid, out var action) && decision.Memory.Checkpoints.TryGetValue(work.Key.Uid, out var asked) ? Parked(work, asked.For)
+            : action is null ? work with { CheckpointAnnotation = null }
+            : action.Kind == ActionKind.Park ? Parked(work, action.Parked!)
+            : work.HeldBy is not null ? work with { State = WorkloadState.Pending, NoPodSince = budget.Now, CheckpointAnnotation = null, Parked = null }
+            : work with { State = WorkloadState.Running, BurnRate = work.Rate ?? Rate.Zero, CheckpointAnnotation = null, Parked = null })];
+        return budget with { Workloads = works, Memory = Remembering.WithoutRequests(decision.Memory), BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
     }
 
     private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;

@@ -179,6 +179,8 @@ public sealed partial class GpuLedger
         shard.EstimatedBytes += bytes;
     }
 
+    private const int CheckpointBytes = 160;
+
     /// <summary>As if each pod had its own row of labels, and room for the usage that will come.</summary>
     private static int EstimateBytes(PodAccount pod)
     {
@@ -186,6 +188,7 @@ public sealed partial class GpuLedger
         var bytes = 740 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
             + workload.Namespace.Length + workload.Kind.Length + workload.Name.Length + workload.Uid.Length;
         if (pod.Class == WorkClass.Inference) bytes += 800;
+        if (pod.Checkpoint is not null) bytes += CheckpointBytes;
         if (pod.Labels is not null)
             foreach (var (name, value) in pod.Labels) bytes += name.Length + value.Length + 6;
         return bytes;
@@ -330,6 +333,7 @@ public sealed partial class GpuLedger
             Devices = pod.Labels is null ? [.. pod.Devices] : null,
             Days = [.. pod.Days.Where(day => !day.IsKeptByItsShard).Select(ToShard)],
             Counters = pod.Counters.Count == 0 ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated, Some(pair.Value.LastRequests), pair.Value.IsNamed ? null : true))],
+            Checkpoint = pod.Checkpoint is not { } checkpoint ? null : new(checkpoint.Asked.ToUnixTimeMilliseconds(), checkpoint.Id, checkpoint.Done?.ToUnixTimeMilliseconds(), checkpoint.Step),
         },
     };
 
@@ -442,6 +446,7 @@ public sealed partial class GpuLedger
             pod.Cursor = new(usage.Epoch, usage.Seq);
             if (usage.To > 0) (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
             pod.Devices.UnionWith(usage.Devices ?? []);
+            if (usage.Checkpoint is { } checkpoint) pod.Checkpoint = new(pod.Uid, Moment(checkpoint.Asked), checkpoint.Id, checkpoint.Done is { } done ? Moment(done) : null, checkpoint.Step);
             pod.Days.AddRange((usage.Days ?? []).Select(FromShard));
             foreach (var row in usage.Counters ?? []) pod.Counters[row.Model] = new() { IsNamed = row.Other is not true, LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
         }

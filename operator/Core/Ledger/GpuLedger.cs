@@ -176,7 +176,7 @@ public sealed partial class GpuLedger
             var known = node.Journal.Cursor;
             var sameEpoch = known is not null && known.Epoch == report.Epoch;
             if (after is not null && after.Epoch == report.Epoch && after.Seq > (sameEpoch ? known!.Seq : 0)) return new() { Refused = true };
-            var entries = report.Intervals.Count + report.Tokens.Count;
+            var entries = report.Intervals.Count + report.Tokens.Count + report.Checkpoints.Count;
             if (!sameEpoch && node.Journal.PastEpochs.Contains(report.Epoch)) return new() { Repeated = entries };
 
             string? gap = null;
@@ -186,19 +186,20 @@ public sealed partial class GpuLedger
             var read = sameEpoch ? known!.Seq : 0;
 
             int applied = 0, repeated = 0, unattributed = 0;
-            // Both lists carry one sequence, and a pod's cursor moves over both: they are taken in by that order.
-            var order = new List<(long Seq, UsageInterval? Interval, TokenSample? Tokens)>(entries);
-            foreach (var interval in report.Intervals) order.Add((interval.Seq, interval, null));
-            foreach (var sample in report.Tokens) order.Add((sample.Seq, null, sample));
+            // All lists carry one sequence, and a pod's cursor moves over all: they are taken in by that order.
+            var order = new List<(long Seq, UsageInterval? Interval, TokenSample? Tokens, CheckpointSample? Checkpoint)>(entries);
+            foreach (var interval in report.Intervals) order.Add((interval.Seq, interval, null, null));
+            foreach (var sample in report.Tokens) order.Add((sample.Seq, null, sample, null));
+            foreach (var sample in report.Checkpoints) order.Add((sample.Seq, null, null, sample));
             order.Sort((a, b) => a.Seq.CompareTo(b.Seq));
-            foreach (var (seq, interval, sample) in order)
+            foreach (var (seq, interval, sample, checkpoint) in order)
             {
                 if (seq <= read)
                 {
                     repeated++;
                     continue;
                 }
-                var uid = interval is not null ? interval.PodUid : sample!.PodUid;
+                var uid = interval is not null ? interval.PodUid : sample?.PodUid ?? checkpoint!.PodUid;
                 PodAccount? pod = null;
                 if (!string.IsNullOrEmpty(uid) && !pods.TryGetValue(uid, out pod) && interval is not null && interval.Namespace.Length > 0) pod = FromJournal(uid, interval, node);
                 if (pod is null || pod.Node != node)
@@ -216,7 +217,12 @@ public sealed partial class GpuLedger
                     continue;
                 }
                 if (interval is not null) pod.Add(interval);
-                else pod.Add(sample!);
+                else if (sample is not null) pod.Add(sample);
+                else
+                {
+                    if (pod.Checkpoint is null) pod.Shard!.EstimatedBytes += CheckpointBytes;
+                    pod.Add(checkpoint!);
+                }
                 CloseDays(pod);
                 pod.Cursor = new(report.Epoch, seq);
                 pod.Shard!.TouchMeasured();
@@ -230,6 +236,12 @@ public sealed partial class GpuLedger
             }
             return new() { Applied = applied, Repeated = repeated, Unattributed = unattributed, Gap = gap };
         }
+    }
+
+    /// <summary>What a pod said about checkpoints; null when it never asked for requests.</summary>
+    public PodCheckpoint? CheckpointOf(string podUid)
+    {
+        lock (gate) return pods.TryGetValue(podUid, out var pod) ? pod.Checkpoint : null;
     }
 
     /// <summary>How far the node's journal is in the ledger.</summary>

@@ -141,7 +141,12 @@ public sealed record ShardUsage
     public IReadOnlyList<ShardDay>? Days { get; init; }
 
     public IReadOnlyList<ShardCounter>? Counters { get; init; }
+
+    public ShardCheckpoint? Checkpoint { get; init; }
 }
+
+/// <summary>The pod has asked for requests; the one it acknowledged last, when, and the step that its checkpoint holds.</summary>
+public sealed record ShardCheckpoint(long Asked, string? Id = null, long? Done = null, long? Step = null);
 
 /// <summary>What agents measured of one pod on one day, counted from 1970-01-01 in UTC.</summary>
 public sealed record ShardDay(int Day, long Measured, long Busy, long Energy, long? Memory, IReadOnlyList<ShardTokens>? Tokens);

@@ -59,6 +59,9 @@ internal sealed class PodAccount(string uid)
     /// <summary>Where each model's counters stood last.</summary>
     public SortedDictionary<string, TokenCounter> Counters { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Null for a pod that never asked whether a checkpoint is wanted.</summary>
+    public PodCheckpoint? Checkpoint { get; set; }
+
     public long MeasuredMs => Days.Sum(day => day.MeasuredMs);
 
     public bool Knows(string epoch, long seq) => Cursor is { } cursor && cursor.Epoch == epoch && seq <= cursor.Seq;
@@ -132,6 +135,13 @@ internal sealed class PodAccount(string uid)
         var name = sample.Model.Length <= 253 && (Counters.ContainsKey(sample.Model) || Counters.Count < MaxCounters) ? sample.Model : DayUsage.OtherModels;
         if (!Counters.TryGetValue(name, out var counter)) Counters.Add(name, counter = new() { IsNamed = Counters.Count < DayUsage.MaxModels });
         DayOf(UtcDay.Of(sample.At.ToUnixTimeMilliseconds())).Add(counter.IsNamed ? name : DayUsage.OtherModels, counter.Grow(sample));
+    }
+
+    public void Add(CheckpointSample sample)
+    {
+        var before = Checkpoint ?? new(Pod: Uid, Asked: sample.At, Id: null, Done: null, Step: null);
+        // An id is the operator's own word come back; another one cannot be waited for.
+        Checkpoint = sample.Id is not { Length: > 0 and <= CheckpointSample.LongestId } ? before : before with { Id = sample.Id, Done = sample.Done ?? sample.At, Step = sample.Step };
     }
 
     private static void Add(UsageInterval interval, DayUsage day, long length, long busy, long energy, long memory)

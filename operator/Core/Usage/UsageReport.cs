@@ -4,7 +4,7 @@ namespace Bursar.Core.Usage;
 
 /// <summary>
 /// What an agent answers to <c>GET /v1/usage?after=&lt;epoch&gt;:&lt;seq&gt;</c>. Entries carry one sequence over all
-/// three lists; asking with <c>after=n</c> acknowledges n. A new <see cref="Epoch"/>, or <see cref="First"/> beyond
+/// lists; asking with <c>after=n</c> acknowledges n. A new <see cref="Epoch"/>, or <see cref="First"/> beyond
 /// after + 1, is a gap. Unknown fields are ignored by both sides (one minor of version skew).
 /// </summary>
 public sealed record UsageReport
@@ -39,6 +39,9 @@ public sealed record UsageReport
     public IReadOnlyList<ProgressSample> Progress { get; init; } = [];
 
     public IReadOnlyList<TokenSample> Tokens { get; init; } = [];
+
+    /// <summary>Absent from agents of an older version: then nobody answers.</summary>
+    public IReadOnlyList<CheckpointSample> Checkpoints { get; init; } = [];
 }
 
 /// <summary>What one pod's container did on one device between two moments.</summary>
@@ -118,6 +121,28 @@ public sealed record TokenSample
     public DateTimeOffset At { get; init; }
 }
 
+/// <summary>A pod asked whether a checkpoint is wanted (no <see cref="Id"/>), or acknowledged one.</summary>
+public sealed record CheckpointSample
+{
+    /// <summary>A budget's name, a slash and a time.</summary>
+    public const int LongestId = 320;
+
+    public long Seq { get; init; }
+
+    public string PodUid { get; init; } = "";
+
+    public DateTimeOffset At { get; init; }
+
+    /// <summary>The request that is acknowledged.</summary>
+    public string? Id { get; init; }
+
+    /// <summary>When the checkpoint was written in full.</summary>
+    public DateTimeOffset? Done { get; init; }
+
+    /// <summary>The step it holds, where the pod said so.</summary>
+    public long? Step { get; init; }
+}
+
 /// <summary>What the operator sends with <c>PUT /v1/targets</c>: every pod the agent may know, a full replacement.</summary>
 public sealed record TargetList
 {
@@ -137,6 +162,20 @@ public sealed record TargetPod
     public IReadOnlyList<string> Ips { get; init; } = [];
 
     public IReadOnlyList<ScrapeTarget> Scrape { get; init; } = [];
+
+    /// <summary>The checkpoint that is wanted of it; agents of an older version do not pass it on.</summary>
+    public CheckpointWanted? Checkpoint { get; init; }
+}
+
+/// <summary>What <c>GET /v1/checkpoint</c> answers: a checkpoint is wanted.</summary>
+public sealed record CheckpointWanted
+{
+    public string Id { get; init; } = "";
+
+    public DateTimeOffset Requested { get; init; }
+
+    /// <summary>From then on the work is stopped without it.</summary>
+    public DateTimeOffset Deadline { get; init; }
 }
 
 /// <summary>One endpoint to read: <see cref="Kind"/> is <see cref="Serving"/> or <see cref="Progress"/>.</summary>
@@ -165,10 +204,23 @@ public sealed record ProgressPost
     public DateTimeOffset? CheckpointAt { get; init; }
 }
 
+/// <summary><c>POST /v1/checkpoint</c>, from a pod on the agent's node: the checkpoint is written.</summary>
+public sealed record CheckpointPost
+{
+    public string? Id { get; init; }
+
+    /// <summary>When; now, where it does not say.</summary>
+    public DateTimeOffset? Done { get; init; }
+
+    public long? Step { get; init; }
+}
+
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(UsageReport))]
 [JsonSerializable(typeof(TargetList))]
 [JsonSerializable(typeof(ProgressPost))]
+[JsonSerializable(typeof(CheckpointWanted))]
+[JsonSerializable(typeof(CheckpointPost))]
 public sealed partial class UsageJson : JsonSerializerContext;

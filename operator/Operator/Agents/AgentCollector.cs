@@ -34,6 +34,7 @@ public sealed partial class AgentCollector
     private readonly ActivityTracker? _tracker;
     private readonly ILogger<AgentCollector> _logger;
     private readonly GpuPods _pods = new();
+    private readonly CheckpointBoard _requests;
     private readonly Wakeup _changed;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, V1Pod> _agents = new(StringComparer.Ordinal);
@@ -50,10 +51,12 @@ public sealed partial class AgentCollector
     /// <param name="time">The clock of waits and certificates.</param>
     /// <param name="tracker">For simulated time; null outside of it.</param>
     /// <param name="logger">Where it logs.</param>
+    /// <param name="requests">The checkpoints that agents are to ask their pods for.</param>
     public AgentCollector(
         ClusterStores stores, GpuLedger ledger, ProgressBoard progress, CertificateKeeper certificates, OperatorMetrics metrics,
-        string agentNamespace, Random random, TimeProvider time, ActivityTracker? tracker, ILogger<AgentCollector> logger)
+        string agentNamespace, Random random, TimeProvider time, ActivityTracker? tracker, ILogger<AgentCollector> logger, CheckpointBoard? requests = null)
     {
+        _requests = requests ?? new();
         _stores = stores;
         _ledger = ledger;
         _progress = progress;
@@ -118,6 +121,7 @@ public sealed partial class AgentCollector
         try
         {
             _certificates.Changed += _changed.Set;
+            _requests.Changed += TellAll;
             _stores.Pods.AddHandler(new() { Added = pod => See(pod, gone: false), Updated = (_, pod) => See(pod, gone: false), Deleted = pod => See(pod, gone: true) });
             foreach (var kind in _stores.Kinds) kind.Watch(_ => { }, gone => _checkpoints.TryRemove(gone.Metadata.Uid, out _));
             while (true)
@@ -133,6 +137,7 @@ public sealed partial class AgentCollector
         finally
         {
             _certificates.Changed -= _changed.Set;
+            _requests.Changed -= TellAll;
             foreach (var node in Nodes()) await DropAsync(node);
             _tracker?.End(Wakeup.What);
         }
@@ -213,7 +218,17 @@ public sealed partial class AgentCollector
             complete &= top is not null;
             return top?.Class;
         }
-        return (AgentTargets.Of(_pods.On(node), ClassOf), complete);
+        return (AgentTargets.Of(_pods.On(node), ClassOf, Wanted), complete);
+    }
+
+    private CheckpointWanted? Wanted(V1Pod pod) =>
+        TopWorkload.Of(pod, _stores) is { } top && _requests.Of(top.Key.Uid) is { } request ? new() { Id = request.Id, Requested = request.Requested, Deadline = request.Deadline } : null;
+
+    /// <summary>Requests are rare: whose pods they concern is found out by whoever tells them.</summary>
+    private void TellAll()
+    {
+        lock (_gate)
+            foreach (var running in _sessions.Values) running.Session.TargetsChanged();
     }
 
     /// <summary>How far the node's journal is safely written.</summary>
@@ -245,6 +260,10 @@ public sealed partial class AgentCollector
         var moved = new HashSet<string>(StringComparer.Ordinal);
         foreach (var sample in report.Progress)
             if (Progress(node, sample) is { } ns) moved.Add(ns);
+        // A report that is read again says nothing new.
+        if (outcome.Applied > 0)
+            foreach (var sample in report.Checkpoints)
+                if (_stores.Pods.Store.GetByUid(sample.PodUid) is { Metadata.Namespace: { } of }) moved.Add(of);
         foreach (var ns in moved) Progressed?.Invoke(ns);
         return true;
     }

@@ -178,7 +178,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
 
     private static TimeSpan PaceOf(UsageReport report)
     {
-        var much = TimeSpan.FromSeconds((double)(report.Intervals.Count + report.Progress.Count + report.Tokens.Count) / RepeatedPerSecond);
+        var much = TimeSpan.FromSeconds((double)(report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count) / RepeatedPerSecond);
         return much < Pace ? Pace : much > SlowestPace ? SlowestPace : much;
     }
 

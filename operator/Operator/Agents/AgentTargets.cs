@@ -34,7 +34,8 @@ public static class AgentTargets
 
     /// <param name="pods">The pods bound to the node that hold GPUs.</param>
     /// <param name="classOf">The class of a pod's work; null while its owners are not known, then it is not scraped yet.</param>
-    public static TargetList Of(IReadOnlyList<V1Pod> pods, Func<V1Pod, WorkClass?> classOf)
+    /// <param name="checkpointOf">The checkpoint that is wanted of a pod's work.</param>
+    public static TargetList Of(IReadOnlyList<V1Pod> pods, Func<V1Pod, WorkClass?> classOf, Func<V1Pod, CheckpointWanted?>? checkpointOf = null)
     {
         TargetPod[] targets = [.. pods.Select(pod => new TargetPod
         {
@@ -43,6 +44,7 @@ public static class AgentTargets
             Name = pod.Metadata.Name,
             Ips = Addresses(pod),
             Scrape = classOf(pod) is { } work && Scrape(pod, work) is { } target ? [target] : [],
+            Checkpoint = checkpointOf?.Invoke(pod),
         })];
         var list = new TargetList { Pods = targets };
         // By its content: the same pods have the same revision, also after the operator's restart.

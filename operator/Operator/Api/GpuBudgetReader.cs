@@ -55,6 +55,7 @@ public static class GpuBudgetReader
         var training = spec.Training ?? new();
         var resume = training.Resume ?? new();
         var settle = ReadDuration(training.Settle ?? "60s", "spec.training.settle", errors);
+        var grace = ReadDuration((training.Checkpoint ?? new()).Grace ?? "5m", "spec.training.checkpoint.grace", errors);
         var read = new BudgetTerms
         {
             Limit = limit,
@@ -69,9 +70,11 @@ public static class GpuBudgetReader
             Victims = ReadEnum(training.Victims, VictimOrder.LeastLost, "spec.training.victims", errors),
             Resume = ReadEnum(resume.Policy, ResumePolicy.Automatic, "spec.training.resume.policy", errors),
             HeadroomPercent = ReadPercent(resume.HeadroomPercent ?? 5, "spec.training.resume.headroomPercent", errors),
+            CheckpointGrace = grace,
             WhenExhausted = ReadEnum(spec.Inference?.WhenExhausted, WhenExhausted.Floor, "spec.inference.whenExhausted", errors),
         };
         if (settle > TimeSpan.FromHours(24)) errors.Add(new("spec.training.settle", "must be at most 24h"));
+        if (grace > TimeSpan.FromHours(1)) errors.Add(new("spec.training.checkpoint.grace", "must be at most 1h"));
         if (errors.Count == 0) terms = read;
         return errors;
     }

@@ -165,8 +165,23 @@ public sealed class GpuBudgetTraining
     public string? Victims { get; set; } = "LeastLost";
 
     [DefaultJson("{}")]
+    [Description("What work that can answer is asked for before it is parked. Only for work annotated bursar.dev/checkpoint: supported, or whose pods ask their node's agent whether a checkpoint is wanted.")]
+    public GpuBudgetCheckpoint? Checkpoint { get; set; } = new();
+
+    [DefaultJson("{}")]
     [Description("How parked jobs come back.")]
     public GpuBudgetResume? Resume { get; set; } = new();
+}
+
+public sealed class GpuBudgetCheckpoint
+{
+    [Length(2, 32)]
+    [Pattern(GoDuration.Pattern)]
+    [ValidationRule("duration(self) <= duration('1h')", message: "grace must be at most 1h")]
+    [DefaultJson("\"5m\"")]
+    [Description("How long a job is waited for, at most 1h, once it was asked to write a checkpoint; it is parked as soon as it says that one is written. 0s: nobody is asked. "
+        + "What the wait costs is part of the overspend bound: the limit is enforced that much earlier.")]
+    public string? Grace { get; set; } = "5m";
 }
 
 public sealed class GpuBudgetResume

@@ -3,6 +3,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Agents;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Workloads;
@@ -15,17 +16,16 @@ namespace Bursar.Operator.Budgets;
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
 public sealed partial class BudgetActor(
-    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ILogger<BudgetActor> logger)
+    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, CheckpointBoard checkpoints, ILogger<BudgetActor> logger)
 {
     private readonly WorkTurns turns = new();
 
     /// <summary>A parking that is noted.</summary>
-    /// <param name="Action">What was decided, in the words that are told.</param>
     /// <param name="Record">What the ledger holds.</param>
     /// <param name="Present">The field as it was read.</param>
     /// <param name="Earlier">The record of the parking before, where somebody undid that.</param>
     /// <param name="Snapshot">The cause.</param>
-    private sealed record Parking(BudgetAction Action, ParkedRecord Record, string Present, ParkedRecord? Earlier, ParkedSnapshot Snapshot);
+    private sealed record Parking(ParkedRecord Record, string Present, ParkedRecord? Earlier, ParkedSnapshot Snapshot);
 
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
@@ -43,9 +43,10 @@ public sealed partial class BudgetActor(
             {
                 if (action.Kind == ActionKind.Park)
                 {
-                    if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, parking, cancellationToken);
+                    if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, action, parking, cancellationToken);
                 }
-                else await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+                else if (action.Kind == ActionKind.Resume) await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+                else await AskAsync(budget, snapshot, decision, action, inputs, cancellationToken);
             }
             catch (ApiException error)
             {
@@ -141,19 +142,18 @@ public sealed partial class BudgetActor(
             : record with { Labels = budget.Asked(stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty) };
 
         record = await makers.FindAsync(record, inherited, cancellationToken);
-        if (record.Maker is { } maker) action = action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" };
-
         Replace(record);
-        Note(budget, decision, action, "Park", inputs);
-        return new(action, record, present, earlier, snapshot);
+        Note(budget, decision, Told(action, record), "Park", inputs);
+        return new(record, present, earlier, snapshot);
     }
 
-    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, Parking parking, CancellationToken cancellationToken)
+    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, Parking parking, CancellationToken cancellationToken)
     {
-        var (action, record, present, earlier, snapshot) = parking;
+        var (record, present, earlier, snapshot) = parking;
         using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
         // First what makes such runs, then the run: between the two nothing else may take its place.
         record = await makers.HoldAsync(budget, record, cancellationToken);
+        action = Told(action, record);
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.ParkAsync(record, present, cancellationToken);
         switch (outcome)
@@ -212,6 +212,39 @@ public sealed partial class BudgetActor(
         }
     }
 
+    /// <summary>
+    /// A request stands in the ledger before the work and its agents hear of it, and is off it before they hear that it is taken back:
+    /// whoever comes after a death goes on from there and brings the mirrors in line.
+    /// </summary>
+    private async Task AskAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    {
+        var asks = action.Kind == ActionKind.RequestCheckpoint;
+        var before = snapshot.Memory.Checkpoints.GetValueOrDefault(action.Workload.Uid)?.Id;
+        if (asks ? before != action.CheckpointId : before is not null)
+        {
+            Note(budget, decision, action, action.Kind.ToString(), inputs);
+            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+        }
+        LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
+        if (asks) checkpoints.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
+        var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
+        // What only clears a mirror that was left behind is nobody's news.
+        if (action.Checkpoint is not null && (outcome is ActOutcome.Done || before != action.CheckpointId)) events.Asked(budget.Object, action);
+    }
+
+    /// <summary>Takes the mirrors off that a budget which is no more has left.</summary>
+    public async Task ClearRequestsAsync(string ns, string budget, string budgetUid, CancellationToken cancellationToken)
+    {
+        checkpoints.Set(budgetUid, []);
+        foreach (var kind in stores.Kinds)
+            foreach (var work in kind.In(ns))
+                if (work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id) && id.StartsWith(budget + "/", StringComparison.Ordinal))
+                    await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
+    }
+
+    private static BudgetAction Told(BudgetAction action, ParkedRecord record) =>
+        record.Maker is { } maker ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" } : action;
+
     private void Replace(ParkedRecord record)
     {
         // A workload has one record of a budget: one of a field that did not hold it is out of date.
@@ -232,6 +265,9 @@ public sealed partial class BudgetActor(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Parking: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
     private partial void LogParking(string @namespace, string name, string kind, string budget, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}")]
+    private partial void LogAsking(string @namespace, string name, string kind, string budget, string id, bool asked);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
     private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);

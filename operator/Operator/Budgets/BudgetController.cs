@@ -6,6 +6,7 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
 using Bursar.Operator.Admission;
+using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Metering;
@@ -20,7 +21,7 @@ namespace Bursar.Operator.Budgets;
 /// </summary>
 public sealed partial class BudgetController(
     KubeClient client, ClusterStores stores, GpuLedger ledger, BudgetObserver observer, BudgetActor actor, BudgetEvents events, EchoGuard echoes, WindowKeeper windows,
-    HeldWorkActor held, ProgressBoard progress, ClusterBrake brake, WritePacer pacer, TimeProvider time, ILogger<BudgetController> logger) : IEntityController<V1Alpha1GpuBudget>
+    HeldWorkActor held, ProgressBoard progress, CheckpointBoard checkpoints, ClusterBrake brake, WritePacer pacer, TimeProvider time, ILogger<BudgetController> logger) : IEntityController<V1Alpha1GpuBudget>
 {
     /// <summary>How long an evaluation of running work may be put off; part of the published overspend bound.</summary>
     public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
@@ -66,6 +67,8 @@ public sealed partial class BudgetController(
         Decided?.Invoke(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
         await actor.ForgetOutlivedAsync(budget, snapshot, MayWrite(budget, snapshot), cancellationToken);
+        // What is asked for anew is told to the agents once it stands in the ledger.
+        checkpoints.Set(budget.Uid, decision.Memory.Checkpoints.Where(one => snapshot.Memory.Checkpoints.TryGetValue(one.Key, out var known) && known.Id == one.Value.Id));
         var heldBack = await TryAsync(() => held.LetGoAsync(budget, decision, cancellationToken));
         // One object that cannot be written must not keep the status of the others from being told.
         var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken)) ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken)) ?? heldBack;
@@ -78,6 +81,7 @@ public sealed partial class BudgetController(
     {
         _written.TryRemove(entity.Metadata.Uid, out _);
         _progressStored.TryRemove(entity.Metadata.Uid, out _);
+        checkpoints.Set(entity.Metadata.Uid, []);
         Forgotten?.Invoke(entity);
         return Task.FromResult(ReconciliationResult<V1Alpha1GpuBudget>.Success(entity));
     }
@@ -101,6 +105,9 @@ public sealed partial class BudgetController(
         var moves = snapshot.BurnRate.NanoPerGpuHour > 0 || snapshot.Workloads.Count > 0 || decision.Actions.Count > 0;
         var next = moves ? Evaluation : IdleEvaluation;
         if (Window.NextEdge(budget.Terms.Window, snapshot.Now) is { } edge && edge - snapshot.Now < next) next = edge - snapshot.Now;
+        // A wait that is over ends then, and not at the next look: that is what the bound counts on.
+        foreach (var request in decision.Memory.Checkpoints.Values)
+            if (request.Deadline > snapshot.Now && request.Deadline - snapshot.Now < next) next = request.Deadline - snapshot.Now;
         if (statusWait is { } wait && wait < next) next = wait;
         return next < TimeSpan.FromMilliseconds(1) ? TimeSpan.FromMilliseconds(1) : next;
     }

@@ -13,6 +13,11 @@ public sealed class BudgetEvents(EventRecorder recorder)
     /// <summary>The reason of the Event that says that work was suspended.</summary>
     public const string Suspended = "Suspended";
 
+    /// <summary>A request for a checkpoint, or that it was taken back.</summary>
+    public void Asked(V1Alpha1GpuBudget budget, BudgetAction action) => Both(budget, action,
+        action.Kind == ActionKind.RequestCheckpoint ? Reasons.CheckpointRequested : Reasons.CheckpointWithdrawn,
+        action.Kind == ActionKind.RequestCheckpoint ? KubeEvent.Warning : KubeEvent.Normal, action.CheckpointId ?? "");
+
     public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
     {
         var (verb, type) = action.Kind == ActionKind.Park
@@ -28,6 +33,11 @@ public sealed class BudgetEvents(EventRecorder recorder)
     {
         // The moment of the parking is part of the key: a second parking in a window is another event, not a repeat.
         var key = $"{windowKey}/{action.Reason}/{action.Parked?.Undone.Count ?? 0}/{action.Parked?.Since.ToUnixTimeSeconds()}";
+        Both(budget, action, verb, type, key);
+    }
+
+    private void Both(V1Alpha1GpuBudget budget, BudgetAction action, string verb, string type, string key)
+    {
         var work = new V1ObjectReference
         {
             ApiVersion = WorkKinds.Of(action.Workload.Kind)?.Entity.ApiVersion ?? "v1",

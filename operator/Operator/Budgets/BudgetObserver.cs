@@ -107,9 +107,11 @@ public sealed class BudgetObserver(
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
-        if (work is { Kind.Scales: true, IsStopped: true } && record is null && live.Length == 0 && !others[uid].Any()) return null;
-        var sets = SetsOf(work, stopped ? record ?? others[uid].FirstOrDefault() : null);
+        if (work is { Kind.Scales: true, IsStopped: true } && noted is null && live.Length == 0) return null;
+        var sets = SetsOf(work, stopped ? noted : null);
         var (series, byAgent) = progress.Latest(uid);
+        var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
+        var mark = Mark(work, template, series, said, memory);
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),
@@ -123,7 +125,7 @@ public sealed class BudgetObserver(
             Completions = work.Completions,
             Parallelism = work.Parallelism,
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-            CheckpointStep = CheckpointStep(work, template, series),
+            CheckpointStep = mark?.Step,
         };
         // Its manager was told and does nothing: the money goes on burning, and nothing of Bursar's stops it.
         var ignored = stopped && live.Length > 0 && IsIgnored(record, work, now);
@@ -151,6 +153,11 @@ public sealed class BudgetObserver(
             NoPodSince = state != WorkloadState.Pending || owner is { IsNext: true } ? null : heldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
             WaitsIn = state == WorkloadState.Pending ? owner?.WaitsIn : null,
             HeldBy = heldBy,
+            CanCheckpoint = said.Length > 0 || !work.Kind.Scales && BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.Checkpoint) == BursarAnnotations.Supported,
+            Checkpoint = mark,
+            CheckpointAcknowledged = Acknowledged(said),
+            // What is written through its scale alone bears no mirror, and none is missing.
+            CheckpointAnnotation = work.Kind.Scales ? memory.Checkpoints.GetValueOrDefault(uid)?.Id : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
             // Seen suspended is done, whether or not the answer to the write ever came.
             Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = !ignored } : ParkedCause.Read(record!) : null,
             Consequence = !stopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
@@ -199,11 +206,6 @@ public sealed class BudgetObserver(
         };
     }
 
-    private static bool IsIgnored(ParkedRecord? record, Work work, DateTimeOffset now) => record?.Target is not null && now - record.Since > Patience + GraceOf(work);
-
-    private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
-        $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
-
     /// <summary>A kind that serves, unless it can be scaled away as a job is, and its owner says that it trains.</summary>
     private static bool Serves(Work work, Dictionary<string, ParkedRecord> parked) =>
         work.Kind.Serves && !(work.Kind.Scales && (parked.GetValueOrDefault(work.Metadata.Uid)?.Class ?? work.Class) == WorkClass.Training);
@@ -216,6 +218,11 @@ public sealed class BudgetObserver(
             : work.Kind.Scales ? work.PodSetsAt(count)
             : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
     }
+
+    private static bool IsIgnored(ParkedRecord? record, Work work, DateTimeOffset now) => record?.Target is not null && now - record.Since > Patience + GraceOf(work);
+
+    private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
+        $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
 
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
     private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
@@ -318,17 +325,35 @@ public sealed class BudgetObserver(
         return since;
     }
 
-    /// <summary>The step the last checkpoint holds: the annotation or the node's agent tells its time, the progress seen by then its step.</summary>
-    private long? CheckpointStep(Work work, V1PodTemplateSpec template, ProgressSeries series)
+    /// <summary>
+    /// The last checkpoint: the annotation, the pods' acknowledgements or their progress tell its time; its step the pods themselves, else the
+    /// progress seen by then.
+    /// </summary>
+    private CheckpointMark? Mark(Work work, V1PodTemplateSpec template, ProgressSeries series, IReadOnlyList<PodCheckpoint> said, BudgetMemory memory)
     {
-        var at = BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.LastCheckpoint) is { } text && Rfc3339.TryParse(text, out var told) ? told : (DateTimeOffset?)null;
-        if (checkpointAt(work.Metadata.Uid) is { } posted && (at is null || posted > at)) at = posted;
-        if (at is null) return null;
-        long? step = null;
-        foreach (var point in series.Points)
-            if (point.At <= at) step = point.Step;
-        return step;
+        CheckpointMark? At(DateTimeOffset? at)
+        {
+            if (at is not { } told) return null;
+            long? step = null;
+            foreach (var point in series.Points)
+                if (point.At <= told) step = point.Step;
+            return new(told, step);
+        }
+        var annotated = At(BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.LastCheckpoint) is { } text && Rfc3339.TryParse(text, out var written) ? written : null);
+        // Of a gang in which several pods answer, one alone does not tell that the whole is written.
+        var posted = said.Count > 1 ? null : At(checkpointAt(work.Metadata.Uid));
+        CheckpointMark? whole = null;
+        if (said.Count > 0 && said.All(one => one.Done is not null))
+        {
+            var done = said.Min(one => one.Done!.Value);
+            whole = said.All(one => one.Step is not null) ? new(done, said.Min(one => one.Step)) : At(done);
+        }
+        return CheckpointMark.Later(CheckpointMark.Later(whole, posted), CheckpointMark.Later(annotated, memory.Marks.GetValueOrDefault(work.Metadata.Uid)));
     }
+
+    /// <summary>The request that all pods of a gang which answer have acknowledged.</summary>
+    private static string? Acknowledged(IReadOnlyList<PodCheckpoint> said) =>
+        said.Count > 0 && said.All(one => one.Id is not null && one.Id == said[0].Id) ? said[0].Id : null;
 
     /// <summary>Who measures on the nodes of this budget's running pods, and by workload.</summary>
     private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(ReadBudget budget, Dictionary<string, WorkloadSpend> spends)

@@ -44,7 +44,7 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
     {
         var now = client.TimeProvider.GetUtcNow();
         ApiException? failed = null;
-        foreach (var (_, _, uid) in ledger.RememberedBudgets())
+        foreach (var (ns, name, uid) in ledger.RememberedBudgets())
         {
             if (stores.Budgets.Store.GetByUid(uid) is not null)
             {
@@ -67,6 +67,7 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
                 }
             }
             if (ledger.ParkedBy(uid).Count > 0) continue;
+            if (BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Checkpoints.Count > 0) await actor.ClearRequestsAsync(ns, name, uid, cancellationToken);
             ledger.ForgetBudget(uid);
             _missing.Remove(uid);
         }

@@ -6,6 +6,7 @@ using Bursar.Core.Prices;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;
 
@@ -41,7 +42,8 @@ public static class ExplainCommand
         if (json) await output.WriteLineAsync(Raw(budget, shards).ToJsonString(Indented));
         else
         {
-            await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)], [.. shards.SelectMany(s => s.Windows ?? []).OrderBy(w => w.End)]));
+            await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)], [.. shards.SelectMany(s => s.Windows ?? []).OrderBy(w => w.End)],
+                [.. shards.SelectMany(s => BudgetMemoryJson.Read(s.Memory).Checkpoints.Values)]));
             if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
                 await output.WriteAsync(ExplainCost.Of(GpuLedger.Load(everything), await DefaultBook.ReadAsync(client, cancellationToken), ns, selector, from, ClusterAccess.NowIn(client)));
         }

@@ -14,13 +14,14 @@ internal static class ExplainText
     private const int ShownDecisions = 5;
     private const int ShownWindows = 12;
 
-    public static string Of(string ns, string name, V1Alpha1GpuBudget? budget, IReadOnlyList<ParkedRecord> parked, IReadOnlyList<DecisionRecord> decisions, IReadOnlyList<ClosedWindow> windows)
+    public static string Of(string ns, string name, V1Alpha1GpuBudget? budget, IReadOnlyList<ParkedRecord> parked, IReadOnlyList<DecisionRecord> decisions, IReadOnlyList<ClosedWindow> windows, IReadOnlyList<CheckpointRequest>? requests = null)
     {
         var text = new StringBuilder();
         if (budget is null) text.Append(CultureInfo.InvariantCulture, $"GpuBudget {ns}/{name} does not exist any more; this is what the ledger remembers of it.\n");
         else if (budget.Status is not { State: not null } status) text.Append(CultureInfo.InvariantCulture, $"GpuBudget {ns}/{name} has not been evaluated yet: no operator has written its status.\n");
         else Status(text, ns, name, budget, status);
 
+        Requested(text, requests ?? []);
         Parked(text, budget?.Status?.Workloads ?? [], parked, decisions);
         if (decisions.Select(Inputs).LastOrDefault(inputs => inputs is not null) is { } last) text.Append(ExplainReasoning.Of(last));
         Decisions(text, decisions);
@@ -69,6 +70,14 @@ internal static class ExplainText
             }
     }
 
+    private static void Requested(StringBuilder text, IReadOnlyList<CheckpointRequest> requests)
+    {
+        if (requests.Count == 0) return;
+        Heading(text, "Asked for a checkpoint, and parked after it");
+        foreach (var request in requests.OrderBy(r => r.Deadline).ThenBy(r => r.Work, StringComparer.Ordinal))
+            text.Append(CultureInfo.InvariantCulture, $"  {request.Work}  asked at {Rfc3339.Format(request.Requested)} ({request.For.Reason}), waited for until {Rfc3339.Format(request.Deadline)}\n    {request.Sentence}\n");
+    }
+
     private static void Parked(StringBuilder text, IReadOnlyList<GpuBudgetWorkload> workloads, IReadOnlyList<ParkedRecord> parked, IReadOnlyList<DecisionRecord> decisions)
     {
         Heading(text, "Parked, and what would bring it back");
@@ -115,7 +124,9 @@ internal static class ExplainText
         $"; {work.Key.Kind}/{work.Key.Name}: {work.State}, {work.Rate?.ToString() ?? "unpriced"}/h, spent {work.Spent}, "
         + (work.Estimate.IsKnown
             ? string.Create(CultureInfo.InvariantCulture, $"{work.Estimate.Mid.TotalSeconds:0} s left ({work.Estimate.Low.TotalSeconds:0} to {work.Estimate.High.TotalSeconds:0}{(work.Estimate.Settled ? "" : ", not settled")}) by {work.Estimate.Source.ToString().ToLowerInvariant()}: {work.Estimate.Detail}")
-            : $"length unknown: {work.Estimate.Detail}");
+            : $"length unknown: {work.Estimate.Detail}")
+        + (work.CanCheckpoint ? "; it answers requests for checkpoints" + (work.CheckpointAcknowledged is { } id ? $", last {id}" : "") : "")
+        + (work.Checkpoint is { } mark ? $"; its last checkpoint is of {Rfc3339.Format(mark.At)}{(mark.Step is { } step ? string.Create(CultureInfo.InvariantCulture, $", step {step}") : "")}" : "");
 
     private static BudgetSnapshot? Inputs(DecisionRecord decision)
     {

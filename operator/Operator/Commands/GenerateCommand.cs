@@ -81,6 +81,7 @@ public static class GenerateCommand
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(WorkSelectorTerm))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetTraining))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetResume))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetCheckpoint))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetInference))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetStatus))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetStatusWindow))]

@@ -94,7 +94,7 @@ public static class ReleaseCommand
             }
             var (result, word) = others.Length > 0 ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget") : await GiveBackAsync(actor, record, cancellationToken);
             // What makes such runs comes back with the last of them.
-            if (result != Result.Failed && record.Maker is { } maker && !all.Any(other => other.Maker?.Uid == maker.Uid && other != record && !done.Contains(other)))
+            if (result != Result.Failed && record.Maker is { } maker && !every.SelectMany(s => s.Parked ?? []).Any(other => other.Maker?.Uid == maker.Uid && other != record && !done.Contains(other)))
                 (result, word) = await FreeAsync(makers, record, maker, word, cancellationToken);
             if (result == Result.Failed)
             {

@@ -165,7 +165,13 @@ public sealed class OperatorMetrics : IDisposable
         _meter.Dispose();
     }
 
-    private static string Word(ActionKind kind) => kind == ActionKind.Park ? "park" : "resume";
+    private static string Word(ActionKind kind) => kind switch
+    {
+        ActionKind.Park => "park",
+        ActionKind.Resume => "resume",
+        ActionKind.RequestCheckpoint => "request-checkpoint",
+        _ => "withdraw-checkpoint",
+    };
 
     /// <summary>Of a limit of nothing any spending is all of it, as a person would read it.</summary>
     private static double Ratio(double part, double whole) => whole > 0 ? part / whole : part > 0 ? 1 : 0;

@@ -12,6 +12,8 @@ public static class BursarAnnotations
     public const string TotalSteps = "bursar.dev/total-steps";
     public const string Progress = "bursar.dev/progress";
     public const string LastCheckpoint = "bursar.dev/last-checkpoint";
+    public const string Checkpoint = "bursar.dev/checkpoint";
+    public const string Supported = "supported";
     public const string Priority = "bursar.dev/priority";
     public const string Class = "bursar.dev/class";
     public const string Resume = "bursar.dev/resume";
@@ -25,6 +27,9 @@ public static class BursarAnnotations
     public const string SuspendedBy = "bursar.dev/suspended-by";
 
     public const string SuspendedReason = "bursar.dev/suspended-reason";
+
+    /// <summary>The request for a checkpoint that stands: the budget, a slash and the time.</summary>
+    public const string CheckpointRequested = "bursar.dev/checkpoint-requested";
 
     /// <summary>The value on the workload, else on its pod template.</summary>
     public static string? Read(V1ObjectMeta workload, V1PodTemplateSpec? template, string name) =>

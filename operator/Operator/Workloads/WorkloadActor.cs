@@ -35,6 +35,7 @@ public sealed class WorkloadActor(KubeClient client)
     /// <summary>A field that was absent, as the record's original says it.</summary>
     public const string Absent = "null";
 
+    private static readonly string s_requested = PatchOperation.Pointer("metadata", "annotations", BursarAnnotations.CheckpointRequested);
     private readonly TargetActor _targets = new(client);
 
     /// <summary>The record of a parking that is about to happen; null when the kind has no switch here.</summary>
@@ -81,6 +82,40 @@ public sealed class WorkloadActor(KubeClient client)
     /// <summary>Gives back what the record says, if the field still holds what Bursar set.</summary>
     public Task<ActOutcome> RestoreAsync(ParkedRecord record, CancellationToken cancellationToken) =>
         WriteAsync(record, record.Value, record.Original, park: false, cancellationToken);
+
+    /// <summary>
+    /// Brings the mirror of a request for a checkpoint in line: sets it, or, where nothing is asked any more, takes off what is said to
+    /// stand there. Kinds that scale are written through their scale alone and bear no mirror; their pods are told by the agent.
+    /// </summary>
+    public async Task<ActOutcome> MirrorRequestAsync(WorkloadKey workload, string id, bool asked, CancellationToken cancellationToken)
+    {
+        if (WorkKinds.Of(workload.Kind) is not { Scales: false } kind) return ActOutcome.AlreadySo;
+        try
+        {
+            if (await kind.GetAsync(client, workload.Namespace, workload.Name, cancellationToken) is not { } work || work.Metadata.Uid != workload.Uid) return ActOutcome.Gone;
+            var present = work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested);
+            if (asked ? present == id : present is null) return ActOutcome.AlreadySo;
+            if (!asked && present != id) return ActOutcome.ChangedByOther;
+            var operations = new List<PatchOperation> { PatchOperation.Test("/metadata/uid", workload.Uid) };
+            if (present is not null) operations.Add(PatchOperation.Test(s_requested, present));
+            if (!asked) operations.Add(PatchOperation.Remove(s_requested));
+            else
+            {
+                if (work.Metadata.Annotations.Count == 0) operations.Add(PatchOperation.Add("/metadata/annotations", new JsonObject()));
+                operations.Add(PatchOperation.Add(s_requested, id));
+            }
+            await kind.PatchAsync(client, workload.Namespace, workload.Name, KubePatch.Json([.. operations]), cancellationToken);
+            return ActOutcome.Done;
+        }
+        catch (ApiException error) when (error.IsNotFound)
+        {
+            return ActOutcome.Gone;
+        }
+        catch (ApiException error) when (error.IsInvalid || error.IsConflict)
+        {
+            return ActOutcome.ChangedByOther;
+        }
+    }
 
     private async Task<ActOutcome> WriteAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
     {
@@ -133,6 +168,7 @@ public sealed class WorkloadActor(KubeClient client)
             if (work.Metadata.Annotations.Count == 0) operations.Add(PatchOperation.Add("/metadata/annotations", new JsonObject()));
             operations.Add(PatchOperation.Add(by, $"gpubudget/{record.Budget}"));
             operations.Add(PatchOperation.Add(why, record.Reason));
+            if (work.Metadata.Annotations.ContainsKey(BursarAnnotations.CheckpointRequested)) operations.Add(PatchOperation.Remove(s_requested));
         }
         else
         {

@@ -58,6 +58,15 @@ internal sealed class ResourceType
 
         var result = Renamed(obj, toCore: true);
         result["apiVersion"] = "v1";
+        // In core/v1 these are no pointers: a server writes null where they were never set, and kubectl sorts by them.
+        foreach (var time in (ReadOnlySpan<string>)["firstTimestamp", "lastTimestamp"])
+        {
+            if (!result.ContainsKey(time))
+            {
+                result[time] = null;
+            }
+        }
+
         return result;
     }
 

@@ -252,6 +252,9 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             case SimulatorWork.Pod:
                 await PodAsync(new ObjectKey(key.Namespace, key.Name), cancellationToken).ConfigureAwait(false);
                 break;
+            case SimulatorWork.Checkpoint:
+                await CheckpointAsync(new ObjectKey(key.Namespace, key.Name), cancellationToken).ConfigureAwait(false);
+                break;
             case SimulatorWork.Report:
                 await ReportAsync(new ObjectKey(key.Namespace, key.Name), cancellationToken).ConfigureAwait(false);
                 break;
@@ -375,12 +378,80 @@ public sealed partial class NodeSimulator : IAsyncDisposable
 
         if (next is { } at)
             _queue.AddAfter(SimulatorKey.Pod(pod), at - now);
+        if (serves && !hosted.Asks && hosted.Pod.Workload is TrainingWorkload { OnRequest: not CheckpointAnswers.None } asking)
+        {
+            hosted.Asks = true;
+            _queue.AddAfter(new SimulatorKey(SimulatorWork.Checkpoint, key.Namespace, key.Name), asking.CheckpointPoll);
+        }
+
         if (serves && !hosted.Reports && hosted.Pod.Workload is TrainingWorkload training
             && (training.Reports & (ProgressReports.Post | ProgressReports.Annotation)) != 0)
         {
             hosted.Reports = true;
             _queue.AddAfter(new SimulatorKey(SimulatorWork.Report, key.Namespace, key.Name), training.ReportEvery);
         }
+    }
+
+    /// <summary>Looks whether a checkpoint is wanted, or says that one is written.</summary>
+    private async Task CheckpointAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        if (!_hosted.TryGetValue(key, out var hosted) || hosted.Pod.Workload is not TrainingWorkload training)
+            return;
+        var pod = hosted.Pod;
+        (string Id, DateTimeOffset Done, long Step, bool Told)? saving;
+        bool runs;
+        lock (pod.Lock)
+            (saving, runs) = (pod.Saving, pod.Started is not null && pod.TermAt is null);
+        if (!runs)
+        {
+            hosted.Asks = false;
+            return;
+        }
+
+        var wait = training.CheckpointPoll;
+        // A lost node's pods still compute, but nobody hears them.
+        if (hosted.Node.LostAt is null)
+        {
+            var agent = _hosted.Values.FirstOrDefault(other => other.Node == hosted.Node && other.Agent is not null)?.Pod.Address;
+            var byAgent = training.OnRequest != CheckpointAnswers.Annotation;
+            if (saving is { Told: false } written)
+            {
+                if (written.Done <= _time.GetUtcNow() && (byAgent
+                    ? agent is not null && await _reporter.AcknowledgeAsync(pod, written.Id, written.Done, written.Step, agent, cancellationToken).ConfigureAwait(false)
+                    : await AnnotatedAsync(hosted, cancellationToken).ConfigureAwait(false)))
+                {
+                    lock (pod.Lock)
+                        pod.Saving = written with { Told = true };
+                }
+            }
+            else
+            {
+                var id = !byAgent ? await _reporter.WantedAsync(pod, cancellationToken).ConfigureAwait(false)
+                    : agent is null ? null : await _reporter.WantedAsync(pod, agent, cancellationToken).ConfigureAwait(false);
+                if (id is not null && id != saving?.Id && training.OnRequest != CheckpointAnswers.Ignore)
+                {
+                    var now = _time.GetUtcNow();
+                    lock (pod.Lock)
+                        pod.Save(id, now);
+                    wait = training.CheckpointTime;
+                    // It ends that much later.
+                    _queue.Add(new SimulatorKey(SimulatorWork.Pod, key.Namespace, key.Name));
+                }
+            }
+        }
+
+        _queue.AddAfter(new SimulatorKey(SimulatorWork.Checkpoint, key.Namespace, key.Name), wait);
+    }
+
+    private async Task<bool> AnnotatedAsync(Hosted hosted, CancellationToken cancellationToken)
+    {
+        TrainingProgress? progress;
+        lock (hosted.Pod.Lock)
+            progress = hosted.Pod.Progress(_time.GetUtcNow());
+        if (progress is null)
+            return false;
+        await _reporter.AnnotateAsync(hosted.Pod, progress, cancellationToken).ConfigureAwait(false);
+        return true;
     }
 
     private async Task ReportAsync(ObjectKey key, CancellationToken cancellationToken)
@@ -567,6 +638,8 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         public bool Released { get; set; }
 
         public bool Reports { get; set; }
+
+        public bool Asks { get; set; }
 
         /// <summary>The status as it was last written.</summary>
         public string? Written { get; set; }

@@ -19,7 +19,53 @@ internal sealed class ProgressReporter(KubeClient client)
     /// <summary>Whether the agent took it; an agent that is away is the trainer's ordinary fate.</summary>
     public async Task<bool> PostAsync(SimulatedPod pod, TrainingProgress progress, IPAddress agent, CancellationToken cancellationToken)
     {
-        using var handler = new SocketsHttpHandler
+        using var http = From(pod, agent);
+        var post = new ProgressPost { Step = progress.Step, Total = progress.Total, CheckpointAt = progress.CheckpointAt };
+        return await SendAsync(http, agent, "/v1/progress", JsonSerializer.Serialize(post, UsageJson.Default.ProgressPost), cancellationToken).ConfigureAwait(false) is not null;
+    }
+
+    /// <summary>The checkpoint that the node's agent says is wanted; null where none is, or the agent is away.</summary>
+    public async Task<string?> WantedAsync(SimulatedPod pod, IPAddress agent, CancellationToken cancellationToken)
+    {
+        using var http = From(pod, agent);
+        return await SendAsync(http, agent, "/v1/checkpoint", null, cancellationToken).ConfigureAwait(false) is { Length: > 0 } body
+            ? JsonSerializer.Deserialize(body, UsageJson.Default.CheckpointWanted)?.Id
+            : null;
+    }
+
+    /// <summary>Tells the agent that the checkpoint is written.</summary>
+    public async Task<bool> AcknowledgeAsync(SimulatedPod pod, string id, DateTimeOffset done, long step, IPAddress agent, CancellationToken cancellationToken)
+    {
+        using var http = From(pod, agent);
+        var post = new CheckpointPost { Id = id, Done = done, Step = step };
+        return await SendAsync(http, agent, "/v1/checkpoint", JsonSerializer.Serialize(post, UsageJson.Default.CheckpointPost), cancellationToken).ConfigureAwait(false) is not null;
+    }
+
+    /// <summary>The checkpoint that the pod's Job says is wanted.</summary>
+    public async Task<string?> WantedAsync(SimulatedPod pod, CancellationToken cancellationToken) =>
+        pod.Pod.Metadata.ControllerReference() is { Kind: "Job" } job
+        && await client.GetOrNullAsync<V1Job>(job.Name, pod.Pod.Metadata.Namespace, cancellationToken).ConfigureAwait(false) is { } found
+            ? found.Metadata.Annotations.GetValueOrDefault("bursar.dev/checkpoint-requested") : null;
+
+    /// <summary>The answer's text; null where the agent is away or refuses.</summary>
+    private static async Task<string?> SendAsync(HttpClient http, IPAddress agent, string path, string? body, CancellationToken cancellationToken)
+    {
+        var address = new Uri($"http://{agent}:{PodDoor}{path}");
+        using var content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
+        try
+        {
+            using var answer = await (content is null ? http.GetAsync(address, cancellationToken) : http.PostAsync(address, content, cancellationToken)).ConfigureAwait(false);
+            return answer.IsSuccessStatusCode ? await answer.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false) : null;
+        }
+        catch (Exception away) when (away is HttpRequestException || (away is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return null;
+        }
+    }
+
+    private static HttpClient From(SimulatedPod pod, IPAddress agent)
+    {
+        var handler = new SocketsHttpHandler
         {
             UseProxy = false,
             ConnectCallback = async (_, ct) =>
@@ -38,18 +84,7 @@ internal sealed class ProgressReporter(KubeClient client)
                 }
             },
         };
-        using var http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(5) };
-        var post = new ProgressPost { Step = progress.Step, Total = progress.Total, CheckpointAt = progress.CheckpointAt };
-        using var content = new StringContent(JsonSerializer.Serialize(post, UsageJson.Default.ProgressPost), Encoding.UTF8, "application/json");
-        try
-        {
-            using var answer = await http.PostAsync(new Uri($"http://{agent}:{PodDoor}/v1/progress"), content, cancellationToken).ConfigureAwait(false);
-            return answer.IsSuccessStatusCode;
-        }
-        catch (Exception away) when (away is HttpRequestException || (away is OperationCanceledException && !cancellationToken.IsCancellationRequested))
-        {
-            return false;
-        }
+        return new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(5) };
     }
 
     /// <summary>Writes <c>bursar.dev/progress</c>, and <c>bursar.dev/last-checkpoint</c> where there is one, on the pod's Job.</summary>

@@ -62,6 +62,19 @@ internal sealed class SimulatedPod
 
     public TrainingSchedule? Schedule { get; private set; }
 
+    /// <summary>The checkpoint that was asked for last: when it is written, which step it holds, and whether that was said.</summary>
+    public (string Id, DateTimeOffset Done, long Step, bool Told)? Saving { get; set; }
+
+    /// <summary>Begins to write a checkpoint.</summary>
+    public void Save(string id, DateTimeOffset now)
+    {
+        if (Workload is not TrainingWorkload training || Schedule is not { } schedule || Started is not { } started)
+            return;
+        var step = schedule.StepAt(now - started);
+        Schedule = schedule with { Requested = [.. schedule.Requested, (now - started, training.CheckpointTime)] };
+        Saving = (id, now + training.CheckpointTime, step, false);
+    }
+
     /// <summary>What the workload's checkpoints are kept under: they belong to the Job, and within it to the rank.</summary>
     public string WorkloadKey
     {

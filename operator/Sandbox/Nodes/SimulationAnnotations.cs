@@ -45,6 +45,15 @@ public static class SimulationAnnotations
     /// <summary>Whether a last checkpoint is written between SIGTERM and the end.</summary>
     public const string CheckpointOnTerm = Prefix + "checkpoint-on-term";
 
+    /// <summary>
+    /// Writes a checkpoint, in <see cref="CheckpointTime"/>, when one is asked for: <c>post</c> asks the node's agent and acknowledges there,
+    /// <c>annotation</c> reads and writes the Job's annotations, <c>ignore</c> asks the agent and does nothing.
+    /// </summary>
+    public const string CheckpointOnRequest = Prefix + "checkpoint-on-request";
+
+    /// <summary>How often it looks whether one is asked for: 5 s unless set.</summary>
+    public const string CheckpointPoll = Prefix + "checkpoint-poll";
+
     /// <summary>The step at which the trainer dies with <see cref="ExitCode"/> (1 if that is not set).</summary>
     public const string FailAtStep = Prefix + "fail-at-step";
 

@@ -8,6 +8,7 @@ internal enum SimulatorWork
     Node,
     Schedule,
     Report,
+    Checkpoint,
 }
 
 /// <summary>One thing for the simulator's worker to look at.</summary>

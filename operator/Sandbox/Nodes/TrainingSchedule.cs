@@ -24,6 +24,9 @@ internal sealed record TrainingSchedule
 
     public TimeSpan CheckpointTime { get; init; }
 
+    /// <summary>Checkpoints that were asked for: when each was begun, in this order, and how long it took. No step is made meanwhile.</summary>
+    public IReadOnlyList<(TimeSpan At, TimeSpan Took)> Requested { get; init; } = [];
+
     public double Jitter { get; init; }
 
     public required DeterministicNoise Noise { get; init; }
@@ -41,6 +44,9 @@ internal sealed record TrainingSchedule
         // The noise of one step stays below a step, so that the steps keep their order.
         units += Jitter * (Noise.At(step) + (step - ResumeStep) * (Noise.At(-1) - 0.5));
         var ticks = Startup.Ticks + (long)(units * StepTime.Ticks) + CheckpointsBefore(step) * CheckpointTime.Ticks;
+        foreach (var (at, took) in Requested)
+            if (ticks > at.Ticks)
+                ticks += took.Ticks;
         return TimeSpan.FromTicks(ticks);
     }
 
@@ -62,6 +68,15 @@ internal sealed record TrainingSchedule
 
     /// <summary>The last checkpoint that is written in full at <paramref name="elapsed"/>, and when it was.</summary>
     public (long Step, TimeSpan At)? CheckpointAt(TimeSpan elapsed)
+    {
+        var last = PeriodicAt(elapsed);
+        foreach (var (at, took) in Requested)
+            if (at + took <= elapsed && (last is null || at + took > last.Value.At))
+                last = (StepAt(at), at + took);
+        return last;
+    }
+
+    private (long Step, TimeSpan At)? PeriodicAt(TimeSpan elapsed)
     {
         if (CheckpointEvery is not { } every)
             return null;

@@ -47,6 +47,8 @@ internal abstract record Workload
                 CheckpointEvery = reader.Long(SimulationAnnotations.CheckpointEvery) is > 0 and var every ? every : null,
                 CheckpointTime = reader.Duration(SimulationAnnotations.CheckpointTime) ?? TimeSpan.Zero,
                 CheckpointOnTerm = reader.Flag(SimulationAnnotations.CheckpointOnTerm),
+                OnRequest = reader.Answers(SimulationAnnotations.CheckpointOnRequest),
+                CheckpointPoll = reader.Duration(SimulationAnnotations.CheckpointPoll) is { Ticks: > 0 } poll ? poll : TimeSpan.FromSeconds(5),
                 FailAtStep = reader.Long(SimulationAnnotations.FailAtStep),
                 Jitter = reader.Number(SimulationAnnotations.Jitter, 0, 0.5) ?? 0,
                 Reports = reader.Reports(SimulationAnnotations.Report),
@@ -129,6 +131,15 @@ internal abstract record Workload
             }) ?? ProgressReports.None;
         }
 
+        public CheckpointAnswers Answers(string key) =>
+            Read(key, "post, annotation or ignore", static text => text switch
+            {
+                "post" => CheckpointAnswers.Post,
+                "annotation" => CheckpointAnswers.Annotation,
+                "ignore" => CheckpointAnswers.Ignore,
+                _ => (CheckpointAnswers?)null,
+            }) ?? CheckpointAnswers.None;
+
         private T? Read<T>(string key, string expected, Func<string, T?> parse)
             where T : struct
         {
@@ -140,6 +151,15 @@ internal abstract record Workload
             return value;
         }
     }
+}
+
+/// <summary>What a trainer makes of a request for a checkpoint.</summary>
+internal enum CheckpointAnswers
+{
+    None,
+    Post,
+    Annotation,
+    Ignore,
 }
 
 /// <summary>How a trainer tells its progress.</summary>
@@ -173,6 +193,10 @@ internal sealed record TrainingWorkload : Workload
     public TimeSpan CheckpointTime { get; init; }
 
     public bool CheckpointOnTerm { get; init; }
+
+    public CheckpointAnswers OnRequest { get; init; }
+
+    public TimeSpan CheckpointPoll { get; init; }
 
     public long? FailAtStep { get; init; }
 

@@ -173,7 +173,7 @@ public sealed class DoorTests
         using var http = new HttpClient();
 
         (await PostAsync(node, new string(' ', 5000) + """{"step":1}""")).StatusCode.Should().Be(HttpStatusCode.RequestEntityTooLarge);
-        (await http.GetAsync($"http://{node.Server.Addresses.Pod}/v1/checkpoint")).StatusCode.Should().Be(HttpStatusCode.NotFound);
+        (await http.DeleteAsync($"http://{node.Server.Addresses.Pod}/v1/checkpoint")).StatusCode.Should().Be(HttpStatusCode.NotFound);
         (await http.GetAsync($"http://{node.Server.Addresses.Pod}/v1/usage")).StatusCode.Should().Be(HttpStatusCode.NotFound);
         (await http.GetAsync($"http://{node.Server.Addresses.Pod}/metrics")).StatusCode.Should().Be(HttpStatusCode.NotFound);
     }

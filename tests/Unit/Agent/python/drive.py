@@ -79,4 +79,81 @@ def lightning():
     callback.on_train_batch_end(trainer, None, None, None, 0)
 
 
-{"plain": plain, "slow": slow, "pytorch": pytorch, "huggingface": huggingface, "lightning": lightning}[sys.argv[1]]()
+def term(at, step):
+    """A SIGTERM to itself at the end of a step, where one is to come."""
+    if step == at:
+        import os, signal
+
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def saves(terms=None):
+    from bursar_pytorch_checkpoint import train
+
+    class Thing:
+        steps = 0
+
+        def zero_grad(self): ...
+        def backward(self): ...
+
+        def step(self):
+            Thing.steps += 1
+            term(terms, Thing.steps)
+
+    train(Thing(), [1, 2, 3, 4, 5], Thing(), lambda model, batch: Thing(), epochs=6, save=lambda step: print(f"saved {step}"))
+    print(f"ended {Thing.steps}")
+
+
+def saves_huggingface(terms=None):
+    framework("huggingface", "transformers", "TrainerCallback")
+    from bursar_huggingface_checkpoint import BursarCheckpoints
+
+    for rank_zero in (False, True) if terms is None else [True]:
+        callback = BursarCheckpoints()
+        state = types.SimpleNamespace(global_step=0, max_steps=30, is_world_process_zero=rank_zero)
+        control = types.SimpleNamespace(should_save=False, should_training_stop=False)
+        callback.on_train_begin(None, state, control)
+        for state.global_step in range(1, 31):
+            term(terms, state.global_step)
+            callback.on_step_end(None, state, control)
+            if control.should_save:
+                print(f"saved {state.global_step}")
+                callback.on_save(None, state, control)
+                control.should_save = False
+            if control.should_training_stop:
+                return
+        print(f"ended {state.global_step}")
+
+
+def saves_lightning(terms=None):
+    framework("lightning", "lightning.pytorch", "Callback")
+    from bursar_lightning_checkpoint import BursarCheckpoints
+
+    for rank_zero in (False, True) if terms is None else [True]:
+        callback = BursarCheckpoints("last.ckpt")
+        trainer = types.SimpleNamespace(global_step=0, is_global_zero=rank_zero, should_stop=False)
+        trainer.save_checkpoint = lambda path: print(f"saved {trainer.global_step}")
+        callback.on_train_start(trainer, None)
+        for trainer.global_step in range(1, 31):
+            term(terms, trainer.global_step)
+            callback.on_train_batch_end(trainer, None, None, None, 0)
+            if trainer.should_stop:
+                return
+        print(f"ended {trainer.global_step}")
+
+
+def saves_late():
+    """The agent is away when the checkpoint is written, and is told when it is back."""
+    import bursar_checkpoint as checkpoints
+
+    assert checkpoints.wanted(every=0)
+    there, checkpoints.URL = checkpoints.URL, "http://127.0.0.1:1/v1/checkpoint"
+    checkpoints.written(7)
+    checkpoints.wanted(every=0)
+    checkpoints.URL, checkpoints._next = there, 0
+    assert not checkpoints.wanted(every=0)
+
+
+todo = {"plain": plain, "slow": slow, "pytorch": pytorch, "huggingface": huggingface, "lightning": lightning,
+        "saves": saves, "saves-huggingface": saves_huggingface, "saves-lightning": saves_lightning, "saves-late": saves_late}
+todo[sys.argv[1]](*map(int, sys.argv[2:]))

@@ -1,0 +1,108 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>What the step of the ladder before a suspension says of one workload.</summary>
+public enum CheckpointStep
+{
+    /// <summary>It is asked now, and waited for.</summary>
+    Ask,
+
+    /// <summary>It was asked, has not answered, and there is time and money left.</summary>
+    Wait,
+
+    /// <summary>It is parked now.</summary>
+    Stop,
+}
+
+/// <summary>
+/// The step before a suspension, for work that can answer: it is asked to write a checkpoint, and parked when it says that one is
+/// written, when its time is over, or when the money for waiting is.
+/// </summary>
+/// <remarks>
+/// A request stands until then, whatever estimates say meanwhile, and keeps the money that its parking saves: nobody else is chosen for
+/// it. It is taken back only after an event that would also bring parked work back (<see cref="ResumeRule"/>), and when the rules no
+/// longer ask for its parking then; or when the work is no longer this budget's to park; or while no forecast can be made. So requests
+/// flap as little as parkings do.
+/// </remarks>
+public static class CheckpointRule
+{
+    /// <summary>Carries on what was asked for. Asked after the limit, which may have another word on it, and before the forecast.</summary>
+    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
+    {
+        var budget = plan.Budget;
+        foreach (var item in work)
+        {
+            if (RequestOf(item.Work, budget) is not { } request || plan.IsParking(item)) continue;
+            if (!item.Parkable || item.Work.State is not (WorkloadState.Running or WorkloadState.Pending)) continue;
+            // Forecasts pause, and so does what they asked for: it would else end in a suspension on figures that are not trusted.
+            if (request.For.ByForecast && budget.ForecastDoubt is not null) continue;
+            if (ResumeRule.Cause(item.Work with { Parked = request.For }, budget, plan.Balance, memory) is not null) continue;
+            plan.Park(item, request.For.Reason, request.Sentence, request.For.ByForecast);
+        }
+    }
+
+    public static CheckpointStep StepOf(ChargedWork item, Plan plan)
+    {
+        var (work, budget, balance) = (item.Work, plan.Budget, plan.Balance);
+        if (work.Class != WorkClass.Training || work.State != WorkloadState.Running || work.Parked is { Confirmed: false }) return CheckpointStep.Stop;
+        // What the limit leaves no money to wait for is stopped at once.
+        if (balance.Spent + balance.SharpBound >= balance.Allowed) return CheckpointStep.Stop;
+        // Who was asked could answer, also while, after a restart, nobody has said so again yet.
+        if (RequestOf(work, budget) is { } request) return IsAcknowledged(work, request) || budget.Now >= request.Deadline ? CheckpointStep.Stop : CheckpointStep.Wait;
+        return work.CanCheckpoint && budget.Terms.CheckpointGrace > TimeSpan.Zero && work.BurnRate > Rate.Zero && HasSomethingToSave(item, budget) ? CheckpointStep.Ask : CheckpointStep.Stop;
+    }
+
+    /// <summary>How long its stop may wait for a checkpoint, as part of what stopping it costs.</summary>
+    public static TimeSpan WaitOf(WorkloadSnapshot work, BudgetSnapshot budget)
+    {
+        if (work.Class != WorkClass.Training || work.Parked is { Confirmed: false }) return TimeSpan.Zero;
+        if (RequestOf(work, budget) is not { } request) return work.CanCheckpoint ? budget.Terms.CheckpointGrace : TimeSpan.Zero;
+        return IsAcknowledged(work, request) || budget.Now >= request.Deadline ? TimeSpan.Zero : request.Deadline - budget.Now;
+    }
+
+    public static CheckpointRequest? RequestOf(WorkloadSnapshot work, BudgetSnapshot budget) => budget.Memory.Checkpoints.GetValueOrDefault(work.Key.Uid);
+
+    /// <summary>By its name, or by any checkpoint that was written since: who saved for another reason has saved.</summary>
+    public static bool IsAcknowledged(WorkloadSnapshot work, CheckpointRequest request) =>
+        work.CheckpointAcknowledged == request.Id || work.Checkpoint is { } mark && mark.At >= request.Requested;
+
+    public static CheckpointRequest Make(BudgetSnapshot budget, WorkloadSnapshot work, string sentence, ParkedSnapshot parked)
+    {
+        var requested = DateTimeOffset.FromUnixTimeSeconds(budget.Now.ToUnixTimeSeconds());
+        return new()
+        {
+            Id = CheckpointRequest.IdOf(budget.Name, requested),
+            Work = $"{work.Key.Kind}/{work.Key.Name}",
+            Requested = requested,
+            Deadline = requested + budget.Terms.CheckpointGrace,
+            Sentence = sentence,
+            For = parked,
+        };
+    }
+
+    /// <summary>Mirrors of the request on the object: written where they are missing, taken off where nothing is asked any more.</summary>
+    public static void Mirror(Plan plan, IReadOnlyList<ChargedWork> work)
+    {
+        var budget = plan.Budget;
+        foreach (var item in work)
+        {
+            var before = RequestOf(item.Work, budget);
+            if (plan.Requests.TryGetValue(item.Work.Key.Uid, out var request))
+            {
+                if (before?.Id != request.Id || item.Work.CheckpointAnnotation != request.Id) plan.Announce(item, request);
+                continue;
+            }
+            // A parking takes the mirror off itself.
+            if (plan.IsParking(item)) continue;
+            var stale = item.Work.CheckpointAnnotation is { } annotation && annotation.StartsWith(budget.Name + "/", StringComparison.Ordinal) ? annotation : null;
+            var withdrawn = item.Work.State is WorkloadState.Running or WorkloadState.Pending ? before : null;
+            if (withdrawn is not null || stale is not null) plan.Withdraw(item, withdrawn, withdrawn?.Id ?? stale!);
+        }
+    }
+
+    /// <summary>A job that came and does not fit is held at once: it has done nothing yet that a checkpoint could hold.</summary>
+    private static bool HasSomethingToSave(ChargedWork item, BudgetSnapshot budget) =>
+        budget.Memory.Admitted.ContainsKey(item.Work.Key.Uid) || item.Work.Spent > item.Charge.SharpStopCost;
+}
