@@ -131,6 +131,51 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         }
     }
 
+    /// <summary>The objects by which a manager was told to stop work: Kueue's, KEDA's, KServe's.</summary>
+    [SkippableFact]
+    public async Task What_Bursar_told_a_manager_no_tenant_takes_back()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-owners");
+        (EntityKind Entity, string Stopped, string Resume)[] all =
+        [
+            (V1Workload.EntityKind, "metadata: {name: w, annotations: {bursar.dev/suspended-by: gpubudget/probe}}, spec: {active: false}", """{"spec": {"active": true}}"""),
+            (V1ScaledObject.EntityKind, "metadata: {name: w, annotations: {bursar.dev/suspended-by: gpubudget/probe, autoscaling.keda.sh/paused-replicas: '0'}}", """{"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": null}}}"""),
+            (V1Beta1InferenceService.EntityKind, "metadata: {name: w, annotations: {bursar.dev/suspended-by: gpubudget/probe, serving.kserve.io/stop: 'true'}}", """{"metadata": {"annotations": {"serving.kserve.io/stop": "false"}}}"""),
+        ];
+        await GuardedTeam.PostAsync(server.Client, $"/apis/rbac.authorization.k8s.io/v1/namespaces/{team.Name}/roles", "{metadata: {name: managers}, rules: [{apiGroups: [kueue.x-k8s.io, keda.sh, serving.kserve.io], resources: ['*'], verbs: [get, create, patch]}]}");
+        await GuardedTeam.BindAsync(server.Client, team.Name, "Role", "managers", "tenant", "holder");
+        foreach (var (entity, stopped, resume) in all)
+        {
+            await GuardedTeam.PostAsync(server.Client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", $$$"""
+                metadata: {name: {{{entity.Plural}}}.{{{entity.Group}}}}
+                spec:
+                  group: {{{entity.Group}}}
+                  names: {kind: {{{entity.Kind}}}, plural: {{{entity.Plural}}}, singular: {{{entity.Kind.ToLowerInvariant()}}}}
+                  scope: Namespaced
+                  versions:
+                  - {name: {{{entity.Version}}}, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}} }
+                """);
+            var path = entity.Path(team.Name, "w");
+            await server.UntilAsync($"a {entity.Kind} can be made", async () =>
+            {
+                try
+                {
+                    await GuardedTeam.PostAsync(server.Client, entity.Path(team.Name), $"{{apiVersion: {entity.ApiVersion}, kind: {entity.Kind}, {stopped}}}");
+                    return true;
+                }
+                catch (ApiException error) when (error.IsNotFound)
+                {
+                    return false;
+                }
+            }, Ct);
+            await server.UntilAsync("the tenant is refused by the guard", async () =>
+                await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, path + "?dryRun=All", resume) is { Code: 403, Message: var words } && words.Contains($"{entity.Kind} w is suspended by Bursar", StringComparison.Ordinal), Ct);
+            (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, path, """{"metadata": {"labels": {"a": "b"}}}""")).Code.Should().Be(0);
+            (await GuardedTeam.SendAsync(team.Holder, HttpMethod.Patch, path, resume)).Code.Should().Be(0);
+        }
+    }
+
     [SkippableFact]
     public async Task The_operators_own_account_parks_and_resumes()
     {

@@ -54,20 +54,22 @@ internal static class Kinds
         foreach (var name in kinds)
         {
             var entity = name == "RayCluster" ? V1RayCluster.EntityKind : WorkKinds.Of(name)!.Entity;
-            await world.UntilAsync($"{name} is served", async () =>
-            {
-                try
-                {
-                    await world.Client.RequestAsync(HttpMethod.Get, entity.Path(null), null, Ct);
-                    return true;
-                }
-                catch (ApiException error) when (error.IsNotFound)
-                {
-                    return false;
-                }
-            }, Ct);
+            await UntilServedAsync(world, entity);
         }
     }
+
+    public static Task UntilServedAsync(ClusterWorld world, EntityKind entity) => world.UntilAsync($"{entity.Kind} is served", async () =>
+    {
+        try
+        {
+            await world.Client.RequestAsync(HttpMethod.Get, entity.Path(null), null, Ct);
+            return true;
+        }
+        catch (ApiException error) when (error.IsNotFound)
+        {
+            return false;
+        }
+    }, Ct);
 
     /// <summary>A spec that asks for two GPUs in all, and says nothing of its switch.</summary>
     public static string Spec(string kind)

@@ -60,18 +60,7 @@ public sealed class RealCrdTests(ITestOutputHelper output)
             return false;
         }
         crd!["spec"]!["versions"]!.AsArray().Select(version => (string)version!["name"]!).Should().Contain(kind.Entity.Version);
-        await world.UntilAsync($"{kind.Name} is served", async () =>
-        {
-            try
-            {
-                await world.Client.RequestAsync(HttpMethod.Get, kind.Entity.Path(null), null, Ct);
-                return true;
-            }
-            catch (ApiException error) when (error.IsNotFound)
-            {
-                return false;
-            }
-        }, Ct);
+        await Kinds.UntilServedAsync(world, kind.Entity);
         return true;
     }
 }

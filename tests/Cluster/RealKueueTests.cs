@@ -132,31 +132,36 @@ public sealed class RealKueueTests
         }, TimeSpan.FromMinutes(2));
     }
 
-    private static Task JobAsync(Scene scene, string name, string declared) => scene.UntilAsync($"{name} can be made", async () =>
+    private static async Task JobAsync(Scene scene, string name, string declared)
     {
-        try
-        {
-            await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", Of($$$"""
-                metadata:
-                  name: {{{name}}}
-                  labels: {kueue.x-k8s.io/queue-name: gpus}
-                  annotations:
-                    bursar.dev/expected-duration: {{{declared}}}
+        var job = Of($$$"""
+            metadata:
+              name: {{{name}}}
+              labels: {kueue.x-k8s.io/queue-name: gpus}
+              annotations:
+                bursar.dev/expected-duration: {{{declared}}}
+            spec:
+              template:
                 spec:
-                  template:
-                    spec:
-                      restartPolicy: Never
-                      terminationGracePeriodSeconds: 1
-                      containers: [{name: main, image: example/trainer, resources: {limits: {nvidia.com/gpu: "1"} } }]
-                """, "batch/v1", "Job"));
-            return true;
-        }
-        catch (ApiException error) when (error.StatusCode >= 500)
+                  restartPolicy: Never
+                  terminationGracePeriodSeconds: 1
+                  containers: [{name: main, image: example/trainer, resources: {limits: {nvidia.com/gpu: "1"} } }]
+            """, "batch/v1", "Job");
+        var path = $"/apis/batch/v1/namespaces/{scene.Team}/jobs";
+        await scene.UntilAsync("Kueue's webhook holds new jobs", async () =>
         {
-            // Kueue's webhook is not up yet.
-            return false;
-        }
-    }, TimeSpan.FromMinutes(2));
+            try
+            {
+                using var content = new StringContent(job, System.Text.Encoding.UTF8, "application/json");
+                return (bool?)(await scene.World.Client.RequestAsync(HttpMethod.Post, $"{path}?dryRun=All", content, Ct))!["spec"]!["suspend"] == true;
+            }
+            catch (ApiException error) when (error.StatusCode >= 500)
+            {
+                return false;
+            }
+        }, TimeSpan.FromMinutes(2));
+        await scene.CreateAsync(path, job);
+    }
 
     private static string Of(string yaml, string apiVersion, string kind)
     {

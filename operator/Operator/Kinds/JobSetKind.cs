@@ -7,7 +7,7 @@ namespace Bursar.Operator.Kinds;
 /// JobSet (jobset.x-k8s.io/v1alpha2), from its source (pkg/controllers/jobset_controller.go): spec.suspend is given on to its Jobs,
 /// one by one, and it ends only as they do. So a pod's exit means what it means to a Job that is being suspended: 0 is no
 /// completion, another code uses up nothing, and a podFailurePolicy rule FailJob fails the Job, and by failurePolicy the JobSet.
-/// A resume lets the same Jobs go on; maxRestarts is not touched.
+/// A resume lets the same Jobs go on; maxRestarts is not touched. Tried beside its own controller (RealJobSetTests).
 /// </summary>
 public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, SuspendField)
 {

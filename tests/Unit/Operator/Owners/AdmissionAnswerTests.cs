@@ -37,6 +37,9 @@ public sealed class AdmissionAnswerTests
     }
 
     [Fact]
+    public void A_question_that_comes_to_running_work_is_answered() => Answer(Budget(100m, Job("train", 2))).Admits.Should().BeTrue();
+
+    [Fact]
     public void A_budget_that_observes_stands_in_nobodys_way() => Answer(Budget(5m, Asked), observes: true).Admits.Should().BeTrue();
 
     [Fact]
