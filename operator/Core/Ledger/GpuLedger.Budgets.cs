@@ -11,6 +11,11 @@ public sealed partial class GpuLedger
 
     private const int KeptInputs = 48 * 1024;
 
+    /// <summary>What is parked takes this much of the budget's own shard; more goes to parts.</summary>
+    private const int OwnParkedBytes = 32 * 1024;
+
+    private const int PartParkedBytes = 96 * 1024;
+
     /// <summary>What the decider keeps between evaluations, as it wrote it; null when nothing.</summary>
     public string? BudgetMemory(string budgetUid)
     {
@@ -74,12 +79,28 @@ public sealed partial class GpuLedger
     {
         lock (gate)
         {
-            if (FindBudget(record.BudgetUid)?.Budget!.Parked.Exists(one => IsOf(one, record.Uid, record.Field)) == true) return false;
+            if (FindBudget(record.BudgetUid) is { } known && ParkedIn(known).Any(one => IsOf(one, record.Uid, record.Field))) return false;
             if (OthersOn(record.BudgetUid, record.Uid, record.Field).FirstOrDefault() is { } earlier) record = record with { Original = earlier.Original };
-            var shard = BudgetShard(record.Namespace, record.Budget, record.BudgetUid);
-            shard.Budget!.Parked.Add(record);
-            shard.Touch();
+            Note(record, RoomFor(record, BudgetShard(record.Namespace, record.Budget, record.BudgetUid)));
             return true;
+        }
+    }
+
+    /// <summary>Notes a field of work of which the budget may have a note already: that one goes, whatever its field, and this one takes its place.</summary>
+    public void Repark(ParkedRecord record)
+    {
+        lock (gate)
+        {
+            var place = FindBudget(record.BudgetUid) is { } budget ? ShardsOf(budget).FirstOrDefault(shard => shard.Parked.Exists(one => one.Uid == record.Uid)) : null;
+            // In the same shard: a death between two writes must not leave it in both or in none.
+            if (place is null)
+            {
+                Park(record);
+                return;
+            }
+            Drop(place, one => one.Uid == record.Uid);
+            if (OthersOn(record.BudgetUid, record.Uid, record.Field).FirstOrDefault() is { } earlier) record = record with { Original = earlier.Original };
+            Note(record, place);
         }
     }
 
@@ -88,9 +109,7 @@ public sealed partial class GpuLedger
     {
         lock (gate)
         {
-            if (FindBudget(budgetUid) is not { } state || state.Budget!.Parked.RemoveAll(one => IsOf(one, objectUid, field)) == 0) return false;
-            state.Touch();
-            return true;
+            return FindBudget(budgetUid) is { } budget && ShardsOf(budget).Any(shard => Drop(shard, one => IsOf(one, objectUid, field)));
         }
     }
 
@@ -108,7 +127,7 @@ public sealed partial class GpuLedger
     {
         lock (gate)
         {
-            return shards.Values.Where(state => state.Budget is { } budget && state.Namespace == ns && budget.Uid != budgetUid).SelectMany(state => state.Budget!.Parked)
+            return shards.Values.Where(state => state.Budget is { } budget && state.Namespace == ns && budget.Uid != budgetUid).SelectMany(ParkedIn)
                 .OrderBy(one => one.Since).ThenBy(one => one.Budget, StringComparer.Ordinal).ThenBy(one => one.BudgetUid, StringComparer.Ordinal)
                 .ToLookup(one => one.Uid, StringComparer.Ordinal);
         }
@@ -119,20 +138,67 @@ public sealed partial class GpuLedger
     {
         lock (gate)
         {
-            return [.. shards.Values.Where(state => state.Budget is not null).SelectMany(state => state.Budget!.Parked)
+            return [.. shards.Values.Where(state => state.Budget is not null).SelectMany(ParkedIn)
                 .OrderBy(one => one.Since).ThenBy(one => one.Namespace, StringComparer.Ordinal).ThenBy(one => one.Name, StringComparer.Ordinal).ThenBy(one => one.Field, StringComparer.Ordinal)];
         }
     }
 
     private IEnumerable<ParkedRecord> OthersOn(string budgetUid, string objectUid, string field) =>
-        shards.Values.Where(state => state.Budget is { } budget && budget.Uid != budgetUid).SelectMany(state => state.Budget!.Parked)
+        shards.Values.Where(state => state.Budget is { } budget && budget.Uid != budgetUid).SelectMany(ParkedIn)
             .Where(one => IsOf(one, objectUid, field)).OrderBy(one => one.Since);
+
+    private static IEnumerable<ShardState> ShardsOf(ShardState budget) => budget.Budget!.Parts.Prepend(budget);
+
+    private static IEnumerable<ParkedRecord> ParkedIn(ShardState budget) => ShardsOf(budget).SelectMany(shard => shard.Parked);
+
+    private ShardState RoomFor(ParkedRecord record, ShardState budget)
+    {
+        var bytes = EstimateBytes(record);
+        return ShardsOf(budget).FirstOrDefault(shard => shard.EstimatedBytes + bytes <= (shard == budget ? OwnParkedBytes : PartParkedBytes)) ?? NewPart(budget);
+    }
+
+    private ShardState NewPart(ShardState budget)
+    {
+        var index = Free($"{budget.Namespace}.{budget.Budget!.Uid}", budget.Budget.Parts.LastOrDefault() ?? budget);
+        return BudgetPart(budget, index);
+    }
+
+    private ShardState BudgetPart(ShardState budget, int index)
+    {
+        var part = NewShard(new(PartName(budget.Namespace!, budget.Budget!.Uid, index), LedgerShard.BudgetKind) { Namespace = budget.Namespace, Index = index, PartOf = budget });
+        budget.Budget.Parts.Add(part);
+        // Stored ones come by name: 10 before 2.
+        budget.Budget.Parts.Sort((one, other) => one.Index.CompareTo(other.Index));
+        return part;
+    }
+
+    private static string PartName(string ns, string budgetUid, int index) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{ns}.{budgetUid}-{index}");
+
+    private static void Note(ParkedRecord record, ShardState shard)
+    {
+        shard.Parked.Add(record);
+        shard.EstimatedBytes += EstimateBytes(record);
+        shard.Touch();
+    }
+
+    private static bool Drop(ShardState shard, Predicate<ParkedRecord> which)
+    {
+        var dropped = shard.Parked.FindAll(which);
+        if (dropped.Count == 0) return false;
+        shard.Parked.RemoveAll(which);
+        shard.EstimatedBytes -= dropped.Sum(EstimateBytes);
+        shard.Touch();
+        return true;
+    }
+
+    /// <summary>As JSON, with room for the causes that come with being undone.</summary>
+    private static int EstimateBytes(ParkedRecord record) => System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(record with { Cause = "" }, LedgerJson.Default.ParkedRecord).Length + record.Cause.Length * 2;
 
     private static bool IsOf(ParkedRecord record, string objectUid, string field) => record.Uid == objectUid && record.Field == field;
 
     public IReadOnlyList<ParkedRecord> ParkedBy(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Parked] : [];
+        lock (gate) return FindBudget(budgetUid) is { } shard ? [.. ParkedIn(shard)] : [];
     }
 
     public void AddDecision(string ns, string name, string budgetUid, DecisionRecord decision)
@@ -144,6 +210,8 @@ public sealed partial class GpuLedger
             if (kept.Contains(decision)) return;
             kept.Add(decision);
             while (kept.Count > KeptDecisions || kept.Count > 1 && kept.Sum(one => one.Inputs.Length + one.Text.Length) > KeptInputs) kept.RemoveAt(0);
+            // One that is too long for any object is kept without what it was taken from.
+            if (kept is [{ Inputs.Length: > KeptInputs } only]) kept[0] = only with { Inputs = "" };
             shard.Touch();
         }
     }
@@ -157,7 +225,7 @@ public sealed partial class GpuLedger
     /// <summary>Budgets of which anything is remembered, existing or not.</summary>
     public IReadOnlyList<(string Namespace, string Name, string Uid)> RememberedBudgets()
     {
-        lock (gate) return [.. shards.Values.Where(state => state.Budget is { IsEmpty: false }).Select(state => (state.Namespace!, state.Budget!.Name, state.Budget.Uid))];
+        lock (gate) return [.. shards.Values.Where(state => state.Budget is not null && !state.IsEmpty).Select(state => (state.Namespace!, state.Budget!.Name, state.Budget.Uid))];
     }
 
     /// <summary>The budget is no more: what was announced and decided goes, what is parked stays until it is given back.</summary>

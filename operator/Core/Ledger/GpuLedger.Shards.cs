@@ -59,10 +59,10 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The shard that holds what was parked for a budget, to be written before the act; null when there is nothing to write.</summary>
-    public LedgerShard? DirtyBudgetShard(string budgetUid)
+    /// <summary>The shards that hold what was parked for a budget, to be written before the act, as far as there is anything to write.</summary>
+    public IReadOnlyList<LedgerShard> DirtyBudgetShards(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid) is { IsDirty: true } shard ? ToShard(shard, factsOnly: true) : null;
+        lock (gate) return FindBudget(budgetUid) is { } budget ? [.. ShardsOf(budget).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))] : [];
     }
 
     /// <summary>The shard's object holds this revision now. An empty one, once deleted, is forgotten.</summary>
@@ -115,6 +115,8 @@ public sealed partial class GpuLedger
     {
         shards.Remove(state.Name);
         if (state.Budget is { } budget) budgetShards.Remove(budget.Uid);
+        // With its last part a budget of which nothing else is remembered goes too.
+        if (state.PartOf is { } whole && whole.Budget!.Parts.Remove(state) && whole.IsEmpty) whole.Touch();
         if (state.Series is not null) seriesShards.Remove(state.Namespace!);
         foreach (var open in new[] { openPodShards, openUsageShards, openNodeShards })
             foreach (var (key, shard) in open.ToArray())
@@ -280,13 +282,11 @@ public sealed partial class GpuLedger
             case LedgerShard.UsageKind:
                 return shard with { Usage = [.. state.Days.Select(one => new ShardPodDay(one.Pod.Uid, ToShard(one.Usage)))] };
             case LedgerShard.BudgetKind:
-                var budget = state.Budget!;
-                return shard with
+                var budget = (state.PartOf ?? state).Budget!;
+                shard = shard with { BudgetUid = budget.Uid, BudgetName = budget.Name, Parked = [.. state.Parked] };
+                return state.PartOf is not null ? shard : shard with
                 {
-                    BudgetUid = budget.Uid,
-                    BudgetName = budget.Name,
                     Memory = budget.Memory,
-                    Parked = [.. budget.Parked],
                     Decisions = [.. budget.Decisions],
                     Window = budget.Open,
                     Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
@@ -402,8 +402,15 @@ public sealed partial class GpuLedger
                 break;
             case LedgerShard.BudgetKind:
                 var budgetShard = BudgetShard(shard.Namespace ?? "", shard.BudgetName ?? "", shard.BudgetUid ?? "");
+                if (shard.Index > 0)
+                {
+                    var part = BudgetPart(budgetShard, shard.Index);
+                    foreach (var record in shard.Parked ?? []) Note(record, part);
+                    part.Restore(shard.Revision);
+                    break;
+                }
+                foreach (var record in shard.Parked ?? []) Note(record, budgetShard);
                 budgetShard.Budget!.Memory = shard.Memory;
-                budgetShard.Budget.Parked.AddRange(shard.Parked ?? []);
                 budgetShard.Budget.Decisions.AddRange(shard.Decisions ?? []);
                 budgetShard.Budget.Open = shard.Window;
                 budgetShard.Budget.Closed.AddRange(shard.Windows ?? []);

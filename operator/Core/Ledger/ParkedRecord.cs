@@ -87,6 +87,11 @@ public sealed record DecisionRecord
 
     public required string Text { get; init; }
 
-    /// <summary>The snapshot it was decided from, as JSON.</summary>
+    /// <summary>What the budget held when it was taken.</summary>
+    public Amount? Limit { get; init; }
+
+    public Amount? Spent { get; init; }
+
+    /// <summary>The snapshot it was decided from, as <c>DecisionInputs</c> writes it.</summary>
     public string Inputs { get; init; } = "";
 }

@@ -48,12 +48,19 @@ internal sealed class ShardState(string name, string kind)
         LedgerShard.UsageKind => Days.Count == 0,
         LedgerShard.NodesKind => Nodes.Count == 0,
         LedgerShard.DayKind => Rows is null,
-        LedgerShard.BudgetKind => Budget!.IsEmpty,
+        LedgerShard.BudgetKind => Parked.Count == 0 && Budget is not { IsEmpty: false } && Budget is not { Parts.Count: > 0 },
         LedgerShard.SeriesKind => Series!.Count == 0,
         _ => false,
     };
 
+    /// <summary>Null in a part, which holds nothing but what is parked.</summary>
     public BudgetAccount? Budget { get; init; }
+
+    /// <summary>In a part, the budget's own shard.</summary>
+    public ShardState? PartOf { get; init; }
+
+    /// <summary>What is parked for a budget, as far as this shard has room.</summary>
+    public List<ParkedRecord> Parked { get; } = [];
 
     /// <summary>The last completed runs, by series.</summary>
     public SortedDictionary<string, List<SeriesRun>>? Series { get; init; }
@@ -82,7 +89,8 @@ internal sealed class BudgetAccount(string uid)
 
     public string? Memory { get; set; }
 
-    public List<ParkedRecord> Parked { get; } = [];
+    /// <summary>Shards for what is parked beyond the room of the budget's own.</summary>
+    public List<ShardState> Parts { get; } = [];
 
     public List<DecisionRecord> Decisions { get; } = [];
 
@@ -90,5 +98,6 @@ internal sealed class BudgetAccount(string uid)
 
     public List<ClosedWindow> Closed { get; } = [];
 
-    public bool IsEmpty => Memory is null && Parked.Count == 0 && Decisions.Count == 0 && Open is null;
+    /// <summary>Nothing but what is parked.</summary>
+    public bool IsEmpty => Memory is null && Decisions.Count == 0 && Open is null;
 }

@@ -30,7 +30,7 @@ public sealed partial class BudgetActor(
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
         if (decision.Actions.Count == 0) return;
-        var inputs = JsonSerializer.Serialize(snapshot, DecisionJson.Default.BudgetSnapshot);
+        var inputs = DecisionInputs.Write(snapshot);
         // All that is to be parked stands in the ledger before the first of it is: one write, however much it is.
         var parkings = new Dictionary<string, Parking>(StringComparer.Ordinal);
         foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Park))
@@ -245,12 +245,8 @@ public sealed partial class BudgetActor(
     private static BudgetAction Told(BudgetAction action, ParkedRecord record) =>
         record.Maker is { } maker ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" } : action;
 
-    private void Replace(ParkedRecord record)
-    {
-        // A workload has one record of a budget: one of a field that did not hold it is out of date.
-        foreach (var before in ledger.ParkedBy(record.BudgetUid).Where(p => p.Uid == record.Uid)) ledger.Unpark(record.BudgetUid, before.Uid, before.Field);
-        ledger.Park(record);
-    }
+    /// <summary>A workload has one record of a budget: one of a field that did not hold it is out of date.</summary>
+    private void Replace(ParkedRecord record) => ledger.Repark(record);
 
     private void Note(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
         ledger.AddDecision(budget.Namespace, budget.Name, budget.Uid, new()
@@ -260,6 +256,8 @@ public sealed partial class BudgetActor(
             Object = $"{action.Workload.Kind}/{action.Workload.Name}",
             Reason = action.Reason,
             Text = action.Sentence,
+            Limit = decision.Limit,
+            Spent = decision.Spent,
             Inputs = inputs,
         });
 

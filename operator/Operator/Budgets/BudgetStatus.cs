@@ -168,19 +168,15 @@ public static class BudgetStatus
         JoulesPerToken = costs.TokenJoules?.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture),
     };
 
-    private static GpuBudgetDecision Decision(DecisionRecord record)
+    private static GpuBudgetDecision Decision(DecisionRecord record) => new()
     {
-        var inputs = record.Inputs.Length > 0 ? JsonSerializer.Deserialize(record.Inputs, DecisionJson.Default.BudgetSnapshot) : null;
-        return new()
-        {
-            Time = Rfc3339.Format(record.Time),
-            Action = record.Action,
-            Object = record.Object,
-            Reason = record.Reason,
-            Message = record.Text,
-            Amounts = inputs is null ? null : new() { Limit = BudgetDecider.LimitOf(inputs).ToString(), Spent = inputs.Spent.ToString() },
-        };
-    }
+        Time = Rfc3339.Format(record.Time),
+        Action = record.Action,
+        Object = record.Object,
+        Reason = record.Reason,
+        Message = record.Text,
+        Amounts = record is { Limit: { } limit, Spent: { } spent } ? new() { Limit = limit.ToString(), Spent = spent.ToString() } : null,
+    };
 
     private static DateTimeOffset Seconds(DateTimeOffset at) => new(at.Ticks - at.Ticks % TimeSpan.TicksPerSecond, TimeSpan.Zero);
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
@@ -59,11 +60,24 @@ public static class ExplainCommand
         {
             var node = JsonSerializer.SerializeToNode(shard, LedgerJson.Default.LedgerShard)!.AsObject();
             Unfold(node, "memory");
-            foreach (var decision in node["decisions"] as JsonArray ?? []) Unfold(decision!.AsObject(), "inputs");
+            foreach (var decision in node["decisions"] as JsonArray ?? []) UnfoldInputs(decision!.AsObject());
             foreach (var parked in node["parked"] as JsonArray ?? []) Unfold(parked!.AsObject(), "cause");
             records.Add((JsonNode)node);
         }
         return new() { ["budget"] = budget is null ? null : JsonSerializer.SerializeToNode(budget, ApiJson.GpuBudget), ["ledger"] = records };
+    }
+
+    private static void UnfoldInputs(JsonObject decision)
+    {
+        try
+        {
+            if (decision["inputs"] is JsonValue value && value.TryGetValue<string>(out var text) && DecisionInputs.Read(text) is { } snapshot)
+                decision["inputs"] = JsonSerializer.SerializeToNode(snapshot, DecisionJson.Default.BudgetSnapshot);
+        }
+        catch (FormatException)
+        {
+            // Shown as it is stored: nothing here can read it.
+        }
     }
 
     /// <summary>JSON that is stored as text, as the JSON it is.</summary>

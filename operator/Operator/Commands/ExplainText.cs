@@ -130,12 +130,11 @@ internal static class ExplainText
 
     private static BudgetSnapshot? Inputs(DecisionRecord decision)
     {
-        if (decision.Inputs.Length == 0) return null;
         try
         {
-            return JsonSerializer.Deserialize(decision.Inputs, DecisionJson.Default.BudgetSnapshot);
+            return DecisionInputs.Read(decision.Inputs);
         }
-        catch (JsonException)
+        catch (FormatException)
         {
             return null;
         }

@@ -62,7 +62,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     public async Task FlushBudgetAsync(GpuLedger ledger, string budgetUid, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        if (ledger.DirtyBudgetShard(budgetUid) is { } shard) await WriteAsync(ledger, shard, cancellationToken);
+        foreach (var shard in ledger.DirtyBudgetShards(budgetUid)) await WriteAsync(ledger, shard, cancellationToken);
     }
 
     private async Task WriteAsync(GpuLedger ledger, bool all, CancellationToken cancellationToken)

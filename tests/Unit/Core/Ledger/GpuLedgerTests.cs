@@ -272,7 +272,7 @@ public sealed class GpuLedgerTests
         };
         ledger.Park(record).Should().BeTrue();
         ledger.Park(record with { Original = "true" }).Should().BeFalse();
-        ledger.DirtyBudgetShard("b1")!.Parked.Should().Equal(record);
+        ledger.DirtyBudgetShards("b1").Should().ContainSingle().Which.Parked.Should().Equal(record);
         ledger.SetBudgetMemory("ns", "nlp", "b1", "{\"announced\":[50]}").Should().BeTrue();
         ledger.SetBudgetMemory("ns", "nlp", "b1", "{\"announced\":[50]}").Should().BeFalse();
         for (var i = 0; i < 100; i++)

@@ -1,0 +1,41 @@
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// What a decision was taken from, as the ledger keeps it: JSON, compressed where it is long, since a namespace of hundreds of
+/// jobs says the same words hundreds of times.
+/// </summary>
+public static class DecisionInputs
+{
+    private const int LongText = 4096;
+    private const string Compressed = "gzip:";
+
+    public static string Write(BudgetSnapshot snapshot)
+    {
+        var json = JsonSerializer.SerializeToUtf8Bytes(snapshot, DecisionJson.Default.BudgetSnapshot);
+        if (json.Length < LongText) return Encoding.UTF8.GetString(json);
+        using var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest)) gzip.Write(json);
+        return Compressed + Convert.ToBase64String(packed.ToArray());
+    }
+
+    /// <summary>Null where nothing was kept.</summary>
+    /// <exception cref="FormatException">It is nothing that was written here.</exception>
+    public static BudgetSnapshot? Read(string text)
+    {
+        if (text.Length == 0) return null;
+        try
+        {
+            if (!text.StartsWith(Compressed, StringComparison.Ordinal)) return JsonSerializer.Deserialize(text, DecisionJson.Default.BudgetSnapshot);
+            using var gzip = new GZipStream(new MemoryStream(Convert.FromBase64String(text[Compressed.Length..])), CompressionMode.Decompress);
+            return JsonSerializer.Deserialize(gzip, DecisionJson.Default.BudgetSnapshot);
+        }
+        catch (Exception error) when (error is JsonException or InvalidDataException)
+        {
+            throw new FormatException("A decision's inputs cannot be read.", error);
+        }
+    }
+}
