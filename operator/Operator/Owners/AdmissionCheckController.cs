@@ -27,7 +27,8 @@ public sealed class AdmissionCheckController(KubeClient client, TimeProvider tim
             {
                 ["metadata"] = new JsonObject { ["uid"] = entity.Metadata.Uid, ["resourceVersion"] = entity.Metadata.ResourceVersion },
                 ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions.Select(ConditionJson)]) },
-            }) with { Subresource = "status" }, cancellationToken);
+            }) with
+            { Subresource = "status" }, cancellationToken);
         }
         catch (ApiException error) when (error.IsConflict || error.IsNotFound)
         {

@@ -44,7 +44,8 @@ public sealed partial class WorkloadAdmissionController(
                 PatchOperation.Test($"{path}/state", "Pending"),
                 PatchOperation.Replace($"{path}/state", "Ready"),
                 PatchOperation.Add($"{path}/message", answer.Sentence),
-                PatchOperation.Add($"{path}/lastTransitionTime", Rfc3339.Format(time.GetUtcNow()))) with { Subresource = "status" }, cancellationToken);
+                PatchOperation.Add($"{path}/lastTransitionTime", Rfc3339.Format(time.GetUtcNow()))) with
+            { Subresource = "status" }, cancellationToken);
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid)
         {

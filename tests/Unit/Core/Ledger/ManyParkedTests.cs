@@ -62,8 +62,13 @@ public sealed class ManyParkedTests
     {
         var work = Enumerable.Range(0, 400).Select(i => new WorkloadSnapshot
         {
-            Key = new("ns", "Job", $"job-{i}", $"uid-{i}"), Class = WorkClass.Training, State = WorkloadState.Running, CreatedAt = Start.AddSeconds(i), Gpus = 8,
-            Estimate = Bursar.Core.Forecast.Estimate.Unknown("nothing tells"), TerminationGrace = TimeSpan.FromSeconds(30),
+            Key = new("ns", "Job", $"job-{i}", $"uid-{i}"),
+            Class = WorkClass.Training,
+            State = WorkloadState.Running,
+            CreatedAt = Start.AddSeconds(i),
+            Gpus = 8,
+            Estimate = Bursar.Core.Forecast.Estimate.Unknown("nothing tells"),
+            TerminationGrace = TimeSpan.FromSeconds(30),
         });
         var snapshot = Bursar.Tests.Unit.Core.Decisions.Given.Budget(500m, [.. work]);
 
@@ -83,8 +88,19 @@ public sealed class ManyParkedTests
 
     private static ParkedRecord Record(int i) => new()
     {
-        ApiVersion = "batch/v1", Kind = "Job", Namespace = "ns", Name = $"train-{i}", Uid = $"job-{i}", Field = "/spec/suspend", Original = "false", Value = "true",
-        Since = Start.AddSeconds(i), Reason = Reasons.DoesNotFit, Budget = "nlp", BudgetUid = "b1", Class = WorkClass.Training,
+        ApiVersion = "batch/v1",
+        Kind = "Job",
+        Namespace = "ns",
+        Name = $"train-{i}",
+        Uid = $"job-{i}",
+        Field = "/spec/suspend",
+        Original = "false",
+        Value = "true",
+        Since = Start.AddSeconds(i),
+        Reason = Reasons.DoesNotFit,
+        Budget = "nlp",
+        BudgetUid = "b1",
+        Class = WorkClass.Training,
         Labels = new Dictionary<string, string?> { ["team"] = "nlp" },
         Cause = ParkedCauseLike,
     };
