@@ -28,7 +28,7 @@ internal static class ParkedWork
         await scene.UntilConditionAsync("Contested", "True");
         await scene.PassAsync(10);
         (await scene.IsSuspendedAsync("too-long")).Should().BeFalse("it is tried again every 5 minutes only");
-        (await scene.ConditionAsync("Contested"))!.Message.Should().Contain("Job/too-long");
+        (await scene.ConditionAsync("Contested"))!.Message.Should().Contain("Job/too-long (by ", "who undoes it is named");
     }
 
     public static async Task SuspendedByOthersIsNeverTouchedAsync(Scene scene)

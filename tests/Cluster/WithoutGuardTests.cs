@@ -93,6 +93,39 @@ public sealed class WithoutGuardTests
         await scene.UntilAsync("no record is left", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
     }
 
+    [Theory]
+    [InlineData("interactive")]
+    [InlineData("inference")]
+    public async Task No_class_takes_a_Job_out_of_the_limit(string @class)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("0.05");
+        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$"""
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "claims", "annotations": {"bursar.dev/class": "{{{{{@class}}}}}"}},
+             "spec": {"template": {"metadata": {"annotations": {"bursar.dev/class": "{{{{{@class}}}}}"}}, "spec": {"restartPolicy": "Never",
+               "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+            """);
+        await scene.UntilRunsAsync("claims");
+        await scene.UntilSuspendedAsync("claims", TimeSpan.FromMinutes(2));
+        (await scene.ConditionAsync("FullyEnforceable"))!.Status.Should().Be("True");
+    }
+
+    [Fact]
+    public async Task An_interactive_Deployment_goes_to_zero_where_the_budget_says_so()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("0.05", """{"inference": {"whenExhausted": "Zero"}}""");
+        await world.CreateDeploymentAsync(scene.Team, "notebook", 1, 1, Ct);
+        await world.Client.PatchAsync<V1Deployment>("notebook", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}""")!.AsObject()), Ct);
+
+        await scene.UntilAsync("it is scaled to zero", async () => await scene.ReplicasAsync("notebook") == 0, TimeSpan.FromMinutes(2));
+        await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        await scene.SetLimitAsync("100");
+        await scene.UntilAsync("and comes back", async () => await scene.ReplicasAsync("notebook") == 1);
+    }
+
     [Fact]
     public async Task Removed_marks_hide_nothing_and_forged_ones_move_nothing()
     {

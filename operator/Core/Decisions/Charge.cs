@@ -69,8 +69,8 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
         !work.Exempt && work.NotParkable is null && work.TerminationGrace <= LongestGrace && work.Class switch
         {
             WorkClass.Training => true,
-            WorkClass.Inference => budget.Terms.WhenExhausted == WhenExhausted.Zero,
-            _ => false,
+            // What is interactive and has a switch is taken for what serves: its owner's word alone is no way around the budget.
+            _ => budget.Terms.WhenExhausted == WhenExhausted.Zero,
         };
 
     /// <summary>With what is left of the wait for its checkpoint, where it can answer.</summary>

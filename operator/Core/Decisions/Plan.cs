@@ -213,7 +213,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             { Rate: null } => Reasons.Unpriced,
             { Exempt: true } => Reasons.Exempt,
             { NotParkable: not null } => Reasons.NotParkable,
-            { Class: WorkClass.Interactive } => Reasons.NotParkable,
+            { Class: WorkClass.Interactive } when !item.Parkable => Reasons.NotParkable,
             { Class: WorkClass.Inference } when !item.Parkable => Reasons.InferenceFloor,
             { WaitsIn: not null } => Reasons.Queued,
             _ when Balance.Lends(item.Work, budget) => Reasons.LendsReservation,

@@ -86,7 +86,7 @@ public static class ResumeRule
 
     /// <summary>Made exempt while it was parked, or inference whose budget keeps floors now.</summary>
     private static bool IsNoLongerHeld(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work.Exempt || work.Class == WorkClass.Inference && budget.Terms.WhenExhausted == WhenExhausted.Floor;
+        work.Exempt || work.Class != WorkClass.Training && budget.Terms.WhenExhausted == WhenExhausted.Floor;
 
     /// <summary>What came since the work was parked that may bring it back; null when nothing did.</summary>
     public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, Balance balance, BudgetMemory memory)

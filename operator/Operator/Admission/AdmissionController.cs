@@ -56,7 +56,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         }
         if (budgets.Count == 0) return _untouched;
         var grace = TimeSpan.FromSeconds(work.PodSets.Where(set => set.Request.IsAny).Max(set => set.Template.Spec.TerminationGracePeriodSeconds ?? 30));
-        var asked = new AskedWork(work.Kind.Name, TopWorkload.Of(work).Class, work.Gpus, board.PriceOf(work), grace, Parkability.WhyNot(work, stores));
+        var asked = new AskedWork(work.Kind.Name, work.Gpus, board.PriceOf(work), grace, Parkability.WhyNot(work, stores));
         return AdmissionRule.Judge(asked, budgets, ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name)), time.GetUtcNow());
     }
 

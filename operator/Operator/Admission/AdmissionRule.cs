@@ -6,7 +6,7 @@ using Bursar.Core.Money;
 namespace Bursar.Operator.Admission;
 
 /// <summary>New GPU work that the API server asks about.</summary>
-public sealed record AskedWork(string Kind, WorkClass Class, int Gpus, Rate? Rate, TimeSpan TerminationGrace, string? WhyNot);
+public sealed record AskedWork(string Kind, int Gpus, Rate? Rate, TimeSpan TerminationGrace, string? WhyNot);
 
 /// <summary>A budget that selects it.</summary>
 /// <param name="Name">Its name.</param>
@@ -48,8 +48,6 @@ public static class AdmissionRule
         if (budget.Exempts) return "the budget exempts it";
         if (work.WhyNot is { } why) return why;
         if (work.TerminationGrace > Charge.LongestGrace) return "its pods may take longer than 15 minutes to end";
-        if (work.Class == WorkClass.Interactive) return "interactive work is never parked";
-        if (work.Class == WorkClass.Inference && terms.WhenExhausted != WhenExhausted.Zero) return "the budget keeps inference at its floor";
         var window = Window.At(terms.Window, now);
         return terms.Window.Period != WindowPeriod.Once || window.Contains(now) ? null
             : now < window.Start ? "the budget's window has not started" : "the budget's window has ended";

@@ -126,7 +126,12 @@ public sealed partial class BudgetActor(
     private async Task<Parking?> PrepareAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
         var snapshot = action.Parked!;
-        if (action.Reason == Reasons.ParkedAgain) snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At] };
+        if (action.Reason == Reasons.ParkedAgain)
+        {
+            var undone = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
+            var by = undone is null ? null : await workloads.LastWriterAsync(undone, cancellationToken);
+            snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At], UndoneBy = by ?? snapshot.UndoneBy };
+        }
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
         if (record is null) return null;
         bool IsOfTheSame(ParkedRecord other) => other.Uid == record.Uid && other.Field == record.Field && other.Target?.Uid == record.Target?.Uid;

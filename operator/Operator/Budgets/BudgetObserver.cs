@@ -137,7 +137,8 @@ public sealed class BudgetObserver(
         return new()
         {
             Key = TopWorkload.Of(work).Key,
-            Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
+            // Whatever its annotation calls it, so that no annotation takes it out of the limit.
+            Class = WorkClass.Training,
             State = state,
             Exempt = budget.Exempt?.Matches(labels) == true,
             NotParkable = ignored ? Sentence(record!, owner) : Parkability.WhyNot(work, owner, stores),

@@ -117,6 +117,22 @@ public sealed class WorkloadActor(KubeClient client)
         }
     }
 
+    /// <summary>Who set the field that a record names, as the object's managed fields tell; null where they do not, or it was Bursar.</summary>
+    public async Task<string?> LastWriterAsync(ParkedRecord record, CancellationToken cancellationToken)
+    {
+        var (entity, name) = record.Target is { } target ? (OwnerKinds.EntitiesOf(target).FirstOrDefault(), target.Name) : (WorkKinds.Of(record.Kind)?.Entity, record.Name);
+        if (entity is null) return null;
+        try
+        {
+            return FieldOwner.LastOf(await client.RequestAsync(HttpMethod.Get, entity.Path(record.Namespace, name), null, cancellationToken), record.Field);
+        }
+        catch (ApiException)
+        {
+            // It is for the message alone: the parking does not wait for it.
+            return null;
+        }
+    }
+
     private async Task<ActOutcome> WriteAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
     {
         // A record of a kind that this version does not know can be neither kept nor given back by it.

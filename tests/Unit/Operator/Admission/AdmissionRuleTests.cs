@@ -9,7 +9,7 @@ namespace Bursar.Tests.Unit.Operator.Admission;
 public sealed class AdmissionRuleTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 10, 0, 0, TimeSpan.Zero);
-    private static readonly AskedWork Job = new("Job", WorkClass.Training, 8, Rate.FromDecimal(24.48m), TimeSpan.FromSeconds(30), null);
+    private static readonly AskedWork Job = new("Job", 8, Rate.FromDecimal(24.48m), TimeSpan.FromSeconds(30), null);
     private static readonly BudgetTerms Terms = new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month) };
     private static readonly AskedBudget Nlp = new("nlp", Terms, false, new(Amount.FromDecimal(487.70m), Amount.FromDecimal(500), "USD"));
 
@@ -43,9 +43,6 @@ public sealed class AdmissionRuleTests
 
     public static TheoryData<AskedWork, AskedBudget, string?> Cases => new()
     {
-        { Job with { Class = WorkClass.Interactive }, Nlp, "interactive work is never parked" },
-        { Job with { Class = WorkClass.Inference }, Nlp, "keeps inference at its floor" },
-        { Job with { Class = WorkClass.Inference }, Nlp with { Terms = Terms with { WhenExhausted = WhenExhausted.Zero } }, null },
         { Job with { TerminationGrace = TimeSpan.FromMinutes(16) }, Nlp, "longer than 15 minutes" },
         { Job with { TerminationGrace = TimeSpan.FromMinutes(15) }, Nlp, null },
         { Job with { WhyNot = "spec.managedBy is other" }, Nlp, "spec.managedBy is other" },

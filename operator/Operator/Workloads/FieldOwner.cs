@@ -1,0 +1,28 @@
+using System.Text.Json.Nodes;
+
+namespace Bursar.Operator.Workloads;
+
+/// <summary>Reads an object's <c>metadata.managedFields</c>: who set a field last.</summary>
+public static class FieldOwner
+{
+    /// <summary>What the API server takes from Bursar's User-Agent.</summary>
+    private const string Own = "bursar";
+
+    /// <summary>The field manager that set a field last, or that took it away: then nobody has it, and null is the answer.</summary>
+    /// <param name="obj">The object as the API server gives it.</param>
+    /// <param name="field">JSON pointer.</param>
+    public static string? LastOf(JsonNode? obj, string field)
+    {
+        if (obj?["metadata"]?["managedFields"] is not JsonArray entries) return null;
+        return entries.Where(entry => Has(entry?["fieldsV1"], field))
+            .OrderByDescending(entry => (string?)entry!["time"], StringComparer.Ordinal)
+            .Select(entry => (string?)entry!["manager"]).FirstOrDefault() is { Length: > 0 } manager && manager != Own ? manager : null;
+    }
+
+    private static bool Has(JsonNode? fields, string field)
+    {
+        foreach (var key in field.Split('/', StringSplitOptions.RemoveEmptyEntries))
+            if ((fields = fields?["f:" + key.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)]) is null) return false;
+        return true;
+    }
+}
