@@ -98,4 +98,31 @@ public sealed class AgentTests
             fresh.Message.Should().Contain("On gpu-1 no agent answers");
         });
     }
+
+    [Fact]
+    public async Task With_an_agent_silent_for_an_hour_the_forecast_pauses_and_says_so_and_the_limit_goes_on()
+    {
+        await using var world = await ClusterWorld.StartAsync(real: false, new AgentPlacement(), CancellationToken.None, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 });
+        await world.CreateBookAsync("*V100*", "3.06", CancellationToken.None);
+        var scene = await Scene.OpenAsync(world, "team");
+        await world.StartOperatorAsync(CancellationToken.None);
+        await scene.BudgetAsync("10");
+        await world.CreateJobAsync(scene.Team, "long", 1, CancellationToken.None,
+            (AgentTargets.PortAnnotation, "9000"), ("sim.bursar.dev/work", "training"), ("sim.bursar.dev/steps", "100000"), ("sim.bursar.dev/step-time", "90ms"), ("sim.bursar.dev/report", "metric"));
+        await scene.UntilRunsAsync("long");
+        await scene.UntilAsync("its length is known", async () => (await scene.StatusAsync())?.Workloads?.FirstOrDefault()?.Eta?.Source == "progress", TimeSpan.FromMinutes(3));
+
+        await world.Client.DeleteAsync<V1Pod>("bursar-agent-gpu-1", ClusterWorld.AgentNamespace, null, CancellationToken.None);
+        await world.PassAsync(TimeSpan.FromHours(1), CancellationToken.None);
+
+        (await scene.EventsAsync("ForecastPaused", "b")).Should().ContainSingle(e => e.Note!.Contains("Job/long", StringComparison.Ordinal));
+        // By its last forecast it would overrun this by far; nobody knows how far it has come since.
+        await scene.SetLimitAsync("5");
+        await world.PassAsync(TimeSpan.FromMinutes(3), CancellationToken.None);
+        (await scene.IsSuspendedAsync("long")).Should().BeFalse();
+        (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("ForecastPaused");
+        await scene.SetLimitAsync("3");
+        await scene.UntilSuspendedAsync("long");
+        (await scene.StatusAsync())!.Decisions![0].Reason.Should().Be("BudgetExhausted");
+    }
 }
