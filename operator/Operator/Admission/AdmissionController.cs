@@ -55,8 +55,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
             budgets.Add(new(budget.Metadata.Name, errors.Count > 0 ? null : terms, exempt?.Matches(labels) == true, board.FiguresOf(budget)));
         }
         if (budgets.Count == 0) return _untouched;
-        var grace = TimeSpan.FromSeconds(work.PodSets.Where(set => set.Request.IsAny).Max(set => set.Template.Spec.TerminationGracePeriodSeconds ?? 30));
-        var asked = new AskedWork(work.Kind.Name, work.Gpus, board.PriceOf(work), grace, Parkability.WhyNot(work, stores));
+        var asked = new AskedWork(work.Kind.Name, work.Gpus, board.PriceOf(work), work.TerminationGrace, Parkability.WhyNot(work, stores));
         return AdmissionRule.Judge(asked, budgets, ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name)), time.GetUtcNow());
     }
 

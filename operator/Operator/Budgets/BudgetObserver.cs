@@ -7,13 +7,11 @@ using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Admission;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
-using Bursar.Operator.Owners;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Budgets;
@@ -25,9 +23,6 @@ namespace Bursar.Operator.Budgets;
 public sealed class BudgetObserver(
     ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null)
 {
-    /// <summary>How long a manager may take to stop what it is told to, beside the pods' grace.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-
     public BudgetSnapshot Observe(ReadBudget budget)
     {
         var now = time.GetUtcNow();
@@ -97,22 +92,17 @@ public sealed class BudgetObserver(
         var spend = spends.GetValueOrDefault(uid);
         var pods = PodsOf(uid);
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
-        var owner = OwnerKinds.Of(work, stores);
-        // Stopped by the field that Bursar wrote, or else by the one it would write: a job that its manager holds back is not suspended by it.
-        var noted = record ?? others[uid].FirstOrDefault();
-        // Made suspended by the webhook and not judged yet: new work like any other.
-        var isNew = noted is null && HeldMark.IsHeld(work);
-        var stopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
-        var paused = stopped || work.IsStopped && !isNew;
-        // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
-        var held = record is not null && (stopped || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since);
+        var standing = Standing.Of(work, record, others[uid], live.Length > 0, stores, now);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
-        if (work is { Kind.Scales: true, IsStopped: true } && noted is null && live.Length == 0) return null;
-        var sets = SetsOf(work, stopped ? noted : null);
+        if (work is { Kind.Scales: true, IsStopped: true } && standing.Noted is null && live.Length == 0) return null;
+        var paused = standing.IsStopped || work.IsStopped && !standing.IsNew;
+        // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
+        var held = standing.IsStopped || record is null || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since;
+        var sets = SetsOf(work, standing.IsStopped ? standing.Noted : null);
         var (series, byAgent) = progress.Latest(uid);
         var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, said, memory);
-        if (stopped && record is not null && ParkedCause.Read(record).AskedAt is { } asked) series = series.UpTo(asked);
+        if (standing.IsStopped && record is not null && ParkedCause.Read(record).AskedAt is { } asked) series = series.UpTo(asked);
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),
@@ -128,20 +118,14 @@ public sealed class BudgetObserver(
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             CheckpointStep = mark?.Step,
         };
-        // Its manager was told and does nothing: the money goes on burning, and nothing of Bursar's stops it.
-        var ignored = stopped && live.Length > 0 && IsIgnored(record, work, now);
-        var heldBy = stopped ? HeldBy(others[uid]) : null;
-        var state = ignored ? WorkloadState.Running : stopped ? record is not null ? WorkloadState.Parked : heldBy is not null ? WorkloadState.Pending : WorkloadState.Suspended
-            : live.Length > 0 ? WorkloadState.Running
-            : WorkloadState.Pending;
         return new()
         {
             Key = TopWorkload.Of(work).Key,
             // Whatever its annotation calls it, so that no annotation takes it out of the limit.
             Class = WorkClass.Training,
-            State = state,
+            State = standing.State,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = ignored ? Sentence(record!, owner) : Parkability.WhyNot(work, owner, stores),
+            NotParkable = standing.NotParkable,
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
@@ -151,18 +135,18 @@ public sealed class BudgetObserver(
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
             EstimateAfterResume = paused ? null : Estimator.AfterResume(facts),
-            TerminationGrace = GraceOf(work),
-            NoPodSince = state != WorkloadState.Pending || owner is { IsNext: true } ? null : heldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
-            WaitsIn = state == WorkloadState.Pending ? owner?.WaitsIn : null,
-            HeldBy = heldBy,
+            TerminationGrace = work.TerminationGrace,
+            NoPodSince = standing is not { State: WorkloadState.Pending, Owner: not { IsNext: true } } ? null
+                : standing.HeldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
+            WaitsIn = standing.State == WorkloadState.Pending ? standing.Owner?.WaitsIn : null,
+            HeldBy = standing.HeldBy,
             CanCheckpoint = said.Length > 0 || !work.Kind.Scales && BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.Checkpoint) == BursarAnnotations.Supported,
             Checkpoint = mark,
             CheckpointAcknowledged = Acknowledged(said),
             // What is written through its scale alone bears no mirror, and none is missing.
             CheckpointAnnotation = work.Kind.Scales ? memory.Checkpoints.GetValueOrDefault(uid)?.Id : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
-            // Seen suspended is done, whether or not the answer to the write ever came.
-            Parked = held ? stopped ? ParkedCause.Read(record!) with { Confirmed = !ignored } : ParkedCause.Read(record!) : null,
-            Consequence = !stopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
+            Parked = held ? standing.Parked() : null,
+            Consequence = !standing.IsStopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
@@ -178,20 +162,17 @@ public sealed class BudgetObserver(
         var template = work.Template;
         var spend = spends.GetValueOrDefault(uid);
         var runs = spend is { Gpus: > 0 };
-        var heldBy = others[uid].Any(other => OwnerKinds.Holds(other, work, stores)) ? HeldBy(others[uid]) : null;
-        if (work.IsStopped && record is null && heldBy is null && !runs) return null;
-
-        var owner = OwnerKinds.Of(work, stores);
-        var ignored = runs && record is not null && OwnerKinds.Holds(record, work, stores) && IsIgnored(record, work, now);
-        var isParked = record is not null && !ignored && OwnerKinds.Holds(record, work, stores);
-        var sets = SetsOf(work, isParked ? record : heldBy is not null ? others[uid].First() : null);
+        var standing = Standing.Of(work, record, others[uid], runs, stores, now);
+        if (work.IsStopped && standing.Noted is null && !runs) return null;
+        var sets = SetsOf(work, standing is { IsStopped: true, IsIgnored: false } ? standing.Noted : null);
         return new()
         {
             Key = TopWorkload.Of(work).Key,
             Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
-            State = isParked ? WorkloadState.Parked : runs && heldBy is null ? WorkloadState.Running : WorkloadState.Pending,
+            // Somebody else's zero is no suspension: what its pods still burn is burnt.
+            State = standing.State != WorkloadState.Suspended ? standing.State : runs ? WorkloadState.Running : WorkloadState.Pending,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = ignored ? Sentence(record!, owner) : Parkability.WhyNot(work, owner, stores),
+            NotParkable = standing.NotParkable,
             Priority = PriorityOf(template.Spec, []),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
@@ -200,10 +181,9 @@ public sealed class BudgetObserver(
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
-            TerminationGrace = GraceOf(work),
-            HeldBy = heldBy,
-            // Seen stopped is done, whether or not the answer to the write ever came.
-            Parked = record is null ? null : isParked ? ParkedCause.Read(record) with { Confirmed = true } : ignored ? ParkedCause.Read(record) with { Confirmed = false } : ParkedCause.Read(record),
+            TerminationGrace = work.TerminationGrace,
+            HeldBy = standing.HeldBy,
+            Parked = standing.Parked(),
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
@@ -221,24 +201,8 @@ public sealed class BudgetObserver(
             : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
     }
 
-    private static bool IsIgnored(ParkedRecord? record, Work work, DateTimeOffset now) => record?.Target is not null && now - record.Since > Patience + GraceOf(work);
-
-    private static string Sentence(ParkedRecord record, OwnerWord? owner) =>
-        $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record.Since)} and has not: does it run?";
-
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
     private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
-
-    private static string? HeldBy(IEnumerable<ParkedRecord> records)
-    {
-        string[] names = [.. records.Select(record => record.Budget).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        return names.Length switch
-        {
-            0 => null,
-            1 => $"budget {names[0]}",
-            _ => $"budgets {string.Join(", ", names[..^1])} and {names[^1]}",
-        };
-    }
 
     /// <summary>From when on the last of them held it; what this budget itself let go of is reserved from then.</summary>
     private static DateTimeOffset HeldSince(IEnumerable<ParkedRecord> records, string uid, BudgetMemory memory)
@@ -261,9 +225,6 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>A gang is stopped when its last pod is.</summary>
-    private static TimeSpan GraceOf(Work work) =>
-        TimeSpan.FromSeconds(work.PodSets.Where(set => set.Request.IsAny).Select(set => set.Template.Spec.TerminationGracePeriodSeconds ?? 30).DefaultIfEmpty(30).Max());
-
     private static WorkloadSnapshot OfOther(WorkloadSpend spend) => new()
     {
         Key = spend.Workload,

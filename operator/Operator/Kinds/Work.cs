@@ -70,6 +70,10 @@ public sealed record Work
 
     public int Gpus => PodSets.Sum(set => set.Gpus);
 
+    /// <summary>The longest that a pod with GPUs may take to end.</summary>
+    public TimeSpan TerminationGrace =>
+        TimeSpan.FromSeconds(PodSets.Where(set => set.Request.IsAny).Select(set => set.Template.Spec.TerminationGracePeriodSeconds ?? 30).DefaultIfEmpty(30).Max());
+
     /// <summary>
     /// The labels that selectors are matched against: those of its pod templates together. Where two templates say different
     /// things, the one that asks for GPUs first is believed, so that a gang is never half in a budget.

@@ -1,0 +1,87 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Text;
+using Bursar.Operator.Admission;
+using Bursar.Operator.Kinds;
+using Bursar.Operator.Owners;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>How a workload stands toward one budget: who holds it, if anybody does, and whether it runs all the same.</summary>
+internal sealed record Standing
+{
+    /// <summary>How long a manager may take until it has done what it was told, beside the grace of the pods.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    private readonly ParkedRecord? _record;
+
+    private Standing(ParkedRecord? record) => _record = record;
+
+    public OwnerWord? Owner { get; private init; }
+
+    /// <summary>What the ledger knows of its stop: this budget's record, else another's.</summary>
+    public ParkedRecord? Noted { get; private init; }
+
+    /// <summary>Made suspended by the webhook and not judged yet: new work like any other.</summary>
+    public bool IsNew { get; private init; }
+
+    /// <summary>Stopped by the field that Bursar wrote, or else by the one that it would write: what its manager holds back is not suspended by it.</summary>
+    public bool IsStopped { get; private init; }
+
+    /// <summary>Its manager was told to stop it and does nothing: the money goes on burning, and nothing of Bursar's stops it.</summary>
+    public bool IsIgnored { get; private init; }
+
+    /// <summary>The other budgets that hold it, in words.</summary>
+    public string? HeldBy { get; private init; }
+
+    public WorkloadState State { get; private init; }
+
+    public string? NotParkable { get; private init; }
+
+    /// <param name="work">As it stands in the cache.</param>
+    /// <param name="record">This budget's record of its stop.</param>
+    /// <param name="others">Those of other budgets.</param>
+    /// <param name="runs">Pods of it hold GPUs.</param>
+    /// <param name="stores">The managers' objects.</param>
+    /// <param name="now">Now.</param>
+    public static Standing Of(Work work, ParkedRecord? record, IEnumerable<ParkedRecord> others, bool runs, ClusterStores stores, DateTimeOffset now)
+    {
+        var owner = OwnerKinds.Of(work, stores);
+        var noted = record ?? others.FirstOrDefault();
+        var isNew = noted is null && HeldMark.IsHeld(work);
+        var isStopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
+        var isIgnored = isStopped && runs && record?.Target is not null && now - record.Since > Patience + work.TerminationGrace;
+        var heldBy = isStopped ? Names(others) : null;
+        return new(record)
+        {
+            Owner = owner,
+            Noted = noted,
+            IsNew = isNew,
+            IsStopped = isStopped,
+            IsIgnored = isIgnored,
+            HeldBy = heldBy,
+            State = !isStopped || isIgnored ? runs ? WorkloadState.Running : WorkloadState.Pending
+                : record is not null ? WorkloadState.Parked
+                : heldBy is not null ? WorkloadState.Pending
+                : WorkloadState.Suspended,
+            NotParkable = isIgnored
+                ? $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record!.Since)} and has not: does it run?"
+                : Parkability.WhyNot(work, owner, stores),
+        };
+    }
+
+    /// <summary>Why this budget holds it; null where it does not. Seen stopped is done, whether or not the answer to the write ever came.</summary>
+    public ParkedSnapshot? Parked() => _record is null ? null : IsStopped ? ParkedCause.Read(_record) with { Confirmed = !IsIgnored } : ParkedCause.Read(_record);
+
+    private static string? Names(IEnumerable<ParkedRecord> records)
+    {
+        string[] names = [.. records.Select(record => record.Budget).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        return names.Length switch
+        {
+            0 => null,
+            1 => $"budget {names[0]}",
+            _ => $"budgets {string.Join(", ", names[..^1])} and {names[^1]}",
+        };
+    }
+}
