@@ -88,7 +88,8 @@ public static class BudgetStatus
             || !(written.Workloads ?? []).Select(w => (w.Name, w.State)).Order().SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())
             || IsAnotherWindow(written.Window, next.Window) || Moved(written.Spent, next.Spent, next.Limit) || Moved(written.Projected, next.Projected, next.Limit)) return TimeSpan.Zero;
         var soon = written.BurnRatePerHour != next.BurnRatePerHour;
-        if (!soon && written.Spent == next.Spent && written.Projected == next.Projected && written.OutsideSelector == next.OutsideSelector) return null;
+        var said = (written.Workloads ?? []).Select(w => (w.Name, Mark(w.Reason))).SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, Mark(w.Reason))));
+        if (!soon && said && written.Spent == next.Spent && written.Projected == next.Projected && written.OutsideSelector == next.OutsideSelector) return null;
         var pause = TimeSpan.FromSeconds(soon ? 5 : 60);
         return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
@@ -97,9 +98,13 @@ public static class BudgetStatus
     public static void Slim(GpuBudgetStatus? status)
     {
         if (status is null) return;
-        status.Workloads = status.Workloads?.Select(w => new GpuBudgetWorkload { Name = w.Name, State = w.State }).ToArray();
+        status.Workloads = status.Workloads?.Select(w => new GpuBudgetWorkload { Name = w.Name, State = w.State, Reason = Mark(w.Reason) }).ToArray();
         status.Decisions = status.Decisions?.Take(1).Select(d => new GpuBudgetDecision { Time = d.Time }).ToArray();
     }
+
+    /// <summary>Stands for a sentence: whether it is another one is all that is asked of it. Within this process alone.</summary>
+    private static string? Mark(string? sentence) =>
+        sentence is null or ['#', ..] ? sentence : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"#{string.GetHashCode(sentence, StringComparison.Ordinal)}");
 
     /// <summary>It begins where the written one ended; a rolling window moves all the time, and that is no news.</summary>
     private static bool IsAnotherWindow(GpuBudgetStatusWindow? written, GpuBudgetStatusWindow? next) =>

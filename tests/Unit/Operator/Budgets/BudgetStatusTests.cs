@@ -35,9 +35,13 @@ public sealed class BudgetStatusTests
         { "less than 1 % of the limit, a minute later", With(), With(s => s.Spent = "1.090000"), 60, 0 },
         { "a pod that ended just after the write", With(), With(s => s.BurnRatePerHour = "3.06"), 2, 3 },
         { "a pod that ended", With(), With(s => s.BurnRatePerHour = "3.06"), 5, 0 },
+        { "another reason while no money moves", With(Because("WaitsForMoney: it needs 5.00.")), With(Because("WaitsForMoney: it needs 5.00. It is held by budget b as well.")), 10, 50 },
+        { "the same reason", With(Because("WaitsForMoney: it needs 5.00.")), With(Because("WaitsForMoney: it needs 5.00.")), 3600, null },
         { "the next window", With(Window("2026-11-01", "2026-12-01")), With(Window("2026-12-01", "2027-01-01")), 0, 0 },
         { "a rolling window that rolled on", With(Window("2026-11-20", "2026-11-21")), With(Window("2026-11-20T00:01:00Z", "2026-11-21T00:01:00Z")), 60, null },
     };
+
+    private static Action<GpuBudgetStatus> Because(string reason) => status => status.Workloads = [new() { Name = "train", State = "Parked", Reason = reason }];
 
     private static Action<GpuBudgetStatus> Window(string start, string end) => status => status.Window = new() { Start = start, End = end };
 
