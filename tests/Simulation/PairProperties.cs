@@ -240,8 +240,7 @@ public sealed class PairProperties(ITestOutputHelper output)
 
         private void Remember(PairBudget budget, PairJob job, ParkedSnapshot parked)
         {
-            _ledger.Unpark(budget.Uid, job.Key.Uid, Field);
-            _ledger.Park(new()
+            _ledger.Repark(new()
             {
                 ApiVersion = "batch/v1",
                 Kind = job.Key.Kind,

@@ -374,8 +374,7 @@ public sealed class StoryOperator
 
     private void Remember(StoryWork work, ParkedSnapshot parked)
     {
-        _ledger.Unpark(BudgetUid, work.Key.Uid, Field);
-        _ledger.Park(new()
+        _ledger.Repark(new()
         {
             ApiVersion = "batch/v1",
             Kind = work.Key.Kind,

@@ -1,6 +1,6 @@
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Certificates;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Admission;
@@ -24,22 +24,8 @@ public sealed partial class WebhookKeeper(KubeClient client, Func<string?> roots
     private string? _complaint;
 
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        using var unit = client.ActivityTracker?.Start("the webhook's configuration");
-        try
-        {
-            while (true)
-            {
-                var wait = await KeepAsync(cancellationToken) ? LookEvery : RetryEvery;
-                await ActivityUnit.DelayAsync(unit, time, wait, cancellationToken);
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The way this loop ends.
-        }
-    }
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Rounds.RunAsync(client, "the webhook's configuration", time, KeepAsync, LookEvery, RetryEvery, cancellationToken);
 
     /// <summary>One look. False when it has to be tried again soon.</summary>
     private async Task<bool> KeepAsync(CancellationToken cancellationToken)

@@ -2,7 +2,6 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Certificates;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Microsoft.Extensions.Logging;
 
@@ -47,22 +46,8 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
     public AgentTrust? Trust => _trust;
 
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        using var unit = client.ActivityTracker?.Start("certificates");
-        try
-        {
-            while (true)
-            {
-                var wait = await KeepAsync(cancellationToken) ? LookEvery : RetryEvery;
-                await ActivityUnit.DelayAsync(unit, time, wait, cancellationToken);
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The way this loop ends.
-        }
-    }
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Rounds.RunAsync(client, "certificates", time, KeepAsync, LookEvery, RetryEvery, cancellationToken);
 
     /// <summary>One look: makes and renews what is due. False when it has to be tried again soon.</summary>
     private async Task<bool> KeepAsync(CancellationToken cancellationToken)

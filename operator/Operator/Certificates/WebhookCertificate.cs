@@ -1,7 +1,6 @@
 using System.Security.Cryptography.X509Certificates;
 using Bursar.Agent.Certificates;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Microsoft.Extensions.Logging;
 
@@ -28,22 +27,8 @@ public sealed partial class WebhookCertificate(KubeClient client, string ownName
     public X509Certificate2? Current => _current;
 
     /// <summary>Runs until cancelled.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        using var unit = client.ActivityTracker?.Start("the webhook's certificate");
-        try
-        {
-            while (true)
-            {
-                var wait = await LookAsync(cancellationToken) ? LookEvery : RetryEvery;
-                await ActivityUnit.DelayAsync(unit, time, wait, cancellationToken);
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The way this loop ends.
-        }
-    }
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Rounds.RunAsync(client, "the webhook's certificate", time, LookAsync, LookEvery, RetryEvery, cancellationToken);
 
     private async Task<bool> LookAsync(CancellationToken cancellationToken)
     {

@@ -10,6 +10,7 @@ using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Certificates;
+using Bursar.Operator.Serving;
 using Bursar.Sandbox;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Agent;
@@ -26,7 +27,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     private readonly ManualTimeProvider time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
     private X509Certificate2? certificate;
     private string bundle = "";
-    private AdmissionEndpoint endpoint = null!;
+    private EdgeServer endpoint = null!;
 
     public async Task InitializeAsync()
     {

@@ -1,0 +1,86 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Serving;
+
+/// <summary>One small HTTP server of the operator: an address, one handler, tight limits.</summary>
+public sealed class EdgeServer : IAsyncDisposable
+{
+    private readonly WebApplication _application;
+
+    private EdgeServer(WebApplication application, string address)
+    {
+        _application = application;
+        Address = address;
+    }
+
+    /// <summary>Where it listens, with the real port: <c>host:port</c>.</summary>
+    public string Address { get; }
+
+    /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
+    /// <param name="mostBytes">Of a request's body.</param>
+    /// <param name="handler">What answers.</param>
+    /// <param name="loggers">Where the server logs.</param>
+    /// <param name="cancellationToken">Cancels the start alone.</param>
+    /// <param name="listen">What stands between the socket and HTTP, where anything does.</param>
+    public static async Task<EdgeServer> StartAsync(
+        string address, int mostBytes, RequestDelegate handler, ILoggerFactory loggers, CancellationToken cancellationToken, Action<ListenOptions>? listen = null)
+    {
+        var (host, port) = Parse(address);
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton(loggers);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = mostBytes;
+            kestrel.Limits.MaxConcurrentConnections = 256;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+            kestrel.Listen(host, port, listener =>
+            {
+                listener.Protocols = HttpProtocols.Http1;
+                listen?.Invoke(listener);
+            });
+        });
+        var application = builder.Build();
+        application.Run(handler);
+        try
+        {
+            await application.StartAsync(cancellationToken);
+        }
+        catch
+        {
+            await application.DisposeAsync();
+            throw;
+        }
+        var bound = new Uri(application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
+        return new(application, string.Create(CultureInfo.InvariantCulture, $"{bound.Host}:{bound.Port}"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using (var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5))) await _application.StopAsync(patience.Token);
+        await _application.DisposeAsync();
+    }
+
+    internal static (IPAddress Host, int Port) Parse(string address)
+    {
+        var colon = address.LastIndexOf(':');
+        if (colon < 0 || !ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
+            throw new FormatException($"'{address}' is not host:port");
+        var host = address[..colon].Trim('[', ']');
+        // Kestrel cannot bind "any port" on both families at once.
+        if (host is "*" or "") return (port == 0 || !Socket.OSSupportsIPv6 ? IPAddress.Any : IPAddress.IPv6Any, port);
+        if (host == "localhost") return (IPAddress.Loopback, port);
+        return IPAddress.TryParse(host, out var ip) ? (ip, port) : throw new FormatException($"'{host}' is neither an address, nor localhost, nor *");
+    }
+}
