@@ -101,8 +101,17 @@ public sealed class AgentClient : IDisposable
         return GetAsync(path, UsageJson.Default.UsageReport, wait, cancellationToken);
     }
 
-    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) =>
-        GetAsync("/v1/signals", DoorJson.Default.SignalReport, TimeSpan.Zero, cancellationToken);
+    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) => GetSignalsAsync(null, TimeSpan.Zero, null, cancellationToken);
+
+    /// <summary>Long-polls for signals that are not those of the revision; null asks for what there is. An agent of an older version answers at once, without a revision.</summary>
+    /// <param name="after">The revision that is known.</param>
+    /// <param name="wait">How long the agent may wait for news.</param>
+    /// <param name="activityStream">Told instead of the client's own, so that this talk is counted by itself.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public Task<SignalReport> GetSignalsAsync(long? after, TimeSpan wait, Guid? activityStream, CancellationToken cancellationToken) =>
+        GetAsync(
+            after is null ? "/v1/signals" : string.Create(CultureInfo.InvariantCulture, $"/v1/signals?after={after}&wait={(long)Math.Ceiling(wait.TotalSeconds)}"),
+            DoorJson.Default.SignalReport, after is null ? TimeSpan.Zero : wait, cancellationToken, activityStream);
 
     public async Task PutTargetsAsync(TargetList targets, CancellationToken cancellationToken)
     {
@@ -118,10 +127,10 @@ public sealed class AgentClient : IDisposable
         certificate.Dispose();
     }
 
-    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, CancellationToken cancellationToken)
+    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, CancellationToken cancellationToken, Guid? activityStream = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
-        byte[] body = await SendAsync(request, wait, cancellationToken);
+        byte[] body = await SendAsync(request, wait, cancellationToken, activityStream);
         try
         {
             return JsonSerializer.Deserialize(body, type) ?? throw new AgentException($"{host} answered null to {path}");
@@ -132,9 +141,9 @@ public sealed class AgentClient : IDisposable
         }
     }
 
-    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, CancellationToken cancellationToken)
+    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, CancellationToken cancellationToken, Guid? activityStream = null)
     {
-        if (options.ActivityStream is { } stream)
+        if ((activityStream ?? options.ActivityStream) is { } stream)
             request.Headers.TryAddWithoutValidation(IAgentActivity.Header, stream.ToString());
         using var deadline = new CancellationTokenSource(wait + options.Timeout, options.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
