@@ -18,6 +18,7 @@ public static class ScalerDecider
         var cap = caps.MinBy(one => one.Replicas);
         var affordable = cap is null ? (int?)null : Math.Max(cap.Replicas, terms.Min);
         var desired = Math.Min(demand.Desired, affordable ?? int.MaxValue);
+        if (desired > scaler.Replicas && caps.Count > 0) desired = Math.Min(desired, Math.Max(Math.Max(scaler.Replicas, terms.Min), caps.Min(one => one.AtOnce)));
         var memory = Watched(scaler, demand.Memory, out var contested);
         var capped = affordable < demand.Wanted;
         var missing = capped && scaler.Prices.Of(demand.Wanted) is { } whole && scaler.Prices.Of(affordable!.Value) is { } part ? new Rate(Math.Max(0, whole.NanoPerGpuHour - part.NanoPerGpuHour)) : (Rate?)null;

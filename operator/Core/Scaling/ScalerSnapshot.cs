@@ -105,9 +105,10 @@ public readonly record struct ReplicaPrices(int Live, Rate Burn, Rate? Next)
 /// <summary>How many replicas one purse carries.</summary>
 /// <param name="Purse">The budget's name, or <c>costCap</c>.</param>
 /// <param name="Replicas">The most that it carries; the floor is kept whatever it says.</param>
+/// <param name="AtOnce">The most that may be had at this moment, while others have not given back yet what is no longer theirs.</param>
 /// <param name="PerHour">What they may cost together, where a sum is at the root of it.</param>
 /// <param name="Why">A clause for people: what the number comes from.</param>
-public sealed record MoneyCap(string Purse, int Replicas, Rate? PerHour, string Why);
+public sealed record MoneyCap(string Purse, int Replicas, int AtOnce, Rate? PerHour, string Why);
 
 /// <summary>What a scaler remembers between two looks. It is lost with the process, and begins anew as an autoscaler's does.</summary>
 public sealed record ScalerMemory

@@ -77,7 +77,10 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>
-    public Rate? PriceOfNew(Work work) => Sum(work.PodSets, DearestOf);
+    public Rate? PriceOfNew(Work work) => PriceOf(work.PodSets);
+
+    /// <summary>The same of pods that are made from templates.</summary>
+    public Rate? PriceOf(IReadOnlyList<PodSet> sets) => Sum(sets, DearestOf);
 
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
