@@ -6,6 +6,7 @@ using Bursar.Operator.Agents;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Owners;
+using Bursar.Operator.Scaling.Targets;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
@@ -46,9 +47,9 @@ public static class OperatorCommand
                 return 2;
             }
             var named = parsed.GetValue(kinds)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null) is { } unknown)
+            if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null && !ScaleKinds.ScaledOnly.Contains(kind)) is { } unknown)
             {
-                await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name))}.");
+                await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))}.");
                 return 2;
             }
             var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
