@@ -122,6 +122,9 @@ public static class Reasons
     public const string FallbackActive = "FallbackActive";
     public const string TargetNotFound = "TargetNotFound";
 
+    /// <summary>This operator may not scale the target.</summary>
+    public const string TargetNotScalable = "TargetNotScalable";
+
     /// <summary>Another scaler scales the same target.</summary>
     public const string TargetTaken = "TargetTaken";
 

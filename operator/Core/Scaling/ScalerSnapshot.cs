@@ -45,6 +45,9 @@ public sealed record ScalerSnapshot
     /// <summary>Who scales the target itself, in words that end a sentence: it is capped through them and otherwise left alone.</summary>
     public string? ScaledBy { get; init; }
 
+    /// <summary>Why the budget that it names does not pay; null where it does, and where it names none.</summary>
+    public string? BudgetProblem { get; init; }
+
     /// <summary>The cluster's switch says observe: nothing is written.</summary>
     public bool SwitchedToObserve { get; init; }
 
@@ -129,6 +132,14 @@ public sealed record ScalerMemory
     /// <summary>The target has shown what was written.</summary>
     public bool Seen { get; init; }
 
+    public DateTimeOffset? WrittenAt { get; init; }
+
+    /// <summary>A write of which the caches do not show anything yet: what they show is what was.</summary>
+    public bool AwaitsEcho(int replicas, DateTimeOffset now) => Written is { } written && !Seen && replicas != written && now - WrittenAt < Patience;
+
+    /// <summary>A write that somebody else overwrote at once never shows; after this the cache is believed.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     /// <summary>When others wrote something else, within ten minutes.</summary>
     public IReadOnlyList<DateTimeOffset> Undone { get; init; } = [];
 
@@ -137,5 +148,5 @@ public sealed record ScalerMemory
 
     /// <summary>After a scale call that was made.</summary>
     public ScalerMemory WithScaled(int from, int to, ScalingBehavior behavior, DateTimeOffset now) =>
-        this with { History = History.WithScaled(from, to, behavior, now), Written = to, Seen = false, DemandSince = null };
+        this with { History = History.WithScaled(from, to, behavior, now), Written = to, WrittenAt = now, Seen = false, DemandSince = null };
 }

@@ -10,7 +10,7 @@ namespace Bursar.Operator.Scaling;
 /// Measures triggers: from what agents told of the target's pods, from a Prometheus's last answer, from the clock. What is old or missing is
 /// an error or nothing, never 0.
 /// </summary>
-public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheus, TimeProvider time)
+public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheus, Func<IReadOnlyCollection<string>> sources, TimeProvider time)
 {
     /// <summary>An agent tells every second; what it told longer ago says nothing of now.</summary>
     public static readonly TimeSpan Stale = TimeSpan.FromSeconds(15);
@@ -115,13 +115,29 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
 
     private TriggerReading OfPrometheus(TriggerTerms trigger, TimeSpan pollingInterval, DateTimeOffset now)
     {
-        var answer = prometheus.Latest(trigger.Metadata.GetValueOrDefault(TriggerReader.Source), trigger.Metadata[TriggerReader.Query]);
+        if (SourceOf(trigger, out var wrong) is not { } source) return TriggerReading.Failed(wrong) with { At = now };
         // It was never asked yet: that is no failure.
-        if (answer is null) return new() { At = now };
-        if (now - answer.At > pollingInterval * 3 + Stale) return TriggerReading.Failed("its last answer is too old") with { At = answer.At };
-        if (answer.Error is { } error) return TriggerReading.Failed(error) with { At = answer.At };
-        if (answer.Value is { } value) return new() { Value = value, At = answer.At };
-        return trigger.Metadata.GetValueOrDefault(TriggerReader.IgnoreNullValues) == "true" ? new() { Value = 0, At = answer.At } : TriggerReading.Failed("the query's answer is empty") with { At = answer.At };
+        if (prometheus.Of(source, trigger.Metadata[TriggerReader.Query]) is not { } reading) return new() { At = now };
+        if (now - reading.At > pollingInterval * 3 + Stale) return TriggerReading.Failed($"the last answer of Prometheus source {source} is too old") with { At = reading.At };
+        if (reading.Answer.Error is { } error) return TriggerReading.Failed(error) with { At = reading.At };
+        if (reading.Answer.Value is { } value) return new() { Value = value, At = reading.At };
+        return trigger.Metadata.GetValueOrDefault(TriggerReader.IgnoreNullValues) == "true" ? new() { Value = 0, At = reading.At } : TriggerReading.Failed("the query's answer is empty") with { At = reading.At };
+    }
+
+    /// <summary>What a scaler asks of Prometheuses.</summary>
+    public IReadOnlyList<PromQuestion> QuestionsOf(ScalerTerms terms) =>
+        [.. terms.Triggers.Where(trigger => trigger.Type == TriggerType.Prometheus && SourceOf(trigger, out _) is not null)
+            .Select(trigger => new PromQuestion(SourceOf(trigger, out _)!, trigger.Metadata[TriggerReader.Query], terms.PollingInterval)).Distinct()];
+
+    /// <summary>The source that a trigger names, or the only one that there is.</summary>
+    private string? SourceOf(TriggerTerms trigger, out string error)
+    {
+        var known = sources();
+        var named = trigger.Metadata.GetValueOrDefault(TriggerReader.Source);
+        error = known.Count == 0 ? "no Prometheus is named in the chart (operator.prometheus)"
+            : named is null ? $"several Prometheus sources are named in the chart, and the trigger names none of them: {string.Join(", ", known.Order(StringComparer.Ordinal))}"
+            : $"no Prometheus source is named \"{named}\" in the chart; there is {string.Join(", ", known.Order(StringComparer.Ordinal))}";
+        return named is not null ? known.Contains(named) ? named : null : known.Count == 1 ? known.First() : null;
     }
 
     private static TriggerReading OfClock(TriggerTerms trigger, DateTimeOffset now)
