@@ -131,7 +131,8 @@ public static class Wiring
         // What scales.
         using var promSources = new PrometheusSources(options.PrometheusSources, time, logs.CreateLogger<PrometheusSources>());
         var prometheus = new PrometheusPoller(promSources.QueryAsync, time, client.ActivityTracker);
-        var meter = new TriggerMeter(agents.Signals, prometheus, () => promSources.Names, time);
+        var signals = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, time);
+        var meter = new TriggerMeter(signals, prometheus, () => promSources.Names, time);
         var targets = new ScaleTargets(stores);
         var scaleActor = new ScaleActor(client, stores, ledger, store);
         var scalers = new ScalerLoop(client, stores, ledger, targets, new ScalerObserver(stores, prices, observer, meter, control, time), meter, prometheus, scaleActor, new ScalerEvents(recorder), scalerBoard,
@@ -172,7 +173,8 @@ public static class Wiring
         scalerBoard.RoomChanged += scalers.WakeIfScaled;
         agents.IsScaled = scalers.IsScaled;
         scalers.PodsChanged += agents.ScaledChanged;
-        agents.Signals.Changed += scalers.WakeFor;
+        agents.Signalled += signals.Take;
+        signals.Changed += scalers.WakeFor;
         prometheus.Changed += scalers.WakeScalers;
         control.Changed += () =>
         {
