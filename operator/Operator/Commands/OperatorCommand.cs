@@ -26,13 +26,15 @@ public static class OperatorCommand
         var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
         var webhook = OptionSources.Text("--webhook-address", "host:port of the admission webhook; port 0 is any free one, empty is none.", "");
         var webhookUrl = OptionSources.Text("--webhook-url", "Where the API server finds the webhook, as https://host:port/admit, for an operator outside its cluster; empty: the Service bursar-webhook.", "");
+        var external = OptionSources.Text("--external-scaler-address", "host:port of the gRPC service that KEDA asks (docs/keda.md); port 0 is any free one, empty is none.", "");
         var detail = OptionSources.Number("--ledger-detail-days", "Days that the ledger keeps pod by pod; what a budget's window reaches is kept anyway.", 35, 2, 3660);
         var sums = OptionSources.Number("--ledger-sum-days", "Days that the ledger keeps as sums by workload.", 400, 2, 3660);
+        var prometheus = OptionSources.Text("--prometheus-sources", "A JSON file that names the Prometheus servers that triggers may ask; empty is none.", "");
         var format = OptionSources.Text("--log-format", "json or text.", "text");
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, webhook, webhookUrl, detail, sums, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, webhook, webhookUrl, external, prometheus, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             ExporterSelection selection;
@@ -76,6 +78,8 @@ public static class OperatorCommand
                 MetricsAddress = parsed.GetValue(metrics)!,
                 WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
                 WebhookUrl = url,
+                ExternalScalerAddress = parsed.GetValue(external) is { Length: > 0 } door ? door : null,
+                PrometheusSources = parsed.GetValue(prometheus) is { Length: > 0 } list ? list : null,
                 LedgerDetailDays = parsed.GetValue(detail),
                 LedgerSumDays = parsed.GetValue(sums),
                 Seed = Random.Shared.Next(),

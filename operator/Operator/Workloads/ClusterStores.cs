@@ -5,6 +5,7 @@ using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Owners;
+using Bursar.Operator.Scaling;
 using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Workloads;
@@ -35,6 +36,7 @@ public sealed class ClusterStores
         OldKueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
         Budgets = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
         PriceBooks = new(client);
+        Scalers = new(client, transform: scaler => ScalerStatus.Slim(scaler.Status));
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
         if (owners?.Contains(AdmissionAnswer.OptionName) != false) AdmissionChecks = new(client, new() { Optional = true });
         Stoppable = stoppable;
@@ -85,6 +87,8 @@ public sealed class ClusterStores
 
     public Informer<V1Alpha1GpuBudget> Budgets { get; }
 
+    public Informer<V1Alpha1InferenceScaler> Scalers { get; }
+
     public Informer<V1Alpha1GpuPriceBook> PriceBooks { get; }
 
     /// <summary>The cluster's switch alone, by name: Bursar reads no other ConfigMap.</summary>
@@ -104,18 +108,18 @@ public sealed class ClusterStores
     public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll([
         Pods.RunAsync(cancellationToken), Nodes.RunAsync(cancellationToken), ReplicaSets.RunAsync(cancellationToken), RayClusters.RunAsync(cancellationToken), PriorityClasses.RunAsync(cancellationToken),
         HorizontalPodAutoscalers.RunAsync(cancellationToken), ScaledObjects.RunAsync(cancellationToken), Rollouts.RunAsync(cancellationToken), DynamoAdapters.RunAsync(cancellationToken), KueueWorkloads.RunAsync(cancellationToken), OldKueueWorkloads.RunAsync(cancellationToken), AdmissionChecks?.RunAsync(cancellationToken) ?? Task.CompletedTask,
-        Budgets.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken),
+        Budgets.RunAsync(cancellationToken), Scalers.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken),
         .. Kinds.Select(kind => kind.RunAsync(cancellationToken))]);
 
     /// <summary>No decision is made before every cache was once equal to the server's state.</summary>
     public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll([
         Pods.HasSyncedAsync(cancellationToken), Nodes.HasSyncedAsync(cancellationToken), ReplicaSets.HasSyncedAsync(cancellationToken), RayClusters.HasSyncedAsync(cancellationToken), PriorityClasses.HasSyncedAsync(cancellationToken),
         HorizontalPodAutoscalers.HasSyncedAsync(cancellationToken), ScaledObjects.HasSyncedAsync(cancellationToken), Rollouts.HasSyncedAsync(cancellationToken), DynamoAdapters.HasSyncedAsync(cancellationToken), KueueWorkloads.HasSyncedAsync(cancellationToken), OldKueueWorkloads.HasSyncedAsync(cancellationToken), AdmissionChecks?.HasSyncedAsync(cancellationToken) ?? Task.CompletedTask,
-        Budgets.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken),
+        Budgets.HasSyncedAsync(cancellationToken), Scalers.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken),
         .. Kinds.Select(kind => kind.HasSyncedAsync(cancellationToken))]);
 
     public bool HasSynced =>
         Pods.HasSynced && Nodes.HasSynced && ReplicaSets.HasSynced && RayClusters.HasSynced && PriorityClasses.HasSynced
-        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && Rollouts.HasSynced && DynamoAdapters.HasSynced && KueueWorkloads.HasSynced && OldKueueWorkloads.HasSynced && AdmissionChecks?.HasSynced != false && Budgets.HasSynced && PriceBooks.HasSynced && Control.HasSynced
+        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && Rollouts.HasSynced && DynamoAdapters.HasSynced && KueueWorkloads.HasSynced && OldKueueWorkloads.HasSynced && AdmissionChecks?.HasSynced != false && Budgets.HasSynced && Scalers.HasSynced && PriceBooks.HasSynced && Control.HasSynced
         && Kinds.All(kind => kind.HasSynced);
 }
