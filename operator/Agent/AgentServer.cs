@@ -66,8 +66,12 @@ public sealed partial class AgentServer : IAsyncDisposable
         Scrapes = new ScrapeLoop(
             scraper, options.Scrape, Targets, progress, new TokenIntake(Journal, time), counters, time, loggers.CreateLogger<ScrapeLoop>(), options.Activity, checkpoints);
 
+        var signals = new SignalRevision(time);
+        Scrapes.Changed += signals.Advance;
+        // What no pod holds is nobody's signal.
+        Sampler.Changed += () => { if (Sampler.View is { Holdings.Count: > 0 }) signals.Advance(); };
         var operatorDoor = new OperatorDoor(
-            options.NodeName, Journal, Targets, Sampler, Scrapes, time, options.Activity, stopping.Token, loggers.CreateLogger<OperatorDoor>());
+            options.NodeName, Journal, Targets, Sampler, Scrapes, signals, time, options.Activity, stopping.Token, loggers.CreateLogger<OperatorDoor>());
         var podDoor = new PodDoor(Targets, progress, checkpoints, counters, time, options.Activity);
         var metricsDoor = new MetricsDoor(
             options.NodeName, Version, Sampler, Scrapes, Journal, certificates, counters, () => failure, time.GetUtcNow(), time);

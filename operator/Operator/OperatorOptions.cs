@@ -38,6 +38,9 @@ public sealed record OperatorOptions
     /// <summary>host:port of KEDA's external scaler, over HTTP/2 in clear text; port 0 is any free one, null is none.</summary>
     public string? ExternalScalerAddress { get; init; }
 
+    /// <summary>The list of Prometheus servers that triggers may ask (<see cref="Scaling.Signals.PrometheusSourceList"/>), a file; null is none.</summary>
+    public string? PrometheusSources { get; init; }
+
     /// <summary>Days whose facts the ledger keeps pod by pod, beyond what budgets' windows reach.</summary>
     public int LedgerDetailDays { get; init; } = 35;
 

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Agent.Scrape;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Scaling.Signals;
 using Bursar.Operator.Workloads;
 using Bursar.Sandbox.ApiServer;
 
@@ -33,6 +34,9 @@ public sealed class ChartTests
     [InlineData("agent.journal.hostPath=relative", "hostPath")]
     [InlineData("agent.servers[0].server=ours", "servers")]
     [InlineData("agent.servers[0].promt[0]=a", "promt")]
+    [InlineData("agent.servers[0].firstToken[0]=a b", "firstToken")]
+    [InlineData("operator.prometheus[0].name=main", "prometheus")]
+    [InlineData("operator.prometheus[0].address=http://user@host", "prometheus")]
     [InlineData("agent.dcgmExporter=node:9400", "dcgmExporter")]
     [InlineData("operator.dcgmExporters[0].namespace=gpu-operator", "dcgmExporters")]
     [InlineData("agent.gpuResources[0]=gpu", "gpuResources")]
@@ -66,6 +70,30 @@ public sealed class ChartTests
         var documents = output.Split("\n---\n");
         documents.Single(d => d.Contains("\nkind: DaemonSet\n", StringComparison.Ordinal)).Should().Contain("automountServiceAccountToken: false");
         documents.Where(d => d.Contains("Binding\n", StringComparison.Ordinal)).Should().NotBeEmpty().And.NotContain(d => d.Contains("name: bursar-agent", StringComparison.Ordinal));
+    }
+
+    [SkippableFact]
+    public async Task Prometheus_sources_reach_the_operator_as_it_reads_them_and_their_secrets_are_mounted()
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, "--set-json",
+            """operator.prometheus=[{"name":"main","address":"https://prometheus.monitoring:9090","serverName":"p.example","caSecret":{"name":"ca","key":"root.pem"},"clientSecret":{"name":"client"},"bearerTokenSecret":{"name":"tok","key":"t"}},{"name":"plain","address":"http://vm:8428/select/0/prometheus","basicAuthSecret":{"name":"login"}}]""");
+        code.Should().Be(0, "{0}", output);
+        var documents = output.Split("\n---\n");
+        var data = (Dictionary<object, object>)((Dictionary<object, object>)Yaml(documents.Single(d => d.Contains("name: bursar-prometheus", StringComparison.Ordinal) && d.Contains("\nkind: ConfigMap\n", StringComparison.Ordinal))))["data"];
+        var sources = PrometheusSourceList.Read(System.Text.Encoding.UTF8.GetBytes((string)data["prometheus.json"]));
+        sources["main"].Should().Be(new PrometheusSource
+        {
+            Name = "main",
+            Address = "https://prometheus.monitoring:9090",
+            ServerName = "p.example",
+            CaFile = "/etc/bursar/prometheus/main/ca.crt",
+            CertFile = "/etc/bursar/prometheus/main/tls.crt",
+            KeyFile = "/etc/bursar/prometheus/main/tls.key",
+            BearerTokenFile = "/etc/bursar/prometheus/main/token",
+        });
+        sources["plain"].PasswordFile.Should().Be("/etc/bursar/prometheus/plain/password");
+        var deployment = documents.Single(d => d.Contains("\nkind: Deployment\n", StringComparison.Ordinal));
+        deployment.Should().Contain("--prometheus-sources=/etc/bursar/sources/prometheus.json").And.Contain("mountPath: /etc/bursar/prometheus/main,").And.Contain("items: [{key: root.pem, path: ca.crt}]").And.Contain("mountPath: /etc/bursar/prometheus/plain,");
     }
 
     [SkippableFact]

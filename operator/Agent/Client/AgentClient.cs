@@ -98,18 +98,27 @@ public sealed class AgentClient : IDisposable
     {
         string seconds = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         string path = after is null ? $"/v1/usage?wait={seconds}" : $"/v1/usage?after={Uri.EscapeDataString(after.ToString())}&wait={seconds}";
-        return GetAsync(path, UsageJson.Default.UsageReport, wait, cancellationToken);
+        return GetAsync(path, UsageJson.Default.UsageReport, wait, options.ActivityStream, cancellationToken);
     }
 
-    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) =>
-        GetAsync("/v1/signals", DoorJson.Default.SignalReport, TimeSpan.Zero, cancellationToken);
+    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) => GetSignalsAsync(null, TimeSpan.Zero, options.ActivityStream, cancellationToken);
+
+    /// <summary>Long-polls for signals that are not those of the revision; null asks for what there is. An agent of an older version answers at once, without a revision.</summary>
+    /// <param name="after">The revision that is known.</param>
+    /// <param name="wait">How long the agent may wait for news.</param>
+    /// <param name="activityStream">Told instead of the client's own, so that this talk is counted by itself.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public Task<SignalReport> GetSignalsAsync(long? after, TimeSpan wait, Guid? activityStream, CancellationToken cancellationToken) =>
+        GetAsync(
+            after is null ? "/v1/signals" : string.Create(CultureInfo.InvariantCulture, $"/v1/signals?after={after}&wait={(long)Math.Ceiling(wait.TotalSeconds)}"),
+            DoorJson.Default.SignalReport, after is null ? TimeSpan.Zero : wait, activityStream, cancellationToken);
 
     public async Task PutTargetsAsync(TargetList targets, CancellationToken cancellationToken)
     {
         using var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(targets, UsageJson.Default.TargetList));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         using var request = new HttpRequestMessage(HttpMethod.Put, "/v1/targets") { Content = content };
-        await SendAsync(request, TimeSpan.Zero, cancellationToken);
+        await SendAsync(request, TimeSpan.Zero, options.ActivityStream, cancellationToken);
     }
 
     public void Dispose()
@@ -118,10 +127,10 @@ public sealed class AgentClient : IDisposable
         certificate.Dispose();
     }
 
-    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, CancellationToken cancellationToken)
+    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, Guid? activityStream, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
-        byte[] body = await SendAsync(request, wait, cancellationToken);
+        byte[] body = await SendAsync(request, wait, activityStream, cancellationToken);
         try
         {
             return JsonSerializer.Deserialize(body, type) ?? throw new AgentException($"{host} answered null to {path}");
@@ -132,9 +141,9 @@ public sealed class AgentClient : IDisposable
         }
     }
 
-    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, CancellationToken cancellationToken)
+    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, Guid? activityStream, CancellationToken cancellationToken)
     {
-        if (options.ActivityStream is { } stream)
+        if (activityStream is { } stream)
             request.Headers.TryAddWithoutValidation(IAgentActivity.Header, stream.ToString());
         using var deadline = new CancellationTokenSource(wait + options.Timeout, options.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);

@@ -14,10 +14,11 @@ namespace Bursar.Agent.Doors;
 
 /// <summary>
 /// What the operator alone may ask; who it is was settled by the handshake.
-/// <c>GET /v1/usage?after=&lt;epoch&gt;:&lt;seq&gt;&amp;wait=&lt;seconds&gt;</c>, <c>PUT /v1/targets</c>, <c>GET /v1/signals</c>.
+/// <c>GET /v1/usage?after=&lt;epoch&gt;:&lt;seq&gt;&amp;wait=&lt;seconds&gt;</c>, <c>PUT /v1/targets</c>,
+/// <c>GET /v1/signals?after=&lt;revision&gt;&amp;wait=&lt;seconds&gt;</c>.
 /// </summary>
 internal sealed partial class OperatorDoor(
-    string node, UsageJournal journal, TargetStore targets, Sampler sampler, ScrapeLoop scrapes, TimeProvider time,
+    string node, UsageJournal journal, TargetStore targets, Sampler sampler, ScrapeLoop scrapes, SignalRevision revision, TimeProvider time,
     IAgentActivity? activity, CancellationToken stopping, ILogger<OperatorDoor> logger)
 {
     /// <summary>How long a poll waits when it does not say, and at most.</summary>
@@ -44,13 +45,7 @@ internal sealed partial class OperatorDoor(
             await Answers.RefuseAsync(context, 400, $"after='{afterText}' is not <epoch>:<seq>");
             return;
         }
-        string waitText = context.Request.Query["wait"].ToString();
-        int seconds = DefaultWaitSeconds;
-        if (waitText.Length > 0 && !int.TryParse(waitText, NumberStyles.None, CultureInfo.InvariantCulture, out seconds))
-        {
-            await Answers.RefuseAsync(context, 400, $"wait='{waitText}' is not a number of seconds");
-            return;
-        }
+        if (await WaitOfAsync(context) is not { } wait) return;
         // Asking acknowledges, also when there is nothing new yet.
         var report = journal.Read(node, after);
         if (after is not null && Empty(report) && report.First <= after.Seq + 1 && report.Epoch == after.Epoch)
@@ -58,7 +53,7 @@ internal sealed partial class OperatorDoor(
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
             try
             {
-                await journal.WaitAsync(after, TimeSpan.FromSeconds(Math.Min(seconds, MaxWaitSeconds)), end.Token);
+                await journal.WaitAsync(after, wait, end.Token);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
             {
@@ -66,8 +61,7 @@ internal sealed partial class OperatorDoor(
             }
             report = journal.Read(node, after);
         }
-        if (Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var stream))
-            activity?.Sent(stream);
+        TellSent(context);
         await Answers.JsonAsync(context, 200, Sourced(report, sampler.View?.Gpus), UsageJson.Default.UsageReport);
     }
 
@@ -98,13 +92,60 @@ internal sealed partial class OperatorDoor(
         context.Response.StatusCode = 204;
     }
 
-    private Task SignalsAsync(HttpContext context)
+    private async Task SignalsAsync(HttpContext context)
     {
+        string afterText = context.Request.Query["after"].ToString();
+        if (afterText.Length > 0)
+        {
+            if (!long.TryParse(afterText, NumberStyles.None, CultureInfo.InvariantCulture, out long after))
+            {
+                await Answers.RefuseAsync(context, 400, $"after='{afterText}' is no revision");
+                return;
+            }
+            if (await WaitOfAsync(context) is not { } wait) return;
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
+            try
+            {
+                await revision.WaitAsync(after, wait, end.Token);
+            }
+            catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+            {
+                // An agent that stops answers what it has.
+            }
+        }
+        TellSent(context);
+        await Answers.JsonAsync(context, 200, Signals(), DoorJson.Default.SignalReport);
+    }
+
+    /// <summary>How long a poll waits; null where it says what cannot be read, and was refused.</summary>
+    private static async Task<TimeSpan?> WaitOfAsync(HttpContext context)
+    {
+        string text = context.Request.Query["wait"].ToString();
+        int seconds = DefaultWaitSeconds;
+        if (text.Length > 0 && !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out seconds))
+        {
+            await Answers.RefuseAsync(context, 400, $"wait='{text}' is not a number of seconds");
+            return null;
+        }
+        return TimeSpan.FromSeconds(Math.Min(seconds, MaxWaitSeconds));
+    }
+
+    private void TellSent(HttpContext context)
+    {
+        if (Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var stream))
+            activity?.Sent(stream);
+    }
+
+    private SignalReport Signals()
+    {
+        // Before what it counts is read: what comes in between is told again rather than never.
+        long current = revision.Current;
         var view = sampler.View;
-        var report = new SignalReport
+        return new SignalReport
         {
             Node = node,
             Now = WireTime.Truncate(time.GetUtcNow()),
+            Revision = current,
             Source = view?.Gpus.Word ?? "",
             Devices = view is null ? [] : [.. view.Gpus.Devices.Where(d => d.Uuid.Length > 0).Select(d => new DeviceSignal
             {
@@ -128,9 +169,11 @@ internal sealed partial class OperatorDoor(
                 CacheUse = g.Gauges.CacheUse,
                 PromptTokens = g.Tokens.Count == 0 ? null : g.Tokens.Sum(t => t.Prompt),
                 GeneratedTokens = g.Tokens.Count == 0 ? null : g.Tokens.Sum(t => t.Generated),
+                FirstToken = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.FirstToken)),
+                BetweenTokens = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.BetweenTokens)),
+                EndToEnd = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.EndToEnd)),
             })],
         };
-        return Answers.JsonAsync(context, 200, report, DoorJson.Default.SignalReport);
     }
 
     private static UsageReport Sourced(UsageReport report, GpuSnapshot? gpus) => gpus is null ? report : report with

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Bursar.Core.Scaling;
 
 namespace Bursar.Agent.Doors;
 
@@ -8,6 +9,9 @@ public sealed record SignalReport
     public string Node { get; init; } = "";
 
     public DateTimeOffset Now { get; init; }
+
+    /// <summary>To be asked for what comes <c>after</c> it; absent from agents of an older version, which answer at once.</summary>
+    public long? Revision { get; init; }
 
     /// <summary>What served the devices' figures (NVML and its driver, a dcgm-exporter), or why nothing did.</summary>
     public string Source { get; init; } = "";
@@ -60,6 +64,25 @@ public sealed record PodSignal
     public long? PromptTokens { get; init; }
 
     public long? GeneratedTokens { get; init; }
+
+    /// <summary>From a request's arrival to its first token, cumulative, over all models of the pod; absent where the server does not tell.</summary>
+    public HistogramSignal? FirstToken { get; init; }
+
+    /// <summary>From one token to the next.</summary>
+    public HistogramSignal? BetweenTokens { get; init; }
+
+    /// <summary>From a request's arrival to its end.</summary>
+    public HistogramSignal? EndToEnd { get; init; }
+}
+
+/// <summary>Cumulative counts under upper bounds in seconds; one count more than bounds, that of all.</summary>
+public sealed record HistogramSignal
+{
+    public IReadOnlyList<double> Bounds { get; init; } = [];
+
+    public IReadOnlyList<long> Counts { get; init; } = [];
+
+    public static HistogramSignal? Of(LatencyHistogram? histogram) => histogram is null ? null : new() { Bounds = histogram.Bounds, Counts = histogram.Counts };
 }
 
 /// <summary>What a door answers when it refuses.</summary>

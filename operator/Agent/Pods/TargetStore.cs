@@ -11,10 +11,18 @@ namespace Bursar.Agent.Pods;
 public sealed class TargetStore
 {
     private volatile Snapshot current = new(new TargetList());
+    private volatile TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public TargetList Current => current.List;
 
-    public void Replace(TargetList list) => current = new Snapshot(list);
+    /// <summary>Completes when another list comes; to be read before <see cref="Current"/>.</summary>
+    public Task Changed => changed.Task;
+
+    public void Replace(TargetList list)
+    {
+        current = new Snapshot(list);
+        Interlocked.Exchange(ref changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+    }
 
     /// <summary>The pod's UID, or null when it is not in the list, or is in it twice.</summary>
     public string? FindUid(string ns, string name) =>

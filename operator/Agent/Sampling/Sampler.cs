@@ -47,6 +47,9 @@ public sealed partial class Sampler(
     /// <summary>Null before the first sample.</summary>
     public SamplerView? View => view;
 
+    /// <summary>A sample has been taken.</summary>
+    public event Action? Changed;
+
     /// <summary>How long the sampler pauses at the moment.</summary>
     public TimeSpan Pause { get; private set; } = Shortest;
 
@@ -114,6 +117,7 @@ public sealed partial class Sampler(
         journal.Append([.. accumulator.Take(now, holdings, snapshot, pods.OwnerOf).Select(JournalEntry.Of)]);
         view = new SamplerView(now, snapshot, holdings);
         counters.Sampled();
+        Changed?.Invoke();
     }
 
     /// <summary>The devices that work and that the kubelet gave to no pod.</summary>

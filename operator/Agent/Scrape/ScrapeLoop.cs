@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
+using Bursar.Core.Scaling;
 using Bursar.Core.Usage;
 using Microsoft.Extensions.Logging;
 
@@ -14,9 +15,15 @@ public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges G
     public string Pod { get; init; } = "";
 
     public IReadOnlyList<ModelLoad> Loads { get; init; } = [];
+
+    /// <summary>How long it took since the server began, over all models.</summary>
+    public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Histograms { get; init; } = new Dictionary<ServingLatency, LatencyHistogram>();
 }
 
-/// <summary>Scrapes the operator's targets, a few at a time; a target that fails is counted and harms no other.</summary>
+/// <summary>
+/// Scrapes the operator's targets, a few at a time; a target that fails is counted and harms no other. Targets that the operator
+/// wants more often than the rest (something scales by them) have rounds of their own, and do not wait for the others.
+/// </summary>
 public sealed partial class ScrapeLoop(
     PodScraper scraper, ScrapeOptions options, TargetStore targets, ProgressIntake progress, TokenIntake tokens,
     AgentCounters counters, TimeProvider time, ILogger<ScrapeLoop> logger, IAgentActivity? activity, CheckpointIntake? checkpoints = null)
@@ -26,6 +33,13 @@ public sealed partial class ScrapeLoop(
 
     private readonly ConcurrentDictionary<(string, int, string), EngineSums> engines = new();
 
+    private readonly ConcurrentDictionary<(string, int, string), HistogramSums> histograms = new();
+
+    private readonly ConcurrentDictionary<(string, int, string), DateTimeOffset> counted = new();
+
+    /// <summary>A round has brought what a serving pod shows.</summary>
+    public event Action? Changed;
+
     /// <summary>The newest gauges of every serving pod among the targets.</summary>
     public IReadOnlyList<PodGauges> Gauges => [.. gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
 
@@ -33,19 +47,7 @@ public sealed partial class ScrapeLoop(
     {
         try
         {
-            while (true)
-            {
-                activity?.Begin();
-                try
-                {
-                    await ScrapeAllAsync(cancellationToken);
-                }
-                finally
-                {
-                    activity?.End();
-                }
-                await Task.Delay(options.Interval, time, cancellationToken);
-            }
+            await Task.WhenAll(RunAllAsync(cancellationToken), RunQuickAsync(cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -53,16 +55,81 @@ public sealed partial class ScrapeLoop(
         }
     }
 
-    public async Task ScrapeAllAsync(CancellationToken cancellationToken)
+    public Task ScrapeAllAsync(CancellationToken cancellationToken) => ScrapeAsync(_ => true, cancellationToken);
+
+    private async Task RunAllAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await RoundAsync(target => !IsQuick(target), cancellationToken);
+            await Task.Delay(options.Interval, time, cancellationToken);
+        }
+    }
+
+    private async Task RunQuickAsync(CancellationToken cancellationToken)
+    {
+        var due = new Dictionary<(string, int, string), DateTimeOffset>();
+        while (true)
+        {
+            var changed = targets.Changed;
+            var wanted = targets.Current.Pods.SelectMany(pod => pod.Scrape.Where(IsQuick).Select(target => (Key: (pod.Uid, target.Port, target.Path), Every: TimeSpan.FromSeconds(target.IntervalSeconds!.Value)))).ToArray();
+            if (wanted.Length == 0)
+            {
+                due.Clear();
+                await changed.WaitAsync(cancellationToken);
+                continue;
+            }
+            var now = time.GetUtcNow();
+            var ready = wanted.Where(target => !due.TryGetValue(target.Key, out var at) || at <= now || at > now + target.Every).ToArray();
+            if (ready.Length > 0)
+            {
+                var keys = ready.Select(target => target.Key).ToHashSet();
+                await RoundAsync((pod, target) => IsQuick(target) && keys.Contains((pod.Uid, target.Port, target.Path)), cancellationToken);
+            }
+            due = wanted.DistinctBy(target => target.Key).ToDictionary(target => target.Key, target => ready.Contains(target) ? now + target.Every : due[target.Key]);
+            var wait = due.Values.Min() - time.GetUtcNow();
+            using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            if (wait > TimeSpan.Zero) await Task.WhenAny(Task.Delay(wait, time, enough.Token), changed);
+            await enough.CancelAsync();
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    private bool IsQuick(ScrapeTarget target) => target.IntervalSeconds is > 0 and var seconds && TimeSpan.FromSeconds(seconds) < options.Interval;
+
+    private Task RoundAsync(Func<ScrapeTarget, bool> which, CancellationToken cancellationToken) => RoundAsync((_, target) => which(target), cancellationToken);
+
+    private async Task RoundAsync(Func<TargetPod, ScrapeTarget, bool> which, CancellationToken cancellationToken)
+    {
+        activity?.Begin();
+        try
+        {
+            await ScrapeAsync(which, cancellationToken);
+        }
+        finally
+        {
+            activity?.End();
+        }
+    }
+
+    private Task ScrapeAsync(Func<ScrapeTarget, bool> which, CancellationToken cancellationToken) => ScrapeAsync((_, target) => which(target), cancellationToken);
+
+    private async Task ScrapeAsync(Func<TargetPod, ScrapeTarget, bool> which, CancellationToken cancellationToken)
     {
         var pods = targets.Current.Pods;
         Forget(pods);
-        var work = pods.SelectMany(p => p.Scrape.Select(s => (Pod: p, Target: s)));
+        var work = pods.SelectMany(p => p.Scrape.Where(s => which(p, s)).Select(s => (Pod: p, Target: s)));
         var bound = new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency, CancellationToken = cancellationToken };
-        await Parallel.ForEachAsync(work, bound, async (item, token) => Take(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token)));
+        int news = 0;
+        await Parallel.ForEachAsync(work, bound, async (item, token) =>
+        {
+            if (Take(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token))) Interlocked.Increment(ref news);
+        });
+        if (news > 0) Changed?.Invoke();
     }
 
-    private void Take(TargetPod pod, ScrapeTarget target, ScrapeResult result)
+    /// <summary>Whether it brought what a serving pod shows.</summary>
+    private bool Take(TargetPod pod, ScrapeTarget target, ScrapeResult result)
     {
         counters.Scraped(result.Outcome.ToString());
         var key = (pod.Uid, target.Port, target.Path);
@@ -74,7 +141,11 @@ public sealed partial class ScrapeLoop(
 
         var at = WireTime.Truncate(time.GetUtcNow());
         var sums = result.Engines.Count > 0 ? engines.GetOrAdd(key, _ => new()).Of(result) : result.Tokens;
-        foreach (var model in sums)
+        var latencies = result.Histograms.Count > 0 ? histograms.GetOrAdd(key, _ => new()).Of(result) : new Dictionary<ServingLatency, LatencyHistogram>();
+        // What is billed is journalled no more often for a pod that is looked at more often.
+        bool counts = sums.Count > 0 && (!IsQuick(target) || !counted.TryGetValue(key, out var taken) || at - taken >= options.Interval || at < taken);
+        if (counts) counted[key] = at;
+        foreach (var model in counts ? sums : [])
         {
             tokens.Take(new TokenSample
             {
@@ -87,10 +158,12 @@ public sealed partial class ScrapeLoop(
                 At = at,
             });
         }
-        if (result.Loads.Count > 0)
-            gauges[pod.Uid] = new PodGauges(pod.Uid, at, result.Gauges ?? new(null, null, null), sums) { Namespace = pod.Namespace, Pod = pod.Name, Loads = result.Loads };
+        bool shows = result.Loads.Count + sums.Count + latencies.Count > 0;
+        if (shows)
+            gauges[pod.Uid] = new PodGauges(pod.Uid, at, result.Gauges ?? new(null, null, null), sums) { Namespace = pod.Namespace, Pod = pod.Name, Loads = result.Loads, Histograms = latencies };
         if (result.Progress is { } training)
             progress.Take(new ProgressSample { PodUid = pod.Uid, Step = training.Step, Total = training.Total, CheckpointAt = training.CheckpointAt, At = at });
+        return shows;
     }
 
     private void Forget(IReadOnlyList<TargetPod> pods)
@@ -105,6 +178,10 @@ public sealed partial class ScrapeLoop(
             last.TryRemove(key, out _);
         foreach (var key in engines.Keys.Where(k => !uids.Contains(k.Item1)))
             engines.TryRemove(key, out _);
+        foreach (var key in histograms.Keys.Where(k => !uids.Contains(k.Item1)))
+            histograms.TryRemove(key, out _);
+        foreach (var key in counted.Keys.Where(k => !uids.Contains(k.Item1)))
+            counted.TryRemove(key, out _);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Namespace}/{Name} does not serve its metrics yet: {Detail}")]

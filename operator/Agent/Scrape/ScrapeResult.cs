@@ -35,6 +35,9 @@ public sealed record ScrapeResult(ScrapeOutcome Outcome, string? Detail = null)
     /// <summary>The load and the latency of each model.</summary>
     public IReadOnlyList<ModelLoad> Loads { get; init; } = [];
 
+    /// <summary>How long requests took, by model and engine.</summary>
+    public IReadOnlyList<EngineHistogram> Histograms { get; init; } = [];
+
     public TrainingProgress? Progress { get; init; }
 }
 

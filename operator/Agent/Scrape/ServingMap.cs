@@ -40,12 +40,19 @@ public static partial class ServingMap
             Running = Ways(entry.Server, entry.Running),
             Waiting = Ways(entry.Server, entry.Waiting),
             CacheUse = Ways(entry.Server, entry.CacheUse),
+            FirstToken = Histograms(entry.Server, entry.FirstToken),
+            BetweenTokens = Histograms(entry.Server, entry.BetweenTokens),
+            EndToEnd = Histograms(entry.Server, entry.EndToEnd),
             ModelLabel = entry.ModelLabel ?? "model_name",
         };
         return server.All.Any() ? server : throw new FormatException($"model server {entry.Server} names no metric");
     }
 
     private static MetricName[][] Ways(string server, IReadOnlyList<string>? metrics) => metrics is not { Count: > 0 } ? [] : [[.. metrics.Select(text => Metric(server, text))]];
+
+    /// <summary>The name of a histogram of seconds, without _bucket. Several are ways to read it, the best first: they cannot be added up.</summary>
+    private static HistogramMetric[] Histograms(string server, IReadOnlyList<string>? names) => [.. (names ?? []).Select(text =>
+        Metric(server, text) is { Label.Length: 0 } metric ? new HistogramMetric(metric.Name) : throw new FormatException($"model server {server}: '{text}' is a histogram's name, without labels"))];
 
     private static MetricName Metric(string server, string text)
     {
@@ -77,6 +84,12 @@ public static partial class ServingMap
         public IReadOnlyList<string>? Waiting { get; init; }
 
         public IReadOnlyList<string>? CacheUse { get; init; }
+
+        public IReadOnlyList<string>? FirstToken { get; init; }
+
+        public IReadOnlyList<string>? BetweenTokens { get; init; }
+
+        public IReadOnlyList<string>? EndToEnd { get; init; }
     }
 }
 

@@ -18,6 +18,16 @@ public readonly record struct LatencyMetric(string Sum, string Count, int PerSec
     public static implicit operator LatencyMetric(string histogram) => new(histogram + "_sum", histogram + "_count");
 }
 
+/// <summary>A histogram's name, without its suffixes.</summary>
+/// <param name="Name">Its buckets are <c>Name_bucket</c>.</param>
+/// <param name="PerSecond">How many of its bounds' unit a second has.</param>
+public readonly record struct HistogramMetric(string Name, int PerSecond = 1)
+{
+    public string Buckets => Name + "_bucket";
+
+    public static implicit operator HistogramMetric(string name) => new(name);
+}
+
 /// <summary>
 /// What one kind of model server calls its figures. Each figure is a list of ways to read it, the best first; a way is a list
 /// of metrics that are added up. The first way of which the page has anything is taken.
@@ -47,11 +57,21 @@ public sealed record ServingMetrics(string Server)
     /// <summary>From a request's arrival to its end.</summary>
     public IReadOnlyList<LatencyMetric> Latency { get; init; } = [];
 
+    /// <summary>From a request's arrival to its first token, as a histogram.</summary>
+    public IReadOnlyList<HistogramMetric> FirstToken { get; init; } = [];
+
+    /// <summary>From one token to the next: of each token, where the server tells it, else the mean of each request.</summary>
+    public IReadOnlyList<HistogramMetric> BetweenTokens { get; init; } = [];
+
+    /// <summary>From a request's arrival to its end, as a histogram.</summary>
+    public IReadOnlyList<HistogramMetric> EndToEnd { get; init; } = [];
+
     /// <summary>The label that names the model; a server without one serves a model without a name.</summary>
     public string ModelLabel { get; init; } = "model_name";
 
     internal IEnumerable<MetricName> All => ((IReadOnlyList<MetricName[]>[])[Prompt, Cached, Generated, Requests, Running, Waiting, CacheUse]).SelectMany(ways => ways).SelectMany(way => way)
-        .Concat(Latency.SelectMany(latency => (MetricName[])[latency.Sum, latency.Count]));
+        .Concat(Latency.SelectMany(latency => (MetricName[])[latency.Sum, latency.Count]))
+        .Concat(((IReadOnlyList<HistogramMetric>[])[FirstToken, BetweenTokens, EndToEnd]).SelectMany(ways => ways).Select(way => new MetricName(way.Buckets)));
 
     /// <summary>
     /// The servers that are known, the more telling page first: Dynamo's workers and Ray show their engine's metrics beside
@@ -76,6 +96,9 @@ public sealed record ServingMetrics(string Server)
             Waiting = [["vllm:num_requests_waiting"]],
             CacheUse = [["vllm:kv_cache_usage_perc"], ["vllm:gpu_cache_usage_perc"]],
             Latency = ["vllm:e2e_request_latency_seconds"],
+            FirstToken = ["vllm:time_to_first_token_seconds"],
+            BetweenTokens = ["vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"],
+            EndToEnd = ["vllm:e2e_request_latency_seconds"],
         },
         // Ray Serve LLM: vLLM's names, a colon being none of Ray's characters.
         new("ray-serve")
@@ -88,6 +111,9 @@ public sealed record ServingMetrics(string Server)
             Waiting = [["ray_vllm_num_requests_waiting"]],
             CacheUse = [["ray_vllm_kv_cache_usage_perc"], ["ray_vllm_gpu_cache_usage_perc"]],
             Latency = ["ray_vllm_e2e_request_latency_seconds"],
+            FirstToken = ["ray_vllm_time_to_first_token_seconds"],
+            BetweenTokens = ["ray_vllm_inter_token_latency_seconds", "ray_vllm_time_per_output_token_seconds"],
+            EndToEnd = ["ray_vllm_e2e_request_latency_seconds"],
         },
         // python/sglang/srt/observability/metrics_collector.py. The plain counters move only when a request ends.
         new("sglang")
@@ -105,6 +131,9 @@ public sealed record ServingMetrics(string Server)
             Waiting = [[new("sglang:num_queue_reqs", "priority")]],
             CacheUse = [["sglang:token_usage"]],
             Latency = ["sglang:e2e_request_latency_seconds"],
+            FirstToken = ["sglang:time_to_first_token_seconds"],
+            BetweenTokens = ["sglang:inter_token_latency_seconds", "sglang:time_per_output_token_seconds"],
+            EndToEnd = ["sglang:e2e_request_latency_seconds"],
         },
         // docs/source/reference/metrics.md: no counters of tokens, but histograms whose sums are.
         new("tgi")
@@ -115,6 +144,8 @@ public sealed record ServingMetrics(string Server)
             Running = [["tgi_batch_current_size"]],
             Waiting = [["tgi_queue_size"]],
             Latency = ["tgi_request_duration"],
+            BetweenTokens = ["tgi_request_mean_time_per_token_duration"],
+            EndToEnd = ["tgi_request_duration"],
         },
         // tools/server/README.md; the cache's share is gone in newer builds. Its prompts are without what the cache had.
         new("llama.cpp")
@@ -136,6 +167,9 @@ public sealed record ServingMetrics(string Server)
             Waiting = [["fastdeploy:num_requests_waiting"]],
             CacheUse = [["fastdeploy:gpu_cache_usage_perc"]],
             Latency = ["fastdeploy:e2e_request_latency_seconds"],
+            FirstToken = ["fastdeploy:time_to_first_token_seconds"],
+            BetweenTokens = ["fastdeploy:time_per_output_token_seconds"],
+            EndToEnd = ["fastdeploy:e2e_request_latency_seconds"],
         },
         // lmdeploy/metrics/loggers.py
         new("lmdeploy")
@@ -148,6 +182,9 @@ public sealed record ServingMetrics(string Server)
             Waiting = [["lmdeploy:num_requests_waiting"]],
             CacheUse = [["lmdeploy:gpu_cache_usage_perc"]],
             Latency = ["lmdeploy:e2e_request_latency_seconds"],
+            FirstToken = ["lmdeploy:time_to_first_token_seconds"],
+            BetweenTokens = ["lmdeploy:iter_token_latency", "lmdeploy:time_per_output_token_seconds"],
+            EndToEnd = ["lmdeploy:e2e_request_latency_seconds"],
         },
         new("dynamo")
         {
@@ -160,6 +197,9 @@ public sealed record ServingMetrics(string Server)
             Waiting = [["dynamo_frontend_queued_requests"]],
             ModelLabel = "model",
             Latency = ["dynamo_frontend_request_duration_seconds"],
+            FirstToken = ["dynamo_frontend_time_to_first_token_seconds"],
+            BetweenTokens = ["dynamo_frontend_inter_token_latency_seconds"],
+            EndToEnd = ["dynamo_frontend_request_duration_seconds"],
         },
         // The TensorRT-LLM backend's custom_metrics_reporter.cc: histograms of the requests' tokens since 2024, load before that.
         // Without them only Triton's own count of requests is cumulative, docs/user_guide/metrics.md.
@@ -174,6 +214,8 @@ public sealed record ServingMetrics(string Server)
             CacheUse = [[new("nv_trt_llm_kv_cache_block_metrics", "kv_cache_block_type", "fraction")]],
             ModelLabel = "model",
             Latency = [new("nv_inference_request_duration_us", "nv_inference_request_success", 1_000_000)],
+            // With --metrics-config histogram_latencies=true, and of models that answer in parts.
+            FirstToken = [new("nv_inference_first_response_histogram_ms", 1000)],
         },
         // tensorrt_llm/metrics/collector.py, at trtllm-serve's /prometheus/metrics; older builds (trtllm:) have requests only.
         new("trtllm")
@@ -186,6 +228,9 @@ public sealed record ServingMetrics(string Server)
             Waiting = [["trtllm_num_requests_waiting"]],
             CacheUse = [["trtllm_kv_cache_utilization"]],
             Latency = ["trtllm_e2e_request_latency_seconds"],
+            FirstToken = ["trtllm_time_to_first_token_seconds"],
+            BetweenTokens = ["trtllm_time_per_output_token_seconds"],
+            EndToEnd = ["trtllm_e2e_request_latency_seconds"],
         },
         // NIM LLM, on /v1/metrics: without a prefix.
         new("nim")
@@ -197,6 +242,9 @@ public sealed record ServingMetrics(string Server)
             Waiting = [["num_requests_waiting"]],
             CacheUse = [["gpu_cache_usage_perc"]],
             Latency = ["e2e_request_latency_seconds"],
+            FirstToken = ["time_to_first_token_seconds"],
+            BetweenTokens = ["time_per_output_token_seconds"],
+            EndToEnd = ["e2e_request_latency_seconds"],
         },
     ];
 

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text;
+using Bursar.Core.Scaling;
 using Bursar.Core.Text;
 
 namespace Bursar.Agent.Scrape;
@@ -76,7 +78,9 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
 
         public bool HasTokens => _prompt is not null || _generated is not null;
 
-        public bool IsEmpty => !HasTokens && _requests is null && _running is null && _waiting is null && _cacheUse is null;
+        public bool IsEmpty => !HasTokens && _requests is null && _running is null && _waiting is null && _cacheUse is null && !HasHistograms;
+
+        private bool HasHistograms => server.FirstToken.Concat(server.BetweenTokens).Concat(server.EndToEnd).Any(way => found.ContainsKey(way.Buckets));
 
         public ScrapeResult Result()
         {
@@ -108,6 +112,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                     Of(ServingFigure.Generated, model) ?? 0, Of(ServingFigure.Requests, model)))],
                 Gauges = running is null && waiting is null && use is null ? null : new(running, waiting, use),
                 Loads = loads,
+                Histograms = [.. Histograms(ServingLatency.FirstToken, server.FirstToken), .. Histograms(ServingLatency.BetweenTokens, server.BetweenTokens), .. Histograms(ServingLatency.EndToEnd, server.EndToEnd)],
             };
 
             long? Of(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
@@ -149,6 +154,36 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                 model, (long?)Of(running, model), (long?)Of(waiting, model), Of(use, model), Of(seconds, model), (long?)Of(requests, model)))];
 
             static double? Of(Dictionary<string, double> figures, string model) => figures.TryGetValue(model, out var figure) ? figure : null;
+        }
+
+        /// <summary>Of the first way of which the page has any, by model and engine. What is no histogram is not known, and spoils no counter.</summary>
+        private IEnumerable<EngineHistogram> Histograms(ServingLatency figure, IReadOnlyList<HistogramMetric> ways)
+        {
+            var way = ways.FirstOrDefault(way => found.ContainsKey(way.Buckets));
+            if (way.Name is null) return [];
+            EngineHistogram[] engines = [.. found[way.Buckets]
+                .GroupBy(sample => (Model: Model(sample), Engine: Labels(sample, EngineLabels.Contains)))
+                .Select(group => (group.Key, Histogram: group.GroupBy(sample => Labels(sample, label => label != "le" && !RankLabels.Contains(label)), StringComparer.Ordinal)
+                    .Select(series => Histogram(series, way.PerSecond)).Aggregate((one, other) => one is null || other is null ? null : one.Plus(other))))
+                .Where(group => group.Histogram is not null)
+                .Select(group => new EngineHistogram(figure, group.Key.Model, group.Key.Engine, group.Histogram!))];
+            return engines.Length <= MaxEngines ? engines : [];
+        }
+
+        /// <summary>Of the ranks of one engine the highest.</summary>
+        private static LatencyHistogram? Histogram(IEnumerable<PrometheusSample> series, int perSecond)
+        {
+            var counts = new SortedDictionary<double, long>();
+            foreach (var sample in series)
+            {
+                if (!double.TryParse(sample.Label("le")?.Replace("+Inf", "Infinity", StringComparison.Ordinal), NumberStyles.Float, CultureInfo.InvariantCulture, out double bound)
+                    || double.IsNaN(bound) || ExpositionReader.Count(sample.Value) is not { } count) return null;
+                counts[bound] = Math.Max(count, counts.GetValueOrDefault(bound));
+            }
+            if (!counts.ContainsKey(double.PositiveInfinity)) return null;
+            long highest = 0;
+            // A page may be written while a request ends.
+            return LatencyHistogram.TryCreate([.. counts.Keys.SkipLast(1).Select(bound => bound / perSecond)], [.. counts.Values.Select(count => highest = Math.Max(highest, count))], out _);
         }
 
         private Dictionary<string, double> ByModel(IEnumerable<PrometheusSample>? samples, Func<double, bool> isFigure, Func<IEnumerable<double>, double> together) =>

@@ -192,6 +192,9 @@ public sealed record ScrapeTarget
     public string Path { get; init; } = "/metrics";
 
     public string Kind { get; init; } = "";
+
+    /// <summary>How often it is read; as the agent does it, where absent. Agents of an older version read it at their own pace.</summary>
+    public int? IntervalSeconds { get; init; }
 }
 
 /// <summary><c>POST /v1/progress</c>, from a pod on the agent's node.</summary>

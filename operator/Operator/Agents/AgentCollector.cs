@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Bursar.Agent.Doors;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
@@ -75,6 +76,12 @@ public sealed partial class AgentCollector
 
     /// <summary>A node's agent told what the driver calls its GPUs.</summary>
     public event Action<string, string>? Named;
+
+    /// <summary>A node's agent told its signals; only nodes with pods that are scaled are asked.</summary>
+    public event Action<string, SignalReport>? Signalled;
+
+    /// <summary>Which pods something scales by: their signals are asked for. None, unless set; <see cref="ScaledChanged"/> tells that it answers otherwise.</summary>
+    public Func<V1Pod, bool> IsScaled { get; set; } = _ => false;
 
     public AgentHealth Health
     {
@@ -218,7 +225,26 @@ public sealed partial class AgentCollector
             complete &= top is not null;
             return top?.Class;
         }
-        return (AgentTargets.Of(_pods.On(node), ClassOf, Wanted), complete);
+        return (AgentTargets.Of(_pods.On(node), ClassOf, Wanted, IsScaled), complete);
+    }
+
+    /// <summary>Other pods are scaled than before.</summary>
+    public void ScaledChanged() => TellAll();
+
+    /// <summary>Whether the node hosts a pod that something scales by.</summary>
+    internal bool WantsSignals(string node) => _pods.On(node).Any(IsScaled);
+
+    /// <summary>Hands signals on. False when they were not believed.</summary>
+    internal bool Take(string node, SignalReport report)
+    {
+        if (report.Node != node)
+        {
+            _metrics.AgentFailed(node, "foreign-node");
+            LogForeignNode(node, report.Node);
+            return false;
+        }
+        Signalled?.Invoke(node, report);
+        return true;
     }
 
     private CheckpointWanted? Wanted(V1Pod pod) =>

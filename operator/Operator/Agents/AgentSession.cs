@@ -3,13 +3,15 @@ using Bursar.Agent.Journal;
 using Bursar.Core.Usage;
 using Bursar.Kube.Http;
 using Bursar.Operator.Certificates;
+using Bursar.Operator.Scaling.Signals;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Agents;
 
 /// <summary>
 /// The talk with one agent under one identity: its targets whenever they change, its usage by long poll. It ends when the
-/// agent's pod, its address or the certificates change, and another begins.
+/// agent's pod, its address or the certificates change, and another begins. While something scales by the node's pods, it asks for
+/// their signals too.
 /// </summary>
 internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, AgentCollector collector, ActivityTracker? tracker, TimeProvider time, ILogger logger)
 {
@@ -27,6 +29,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
 
     private readonly Guid _stream = Guid.NewGuid();
     private readonly Wakeup _targetsChanged = new(tracker);
+    private readonly SignalReader _signals = new(agent, collector, tracker, time, logger);
     private volatile string? _sent;
     private volatile string? _source;
     private volatile bool _answers;
@@ -40,12 +43,17 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     /// <summary>What the agent reads the GPUs by, as it said last.</summary>
     public string? Source => _source;
 
-    public void TargetsChanged() => _targetsChanged.Set();
+    public void TargetsChanged()
+    {
+        _targetsChanged.Set();
+        _signals.TargetsChanged();
+    }
 
     /// <summary>Runs until cancelled; takes over a unit of activity that its starter has begun.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         tracker?.Opened(_stream, $"usage of {agent.Node}");
+        tracker?.Begin(Wakeup.What);
         tracker?.Begin(Wakeup.What);
         try
         {
@@ -58,7 +66,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 Time = time,
                 ActivityStream = tracker is null ? null : _stream,
             });
-            await Task.WhenAll(HoldAsync(TellAsync(client, cancellationToken)), HoldAsync(AskAsync(client, cancellationToken)));
+            await Task.WhenAll(HoldAsync(TellAsync(client, cancellationToken)), HoldAsync(AskAsync(client, cancellationToken)), HoldAsync(_signals.RunAsync(client, cancellationToken)));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -71,7 +79,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         }
     }
 
-    /// <summary>Each of the two loops holds one unit of activity, to its own end.</summary>
+    /// <summary>Each of the three loops holds one unit of activity, to its own end.</summary>
     private async Task HoldAsync(Task loop)
     {
         try

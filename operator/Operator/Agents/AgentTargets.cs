@@ -22,6 +22,9 @@ public static class AgentTargets
     /// <summary>The path there; <c>/metrics</c> unless set.</summary>
     public const string PathAnnotation = "bursar.dev/metrics-path";
 
+    /// <summary>How often the page of a pod under a scaler is read.</summary>
+    private const int ScaledSeconds = 1;
+
     private const string DefaultPath = "/metrics";
 
     private static readonly (string Port, string Path)[] Annotations =
@@ -35,7 +38,8 @@ public static class AgentTargets
     /// <param name="pods">The pods bound to the node that hold GPUs.</param>
     /// <param name="classOf">The class of a pod's work; null while its owners are not known, then it is not scraped yet.</param>
     /// <param name="checkpointOf">The checkpoint that is wanted of a pod's work.</param>
-    public static TargetList Of(IReadOnlyList<V1Pod> pods, Func<V1Pod, WorkClass?> classOf, Func<V1Pod, CheckpointWanted?>? checkpointOf = null)
+    /// <param name="isScaled">Whether something scales by what the pod shows: it is then read every second.</param>
+    public static TargetList Of(IReadOnlyList<V1Pod> pods, Func<V1Pod, WorkClass?> classOf, Func<V1Pod, CheckpointWanted?>? checkpointOf = null, Func<V1Pod, bool>? isScaled = null)
     {
         TargetPod[] targets = [.. pods.Select(pod => new TargetPod
         {
@@ -43,7 +47,7 @@ public static class AgentTargets
             Namespace = pod.Metadata.Namespace ?? "",
             Name = pod.Metadata.Name,
             Ips = Addresses(pod),
-            Scrape = classOf(pod) is { } work && Scrape(pod, work) is { } target ? [target] : [],
+            Scrape = classOf(pod) is { } work && Scrape(pod, work) is { } target ? [target.Kind == ScrapeTarget.Serving && isScaled?.Invoke(pod) == true ? target with { IntervalSeconds = ScaledSeconds } : target] : [],
             Checkpoint = checkpointOf?.Invoke(pod),
         })];
         var list = new TargetList { Pods = targets };

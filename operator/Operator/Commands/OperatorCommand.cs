@@ -6,6 +6,7 @@ using Bursar.Operator.Agents;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Owners;
+using Bursar.Operator.Scaling.Targets;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
@@ -28,11 +29,12 @@ public static class OperatorCommand
         var external = OptionSources.Text("--external-scaler-address", "host:port of the gRPC service that KEDA asks (docs/keda.md); port 0 is any free one, empty is none.", "");
         var detail = OptionSources.Number("--ledger-detail-days", "Days that the ledger keeps pod by pod; what a budget's window reaches is kept anyway.", 35, 2, 3660);
         var sums = OptionSources.Number("--ledger-sum-days", "Days that the ledger keeps as sums by workload.", 400, 2, 3660);
+        var prometheus = OptionSources.Text("--prometheus-sources", "A JSON file that names the Prometheus servers that triggers may ask; empty is none.", "");
         var format = OptionSources.Text("--log-format", "json or text.", "text");
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, webhook, webhookUrl, external, detail, sums, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, webhook, webhookUrl, external, prometheus, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             ExporterSelection selection;
@@ -46,9 +48,9 @@ public static class OperatorCommand
                 return 2;
             }
             var named = parsed.GetValue(kinds)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null) is { } unknown)
+            if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null && !ScaleKinds.ScaledOnly.Contains(kind)) is { } unknown)
             {
-                await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name))}.");
+                await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))}.");
                 return 2;
             }
             var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
@@ -77,6 +79,7 @@ public static class OperatorCommand
                 WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
                 WebhookUrl = url,
                 ExternalScalerAddress = parsed.GetValue(external) is { Length: > 0 } door ? door : null,
+                PrometheusSources = parsed.GetValue(prometheus) is { Length: > 0 } list ? list : null,
                 LedgerDetailDays = parsed.GetValue(detail),
                 LedgerSumDays = parsed.GetValue(sums),
                 Seed = Random.Shared.Next(),

@@ -15,10 +15,14 @@ using Bursar.Kube.Objects;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Certificates;
 using Bursar.Operator.Metering;
+using Bursar.Operator.Scaling.Signals;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Bursar.Sandbox;
 using Bursar.Tests.Unit.Agent;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 using ApiServer = Bursar.Sandbox.Sandbox;
 
@@ -103,6 +107,50 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             .Should().ContainSingle().Which.Usage.Should().BeEquivalentTo(new { BusyMs = 45_000L, EnergyMj = 7000L });
         await Eventually.TrueAsync(() => collector.Health is { Answering: ["n1"], Missing: [] }, "the answer is whole");
         await Eventually.TrueAsync(() => Samples().Any(s => s.Name == "bursar_agent_lag_seconds" && s.Label("node") == "n1"), "the lag is told");
+    }
+
+    [Fact]
+    public async Task What_a_scaled_pod_shows_reaches_the_board_within_two_seconds_and_others_are_not_asked_for()
+    {
+        var waiting = 0;
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Parse("127.9.1.7"), 7001));
+        await using var page = builder.Build();
+        page.Run(context => context.Response.WriteAsync($"vllm:num_requests_waiting{{model_name=\"m\"}} {Volatile.Read(ref waiting)}\nvllm:generation_tokens_total{{model_name=\"m\"}} 100\n"));
+        await page.StartAsync();
+        var board = new SignalBoard(id => stores.Pods.Store.GetByUid(id)?.Spec.NodeName, TimeProvider.System);
+        var asked = 0;
+        collector.Signalled += (node, report) => { Interlocked.Increment(ref asked); board.Take(node, report); };
+        var uid = await GpuPodAsync("serve", "n1", "127.9.1.7", "inference");
+        await StartAgentAsync("n1");
+        await Eventually.TrueAsync(() => agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent reads it at its own pace");
+        asked.Should().Be(0, "nothing scales by it");
+
+        collector.IsScaled = pod => pod.Metadata.Uid == uid;
+        collector.ScaledChanged();
+        await Eventually.TrueAsync(() => board.Of(uid) is { RequestsWaiting: 0 }, "its signals are on the board");
+        agent!.Targets.Current.Pods[0].Scrape[0].IntervalSeconds.Should().Be(1);
+
+        for (var wanted = 7; wanted < 10; wanted++)
+        {
+            var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            board.Changed += uids => { if (uids.Contains(uid) && board.Of(uid)?.RequestsWaiting == wanted) arrived.TrySetResult(); };
+            Volatile.Write(ref waiting, wanted);
+            await arrived.Task.WaitAsync(TimeSpan.FromSeconds(2));
+        }
+        (DateTimeOffset.UtcNow - board.Of(uid)!.At).Should().BeLessThan(TimeSpan.FromSeconds(2)).And.BeGreaterThanOrEqualTo(TimeSpan.Zero);
+        board.Of(uid)!.GeneratedTokensPerSecond.Should().Be(0);
+
+        // Asked no more once nothing scales by it.
+        collector.IsScaled = _ => false;
+        collector.ScaledChanged();
+        await Eventually.TrueAsync(() => agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent is told");
+        await Eventually.TrueAsync(async () =>
+        {
+            var before = Volatile.Read(ref asked);
+            await Task.Delay(1500);
+            return Volatile.Read(ref asked) == before;
+        }, "it is left alone");
     }
 
     [Fact]
@@ -244,7 +292,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         },
         this, this, TimeProvider.System, NullLoggerFactory.Instance, default);
 
-    private async Task<string> GpuPodAsync(string name, string node, string address)
+    private async Task<string> GpuPodAsync(string name, string node, string address, string work = "training")
     {
         var pod = await client.CreateAsync<V1Pod>(new JsonObject
         {
@@ -254,7 +302,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             {
                 ["name"] = name,
                 ["namespace"] = "ml",
-                ["annotations"] = new JsonObject { ["bursar.dev/metrics-port"] = "7001", ["bursar.dev/class"] = "training" },
+                ["annotations"] = new JsonObject { ["bursar.dev/metrics-port"] = "7001", ["bursar.dev/class"] = work },
             },
             ["spec"] = new JsonObject
             {

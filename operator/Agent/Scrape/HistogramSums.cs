@@ -1,0 +1,67 @@
+using Bursar.Core.Scaling;
+
+namespace Bursar.Agent.Scrape;
+
+/// <summary>What model servers tell as a histogram.</summary>
+public enum ServingLatency
+{
+    FirstToken,
+    BetweenTokens,
+    EndToEnd,
+}
+
+/// <summary>How long it took, of one engine for one model, since the engine began.</summary>
+public sealed record EngineHistogram(ServingLatency Figure, string Model, string Engine, LatencyHistogram Histogram);
+
+/// <summary>
+/// A page's histograms as one for each figure, whose counts do not fall when one engine of several begins anew or goes away
+/// (<see cref="EngineSums"/> does the same for tokens). When all of them begin anew, the page's own sum is passed on.
+/// </summary>
+public sealed class HistogramSums
+{
+    /// <summary>Replicas come and go for months; those that are gone are then kept as one.</summary>
+    private const int MaxKept = 512;
+
+    private static readonly (string Model, string Engine) Retired = ("", "\u0001");
+
+    private readonly Lock gate = new();
+    private readonly Dictionary<ServingLatency, Dictionary<(string Model, string Engine), Engine>> known = [];
+
+    public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Of(ScrapeResult page)
+    {
+        lock (gate) return page.Histograms.GroupBy(engine => engine.Figure).ToDictionary(figure => figure.Key, Take_NeedsLock);
+    }
+
+    private LatencyHistogram Take_NeedsLock(IGrouping<ServingLatency, EngineHistogram> figure)
+    {
+        var now = new Dictionary<(string Model, string Engine), LatencyHistogram>();
+        foreach (var engine in figure) now[(engine.Model, engine.Engine)] = engine.Histogram;
+        if (!known.TryGetValue(figure.Key, out var engines)) known.Add(figure.Key, engines = []);
+        // An engine that had counted nothing cannot show that it went on.
+        if (!engines.Any(engine => engine.Value.Last.Count > 0 && now.TryGetValue(engine.Key, out var shown) && !shown.BeganAnewSince(engine.Value.Last))) engines.Clear();
+        foreach (var gone in engines.Keys.Where(key => !now.ContainsKey(key)).ToArray()) engines[gone] = new(engines[gone].All, LatencyHistogram.Empty);
+        foreach (var (key, histogram) in now)
+        {
+            var before = engines.TryGetValue(key, out var engine) ? engine : new(LatencyHistogram.Empty, LatencyHistogram.Empty);
+            engines[key] = new(before.Last.Count > 0 && histogram.BeganAnewSince(before.Last) ? before.All : before.Before, histogram);
+        }
+        if (engines.Count > MaxKept)
+        {
+            var retired = LatencyHistogram.Empty;
+            foreach (var gone in engines.Keys.Where(key => !now.ContainsKey(key)).ToArray())
+            {
+                retired = retired.Plus(engines[gone].All);
+                engines.Remove(gone);
+            }
+            engines[Retired] = new(retired, LatencyHistogram.Empty);
+        }
+        return engines.Values.Select(engine => engine.All).Aggregate((one, other) => one.Plus(other));
+    }
+
+    /// <param name="Before">What it had counted before it began anew.</param>
+    /// <param name="Last">What it showed last; nothing where the page does not have it.</param>
+    private readonly record struct Engine(LatencyHistogram Before, LatencyHistogram Last)
+    {
+        public LatencyHistogram All => Before.Plus(Last);
+    }
+}

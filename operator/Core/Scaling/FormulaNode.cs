@@ -1,0 +1,58 @@
+namespace Bursar.Core.Scaling;
+
+/// <summary>What a part of a formula is.</summary>
+internal enum FormulaType
+{
+    Number,
+    Truth,
+    Nil,
+    Numbers,
+    Truths,
+}
+
+internal enum FormulaState
+{
+    Known,
+    Nil,
+    Wrong,
+}
+
+/// <summary>A number, a truth (1 or 0), a list, nil, or what comes of an operation on nil.</summary>
+internal readonly record struct FormulaValue(FormulaState State, double Number, FormulaValue[]? Items = null)
+{
+    public static readonly FormulaValue Nil = new(FormulaState.Nil, 0);
+
+    public static readonly FormulaValue Wrong = new(FormulaState.Wrong, 0);
+
+    public bool IsKnown => State == FormulaState.Known;
+
+    public bool IsTrue => IsKnown && Number != 0;
+
+    public static FormulaValue Of(double number) => double.IsNaN(number) ? Wrong : new(FormulaState.Known, number);
+
+    public static FormulaValue Of(bool truth) => new(FormulaState.Known, truth ? 1 : 0);
+
+    public static FormulaValue Of(FormulaValue[] items) => new(FormulaState.Known, 0, items);
+}
+
+/// <summary>What a formula is computed over, and how much of it still may be.</summary>
+internal sealed class FormulaScope(IReadOnlyDictionary<string, double?> values)
+{
+    private int _steps;
+
+    /// <summary>The item that <c>#</c> is.</summary>
+    public FormulaValue Item { get; set; } = FormulaValue.Wrong;
+
+    public bool Step() => ++_steps <= Formula.MaxSteps;
+
+    public FormulaValue Of(string name) => values.TryGetValue(name, out var value) && value is { } number ? FormulaValue.Of(number) : FormulaValue.Nil;
+}
+
+/// <summary>A part of a formula.</summary>
+/// <param name="Type">What it is.</param>
+/// <param name="Depth">How deeply it is nested: computing goes down as far.</param>
+/// <param name="Compute">Computes it.</param>
+internal sealed record FormulaNode(FormulaType Type, int Depth, Func<FormulaScope, FormulaValue> Compute)
+{
+    public FormulaValue Evaluate(FormulaScope scope) => scope.Step() ? Compute(scope) : FormulaValue.Wrong;
+}

@@ -1,0 +1,300 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Scaling.Signals;
+
+/// <summary>
+/// Asks the Prometheus servers of a list for one number each time. The list and the files that it names are looked at again every
+/// few seconds, so that a renewed credential is taken up; what they hold stands in no log and in no error.
+/// </summary>
+public sealed partial class PrometheusSources : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+
+    private const int MaxAnswerBytes = 1024 * 1024;
+    private const int MaxErrorLength = 300;
+
+    private readonly string? _file;
+    private readonly TimeProvider _time;
+    private readonly ILogger<PrometheusSources> _logger;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Link> _links = new(StringComparer.Ordinal);
+    private readonly List<Link> _retired = [];
+    private IReadOnlyDictionary<string, PrometheusSource> _sources = new Dictionary<string, PrometheusSource>();
+    private string? _fault;
+    private DateTimeOffset? _looked;
+
+    /// <param name="file">The list; null is none.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Where it logs.</param>
+    public PrometheusSources(string? file, TimeProvider time, ILogger<PrometheusSources> logger)
+    {
+        _file = file;
+        _time = time;
+        _logger = logger;
+    }
+
+    public IReadOnlyCollection<string> Names
+    {
+        get
+        {
+            lock (_gate)
+            {
+                Look_NeedsLock();
+                return [.. _sources.Keys.Order(StringComparer.Ordinal)];
+            }
+        }
+    }
+
+    /// <summary>One number: an instant query that comes to a scalar, or to a vector of one element.</summary>
+    public async Task<PromAnswer> QueryAsync(string source, string query, CancellationToken cancellationToken)
+    {
+        Link link;
+        lock (_gate)
+        {
+            Look_NeedsLock();
+            if (!_sources.TryGetValue(source, out var found))
+            {
+                return PromAnswer.Failed(_fault ?? (_sources.Count == 0
+                    ? $"there is no Prometheus source {source}: none is configured (the chart's operator.prometheus)"
+                    : $"there is no Prometheus source {source}; there are {string.Join(", ", _sources.Keys.Order(StringComparer.Ordinal))}"));
+            }
+            try
+            {
+                link = Open_NeedsLock(found);
+            }
+            // What stands in a file is not repeated: it may be a key.
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                return PromAnswer.Failed($"Prometheus source {source}: a file of its credentials cannot be read: {exception.Message}");
+            }
+            catch (Exception exception) when (exception is CryptographicException or FormatException or ArgumentException)
+            {
+                return PromAnswer.Failed($"Prometheus source {source}: a file of its credentials is not what it should be");
+            }
+        }
+        var answer = await AskAsync(link, query, cancellationToken);
+        return answer.Error is { } error ? PromAnswer.Failed($"Prometheus source {source}: {Cut(link.Redact(error))}") : answer;
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            foreach (var link in _links.Values.Concat(_retired)) link.Client.Dispose();
+            _links.Clear();
+            _retired.Clear();
+        }
+    }
+
+    private async Task<PromAnswer> AskAsync(Link link, string query, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(Patience, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, link.Query)
+            {
+                Content = new FormUrlEncodedContent([new("query", query), new("timeout", Patience.TotalSeconds.ToString(CultureInfo.InvariantCulture) + "s")]),
+            };
+            request.Headers.Authorization = link.Authorization;
+            request.Headers.TryAddWithoutValidation("Accept", "application/json");
+            request.Headers.TryAddWithoutValidation("User-Agent", "bursar");
+            // The handler asks for a certificate of this name, too.
+            if (link.ServerName is { } name) request.Headers.Host = name;
+            using var response = await link.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            int status = (int)response.StatusCode;
+            if (status is >= 300 and < 400) return PromAnswer.Failed($"it answers {status}, a redirect, which is not followed");
+            if (await BodyAsync(response, either.Token) is not { } body) return PromAnswer.Failed($"it answers more than {MaxAnswerBytes} bytes");
+            PromWire? wire = null;
+            try
+            {
+                wire = JsonSerializer.Deserialize(body, PrometheusJson.Default.PromWire);
+            }
+            catch (JsonException) when (response.IsSuccessStatusCode)
+            {
+                return PromAnswer.Failed("its answer is no JSON of Prometheus");
+            }
+            catch (JsonException)
+            {
+                // A gate before it answers in its own words; the status says enough.
+            }
+            if (wire?.Error is { Length: > 0 } error) return PromAnswer.Failed($"{wire.ErrorType ?? "error"}: {error}");
+            if (!response.IsSuccessStatusCode) return PromAnswer.Failed($"it answers {status} {response.ReasonPhrase}".TrimEnd());
+            return wire?.Status == "success" ? Number(wire.Data) : PromAnswer.Failed("its answer is no JSON of Prometheus");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return PromAnswer.Failed($"it does not answer within {Patience.TotalSeconds} s");
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        {
+            return PromAnswer.Failed(exception.GetBaseException().Message);
+        }
+    }
+
+    private static async Task<byte[]?> BodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        if (response.Content.Headers.ContentLength > MaxAnswerBytes) return null;
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        using var body = new MemoryStream();
+        byte[] buffer = new byte[16 * 1024];
+        while (await stream.ReadAsync(buffer, cancellationToken) is > 0 and var read)
+        {
+            if (body.Length + read > MaxAnswerBytes) return null;
+            body.Write(buffer, 0, read);
+        }
+        return body.ToArray();
+    }
+
+    private static PromAnswer Number(PromData? data)
+    {
+        if (data?.Result is not { ValueKind: JsonValueKind.Array } result) return PromAnswer.Failed("its answer holds no result");
+        switch (data.ResultType)
+        {
+            case "scalar":
+                return Sample(result);
+            case "vector":
+                return result.GetArrayLength() switch
+                {
+                    0 => PromAnswer.Empty,
+                    1 when result[0] is { ValueKind: JsonValueKind.Object } one && one.TryGetProperty("value", out var sample) => Sample(sample),
+                    1 => PromAnswer.Failed("the query comes to a histogram, not to a number"),
+                    var several => PromAnswer.Failed(string.Create(CultureInfo.InvariantCulture, $"the query comes to {several} series, not to one; sum() or max() makes one of them")),
+                };
+            default:
+                return PromAnswer.Failed($"the query comes to a {data.ResultType ?? "nothing"}, not to a number");
+        }
+    }
+
+    /// <summary><c>[1763700000, "1.5"]</c></summary>
+    private static PromAnswer Sample(JsonElement sample)
+    {
+        if (sample is not { ValueKind: JsonValueKind.Array } || sample.GetArrayLength() != 2 || sample[1].ValueKind != JsonValueKind.String) return PromAnswer.Failed("its answer holds no number");
+        string text = sample[1].GetString()!;
+        return text switch
+        {
+            "NaN" => PromAnswer.Of(double.NaN),
+            "+Inf" or "Inf" => PromAnswer.Of(double.PositiveInfinity),
+            "-Inf" => PromAnswer.Of(double.NegativeInfinity),
+            _ => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? PromAnswer.Of(value) : PromAnswer.Failed("its answer holds no number"),
+        };
+    }
+
+    private static string Cut(string text) => text.Length <= MaxErrorLength ? text : text[..MaxErrorLength] + "…";
+
+    private void Look_NeedsLock()
+    {
+        var now = _time.GetUtcNow();
+        if (_file is null || _looked is { } looked && now >= looked && now - looked < LookEvery) return;
+        _looked = now;
+        // What was under way over them at the last look has ended.
+        foreach (var link in _retired) link.Client.Dispose();
+        _retired.Clear();
+        // Credentials that were replaced are other clients.
+        foreach (var (name, link) in _links.ToArray())
+        {
+            if (_sources.TryGetValue(name, out var source) && link.Seen == Fingerprint(source)) continue;
+            _links.Remove(name);
+            _retired.Add(link);
+        }
+        try
+        {
+            var sources = PrometheusSourceList.Read(File.ReadAllBytes(_file));
+            foreach (var (name, link) in _links.ToArray())
+            {
+                if (sources.TryGetValue(name, out var source) && source == _sources.GetValueOrDefault(name)) continue;
+                _links.Remove(name);
+                _retired.Add(link);
+            }
+            _sources = sources;
+            _fault = null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
+        {
+            // Those that were read before are still asked.
+            if (_fault != exception.Message) LogList(exception.Message);
+            _fault = exception.Message;
+        }
+    }
+
+    private Link Open_NeedsLock(PrometheusSource source)
+    {
+        if (_links.TryGetValue(source.Name, out var known)) return known;
+        string seen = Fingerprint(source);
+        var handler = new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseProxy = false,
+            UseCookies = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            MaxResponseHeadersLength = 32,
+            ActivityHeadersPropagator = null,
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+            ConnectTimeout = Patience,
+        };
+        if (source.CaFile is { } ca)
+        {
+            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            policy.CustomTrustStore.ImportFromPem(File.ReadAllText(ca));
+            if (policy.CustomTrustStore.Count == 0) throw new FormatException("no certificate");
+            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
+        }
+        if (source is { CertFile: { } certificate, KeyFile: { } key })
+            handler.SslOptions.ClientCertificates = [X509Certificate2.CreateFromPem(File.ReadAllText(certificate), File.ReadAllText(key))];
+        var secrets = new List<string>();
+        AuthenticationHeaderValue? authorization = null;
+        if (source.BearerTokenFile is { } tokenFile)
+        {
+            string token = File.ReadAllText(tokenFile).Trim();
+            secrets.Add(token);
+            authorization = new("Bearer", token);
+        }
+        else if (source is { UsernameFile: { } userFile, PasswordFile: { } passwordFile })
+        {
+            string password = File.ReadAllText(passwordFile).TrimEnd('\r', '\n');
+            string basic = Convert.ToBase64String(Encoding.UTF8.GetBytes($"{File.ReadAllText(userFile).Trim()}:{password}"));
+            secrets.AddRange([basic, password]);
+            authorization = new("Basic", basic);
+        }
+        var link = new Link(new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan }, new(source.Address.TrimEnd('/') + "/api/v1/query"), authorization, source.ServerName, secrets, seen);
+        _links.Add(source.Name, link);
+        return link;
+    }
+
+    /// <summary>Of what its files hold; files that cannot be read are told when they are needed.</summary>
+    private static string Fingerprint(PrometheusSource source)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string file in source.Files)
+        {
+            try
+            {
+                hash.AppendData(SHA256.HashData(File.ReadAllBytes(file)));
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                hash.AppendData("\0"u8);
+            }
+        }
+        return Convert.ToHexString(hash.GetCurrentHash());
+    }
+
+    private sealed record Link(HttpClient Client, Uri Query, AuthenticationHeaderValue? Authorization, string? ServerName, IReadOnlyList<string> Secrets, string Seen)
+    {
+        /// <summary>A gate may repeat what it was sent.</summary>
+        public string Redact(string text) => Secrets.Where(secret => secret.Length > 0).Aggregate(text, (said, secret) => said.Replace(secret, "…", StringComparison.Ordinal));
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The list of Prometheus sources cannot be used: error={error}")]
+    private partial void LogList(string error);
+}
