@@ -19,7 +19,7 @@ public static class GenerateCommand
             DefaultValueFactory = _ => new DirectoryInfo("."),
         };
         var check = new Option<bool>("--check") { Description = "Write nothing; exit with 1 when a file is not up to date." };
-        var command = new Command("generate", "Write the CRDs, the chart's rights and docs/api.md from the C# types (for development); or a price book.") { root, check, GeneratePriceBookCommand.Create() };
+        var command = new Command("generate", "Write the CRDs, the chart's rights and docs/api.md from the C# types (for development); or a price book, or scalers.") { root, check, GeneratePriceBookCommand.Create(), GenerateScalerCommand.Create() };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(root).FullName, parsed.GetValue(check), parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
         return command;
     }

@@ -13,6 +13,7 @@ public sealed class ExternalScalerEndpoint : IAsyncDisposable
     private readonly CancellationTokenSource _stopping;
     private readonly ExternalChanges _changes;
     private readonly EdgeServer _server;
+    private int _disposed;
 
     private ExternalScalerEndpoint(EdgeServer server, ExternalChanges changes, CancellationTokenSource stopping) =>
         (_server, _changes, _stopping) = (server, changes, stopping);
@@ -47,6 +48,7 @@ public sealed class ExternalScalerEndpoint : IAsyncDisposable
     /// <summary>Open streams end with Unavailable, by which KEDA comes again; then the door closes.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         await _stopping.CancelAsync();
         await _server.DisposeAsync();
         _stopping.Dispose();
