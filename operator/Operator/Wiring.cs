@@ -19,6 +19,7 @@ using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Owners;
 using Bursar.Operator.Scaling;
+using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.Signals;
 using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Serving;
@@ -135,7 +136,10 @@ public static class Wiring
         var meter = new TriggerMeter(signals, prometheus, () => promSources.Names, time);
         var targets = new ScaleTargets(stores);
         var scaleActor = new ScaleActor(client, stores, ledger, store);
-        var scalers = new ScalerLoop(client, stores, ledger, targets, new ScalerObserver(stores, prices, observer, meter, control, time), meter, prometheus, scaleActor, new ScalerEvents(recorder), scalerBoard,
+        ScalerLoop? loop = null;
+        var scalerObserver = new ScalerObserver(stores, prices, observer, meter, control, time);
+        var guests = new KedaGuests(stores, targets, scalerObserver, control, time) { LastOf = key => loop?.LastOf(key) };
+        var scalers = loop = new ScalerLoop(client, stores, ledger, targets, scalerObserver, meter, prometheus, scaleActor, new ScalerEvents(recorder), scalerBoard, guests,
             control, pacer, metrics, time, logs.CreateLogger<ScalerLoop>());
         var scaledReleaser = new ScaledReleaser(ledger, scaleActor, scalers.Holds, control, client, logs.CreateLogger<ScaledReleaser>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
@@ -223,6 +227,13 @@ public static class Wiring
         stores.OldKueueWorkloads.AddHandler(Waking<V1Beta1Workload>(WakeNamespace));
         stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(WakeNamespace));
         foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); scalers.WakeIfScaled(work.Namespace); }, gone => { progress.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); scalers.WakeIfScaled(gone.Namespace); });
+        await using var external = options.ExternalScalerAddress is { } door ? await ExternalScalerEndpoint.StartAsync(door, guests.Answer, time, logs, cancellationToken) : null;
+        if (external is not null)
+        {
+            logs.CreateLogger("bursar").LogListening("external-scaler", external.Address);
+            guests.Came += scalers.Wake;
+            scalers.Decided += external.Wake;
+        }
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));

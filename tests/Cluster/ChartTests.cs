@@ -79,7 +79,8 @@ public sealed class ChartTests
             """operator.prometheus=[{"name":"main","address":"https://prometheus.monitoring:9090","serverName":"p.example","caSecret":{"name":"ca","key":"root.pem"},"clientSecret":{"name":"client"},"bearerTokenSecret":{"name":"tok","key":"t"}},{"name":"plain","address":"http://vm:8428/select/0/prometheus","basicAuthSecret":{"name":"login"}}]""");
         code.Should().Be(0, "{0}", output);
         var documents = output.Split("\n---\n");
-        var data = (Dictionary<object, object>)((Dictionary<object, object>)Yaml(documents.Single(d => d.Contains("name: bursar-prometheus", StringComparison.Ordinal) && d.Contains("\nkind: ConfigMap\n", StringComparison.Ordinal))))["data"];
+        var data = (Dictionary<object, object>)new YamlDotNet.Serialization.DeserializerBuilder().Build().Deserialize<Dictionary<string, object>>(
+            documents.Single(d => d.Contains("name: bursar-prometheus", StringComparison.Ordinal) && d.Contains("\nkind: ConfigMap\n", StringComparison.Ordinal)))["data"];
         var sources = PrometheusSourceList.Read(System.Text.Encoding.UTF8.GetBytes((string)data["prometheus.json"]));
         sources["main"].Should().Be(new PrometheusSource
         {

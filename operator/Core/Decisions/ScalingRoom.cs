@@ -1,3 +1,4 @@
+using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
@@ -20,7 +21,14 @@ public sealed record ScalingRoom(Rate PerHour, Amount Free, TimeSpan Until)
         var horizon = Charge.Horizon(budget);
         // At the limit nothing is left for more, even if a few cents are.
         if (horizon <= TimeSpan.Zero || LimitRule.IsReached(balance)) return None;
-        var free = balance.Limit - Projection.Of(budget, work.Select(item => Foreseen(item, budget, horizon))) - Stops(budget, work);
+        var claims = work.Select(item => Foreseen(item, budget, horizon)).ToArray();
+        var stops = Stops(budget, work);
+        if (budget.Terms.Window.Period == WindowPeriod.Rolling)
+        {
+            var rate = RollingForecast.Room(budget, claims, balance.Limit - stops);
+            return new(rate, rate.For(horizon), horizon);
+        }
+        var free = balance.Limit - Projection.Of(budget, claims) - stops;
         if (free <= Amount.Zero) return new(Rate.Zero, Amount.Zero, horizon);
         var milliseconds = horizon.Ticks / TimeSpan.TicksPerMillisecond;
         return new(new Rate((long)Int128.Min(free.Units / Math.Max(1, milliseconds), long.MaxValue / 4)), free, horizon);

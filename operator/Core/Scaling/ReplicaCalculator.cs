@@ -61,17 +61,18 @@ public static class ReplicaCalculator
     public static int Shared(int actual, long value, long target, ScalingBehavior behavior) =>
         IsWithin(value / (target * (double)actual), behavior) ? actual : Ceiling(value / (double)target);
 
-    /// <summary>A metric that is what it is however many replicas there are (<c>Value</c>): desired = ceil(ready replicas × value ÷ target).</summary>
-    public static int Whole(int current, long value, long target, IReadOnlyList<ReplicaState> replicas, ScalingBehavior behavior)
+    /// <summary>A metric that is what it is however many replicas there are (<c>Value</c>): desired = ceil(ready replicas × value ÷ target). Null where it is off target and no replica is known.</summary>
+    public static int? Whole(int current, long value, long target, IReadOnlyList<ReplicaState> replicas, ScalingBehavior behavior)
     {
         var ratio = value / (double)target;
         if (current == 0) return Ceiling(ratio);
-        return IsWithin(ratio, behavior) ? current : Ceiling(ratio * replicas.Count(replica => replica.Ready));
+        if (IsWithin(ratio, behavior)) return current;
+        return replicas.Count == 0 ? null : Ceiling(ratio * replicas.Count(replica => replica.Ready));
     }
 
-    /// <summary>A figure in milli-units, rounded up as Kubernetes's quantities are.</summary>
+    /// <summary>A figure in milli-units, rounded up as Kubernetes's quantities are: what is more than nothing is never made nothing.</summary>
     public static long Milli(double value) =>
-        !(value > 0) ? 0 : value >= 1e15 ? (long)1e18 : (long)decimal.Ceiling(decimal.Round((decimal)value, 6) * 1000m);
+        !(value > 0) ? 0 : value >= 1e15 ? (long)1e18 : Math.Max(1, (long)decimal.Ceiling(decimal.Round((decimal)value, 6) * 1000m));
 
     private static bool IsWithin(double ratio, ScalingBehavior behavior) => 1 - behavior.Down.Tolerance <= ratio && ratio <= 1 + behavior.Up.Tolerance;
 

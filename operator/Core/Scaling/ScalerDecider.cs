@@ -53,7 +53,9 @@ public static class ScalerDecider
     /// <summary>Somebody else's number: twice in ten minutes is a contest, and Bursar does not fight.</summary>
     private static ScalerMemory Watched(ScalerSnapshot scaler, ScalerMemory memory, out bool contested)
     {
-        if (memory.Written is { } written)
+        // What a budget parked, or its own autoscaler scales, nobody undoes.
+        if (scaler.ParkedBy is not null || scaler.ScaledBy is not null) memory = memory with { Written = null, Seen = false };
+        else if (memory.Written is { } written)
         {
             if (scaler.Replicas == written) memory = memory with { Seen = true };
             else if (memory.Seen) memory = memory with { Written = null, Seen = false, Undone = [.. memory.Undone.Where(at => scaler.Now - at <= ContestWindow), scaler.Now] };

@@ -77,7 +77,7 @@ public sealed record ScalerDemand
             if (keeps is null && scaler.Now >= since) return Say(rest, rest, Reasons.Resting, memory.ActiveAt is null ? "no trigger is active" : $"no trigger was active for {Text.GoDuration.Format(terms.Cooldown)}");
             var step = Step(scaler, metrics, Math.Min(awake, scaler.Replicas), memory);
             memory = memory with { History = step.History };
-            return Say(step.Desired, Math.Max(step.Wanted ?? step.Desired, awake), keeps is null ? Reasons.CoolingDown : Reasons.KeptAwake,
+            return Say(step.Desired, step.Wanted ?? step.Desired, keeps is null ? Reasons.CoolingDown : Reasons.KeptAwake,
                 keeps ?? $"no trigger is active, and the cooldown ends at {Text.Rfc3339.Format(Whole(since))}");
         }
         if (!isActive && terms.Idle is { } idle && scaler.Replicas == idle && idle > 0)
@@ -102,7 +102,7 @@ public sealed record ScalerDemand
     {
         var (trigger, reading, behavior) = (scaler.Terms.Triggers[index], scaler.Readings[index], scaler.Terms.Behavior);
         var target = ReplicaCalculator.Milli(trigger.Target);
-        if (reading.Error is { } error)
+        if (ErrorOf(reading) is { } error)
         {
             if (FallbackFor(scaler, trigger.Name, failing) is not { } replicas) return new(trigger.Name, trigger.Type, null, trigger.Target, false, null, error, false);
             return new(trigger.Name, trigger.Type, null, trigger.Target, scaler.Replicas == 0 && replicas > 0, InPlace(scaler, replicas, target), error, true);
@@ -125,7 +125,7 @@ public sealed record ScalerDemand
         var passes = scaler.Terms.Fallback?.Behavior == FallbackBehavior.ScalingModifiers;
         foreach (var verdict in verdicts)
             if (verdict.Error is { } error && !(verdict.FellBack && passes))
-                return verdict.FellBack ? verdict with { Name = name, Replicas = InPlace(scaler, scaler.Terms.Fallback!.Replicas, target) } : Fails($"{verdict.Name}: {error}");
+                return verdict.FellBack ? verdict with { Name = name } : Fails($"{verdict.Name}: {error}");
         var values = new Dictionary<string, double?>(StringComparer.Ordinal);
         foreach (var verdict in verdicts) values[verdict.Name] = verdict.Value;
         if (modifiers.Formula.Evaluate(values) is not { } value)
@@ -155,13 +155,16 @@ public sealed record ScalerDemand
     private static int? InPlace(ScalerSnapshot scaler, int replicas, long target) =>
         scaler.Replicas == 0 ? null : ReplicaCalculator.Shared(scaler.ActualReplicas, Math.Max(1, replicas) * target, target, scaler.Terms.Behavior);
 
+    /// <summary>What is no number is an error: compared with a threshold it would pass for nothing.</summary>
+    private static string? ErrorOf(TriggerReading reading) => reading.Error ?? (reading.Value is { } value && !double.IsFinite(value) ? "its figure is no number" : null);
+
     private static Dictionary<string, DateTimeOffset> Failing(ScalerSnapshot scaler)
     {
         var failing = new Dictionary<string, DateTimeOffset>(StringComparer.Ordinal);
         for (var i = 0; i < scaler.Terms.Triggers.Count; i++)
         {
             var name = scaler.Terms.Triggers[i].Name;
-            if (scaler.Readings[i].Error is not null) failing[name] = scaler.Memory.FailingSince.TryGetValue(name, out var since) ? since : scaler.Now;
+            if (ErrorOf(scaler.Readings[i]) is not null) failing[name] = scaler.Memory.FailingSince.TryGetValue(name, out var since) ? since : scaler.Now;
         }
         return failing;
     }

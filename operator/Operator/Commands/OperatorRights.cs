@@ -12,7 +12,8 @@ namespace Bursar.Operator.Commands;
 // Its own kinds. The default book is written when there is none; budgets are never written, only their status.
 [EntityRbac(typeof(V1Alpha1GpuBudget), Verbs = RbacVerb.List | RbacVerb.Watch)]
 [EntityRbac(typeof(V1Alpha1GpuPriceBook), Verbs = RbacVerb.List | RbacVerb.Watch | RbacVerb.Create)]
-[GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status"], Verbs = RbacVerb.Patch)]
+[EntityRbac(typeof(V1Alpha1InferenceScaler), Verbs = RbacVerb.List | RbacVerb.Watch)]
+[GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status", "inferencescalers/status"], Verbs = RbacVerb.Patch)]
 // What uses GPUs, and on what: metering and the chain of owners.
 [EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1StatefulSet), typeof(V1Job), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // Who else manages the work: it is stopped through them, or reported. All but the first may be absent from the cluster.

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Scaling;
@@ -24,7 +23,7 @@ namespace Bursar.Operator.Scaling;
 /// room; it decides, writes, and tells.
 /// </summary>
 public sealed partial class ScalerLoop(
-    KubeClient client, ClusterStores stores, GpuLedger ledger, ScaleTargets targets, ScalerObserver observer, TriggerMeter meter, PrometheusPoller prometheus, ScaleActor actor, ScalerEvents events, ScalerBoard board,
+    KubeClient client, ClusterStores stores, GpuLedger ledger, ScaleTargets targets, ScalerObserver observer, TriggerMeter meter, PrometheusPoller prometheus, ScaleActor actor, ScalerEvents events, ScalerBoard board, KedaGuests guests,
     ControlSwitch control, WritePacer pacer, OperatorMetrics metrics, TimeProvider time, ILogger<ScalerLoop> logger)
 {
     /// <summary>However quiet it is: windows, cooldowns and times of day go by.</summary>
@@ -43,6 +42,7 @@ public sealed partial class ScalerLoop(
     private readonly HashSet<string> _dirty = new(StringComparer.Ordinal);
     private readonly Dictionary<ObjectKey, ScalerEntry> _entries = [];
     private readonly BudgetsOver _budgets = new(stores);
+    private readonly Dictionary<ObjectKey, IReadOnlyList<string>> _guestPods = [];
     private volatile HashSet<string> _pods = new(StringComparer.Ordinal);
 
     /// <summary>Other pods are scaled by than before.</summary>
@@ -65,7 +65,7 @@ public sealed partial class ScalerLoop(
     /// <summary>The same, where it has any.</summary>
     public void WakeIfScaled(string ns)
     {
-        if (stores.Scalers.Store.ByIndex(Indexes.Namespace, ns).Any()) Wake(ns);
+        if (stores.Scalers.Store.ByIndex(Indexes.Namespace, ns).Any() || guests.HasAny(ns)) Wake(ns);
     }
 
     /// <summary>Pods showed something new.</summary>
@@ -138,7 +138,7 @@ public sealed partial class ScalerLoop(
         using var unit = client.ActivityTracker?.Start("scalers' clock");
         while (true)
         {
-            foreach (var ns in stores.Scalers.Store.List().Select(scaler => scaler.Metadata.Namespace ?? "").Distinct(StringComparer.Ordinal)) Wake(ns);
+            foreach (var ns in stores.Scalers.Store.List().Select(scaler => scaler.Metadata.Namespace ?? "").Concat(guests.Namespaces).Distinct(StringComparer.Ordinal)) Wake(ns);
             await ActivityUnit.DelayAsync(unit, time, Evaluation, cancellationToken);
         }
     }
@@ -147,7 +147,7 @@ public sealed partial class ScalerLoop(
     {
         var entries = new List<ScalerEntry>();
         foreach (var ns in namespaces) entries.AddRange(Gather(ns));
-        Decide(entries);
+        Decide(namespaces, entries);
         TellPods();
         Decided?.Invoke();
         await Parallel.ForEachAsync(entries.Where(entry => entry.Decision is not null), new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
@@ -180,86 +180,123 @@ public sealed partial class ScalerLoop(
     }
 
     /// <summary>Looks, divides the money, decides. Nothing is written.</summary>
-    private void Decide(IReadOnlyList<ScalerEntry> entries)
+    private void Decide(IReadOnlyCollection<string> namespaces, IReadOnlyList<ScalerEntry> entries)
     {
         var parked = ledger.Parked().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
         var taken = new Dictionary<string, ScalerEntry>(StringComparer.Ordinal);
-        var looked = new List<(ScalerEntry Entry, ScalerDemand Demand, List<MoneyCap> Caps)>();
+        var looks = new List<Look>();
         var purses = new Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)>();
         // The oldest scaler of a target scales it: who comes later is told.
         foreach (var entry in entries.OrderBy(entry => entry.Scaler.Metadata.CreationTimestamp).ThenBy(entry => entry.Scaler.Metadata.Name, StringComparer.Ordinal))
         {
             entry.Decision = null;
-            var errors = entry.Read(out var terms);
-            if (terms is null)
-            {
-                Refuse(entry, Reasons.InvalidSpec, BudgetStatus.Message(errors));
-                continue;
-            }
+            if (Find(entry, taken, out var terms) is not { } target) continue;
             var scaler = entry.Scaler;
-            var reference = scaler.Spec!.ScaleTargetRef!;
-            var target = targets.Find(scaler.Metadata.Namespace ?? "", reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name!, out var whyNot);
-            if (target is null)
-            {
-                Refuse(entry, Reasons.TargetNotFound, Sentence(whyNot!));
-                continue;
-            }
-            if (!taken.TryAdd(target.Uid, entry))
-            {
-                Refuse(entry, Reasons.TargetTaken, $"InferenceScaler {taken[target.Uid].Scaler.Metadata.Name} scales {target.Display} already: it is the older one. Two would undo each other.");
-                continue;
-            }
-            if (whyNot is not null && target.Owner is null)
-            {
-                Refuse(entry, Reasons.TargetNotScalable, Sentence(whyNot));
-                continue;
-            }
             // Another target under the same name has another story.
             if (entry.Target is { } before && before.Uid != target.Uid) entry.Memory = ScalerMemory.Empty;
             entry.Target = target;
-            prometheus.Want(scaler.Metadata.Uid, meter.QuestionsOf(terms));
+            prometheus.Want(scaler.Metadata.Uid, meter.QuestionsOf(terms!));
             var parkedBy = parked[target.Uid].FirstOrDefault();
-            var (budgets, problem) = _budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms.Budget, target.Display);
+            var (budgets, problem) = _budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
             var snapshot = observer.Observe(scaler, terms, target, entry.Memory, parkedBy) with { BudgetProblem = problem };
-            var demand = ScalerDemand.Of(snapshot);
+            var look = new Look(scaler.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => Settle(entry, decision));
+            if (problem is not null) look.Caps.Add(MoneyCaps.Hold(terms.Budget!, snapshot, problem));
             entry.Snapshot = snapshot;
             entry.Burn = observer.BurnOf(target);
+            Ask(look, budgets, purses, parkedBy is null);
+            looks.Add(look);
             board.Hold(ObjectKey.Of(scaler), parkedBy is null ? new(observer.WorkloadOf(target), entry.Burn, snapshot.Prices.Of(terms.Min)) : null);
-
-            var caps = new List<MoneyCap>();
-            if (MoneyCaps.OfCostCap(snapshot) is { } own) caps.Add(own);
-            if (problem is not null) caps.Add(MoneyCaps.Hold(terms.Budget!, snapshot, problem));
-            looked.Add((entry, demand, caps));
-            foreach (var budget in budgets)
+        }
+        var present = new HashSet<ObjectKey>();
+        foreach (var (guest, scaled, target, snapshot) in namespaces.SelectMany(guests.In))
+        {
+            // Where a scaler caps the same target, that one asks.
+            if (taken.TryGetValue(target.Uid, out var host))
             {
-                var room = board.RoomOf(ObjectKey.Of(budget));
-                if (room is null) caps.Add(MoneyCaps.Hold(budget.Metadata.Name, snapshot, $"budget {budget.Metadata.Name} has not been looked at yet"));
-                else if (!room.IsEnforcing || room is { Room: null, IsBefore: true }) continue;
-                else if (room.Room is null) caps.Add(MoneyCaps.Hold(budget.Metadata.Name, snapshot, $"the window of budget {budget.Metadata.Name} is over"));
-                // What a budget has parked asks for nothing.
-                else if (parkedBy is null)
-                {
-                    var key = ObjectKey.Of(budget);
-                    if (!purses.TryGetValue(key, out var purse)) purses.Add(key, purse = (room, []));
-                    purse.Askers.Add(new(scaler.Metadata.Uid, snapshot, Bounded(demand, caps)));
-                }
+                looks.First(look => look.Key == host.Scaler.Metadata.Uid).Guests.Add(guest);
+                continue;
             }
+            var (budgets, _) = _budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), null, target.Display);
+            var look = new Look(scaled.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => guest.Memory = decision.Memory);
+            look.Guests.Add(guest);
+            Ask(look, budgets, purses, asks: true);
+            looks.Add(look);
+            var held = new ObjectKey(target.Namespace, $"ScaledObject/{scaled.Metadata.Name}");
+            board.Hold(held, new(observer.WorkloadOf(target), observer.BurnOf(target), snapshot.Prices.Of(snapshot.Terms.Min)));
+            present.Add(held);
+            _guestPods[held] = [.. target.ReplicaPods.SelectMany(replica => replica.Pods).Select(pod => pod.Metadata.Uid)];
+        }
+        foreach (var gone in _guestPods.Keys.Where(key => namespaces.Contains(key.Namespace) && !present.Contains(key)).ToArray())
+        {
+            _guestPods.Remove(gone);
+            board.Hold(gone, null);
         }
         foreach (var (key, purse) in purses)
         {
             var given = MoneyCaps.OfBudget(key.Name, purse.Room.Room!, purse.Askers);
-            foreach (var (entry, _, caps) in looked)
-                if (given.TryGetValue(entry.Scaler.Metadata.Uid, out var cap)) caps.Add(cap);
+            foreach (var look in looks)
+                if (given.TryGetValue(look.Key, out var cap)) look.Caps.Add(cap);
         }
-        foreach (var (entry, demand, caps) in looked)
+        foreach (var look in looks)
         {
-            var before = entry.Memory;
-            var decision = ScalerDecider.Decide(entry.Snapshot!, demand, caps);
-            entry.Memory = decision.Memory;
-            entry.Decision = decision;
-            metrics.Record(entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Metadata.Name, decision);
-            Note(entry, decision, before);
+            var decision = ScalerDecider.Decide(look.Snapshot, look.Demand, look.Caps);
+            look.Settle(decision);
+            foreach (var guest in look.Guests) guest.Affordable = decision.Affordable ?? int.MaxValue;
         }
+    }
+
+    /// <summary>What an entry scales and by which terms; null where it cannot be looked after, which is then said.</summary>
+    private ScaleTarget? Find(ScalerEntry entry, Dictionary<string, ScalerEntry> taken, out ScalerTerms? terms)
+    {
+        var errors = entry.Read(out terms);
+        if (terms is null)
+        {
+            Refuse(entry, Reasons.InvalidSpec, BudgetStatus.Message(errors));
+            return null;
+        }
+        var (ns, reference) = (entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Spec!.ScaleTargetRef!);
+        var target = targets.Find(ns, reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name!, out var whyNot);
+        if (target is null) Refuse(entry, Reasons.TargetNotFound, Sentence(whyNot!));
+        else if (!taken.TryAdd(target.Uid, entry))
+        {
+            Refuse(entry, Reasons.TargetTaken, $"InferenceScaler {taken[target.Uid].Scaler.Metadata.Name} scales {target.Display} already: it is the older one. Two would undo each other.");
+            return null;
+        }
+        else if (whyNot is not null && target.Owner is null)
+        {
+            Refuse(entry, Reasons.TargetNotScalable, Sentence(whyNot));
+            return null;
+        }
+        return target;
+    }
+
+    /// <summary>Notes what limits a look: its own cap, and every budget that pays, whose room is divided once all have asked.</summary>
+    private void Ask(Look look, IReadOnlyList<V1Alpha1GpuBudget> budgets, Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)> purses, bool asks)
+    {
+        if (MoneyCaps.OfCostCap(look.Snapshot) is { } own) look.Caps.Add(own);
+        foreach (var budget in budgets)
+        {
+            var (key, name) = (ObjectKey.Of(budget), budget.Metadata.Name);
+            var room = board.RoomOf(key);
+            if (room is null) look.Caps.Add(MoneyCaps.Hold(name, look.Snapshot, $"budget {name} has not been looked at yet"));
+            else if (!room.IsEnforcing || room is { Room: null, IsBefore: true }) continue;
+            else if (room.Room is null) look.Caps.Add(MoneyCaps.Hold(name, look.Snapshot, $"the window of budget {name} is over"));
+            // What a budget has parked asks for nothing.
+            else if (asks)
+            {
+                if (!purses.TryGetValue(key, out var purse)) purses.Add(key, purse = (room, []));
+                purse.Askers.Add(new(look.Key, look.Snapshot, Bounded(look.Demand, look.Caps)));
+            }
+        }
+    }
+
+    private void Settle(ScalerEntry entry, ScalerDecision decision)
+    {
+        var before = entry.Memory;
+        entry.Memory = decision.Memory;
+        entry.Decision = decision;
+        metrics.Record(entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Metadata.Name, decision);
+        Note(entry, decision, before);
     }
 
     /// <summary>What its own cap forbids it does not ask of a budget either: others may have it.</summary>
@@ -379,12 +416,20 @@ public sealed partial class ScalerLoop(
             foreach (var entry in _entries.Values)
                 foreach (var replica in entry.Target?.ReplicaPods ?? [])
                     foreach (var pod in replica.Pods) pods.Add(pod.Metadata.Uid);
+        foreach (var uids in _guestPods.Values) pods.UnionWith(uids);
         if (pods.SetEquals(_pods)) return;
         _pods = pods;
         PodsChanged?.Invoke();
     }
 
     private static string Sentence(string words) => $"{char.ToUpperInvariant(words[0])}{words[1..]}{(words[^1] == '.' ? "" : ".")}";
+
+    /// <summary>One target as it is looked at in one pass.</summary>
+    private sealed record Look(string Key, ScalerSnapshot Snapshot, ScalerDemand Demand, List<MoneyCap> Caps, Action<ScalerDecision> Settle)
+    {
+        /// <summary>Whoever KEDA asks for is told what this one may have.</summary>
+        public List<KedaGuest> Guests { get; } = [];
+    }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Scales: namespace={namespace} name={name} target={target} from={from} to={to} reason={reason}")]
     private partial void LogScales(string @namespace, string name, string target, int from, int to, string reason);

@@ -36,7 +36,7 @@ public sealed class ClusterStores
         OldKueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
         Budgets = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
         PriceBooks = new(client);
-        Scalers = new(client, transform: scaler => ScalerStatus.Slim(scaler.Status));
+        Scalers = new(client, new() { Optional = true }, transform: scaler => ScalerStatus.Slim(scaler.Status));
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
         if (owners?.Contains(AdmissionAnswer.OptionName) != false) AdmissionChecks = new(client, new() { Optional = true });
         Stoppable = stoppable;

@@ -40,6 +40,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
     private readonly ConcurrentDictionary<string, SimulatedNode> _nodes = new(StringComparer.Ordinal);
     private readonly List<SimulatedNode> _fleet = [];
     private readonly ConcurrentDictionary<ObjectKey, Hosted> _hosted = new();
+    private volatile IReadOnlyList<(string Namespace, IReadOnlyDictionary<string, string> Labels, ServedLoad Load)> _loads = [];
     private Task _running = Task.CompletedTask;
 
     private NodeSimulator(KubeClient client, NodeSimulatorOptions options)
@@ -94,6 +95,21 @@ public sealed partial class NodeSimulator : IAsyncDisposable
     /// <summary>The agent on a node, while one runs there.</summary>
     public AgentServer? Agent(string node) =>
         _hosted.Values.FirstOrDefault(hosted => hosted.Node.Name == node && hosted.Agent is not null)?.Agent;
+
+    /// <summary>Lets requests flow into the inference pods of these labels, those that are there and those to come.</summary>
+    public void Serve(string ns, IReadOnlyDictionary<string, string> labels, ServedLoad load)
+    {
+        _loads = [.. _loads, (ns, labels, load)];
+        foreach (var hosted in _hosted.Values.Where(hosted => LoadOf(hosted.Pod.Pod, hosted.Pod.Workload) == load))
+        {
+            lock (hosted.Pod.Lock)
+                hosted.Pod.Load = load;
+            _queue.Add(SimulatorKey.Pod(hosted.Pod.Pod));
+        }
+    }
+
+    private ServedLoad? LoadOf(NodePod pod, Workload workload) => workload is not InferenceWorkload ? null : _loads
+        .LastOrDefault(served => served.Namespace == pod.Metadata.Namespace && served.Labels.All(label => pod.Metadata.Labels.TryGetValue(label.Key, out var value) && value == label.Value)).Load;
 
     /// <summary>The node falls silent: no heartbeat, no status, no agent, no sockets. What runs on it runs on unseen.</summary>
     public void LoseNode(string name)
@@ -322,6 +338,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         }
 
         simulated.Devices = devices;
+        simulated.Load = LoadOf(pod, workload);
         var hosted = new Hosted(simulated, node, _time)
         {
             IsAgent = _options.Agents is { } agents
@@ -348,6 +365,13 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             next = hosted.Pod.Advance(now);
             over = hosted.Pod.IsOver;
             serves = hosted.Pod.Started is { } started && started + (hosted.Pod.Workload.ReadyAfterStartup ? hosted.Pod.Workload.Startup : TimeSpan.Zero) <= now;
+            if (hosted.Pod.Load is { } load)
+            {
+                if (hosted.Pod.TermAt is not null)
+                    load.Drain(hosted.Pod.Uid, now);
+                else if (serves)
+                    load.Join(hosted.Pod.Uid, now);
+            }
         }
 
         var listening = await ServeAsync(hosted, serves, now, cancellationToken).ConfigureAwait(false);
@@ -511,7 +535,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         lock (hosted.Pod.Lock)
         {
             return hosted.Pod.Workload is InferenceWorkload inference
-                ? VllmPage.Write(inference, hosted.Pod.Served(now))
+                ? hosted.Pod.Load is { } load ? VllmPage.Write(inference.Model, load.Of(hosted.Pod.Uid, now)) : VllmPage.Write(inference, hosted.Pod.Served(now))
                 : TrainingPage.Write(hosted.Pod.Progress(now));
         }
     }
@@ -543,6 +567,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
     private async Task ForgetAsync(ObjectKey key, Hosted hosted)
     {
         _hosted.TryRemove(key, out _);
+        hosted.Pod.Load?.Leave(hosted.Pod.Uid, _time.GetUtcNow());
         await hosted.StopServingAsync().ConfigureAwait(false);
         if (!hosted.Released)
             hosted.Node.TakeBack(hosted.Pod);

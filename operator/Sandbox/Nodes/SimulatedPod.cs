@@ -40,6 +40,9 @@ internal sealed class SimulatedPod
 
     public IReadOnlyList<SimulatedGpu> Devices { get; set; } = [];
 
+    /// <summary>The requests that it serves with others; null where it serves at the even pace of its annotations.</summary>
+    public ServedLoad? Load { get; set; }
+
     public DateTimeOffset Admitted { get; }
 
     /// <summary>When the container starts, or starts anew.</summary>
@@ -135,11 +138,13 @@ internal sealed class SimulatedPod
     public TimeSpan Served(DateTimeOffset now) =>
         Started is { } started && now > started + Workload.Startup ? now - started - Workload.Startup : TimeSpan.Zero;
 
-    public double BusyShare(DateTimeOffset now) => Served(now) > TimeSpan.Zero ? Workload.Busy : 0;
+    public double BusyShare(DateTimeOffset now) => Served(now) <= TimeSpan.Zero ? 0 : Load is { } load ? load.Of(Uid, now)?.Busy ?? 0 : Workload.Busy;
 
     /// <summary>Device time worked so far, over all its containers.</summary>
     public TimeSpan Worked(DateTimeOffset now) =>
-        _workedBefore + (now == DateTimeOffset.MaxValue ? TimeSpan.Zero : Served(now) * Workload.Busy);
+        _workedBefore + (now == DateTimeOffset.MaxValue ? TimeSpan.Zero : WorkedOfThisContainer(now));
+
+    private TimeSpan WorkedOfThisContainer(DateTimeOffset now) => Load is { } load ? load.Of(Uid, now)?.Worked ?? TimeSpan.Zero : Served(now) * Workload.Busy;
 
     /// <summary>Steps made, the total, and when the last checkpoint was written; null for what does not train.</summary>
     public TrainingProgress? Progress(DateTimeOffset now)
@@ -180,7 +185,8 @@ internal sealed class SimulatedPod
 
     private void EndContainer(DateTimeOffset started, DateTimeOffset at, int exitCode)
     {
-        _workedBefore += Served(at) * Workload.Busy;
+        _workedBefore += WorkedOfThisContainer(at);
+        Load?.Leave(Uid, at);
         if (Workload is TrainingWorkload training && Schedule is { } schedule)
         {
             if (schedule.CheckpointAt(at - started) is { } checkpoint)

@@ -75,4 +75,7 @@ public static class SimulationAnnotations
     public const string PromptTokensPerSecond = Prefix + "prompt-tokens-per-second";
 
     public const string Waiting = Prefix + "waiting";
+
+    /// <summary>From a request's arrival to its first token: 200 ms unless set.</summary>
+    public const string FirstToken = Prefix + "first-token";
 }

@@ -1,37 +1,75 @@
+using Bursar.Core.Scaling;
 using Bursar.Core.Text;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>The metrics page of a simulated vLLM server (V1 engine) that has served for a while at an even pace.</summary>
+/// <summary>The metrics page of a simulated vLLM server (V1 engine).</summary>
 internal static class VllmPage
 {
-    /// <summary>How many tokens a simulated request generates.</summary>
-    private const double TokensPerRequest = 200;
+    /// <summary>How many tokens a simulated request generates at an even pace.</summary>
+    private const int TokensPerRequest = 200;
 
     /// <summary>What vLLM lets run at once before requests wait.</summary>
-    private const double FullBatch = 256;
+    private const int FullBatch = 256;
 
+    private static readonly TimeSpan BetweenTokens = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Of a server that has served for a while at an even pace.</summary>
     public static byte[] Write(InferenceWorkload workload, TimeSpan served)
     {
         var seconds = Math.Max(0, served.TotalSeconds);
         var serving = seconds > 0;
-        var generated = Math.Floor(workload.TokensPerSecond * seconds);
-        var prompt = Math.Floor((workload.PromptTokensPerSecond ?? workload.TokensPerSecond * 4) * seconds);
-        ReadOnlySpan<(string, string)> labels = [("model_name", workload.Model), ("engine", "0")];
+        var generated = (long)Math.Floor(workload.TokensPerSecond * seconds);
+        var requests = generated / TokensPerRequest;
+        var (first, end) = (workload.FirstToken.TotalSeconds, (workload.FirstToken + BetweenTokens * (TokensPerRequest - 1)).TotalSeconds);
+        return Write(workload.Model, new ServerLoad
+        {
+            Running = serving ? (int)Math.Round(workload.Busy * FullBatch) : 0,
+            Waiting = serving ? workload.Waiting : 0,
+            Use = serving ? workload.Busy : 0,
+            PromptTokens = (long)Math.Floor((workload.PromptTokensPerSecond ?? workload.TokensPerSecond * 4) * seconds),
+            GeneratedTokens = generated,
+            Requests = requests,
+            FirstToken = All(requests, first),
+            BetweenTokens = All(requests * (TokensPerRequest - 1), BetweenTokens.TotalSeconds),
+            EndToEnd = All(requests, end),
+            Sums = (requests * first, requests * (TokensPerRequest - 1) * BetweenTokens.TotalSeconds, requests * end),
+        });
+    }
+
+    /// <summary>Of a server that answers requests; null for one that has not begun.</summary>
+    public static byte[] Write(string model, ServerLoad? load)
+    {
+        ReadOnlySpan<(string, string)> labels = [("model_name", model), ("engine", "0")];
 
         var writer = new PrometheusWriter();
         writer.Family("vllm:num_requests_running", PrometheusType.Gauge, "Requests in the simulated batch.")
-            .Sample(serving ? Math.Round(workload.Busy * FullBatch) : 0, labels);
+            .Sample(load?.Running ?? 0, labels);
         writer.Family("vllm:num_requests_waiting", PrometheusType.Gauge, "Requests that wait for the simulated batch.")
-            .Sample(serving ? workload.Waiting : 0, labels);
+            .Sample(load?.Waiting ?? 0, labels);
         writer.Family("vllm:kv_cache_usage_perc", PrometheusType.Gauge, "Share of the simulated KV cache in use.")
-            .Sample(serving ? workload.Busy : 0, labels);
+            .Sample(load?.Use ?? 0, labels);
         writer.Family("vllm:prompt_tokens_total", PrometheusType.Counter, "Simulated prompt tokens.")
-            .Sample(prompt, labels);
+            .Sample(load?.PromptTokens ?? 0, labels);
         writer.Family("vllm:generation_tokens_total", PrometheusType.Counter, "Simulated generated tokens.")
-            .Sample(generated, labels);
+            .Sample(load?.GeneratedTokens ?? 0, labels);
         writer.Family("vllm:request_success_total", PrometheusType.Counter, "Simulated requests that ended well.")
-            .Sample(Math.Floor(generated / TokensPerRequest), ("model_name", workload.Model), ("engine", "0"), ("finished_reason", "stop"));
+            .Sample(load?.Requests ?? 0, ("model_name", model), ("engine", "0"), ("finished_reason", "stop"));
+        if (load is null)
+            return writer.ToUtf8();
+        Histogram(writer, "vllm:time_to_first_token_seconds", "Simulated time to the first token.", load.FirstToken, load.Sums.FirstToken, labels);
+        Histogram(writer, "vllm:inter_token_latency_seconds", "Simulated time from one token to the next.", load.BetweenTokens, load.Sums.BetweenTokens, labels);
+        Histogram(writer, "vllm:e2e_request_latency_seconds", "Simulated time from arrival to the last token.", load.EndToEnd, load.Sums.EndToEnd, labels);
         return writer.ToUtf8();
     }
+
+    /// <summary>All of the same length.</summary>
+    private static LatencyHistogram All(long count, double seconds)
+    {
+        double[] bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80];
+        return LatencyHistogram.TryCreate(bounds, [.. bounds.Select(bound => seconds <= bound ? count : 0), count], out var reason) ?? throw new InvalidOperationException(reason);
+    }
+
+    private static void Histogram(PrometheusWriter writer, string name, string help, LatencyHistogram histogram, double sum, ReadOnlySpan<(string, string)> labels) =>
+        writer.Family(name, PrometheusType.Histogram, help).Histogram([.. histogram.Bounds.Select((bound, i) => (bound, histogram.Counts[i]))], sum, histogram.Count, labels);
 }

@@ -64,6 +64,7 @@ internal abstract record Workload
                 TokensPerSecond = reader.Number(SimulationAnnotations.TokensPerSecond, 0, 1e9) ?? 1000,
                 PromptTokensPerSecond = reader.Number(SimulationAnnotations.PromptTokensPerSecond, 0, 1e9),
                 Waiting = reader.Int(SimulationAnnotations.Waiting) ?? 0,
+                FirstToken = reader.Duration(SimulationAnnotations.FirstToken) ?? TimeSpan.FromMilliseconds(200),
                 ExitCode = reader.Int(SimulationAnnotations.ExitCode) ?? 0,
                 Busy = reader.Share(SimulationAnnotations.Busy) ?? 0.6,
                 Port = reader.Int(SimulationAnnotations.Port) ?? 8000,
@@ -232,6 +233,8 @@ internal sealed record InferenceWorkload : Workload
     public double? PromptTokensPerSecond { get; init; }
 
     public int Waiting { get; init; }
+
+    public TimeSpan FirstToken { get; init; }
 
     public override bool ReadyAfterStartup => true;
 }

@@ -1,9 +1,11 @@
+using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Agents;
 using Bursar.Operator.Certificates;
 using Bursar.Operator.Metering;
+using Bursar.Operator.Scaling.Signals;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Bursar.Sandbox.Nodes;
@@ -68,4 +70,89 @@ public sealed class SimulatedAgentsTests
             await Task.WhenAll(loops);
         }
     }
+
+    [Fact]
+    public async Task In_virtual_time_what_flows_into_a_scaled_deployment_is_on_the_board_within_two_seconds()
+    {
+        await using var cluster = await SimulatedCluster.StartAsync(new NodeSimulatorOptions
+        {
+            Fleet = [.. Enumerable.Range(1, 2).Select(i => new FleetNode { Name = $"n{i}", Gpus = 1 })],
+            Agents = new AgentPlacement(),
+        });
+        await cluster.Client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar" } }, default);
+        using var stop = new CancellationTokenSource();
+        using var metrics = new OperatorMetrics(cluster.Time);
+        var ledger = new GpuLedger();
+        ledger.Install(SimulatedCluster.Start);
+        var stores = new ClusterStores(cluster.Client, "bursar");
+        var keeper = new CertificateKeeper(cluster.Client, "bursar", "bursar-agents", cluster.Time, NullLogger<CertificateKeeper>.Instance);
+        var collector = new AgentCollector(stores, ledger, new ProgressBoard(), keeper, metrics, "bursar-agents", new Random(5), cluster.Time, cluster.Tracker, NullLogger<AgentCollector>.Instance)
+        {
+            IsScaled = pod => pod.Metadata.Labels.GetValueOrDefault("app") == "chat",
+        };
+        var board = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, cluster.Time);
+        collector.Signalled += board.Take;
+        Task[] loops = [stores.Pods.RunAsync(stop.Token), stores.ReplicaSets.RunAsync(stop.Token), .. stores.Kinds.Select(kind => kind.RunAsync(stop.Token)), keeper.RunAsync(stop.Token), collector.RunAsync(stop.Token)];
+        try
+        {
+            // One server of four slots: 50 requests a minute of 2 s each are little, 40 at once are much.
+            var load = new ServedLoad(new() { Slots = 4, PrefillTokensPerSecond = 1000, BetweenTokens = TimeSpan.FromMilliseconds(20) });
+            cluster.Nodes!.Serve("default", new Dictionary<string, string> { ["app"] = "chat" }, load);
+            await cluster.Client.CreateAsync<V1Deployment>(Chat(), "default", default);
+            await cluster.PassAsync(TimeSpan.FromMinutes(2));
+            var pod = stores.Pods.Store.List().Single(one => one.Metadata.Labels.GetValueOrDefault("app") == "chat").Metadata.Uid;
+            board.Of(pod)!.RequestsRunning.Should().Be(0);
+            var quiet = cluster.Time.GetUtcNow();
+            for (var i = 0; i < 50; i++) load.Offer(new(quiet + TimeSpan.FromSeconds(i * 1.2), 100, 100));
+            await cluster.PassAsync(TimeSpan.FromMinutes(1));
+            var seen = board.Of(pod)!;
+            (cluster.Time.GetUtcNow() - seen.At).Should().BeLessThan(TimeSpan.FromSeconds(2));
+            seen.RequestsWaiting.Should().Be(0);
+            seen.GeneratedTokensPerSecond.Should().BeApproximately(100 / 1.2, 10);
+            seen.PromptTokensPerSecond.Should().BeApproximately(100 / 1.2, 20);
+            seen.FirstToken!.Quantile(0.95).Should().BeInRange(0.1, 0.25);
+            seen.EndToEnd!.Quantile(0.5).Should().BeInRange(2, 2.5);
+            seen.BetweenTokens!.Count.Should().BeGreaterThan(3000);
+            seen.GpuUtilizationPercent.Should().BeInRange(30, 95);
+
+            for (var i = 0; i < 40; i++) load.Offer(new(cluster.Time.GetUtcNow(), 100, 100));
+            await cluster.PassAsync(TimeSpan.FromSeconds(2));
+            board.Of(pod)!.RequestsWaiting.Should().BeInRange(30, 40);
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await Task.WhenAll(loops);
+        }
+    }
+
+    private static JsonObject Chat() => new()
+    {
+        ["apiVersion"] = "apps/v1",
+        ["kind"] = "Deployment",
+        ["metadata"] = new JsonObject { ["name"] = "chat", ["namespace"] = "default" },
+        ["spec"] = new JsonObject
+        {
+            ["replicas"] = 1,
+            ["selector"] = new JsonObject { ["matchLabels"] = new JsonObject { ["app"] = "chat" } },
+            ["template"] = new JsonObject
+            {
+                ["metadata"] = new JsonObject
+                {
+                    ["labels"] = new JsonObject { ["app"] = "chat" },
+                    ["annotations"] = new JsonObject { [SimulationAnnotations.Work] = "inference", [SimulationAnnotations.Startup] = "5s" },
+                },
+                ["spec"] = new JsonObject
+                {
+                    ["containers"] = new JsonArray(new JsonObject
+                    {
+                        ["name"] = "vllm",
+                        ["image"] = "vllm:1",
+                        ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["containerPort"] = 8000 }),
+                        ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "1" } },
+                    }),
+                },
+            },
+        },
+    };
 }
