@@ -30,7 +30,14 @@ public abstract record ExternalAsk
     /// <summary><c>trigger: queue</c> with that trigger's keys.</summary>
     /// <param name="Terms">The trigger as an InferenceScaler would have it; its name is its type's.</param>
     /// <param name="CostCapPerHour">The most that the target may cost an hour; null for no such cap.</param>
-    public sealed record OfTrigger(TriggerTerms Terms, Rate? CostCapPerHour) : ExternalAsk;
+    public sealed record OfTrigger(TriggerTerms Terms, Rate? CostCapPerHour) : ExternalAsk
+    {
+        /// <summary>As it is written: one of <see cref="Triggers"/>.</summary>
+        public string Type => Terms.Name;
+
+        /// <summary>The trigger's own keys.</summary>
+        public IReadOnlyDictionary<string, string> Keys => Terms.Metadata;
+    }
 
     /// <param name="metadata">A trigger's metadata, with KEDA's own keys in it.</param>
     /// <param name="ask">What it asks for.</param>
