@@ -35,6 +35,9 @@ public sealed record OperatorOptions
     /// <summary>Where API servers find the webhook, for an operator outside their cluster; null is its Service.</summary>
     public Uri? WebhookUrl { get; init; }
 
+    /// <summary>host:port of KEDA's external scaler, over HTTP/2 in clear text; port 0 is any free one, null is none.</summary>
+    public string? ExternalScalerAddress { get; init; }
+
     /// <summary>The list of Prometheus servers that triggers may ask (<see cref="Scaling.Signals.PrometheusSourceList"/>), a file; null is none.</summary>
     public string? PrometheusSources { get; init; }
 

@@ -18,6 +18,10 @@ using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Owners;
+using Bursar.Operator.Scaling;
+using Bursar.Operator.Scaling.External;
+using Bursar.Operator.Scaling.Signals;
+using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Microsoft.Extensions.Logging;
@@ -109,7 +113,8 @@ public static class Wiring
         var agents = new AgentCollector(stores, ledger, progress, certificates, metrics, options.AgentNamespace, new Random(options.Seed), time, client.ActivityTracker, logs.CreateLogger<AgentCollector>(), checkpoints);
         using var exporters = new ExporterReader(options.Exporters, stores, ledger, metrics, options.AgentNamespace, time, client.ActivityTracker, logs.CreateLogger<ExporterReader>());
         var sources = new MeteringSources(agents, exporters, time);
-        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, sources);
+        var scalerBoard = new ScalerBoard();
+        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, sources, scalerBoard);
 
         // What it does.
         var recorder = new EventRecorder(client, new() { ReportingInstance = options.Identity });
@@ -124,6 +129,19 @@ public static class Wiring
         var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
         var compactor = new LedgerCompactor(stores, ledger, client, options.LedgerDetailDays, options.LedgerSumDays, logs.CreateLogger<LedgerCompactor>());
         var webhook = new WebhookKeeper(client, () => certificates.Trust?.RootsPem, options.WebhookUrl, time, logs.CreateLogger<WebhookKeeper>());
+        // What scales.
+        using var promSources = new PrometheusSources(options.PrometheusSources, time, logs.CreateLogger<PrometheusSources>());
+        var prometheus = new PrometheusPoller(promSources.QueryAsync, time, client.ActivityTracker);
+        var signals = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, time);
+        var meter = new TriggerMeter(signals, prometheus, () => promSources.Names, time);
+        var targets = new ScaleTargets(stores);
+        var scaleActor = new ScaleActor(client, stores, ledger, store);
+        ScalerLoop? loop = null;
+        var scalerObserver = new ScalerObserver(stores, prices, observer, meter, control, time);
+        var guests = new KedaGuests(stores, targets, scalerObserver, control, time) { LastOf = key => loop?.LastOf(key) };
+        var scalers = loop = new ScalerLoop(client, stores, ledger, targets, scalerObserver, meter, prometheus, scaleActor, new ScalerEvents(recorder), scalerBoard, guests,
+            control, pacer, metrics, time, logs.CreateLogger<ScalerLoop>());
+        var scaledReleaser = new ScaledReleaser(ledger, scaleActor, scalers.Holds, control, client, logs.CreateLogger<ScaledReleaser>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
 
         using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
@@ -154,6 +172,18 @@ public static class Wiring
                 progress.Report(work.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
             WakeNamespace(work.Namespace);
         }
+        budgets.Decided += scalerBoard.Note;
+        budgets.Forgotten += scalerBoard.Forget;
+        scalerBoard.RoomChanged += scalers.WakeIfScaled;
+        agents.IsScaled = scalers.IsScaled;
+        scalers.PodsChanged += agents.ScaledChanged;
+        agents.Signalled += signals.Take;
+        signals.Changed += scalers.WakeFor;
+        prometheus.Changed += scalers.WakeScalers;
+        control.Changed += () =>
+        {
+            foreach (var scaler in stores.Scalers.Store.List()) scalers.Wake(scaler.Metadata.Namespace ?? "");
+        };
         budgets.Decided += (budget, decision) => metrics.Record(budget.Metadata.Namespace ?? "", budget.Metadata.Name, decision);
         budgets.Decided += (budget, decision) =>
         {
@@ -184,19 +214,32 @@ public static class Wiring
         var series = new SeriesKeeper(ledger, progress);
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });
         nodeWatch.Start();
+        stores.Scalers.AddHandler(Waking<V1Alpha1InferenceScaler>(ns => { scalers.Wake(ns); WakeNamespace(ns); }));
+        stores.Rollouts.AddHandler(Waking<V1Alpha1Rollout>(scalers.WakeIfScaled));
+        stores.DynamoAdapters.AddHandler(Waking<V1Alpha1DynamoScalingAdapter>(scalers.WakeIfScaled));
+        stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(scalers.WakeIfScaled));
+        stores.HorizontalPodAutoscalers.AddHandler(Waking<V1HorizontalPodAutoscaler>(scalers.WakeIfScaled));
+        stores.Pods.AddHandler(Waking<V1Pod>(scalers.WakeIfScaled));
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.RayClusters.AddHandler(new() { Added = cluster => pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
         stores.KueueWorkloads.AddHandler(Waking<V1Workload>(WakeNamespace));
         stores.OldKueueWorkloads.AddHandler(Waking<V1Beta1Workload>(WakeNamespace));
         stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(WakeNamespace));
-        foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); }, gone => { progress.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); });
+        foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); scalers.WakeIfScaled(work.Namespace); }, gone => { progress.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); scalers.WakeIfScaled(gone.Namespace); });
+        await using var external = options.ExternalScalerAddress is { } door ? await ExternalScalerEndpoint.StartAsync(door, guests.Answer, time, logs, cancellationToken) : null;
+        if (external is not null)
+        {
+            logs.CreateLogger("bursar").LogListening("external-scaler", external.Address);
+            guests.Came += scalers.Wake;
+            scalers.Decided += external.Wake;
+        }
         pods.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));
         try
         {
-            List<Func<CancellationToken, Task>> loops = [recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, held.RunAsync, certificates.RunAsync, agents.RunAsync, exporters.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync];
+            List<Func<CancellationToken, Task>> loops = [recorder.RunAsync, nodeWatch.RunAsync, flusher.RunAsync, compactor.RunAsync, orphans.RunAsync, held.RunAsync, certificates.RunAsync, agents.RunAsync, exporters.RunAsync, bookRunner.RunAsync, budgetRunner.RunAsync, prometheus.RunAsync, scalers.RunAsync, scalers.TickAsync, scaledReleaser.RunAsync];
             if (checkRunner is not null && admissionRunner is not null) loops.AddRange([checkRunner.RunAsync, admissionRunner.RunAsync]);
             if (options.WebhookAddress is not null) loops.Add(webhook.RunAsync);
             var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken, loops);

@@ -7,10 +7,13 @@ using Bursar.Operator.Agents;
 using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Metering;
+using Bursar.Operator.Scaling.Targets;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 using Bursar.Tests.TestKit;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit.Abstractions;
 
 namespace Bursar.Tests.Cluster;
@@ -41,7 +44,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         InstallTool.RequireTools();
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real: true, ct);
-        foreach (var kind in WorkKinds.All.Where(kind => kind.IsOptional).Select(kind => kind.Entity).Concat([V1ScaledObject.EntityKind, V1Workload.EntityKind, V1RayCluster.EntityKind]))
+        foreach (var kind in WorkKinds.All.Where(kind => kind.IsOptional).Select(kind => kind.Entity).Concat([V1ScaledObject.EntityKind, V1Workload.EntityKind, V1RayCluster.EntityKind, V1Alpha1Rollout.EntityKind, V1Alpha1DynamoScalingAdapter.EntityKind]))
             await CreateOptionalKindAsync(server, kind.Plural, kind.Kind, kind.Group, kind.Version, ct);
         (await InstallTool.HelmAsync(server.Kubeconfig, "install", "bursar", InstallTool.Chart, "--namespace", Own, "--create-namespace", "--set", $"image.repository=registry.example/bursar,agent.namespace={Agents}")).Succeeded();
         try
@@ -154,6 +157,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             var kueue = new FakeKueue(scene) { Quota = 0 };
             await kueue.JobAsync("queued");
             await kueue.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("queued") == false);
+            await ScaleAsync(account, server, ct);
             await ReleaseAsync(account, ct);
             (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend.Should().BeFalse();
             (await CronJobTests.CronAsync(scene)).Spec.Suspend.Should().BeFalse();
@@ -193,6 +197,19 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             using var body = new StringContent($$$"""{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectRulesReview","spec":{"namespace":"{{{ns}}}"}}""", System.Text.Encoding.UTF8, "application/json");
             var rules = (await agent.RequestAsync(HttpMethod.Post, "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body, ct))!["status"]!["resourceRules"]!.AsArray();
             rules.SelectMany(rule => rule!["apiGroups"]!.AsArray().Select(group => (string)group!)).Should().OnlyContain(group => group == "authorization.k8s.io" || group == "authentication.k8s.io", "everybody may ask who he is and what he may");
+        }
+    }
+
+    /// <summary>The number of what is scaled and never parked.</summary>
+    private static async Task ScaleAsync(KubeConfig account, InstallServer server, CancellationToken ct)
+    {
+        using var client = new KubeClient(account);
+        var actor = new ScaleActor(client, new(client, Own), new(), new(client, Own, TimeProvider.System, NullLogger<LedgerStore>.Instance));
+        foreach (var entity in (EntityKind[])[V1Alpha1Rollout.EntityKind, V1Alpha1DynamoScalingAdapter.EntityKind])
+        {
+            using var body = new StringContent($$$"""{"apiVersion": "{{{entity.ApiVersion}}}", "kind": "{{{entity.Kind}}}", "metadata": {"name": "scaled"}, "spec": {"replicas": 1}}""", System.Text.Encoding.UTF8, "application/json");
+            var uid = (string)(await server.Client.RequestAsync(HttpMethod.Post, entity.Path(Team), body, ct))!["metadata"]!["uid"]!;
+            (await actor.ScaleAsync(new(Team, "scaler", "u"), new() { Entity = entity, Namespace = Team, Name = "scaled", Uid = uid, Replicas = 1 }, 2, ct)).Should().Be(ScaleOutcome.Done);
         }
     }
 
@@ -248,7 +265,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             served: true
             storage: true
             schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-            subresources: {{{(WorkKinds.Of(kind) is { Scales: true } ? "{scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}" : "{}")}}}
+            subresources: {{{(WorkKinds.Of(kind) is { Scales: true } || ScaleKinds.ScaledOnly.Contains(kind) ? "{scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}" : "{}")}}}
         """)!, null, ct);
 
     private sealed record Request(string Group, string Resource, string Verb, string? Namespace, string? Name, int Code);

@@ -61,7 +61,12 @@ public sealed class ControlPlane : IAsyncDisposable
         StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy, controllersHaveAccounts: false, ct);
 
     /// <param name="controllersHaveAccounts">Whether each controller acts as its own ServiceAccount of kube-system, as in most clusters, and not as the administrator.</param>
-    public static async Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, bool controllersHaveAccounts, CancellationToken ct)
+    public static Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, bool controllersHaveAccounts, CancellationToken ct) =>
+        StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy, controllersHaveAccounts, controllerArguments: [], ct);
+
+    /// <param name="controllerArguments">What else the controller manager is told (<c>--horizontal-pod-autoscaler-sync-period=1s</c>).</param>
+    public static async Task<ControlPlane> StartAsync(
+        string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, bool controllersHaveAccounts, IReadOnlyList<string> controllerArguments, CancellationToken ct)
     {
         var directory = Directory.CreateTempSubdirectory("bursar-control-plane-").FullName;
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
@@ -104,9 +109,12 @@ public sealed class ControlPlane : IAsyncDisposable
             if (withControllers)
             {
                 plane.Start("kube-controller-manager",
+                [
                     $"--kubeconfig={plane.KubeconfigPath}", $"--authentication-kubeconfig={plane.KubeconfigPath}", $"--authorization-kubeconfig={plane.KubeconfigPath}", "--bind-address=127.0.0.1",
                     $"--secure-port={FreePort()}", $"--cert-dir={directory}/controller-manager-certs", "--leader-elect=false", $"--service-account-private-key-file={directory}/sa.key",
-                    $"--root-ca-file={plane.CertificateAuthorityFile}", $"--use-service-account-credentials={(controllersHaveAccounts ? "true" : "false")}", $"--controllers={controllers}");
+                    $"--root-ca-file={plane.CertificateAuthorityFile}", $"--use-service-account-credentials={(controllersHaveAccounts ? "true" : "false")}", $"--controllers={controllers}",
+                    .. controllerArguments,
+                ]);
             }
 
             if (withScheduler)

@@ -54,13 +54,21 @@ public sealed record Balance
                 bound += item.Charge.StopCost;
                 sharp += item.Charge.SharpStopCost;
             }
-            else if (burns) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", item.Work.BurnRate));
+            else if (burns)
+            {
+                // What a scaler holds above its floor is given up at once; the floor stays.
+                var elastic = ScalingRoom.ElasticStopCost(item.Work, budget);
+                bound += elastic;
+                sharp += elastic;
+                var stays = elastic > Amount.Zero ? item.Work.FloorRate!.Value : item.Work.BurnRate;
+                if (stays > Rate.Zero) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays));
+            }
 
             if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended) ending += item.Charge.StopCost;
             else if (item.Work.Class == WorkClass.Inference)
             {
                 floor += item.Charge.Mid;
-                floorClaims.Add(new(item.Work.Rate ?? Rate.Zero, item.Charge.Mid));
+                floorClaims.Add(new(ScalingRoom.IsElastic(item.Work) ? item.Work.FloorRate!.Value : item.Work.Rate ?? Rate.Zero, item.Charge.Mid));
             }
             else if (!Lends(item.Work, budget))
             {

@@ -50,6 +50,8 @@ public static class BudgetDecider
             Reserved = balance.Reserved,
             BurnRate = budget.BurnRate,
             ExhaustedAt = balance.ExhaustedAt,
+            Room = WindowIsOpen(budget) ? ScalingRoom.Of(budget, balance, work) : null,
+            IsEnforcing = enforcing,
             OverspendBound = balance.OverspendBound,
             CarriedOver = balance.CarriedOver,
             OutsideSelector = budget.OutsideSelector,

@@ -36,6 +36,12 @@ public sealed record BudgetDecision
 
     public DateTimeOffset? ExhaustedAt { get; init; }
 
+    /// <summary>What is left for replicas above their floors; null while no window is open, when nothing is admitted and nothing taken.</summary>
+    public required ScalingRoom? Room { get; init; }
+
+    /// <summary>Its mode and the cluster's switch let it act.</summary>
+    public required bool IsEnforcing { get; init; }
+
     public required Amount OverspendBound { get; init; }
 
     /// <summary>The part of running jobs' cost that falls behind the window's end: the first claim on the next.</summary>

@@ -117,6 +117,9 @@ public sealed record WorkloadSnapshot
     /// <summary>What its pods burn right now.</summary>
     public Rate BurnRate { get; init; }
 
+    /// <summary>What its fewest replicas cost, where a scaler takes away the others when the money does not carry them; null where none does.</summary>
+    public Rate? FloorRate { get; init; }
+
     /// <summary>Spent in this window.</summary>
     public Amount Spent { get; init; }
 

@@ -37,7 +37,7 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
             return Flat(Amount.Zero, stopCost, sharp);
         if (work.Class == WorkClass.Inference)
             // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is parked when the money ends, so it has no claim on it; a floor stays come what may.
-            return Flat(work.State == WorkloadState.Parked || work.IsHeldByOther || IsParkable(work, budget) ? Amount.Zero : rate.For(horizon), stopCost, sharp);
+            return Flat(work.State == WorkloadState.Parked || work.IsHeldByOther || IsParkable(work, budget) ? Amount.Zero : (ScalingRoom.IsElastic(work) ? work.FloorRate!.Value : rate).For(horizon), stopCost, sharp);
 
         if (work.Estimate is { IsKnown: true } estimate)
         {
@@ -76,7 +76,7 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
     /// <summary>With what is left of the wait for its checkpoint, where it can answer.</summary>
     public static TimeSpan StopTime(WorkloadSnapshot work, BudgetSnapshot budget) => SharpStopTime(work, budget) + CheckpointRule.WaitOf(work, budget);
 
-    private static TimeSpan SharpStopTime(WorkloadSnapshot work, BudgetSnapshot budget) => budget.ReactionTime + Min(work.TerminationGrace, LongestGrace);
+    public static TimeSpan SharpStopTime(WorkloadSnapshot work, BudgetSnapshot budget) => budget.ReactionTime + Min(work.TerminationGrace, LongestGrace);
 
     /// <summary>
     /// At what its pods burn, so that the limit test leans on no estimate; at least the rate of the spec while it runs,

@@ -93,4 +93,51 @@ public static class Reasons
     public const string ForecastGoesOn = "ForecastGoesOn";
     public const string WillSuspend = "WillSuspend";
     public const string WindowStarted = "WindowStarted";
+
+    // What a scaler finds, beside the autoscaler's own words (ScaleDownStabilized, ScaleUpLimit and the like).
+    public const string DemandMet = "DemandMet";
+    public const string ScalingUp = "ScalingUp";
+    public const string ScalingDown = "ScalingDown";
+
+    /// <summary>A trigger is active: from zero to the first replicas.</summary>
+    public const string WokenUp = "WokenUp";
+
+    /// <summary>No trigger is active: at zero, or at the idle replicas.</summary>
+    public const string Resting = "Resting";
+
+    /// <summary>No trigger is active, and the cooldown is not over.</summary>
+    public const string CoolingDown = "CoolingDown";
+
+    /// <summary>It would go to rest, but a rollout, a start or requests are under way.</summary>
+    public const string KeptAwake = "KeptAwake";
+
+    /// <summary>It may go to zero, and none of its triggers could wake it: one replica stays.</summary>
+    public const string NothingWakesIt = "NothingWakesIt";
+
+    /// <summary>Demand asks for more replicas than the money carries.</summary>
+    public const string CostCapped = "CostCapped";
+
+    /// <summary>A trigger gives no figure: nothing is scaled down for it, and nothing to zero.</summary>
+    public const string MetricsUnavailable = "MetricsUnavailable";
+    public const string FallbackActive = "FallbackActive";
+    public const string TargetNotFound = "TargetNotFound";
+
+    /// <summary>This operator may not scale the target.</summary>
+    public const string TargetNotScalable = "TargetNotScalable";
+
+    /// <summary>Another scaler scales the same target.</summary>
+    public const string TargetTaken = "TargetTaken";
+
+    /// <summary>KEDA, an HPA or whoever else scales the target: it is capped through them.</summary>
+    public const string ScaledByOwner = "ScaledByOwner";
+
+    /// <summary>A budget has parked the target.</summary>
+    public const string ParkedByBudget = "ParkedByBudget";
+    public const string NoTriggers = "NoTriggers";
+
+    /// <summary>The budget that it names does not exist, cannot be read, or does not select the target's pods: no new replicas.</summary>
+    public const string BudgetNotFound = "BudgetNotFound";
+
+    /// <summary>Others set the target's replicas.</summary>
+    public const string ScaledByOther = "ScaledByOther";
 }

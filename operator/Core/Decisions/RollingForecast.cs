@@ -11,6 +11,30 @@ public static class RollingForecast
 {
     public static Amount Peak(BudgetSnapshot budget, IEnumerable<Claim> claims)
     {
+        var (segments, more) = Course(budget, claims);
+        return RollingSum.Max(segments, budget.Window.Length, budget.Now, budget.Now + budget.Window.Length).Sum + more;
+    }
+
+    /// <summary>
+    /// The highest rate that, added to all this for a window's length, never brings the sum above a limit. What leaves the window on the way
+    /// may be spent again: where such a rate has been held for long, it goes on.
+    /// </summary>
+    public static Rate Room(BudgetSnapshot budget, IEnumerable<Claim> claims, Amount limit)
+    {
+        var (segments, more) = Course(budget, claims);
+        Int128 least = long.MaxValue / 4;
+        foreach (var (at, sum) in RollingSum.Bends(segments, budget.Window.Length, budget.Now, budget.Now + budget.Window.Length))
+        {
+            var free = limit - sum - more;
+            if (free <= Amount.Zero) return Rate.Zero;
+            var milliseconds = (at - budget.Now).Ticks / TimeSpan.TicksPerMillisecond;
+            if (milliseconds > 0) least = Int128.Min(least, free.Units / milliseconds);
+        }
+        return new((long)least);
+    }
+
+    private static (List<SpendSegment> Segments, Amount More) Course(BudgetSnapshot budget, IEnumerable<Claim> claims)
+    {
         var now = budget.Now;
         var length = budget.Window.Length;
         var segments = new List<SpendSegment>();
@@ -32,6 +56,6 @@ public static class RollingForecast
             segments.Add(new(now, now.AddMilliseconds(milliseconds), claim.Rate));
             atOnce += new Amount(claim.Amount.Units % claim.Rate.NanoPerGpuHour);
         }
-        return RollingSum.Max(segments, length, now, now + length).Sum + unexplained + atOnce;
+        return (segments, unexplained + atOnce);
     }
 }

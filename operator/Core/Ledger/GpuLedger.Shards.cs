@@ -107,7 +107,7 @@ public sealed partial class GpuLedger
         LedgerShard.BaseKind => 1,
         LedgerShard.PodsKind => 2,
         LedgerShard.UsageKind => 3,
-        LedgerShard.BudgetKind or LedgerShard.SeriesKind => 4,
+        LedgerShard.BudgetKind or LedgerShard.SeriesKind or LedgerShard.ScaledKind => 4,
         _ => 5,
     };
 
@@ -118,6 +118,7 @@ public sealed partial class GpuLedger
         // With its last part a budget of which nothing else is remembered goes too.
         if (state.PartOf is { } whole && whole.Budget!.Parts.Remove(state) && whole.IsEmpty) whole.Touch();
         if (state.Series is not null) seriesShards.Remove(state.Namespace!);
+        if (state.Scaled is not null) ForgetScaled(state);
         foreach (var open in new[] { openPodShards, openUsageShards, openNodeShards })
             foreach (var (key, shard) in open.ToArray())
                 if (shard == state) open.Remove(key);
@@ -293,6 +294,8 @@ public sealed partial class GpuLedger
                 };
             case LedgerShard.SeriesKind:
                 return shard with { Series = [.. state.Series!.Select(one => new ShardSeries(one.Key, [.. one.Value]))] };
+            case LedgerShard.ScaledKind:
+                return shard with { Scaled = [.. state.Scaled!] };
             default:
                 foreach (var node in state.Nodes) node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
                 return shard with { Nodes = [.. state.Nodes.Select(ToShard)] };
@@ -420,6 +423,9 @@ public sealed partial class GpuLedger
                 var seriesShard = SeriesShard(shard.Namespace ?? "");
                 foreach (var one in shard.Series ?? []) seriesShard.Series!.Add(one.Series, [.. one.Runs]);
                 seriesShard.Restore(shard.Revision);
+                break;
+            case LedgerShard.ScaledKind:
+                RestoreScaled(shard);
                 break;
             case LedgerShard.NodesKind:
                 var nodeShard = NewShard(new(shard.Name, shard.Kind) { Day = shard.Day, Index = shard.Index });

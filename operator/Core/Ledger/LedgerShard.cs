@@ -16,6 +16,7 @@ public sealed record LedgerShard
     public const string BudgetKind = "budget";
     public const string DayKind = "day";
     public const string SeriesKind = "series";
+    public const string ScaledKind = "scaled";
 
     /// <summary>A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.</summary>
     public string Name { get; init; } = "";
@@ -83,6 +84,8 @@ public sealed record LedgerShard
     public IReadOnlyList<ClosedWindow>? Windows { get; init; }
 
     public IReadOnlyList<ShardSeries>? Series { get; init; }
+
+    public IReadOnlyList<ScaledRecord>? Scaled { get; init; }
 }
 
 public sealed record ShardPrice(string Product, IReadOnlyList<ShardPriceChange> Changes);

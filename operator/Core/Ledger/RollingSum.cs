@@ -20,11 +20,20 @@ public static class RollingSum
         return sum;
     }
 
+    /// <summary>The largest such sum for an end in [from, to], and where it is first reached.</summary>
+    public static (Amount Sum, DateTimeOffset At) Max(IReadOnlyCollection<SpendSegment> segments, TimeSpan length, DateTimeOffset from, DateTimeOffset to)
+    {
+        var (best, bestAt) = (Amount.Zero, DateTimeOffset.MinValue);
+        foreach (var (at, sum) in Bends(segments, length, from, to))
+            if (bestAt == DateTimeOffset.MinValue || sum > best) (best, bestAt) = (sum, at);
+        return (best, bestAt);
+    }
+
     /// <summary>
-    /// The largest such sum for an end in [from, to], and where it is first reached. The sum is linear between the
+    /// Such sums for the ends in [from, to] at which their course may change, in order, both included. The sum is linear between the
     /// moments at which a segment begins or ends, or leaves the window again a length later: only those are looked at.
     /// </summary>
-    public static (Amount Sum, DateTimeOffset At) Max(IReadOnlyCollection<SpendSegment> segments, TimeSpan length, DateTimeOffset from, DateTimeOffset to)
+    public static IEnumerable<(DateTimeOffset At, Amount Sum)> Bends(IReadOnlyCollection<SpendSegment> segments, TimeSpan length, DateTimeOffset from, DateTimeOffset to)
     {
         var span = (long)length.TotalMilliseconds;
         var first = from.ToUnixTimeMilliseconds();
@@ -48,16 +57,13 @@ public static class RollingSum
             Bend(end + span, rate);
         }
         var sum = At(segments, length, from).Units;
-        var best = sum;
-        var bestAt = first;
         var previous = first;
         foreach (var (at, change) in bends)
         {
             sum += slope * (at - previous);
-            if (sum > best) (best, bestAt) = (sum, at);
+            yield return (DateTimeOffset.FromUnixTimeMilliseconds(at), new(sum));
             slope += change;
             previous = at;
         }
-        return (new(best), DateTimeOffset.FromUnixTimeMilliseconds(bestAt));
     }
 }

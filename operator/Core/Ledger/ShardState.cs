@@ -50,6 +50,7 @@ internal sealed class ShardState(string name, string kind)
         LedgerShard.DayKind => Rows is null,
         LedgerShard.BudgetKind => Parked.Count == 0 && Budget is not { IsEmpty: false } && Budget is not { Parts.Count: > 0 },
         LedgerShard.SeriesKind => Series!.Count == 0,
+        LedgerShard.ScaledKind => Scaled!.Count == 0,
         _ => false,
     };
 
@@ -64,6 +65,9 @@ internal sealed class ShardState(string name, string kind)
 
     /// <summary>The last completed runs, by series.</summary>
     public SortedDictionary<string, List<SeriesRun>>? Series { get; init; }
+
+    /// <summary>What scalers have changed, as far as this shard has room.</summary>
+    public List<ScaledRecord>? Scaled { get; init; }
 
     public void Touch() => facts = ++Revision;
 

@@ -70,6 +70,14 @@ internal static class Empties
         V1RayWorkerGroup.Empty,
         V1LeaderWorkerSetSpec.Empty,
         V1LeaderWorkerTemplate.Empty,
+        V1LeaderWorkerSetStatus.Empty,
+        V1Beta1InferenceServiceStatus.Empty,
+        V1StatefulSetUpdateStrategy.Empty,
+        V1RollingUpdateStatefulSet.Empty,
+        V1Alpha1RolloutSpec.Empty,
+        V1Alpha1RolloutStatus.Empty,
+        V1Alpha1DynamoScalingAdapterSpec.Empty,
+        V1Alpha1DynamoScalingAdapterStatus.Empty,
     };
 
     public static bool Contains(object value) => _all.Contains(value);

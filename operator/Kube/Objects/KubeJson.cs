@@ -43,6 +43,8 @@ namespace Bursar.Kube.Objects;
 [JsonSerializable(typeof(V1RayJob))]
 [JsonSerializable(typeof(V1RayCluster))]
 [JsonSerializable(typeof(V1LeaderWorkerSet))]
+[JsonSerializable(typeof(V1Alpha1Rollout))]
+[JsonSerializable(typeof(V1Alpha1DynamoScalingAdapter))]
 [JsonSerializable(typeof(V1CustomResourceDefinition))]
 [JsonSerializable(typeof(V1MutatingWebhookConfiguration))]
 [JsonSerializable(typeof(V1Status))]

@@ -18,6 +18,8 @@ public sealed record V1Beta1InferenceService : IKubernetesEntity<V1Beta1Inferenc
     public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
 
     public V1Beta1InferenceServiceSpec Spec { get; init => field = value ?? V1Beta1InferenceServiceSpec.Empty; } = V1Beta1InferenceServiceSpec.Empty;
+
+    public V1Beta1InferenceServiceStatus Status { get; init => field = value ?? V1Beta1InferenceServiceStatus.Empty; } = V1Beta1InferenceServiceStatus.Empty;
 }
 
 public sealed record V1Beta1InferenceServiceSpec
@@ -34,6 +36,8 @@ public sealed record V1Beta1Predictor
 
     public int? MinReplicas { get; init; }
 
+    public int? MaxReplicas { get; init; }
+
     public V1Beta1ServedContainer? Model { get; init; }
 
     public IReadOnlyList<V1Beta1ServedContainer> Containers { get; init => field = value ?? []; } = [];
@@ -48,4 +52,11 @@ public sealed record V1Beta1Predictor
 public sealed record V1Beta1ServedContainer
 {
     public V1ResourceRequirements Resources { get; init => field = value ?? V1ResourceRequirements.Empty; } = V1ResourceRequirements.Empty;
+}
+
+public sealed record V1Beta1InferenceServiceStatus
+{
+    public static readonly V1Beta1InferenceServiceStatus Empty = new();
+
+    public long ObservedGeneration { get; init; }
 }

@@ -28,6 +28,9 @@ public sealed record V1DeploymentSpec
 
     public int? Replicas { get; init; }
 
+    /// <summary>A change of its template is not rolled out while it stands; it scales all the same.</summary>
+    public bool? Paused { get; init; }
+
     public V1LabelSelector? Selector { get; init; }
 
     public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;

@@ -18,6 +18,8 @@ public sealed record V1LeaderWorkerSet : IKubernetesEntity<V1LeaderWorkerSet>
     public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
 
     public V1LeaderWorkerSetSpec Spec { get; init => field = value ?? V1LeaderWorkerSetSpec.Empty; } = V1LeaderWorkerSetSpec.Empty;
+
+    public V1LeaderWorkerSetStatus Status { get; init => field = value ?? V1LeaderWorkerSetStatus.Empty; } = V1LeaderWorkerSetStatus.Empty;
 }
 
 public sealed record V1LeaderWorkerSetSpec
@@ -41,4 +43,16 @@ public sealed record V1LeaderWorkerTemplate
 
     /// <summary>Pods of a group, the leader included.</summary>
     public int? Size { get; init; }
+}
+
+public sealed record V1LeaderWorkerSetStatus
+{
+    public static readonly V1LeaderWorkerSetStatus Empty = new();
+
+    /// <summary>Groups.</summary>
+    public int Replicas { get; init; }
+
+    public long ObservedGeneration { get; init; }
+
+    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
 }

@@ -34,6 +34,8 @@ public sealed record V1StatefulSetSpec
 
     public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
 
+    public V1StatefulSetUpdateStrategy UpdateStrategy { get; init => field = value ?? V1StatefulSetUpdateStrategy.Empty; } = V1StatefulSetUpdateStrategy.Empty;
+
     public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
 }
 
@@ -45,6 +47,26 @@ public sealed record V1PersistentVolumeClaimRetentionPolicy
     public string? WhenScaled { get; init; }
 }
 
+public sealed record V1StatefulSetUpdateStrategy
+{
+    public const string OnDelete = "OnDelete";
+
+    public static readonly V1StatefulSetUpdateStrategy Empty = new();
+
+    /// <summary>RollingUpdate, which is the default, or OnDelete.</summary>
+    public string? Type { get; init; }
+
+    public V1RollingUpdateStatefulSet RollingUpdate { get; init => field = value ?? V1RollingUpdateStatefulSet.Empty; } = V1RollingUpdateStatefulSet.Empty;
+}
+
+public sealed record V1RollingUpdateStatefulSet
+{
+    public static readonly V1RollingUpdateStatefulSet Empty = new();
+
+    /// <summary>Pods with a lower number keep the former template.</summary>
+    public int? Partition { get; init; }
+}
+
 public sealed record V1StatefulSetStatus
 {
     public static readonly V1StatefulSetStatus Empty = new();
@@ -54,6 +76,12 @@ public sealed record V1StatefulSetStatus
     public int ReadyReplicas { get; init; }
 
     public int AvailableReplicas { get; init; }
+
+    public int UpdatedReplicas { get; init; }
+
+    public string? CurrentRevision { get; init; }
+
+    public string? UpdateRevision { get; init; }
 
     public long ObservedGeneration { get; init; }
 }

@@ -12,6 +12,7 @@ namespace Bursar.Operator.Api;
 [JsonSerializable(typeof(V1Alpha1GpuBudget))]
 [JsonSerializable(typeof(V1Alpha1GpuPriceBook))]
 [JsonSerializable(typeof(V1Alpha1GpuLedger))]
+[JsonSerializable(typeof(V1Alpha1InferenceScaler))]
 internal sealed partial class ApiJsonContext : JsonSerializerContext;
 
 public static class ApiJson
@@ -26,6 +27,8 @@ public static class ApiJson
     public static JsonTypeInfo<V1Alpha1GpuPriceBook> GpuPriceBook { get; } = Of<V1Alpha1GpuPriceBook>();
 
     public static JsonTypeInfo<V1Alpha1GpuLedger> GpuLedger { get; } = Of<V1Alpha1GpuLedger>();
+
+    public static JsonTypeInfo<V1Alpha1InferenceScaler> InferenceScaler { get; } = Of<V1Alpha1InferenceScaler>();
 
     private static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
 }

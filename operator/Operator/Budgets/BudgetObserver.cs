@@ -12,6 +12,7 @@ using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
+using Bursar.Operator.Scaling;
 using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Budgets;
@@ -21,7 +22,7 @@ namespace Bursar.Operator.Budgets;
 /// It writes nothing.
 /// </summary>
 public sealed class BudgetObserver(
-    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null)
+    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null, ScalerBoard? scalers = null)
 {
     public BudgetSnapshot Observe(ReadBudget budget)
     {
@@ -77,7 +78,10 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>
-    public Rate? PriceOfNew(Work work) => Sum(work.PodSets, DearestOf);
+    public Rate? PriceOfNew(Work work) => PriceOf(work.PodSets);
+
+    /// <summary>The same of pods that are made from templates.</summary>
+    public Rate? PriceOf(IReadOnlyList<PodSet> sets) => Sum(sets, DearestOf);
 
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
@@ -179,6 +183,7 @@ public sealed class BudgetObserver(
             Gpus = sets.Sum(set => set.Gpus),
             Rate = RateOf(sets, [], spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
+            FloorRate = scalers?.FloorRateOf(uid, spend?.RatePerHour ?? Rate.Zero),
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
@@ -225,7 +230,7 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>A gang is stopped when its last pod is.</summary>
-    private static WorkloadSnapshot OfOther(WorkloadSpend spend) => new()
+    private WorkloadSnapshot OfOther(WorkloadSpend spend) => new()
     {
         Key = spend.Workload,
         Class = spend.Class,
@@ -235,6 +240,7 @@ public sealed class BudgetObserver(
         Gpus = spend.Gpus,
         Rate = spend.RatePerHour == Rate.Zero ? null : spend.RatePerHour,
         BurnRate = spend.RatePerHour,
+        FloorRate = spend.Class == WorkClass.Training ? null : scalers?.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
         Spent = spend.Spent,
         Estimate = Estimate.Unknown("Bursar has no adapter for its kind"),
     };

@@ -16,3 +16,15 @@ internal static class BudgetName
             : throw new CommandException($"\"{text}\" does not name a budget; write gpub/<name>.");
     }
 }
+
+/// <summary>A scaler as one names it to kubectl: <c>infs/chat</c>, <c>inferencescaler/chat</c>, <c>inferencescalers.bursar.dev/chat</c>.</summary>
+internal static class ScalerName
+{
+    /// <summary>Null where it names no scaler.</summary>
+    public static string? TryParse(string text)
+    {
+        var slash = text.IndexOf('/');
+        return slash > 0 && text[..slash] is ("infs" or "inferencescaler" or "inferencescalers" or "inferencescalers.bursar.dev") && slash < text.Length - 1 && !text[(slash + 1)..].Contains('/', StringComparison.Ordinal)
+            ? text[(slash + 1)..] : null;
+    }
+}

@@ -11,7 +11,7 @@ using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary><c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is parked, and the last decisions taken again from their stored inputs.</summary>
+/// <summary><c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is parked, and the last decisions taken again from their stored inputs.</summary>
 public static class ExplainCommand
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
@@ -19,16 +19,29 @@ public static class ExplainCommand
     public static Command Create()
     {
         var access = new ClusterAccess();
-        var budget = BudgetName.Argument(ArgumentArity.ExactlyOne);
+        var budget = new Argument<string>("object") { Description = "A budget, as gpub/<name>, or a scaler, as infs/<name>." };
         var ns = new Option<string?>("--namespace", "-n") { Description = "The budget's namespace; by default the context's." };
         var form = new Option<string>("--output", "-o") { Description = "text, or json for the raw records.", DefaultValueFactory = _ => "text" };
         form.AcceptOnlyFromAmong("text", "json");
-        var command = new Command("explain", "Say what a budget has decided, from which figures, and what would change it.") { budget, ns, form };
+        var command = new Command("explain", "Say what was decided of a budget or a scaler, from which figures, and what would change it.") { budget, ns, form };
         access.AddTo(command);
-        command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) => RunAsync(
-            client, bursarNamespace, parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", BudgetName.Parse(parsed.GetRequiredValue(budget)!),
-            parsed.GetValue(form) == "json", parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken)));
+        command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
+        {
+            var (space, named, json, output) = (parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", parsed.GetRequiredValue(budget), parsed.GetValue(form) == "json", parsed.InvocationConfiguration.Output);
+            return ScalerName.TryParse(named) is { } scaler
+                ? RunScalerAsync(client, space, scaler, json, output, cancellationToken)
+                : RunAsync(client, bursarNamespace, space, BudgetName.Parse(named), json, output, parsed.InvocationConfiguration.Error, cancellationToken);
+        }));
         return command;
+    }
+
+    public static async Task<int> RunScalerAsync(KubeClient client, string ns, string name, bool json, TextWriter output, CancellationToken cancellationToken)
+    {
+        var scaler = await ClusterAccess.WithRightAsync($"get inferencescalers.{ApiGroup.Name} in namespace {ns}", () => client.GetOrNullAsync<V1Alpha1InferenceScaler>(name, ns, cancellationToken))
+            ?? throw new CommandException($"there is no InferenceScaler {name} in namespace {ns}.");
+        if (json) await output.WriteLineAsync(JsonSerializer.SerializeToNode(scaler, ApiJson.InferenceScaler)!.ToJsonString(Indented));
+        else await output.WriteAsync(ExplainScaler.Of(scaler));
+        return 0;
     }
 
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, TextWriter errors, CancellationToken cancellationToken)

@@ -19,7 +19,7 @@ public static class GenerateCommand
             DefaultValueFactory = _ => new DirectoryInfo("."),
         };
         var check = new Option<bool>("--check") { Description = "Write nothing; exit with 1 when a file is not up to date." };
-        var command = new Command("generate", "Write the CRDs, the chart's rights and docs/api.md from the C# types (for development); or a price book.") { root, check, GeneratePriceBookCommand.Create() };
+        var command = new Command("generate", "Write the CRDs, the chart's rights and docs/api.md from the C# types (for development); or a price book, or scalers.") { root, check, GeneratePriceBookCommand.Create(), GenerateScalerCommand.Create() };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(root).FullName, parsed.GetValue(check), parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
         return command;
     }
@@ -98,11 +98,27 @@ public static class GenerateCommand
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuPriceGuard))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuPriceBookStatus))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuLedgerSpec))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerSpec))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerTarget))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerFallback))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerAdvanced))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerHpaConfig))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerBehavior))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerRules))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerPolicy))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerModifiers))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerTrigger))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerBudgetRef))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerCostCap))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerStatus))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerStatusCap))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerStatusTrigger))]
     private static IReadOnlyList<JsonObject> Definitions() =>
     [
         CrdBuilder.Build(typeof(V1Alpha1GpuBudget)),
         CrdBuilder.Build(typeof(V1Alpha1GpuLedger)),
         CrdBuilder.Build(typeof(V1Alpha1GpuPriceBook)),
+        CrdBuilder.Build(typeof(V1Alpha1InferenceScaler)),
     ];
 
     [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Types that trimming removes run no code and so need no rights; those that carry rights are used or rooted.")]

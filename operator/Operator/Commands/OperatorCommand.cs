@@ -6,6 +6,7 @@ using Bursar.Operator.Agents;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Owners;
+using Bursar.Operator.Scaling.Targets;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
@@ -25,6 +26,7 @@ public static class OperatorCommand
         var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
         var webhook = OptionSources.Text("--webhook-address", "host:port of the admission webhook; port 0 is any free one, empty is none.", "");
         var webhookUrl = OptionSources.Text("--webhook-url", "Where the API server finds the webhook, as https://host:port/admit, for an operator outside its cluster; empty: the Service bursar-webhook.", "");
+        var external = OptionSources.Text("--external-scaler-address", "host:port of the gRPC service that KEDA asks (docs/keda.md); port 0 is any free one, empty is none.", "");
         var detail = OptionSources.Number("--ledger-detail-days", "Days that the ledger keeps pod by pod; what a budget's window reaches is kept anyway.", 35, 2, 3660);
         var sums = OptionSources.Number("--ledger-sum-days", "Days that the ledger keeps as sums by workload.", 400, 2, 3660);
         var prometheus = OptionSources.Text("--prometheus-sources", "A JSON file that names the Prometheus servers that triggers may ask; empty is none.", "");
@@ -32,7 +34,7 @@ public static class OperatorCommand
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, webhook, webhookUrl, prometheus, detail, sums, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, webhook, webhookUrl, external, prometheus, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             ExporterSelection selection;
@@ -46,9 +48,9 @@ public static class OperatorCommand
                 return 2;
             }
             var named = parsed.GetValue(kinds)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null) is { } unknown)
+            if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null && !ScaleKinds.ScaledOnly.Contains(kind)) is { } unknown)
             {
-                await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name))}.");
+                await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))}.");
                 return 2;
             }
             var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
@@ -76,6 +78,7 @@ public static class OperatorCommand
                 MetricsAddress = parsed.GetValue(metrics)!,
                 WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
                 WebhookUrl = url,
+                ExternalScalerAddress = parsed.GetValue(external) is { Length: > 0 } door ? door : null,
                 PrometheusSources = parsed.GetValue(prometheus) is { Length: > 0 } list ? list : null,
                 LedgerDetailDays = parsed.GetValue(detail),
                 LedgerSumDays = parsed.GetValue(sums),

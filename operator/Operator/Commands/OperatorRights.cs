@@ -12,7 +12,8 @@ namespace Bursar.Operator.Commands;
 // Its own kinds. The default book is written when there is none; budgets are never written, only their status.
 [EntityRbac(typeof(V1Alpha1GpuBudget), Verbs = RbacVerb.List | RbacVerb.Watch)]
 [EntityRbac(typeof(V1Alpha1GpuPriceBook), Verbs = RbacVerb.List | RbacVerb.Watch | RbacVerb.Create)]
-[GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status"], Verbs = RbacVerb.Patch)]
+[EntityRbac(typeof(V1Alpha1InferenceScaler), Verbs = RbacVerb.List | RbacVerb.Watch)]
+[GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status", "inferencescalers/status"], Verbs = RbacVerb.Patch)]
 // What uses GPUs, and on what: metering and the chain of owners.
 [EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1StatefulSet), typeof(V1Job), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // Who else manages the work: it is stopped through them, or reported. All but the first may be absent from the cluster.
@@ -20,7 +21,9 @@ namespace Bursar.Operator.Commands;
 // The kinds of work beside those, and the RayCluster between a RayJob and its pods. Any of them may be absent from the cluster.
 [EntityRbac(typeof(V1Alpha2JobSet), typeof(V1Alpha1TrainJob), typeof(V1PyTorchJob), typeof(V1TFJob), typeof(V1XGBoostJob), typeof(V1PaddleJob), typeof(V1JAXJob), typeof(V2Beta1MPIJob),
     typeof(V1RayJob), typeof(V1RayCluster), typeof(V1LeaderWorkerSet), Verbs = RbacVerb.List | RbacVerb.Watch)]
-// Parking and resuming, kind by kind as the chart's operator.kinds names them; replicas only through the scale subresource.
+// What scales beside those.
+[EntityRbac(typeof(V1Alpha1Rollout), typeof(V1Alpha1DynamoScalingAdapter), Verbs = RbacVerb.List | RbacVerb.Watch)]
+// Parking, resuming and scaling, kind by kind as the chart's operator.kinds names them; replicas only through the scale subresource.
 // With a Job the CronJob that makes it: it is suspended while its run waits.
 [EntityRbac(typeof(V1Job), typeof(V1CronJob), Option = "Job", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Alpha2JobSet), Option = "JobSet", Verbs = RbacVerb.Get | RbacVerb.Patch)]
@@ -35,10 +38,14 @@ namespace Bursar.Operator.Commands;
 [GenericRbac(Groups = ["apps"], Resources = ["deployments/scale"], Option = "Deployment", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [GenericRbac(Groups = ["apps"], Resources = ["statefulsets/scale"], Option = "StatefulSet", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [GenericRbac(Groups = ["leaderworkerset.x-k8s.io"], Resources = ["leaderworkersets/scale"], Option = "LeaderWorkerSet", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[GenericRbac(Groups = ["argoproj.io"], Resources = ["rollouts/scale"], Option = "Rollout", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[GenericRbac(Groups = ["nvidia.com"], Resources = ["dynamographdeploymentscalingadapters/scale"], Option = "DynamoGraphDeploymentScalingAdapter", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Beta1InferenceService), Option = "InferenceService", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 // The same through managers, one by one as the chart's operator.owners names them: Kueue's and KEDA's objects, and Kueue's question whether a job may start.
 [EntityRbac(typeof(V1Workload), Option = "Kueue", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1ScaledObject), Option = "KEDA", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+// An HPA's upper bound, where a scaler caps through it.
+[EntityRbac(typeof(V1HorizontalPodAutoscaler), Option = "HorizontalPodAutoscaler", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1AdmissionCheck), Option = "AdmissionCheck", Verbs = RbacVerb.List | RbacVerb.Watch)]
 [GenericRbac(Groups = ["kueue.x-k8s.io"], Resources = ["admissionchecks/status", "workloads/status"], Option = "AdmissionCheck", Verbs = RbacVerb.Patch)]
 // Events: one that an earlier life of the operator has written already is read, and continued as a series.

@@ -12,6 +12,11 @@ internal static class StoredLedger
     public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
         [.. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.BudgetKind)];
 
+    /// <summary>What scalers have changed of other people's objects, each with the name of the object that holds the record.</summary>
+    public static async Task<IReadOnlyList<(string Shard, ScaledRecord Record)>> ReadScaledAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
+        [.. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.ScaledKind)
+            .SelectMany(shard => (shard.Scaled ?? []).Select(record => (shard.Name, record)))];
+
     /// <summary>The shards: pods, nodes and prices too; and the names of the objects in which there is none to be read.</summary>
     /// <param name="client">The API.</param>
     /// <param name="bursarNamespace">Where the ledger is.</param>
@@ -41,20 +46,30 @@ internal static class StoredLedger
     public static LedgerShard? Read(V1Alpha1GpuLedger ledger) => GpuLedgerShards.Read(ledger) is { Kind: LedgerShard.BudgetKind } shard ? shard : null;
 
     /// <summary>Takes a record out of its shard, on exactly the version that was read. False when it was not there any more.</summary>
-    public static async Task<bool> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ParkedRecord record, CancellationToken cancellationToken)
+    public static Task<bool> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ParkedRecord record, CancellationToken cancellationToken) =>
+        ChangeAsync(client, bursarNamespace, shardName, shard =>
+        {
+            if (shard.Kind != LedgerShard.BudgetKind) return null;
+            var left = (shard.Parked ?? []).Where(p => p.Uid != record.Uid || p.Field != record.Field).ToArray();
+            return left.Length == (shard.Parked ?? []).Count ? null : shard with { Parked = left.Length > 0 ? left : null };
+        }, cancellationToken);
+
+    /// <summary>The same for what a scaler has changed.</summary>
+    public static Task<bool> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ScaledRecord record, CancellationToken cancellationToken) =>
+        ChangeAsync(client, bursarNamespace, shardName, shard =>
+        {
+            var left = (shard.Scaled ?? []).Where(one => one.ScalerUid != record.ScalerUid || one.Target.Uid != record.Target.Uid).ToArray();
+            return left.Length == (shard.Scaled ?? []).Count ? null : shard with { Scaled = left.Length > 0 ? left : null };
+        }, cancellationToken);
+
+    private static async Task<bool> ChangeAsync(KubeClient client, string bursarNamespace, string shardName, Func<LedgerShard, LedgerShard?> change, CancellationToken cancellationToken)
     {
         const int mostTries = 5;
         for (var tried = 1; ; tried++)
         {
-            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, cancellationToken) is not { } ledger || Read(ledger) is not { } shard) return false;
-            var left = (shard.Parked ?? []).Where(p => p.Uid != record.Uid || p.Field != record.Field).ToArray();
-            if (left.Length == (shard.Parked ?? []).Count) return false;
-            var next = shard with
-            {
-                Parked = left.Length > 0 ? left : null,
-                // Later than whatever a running operator holds in memory: it then reads the ledger anew instead of writing its own over this.
-                Revision = shard.Revision + 1000,
-            };
+            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, cancellationToken) is not { } ledger || GpuLedgerShards.Read(ledger) is not { } shard || change(shard) is not { } changed) return false;
+            // Later than whatever a running operator holds in memory: it then reads the ledger anew instead of writing its own over this.
+            var next = changed with { Revision = shard.Revision + 1000 };
             var body = new V1Alpha1GpuLedger
             {
                 Spec = new()

@@ -44,7 +44,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
                 continue;
             }
             // Without these, what was parked would be forgotten and what was spent would begin anew, and their names are needed.
-            if (item.Spec?.Kind is null or LedgerShard.BaseKind or LedgerShard.BudgetKind)
+            if (item.Spec?.Kind is null or LedgerShard.BaseKind or LedgerShard.BudgetKind or LedgerShard.ScaledKind)
                 throw new LedgerUnreadableException($"GpuLedger {item.Metadata.Name} cannot be read by this version of Bursar. Run the version that wrote it, or put back a copy.");
             unreadable.Add(item.Metadata.Name);
             LogUnreadable(item.Metadata.Name);
@@ -63,6 +63,13 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
         foreach (var shard in ledger.DirtyBudgetShards(budgetUid)) await WriteAsync(ledger, shard, cancellationToken);
+    }
+
+    /// <summary>What a scaler is about to change of somebody's object stands in the ledger before the act.</summary>
+    public async Task FlushScaledAsync(GpuLedger ledger, string ns, CancellationToken cancellationToken)
+    {
+        using var pass = await _writing.EnterAsync(cancellationToken);
+        foreach (var shard in ledger.DirtyScaledShards(ns)) await WriteAsync(ledger, shard, cancellationToken);
     }
 
     private async Task WriteAsync(GpuLedger ledger, bool all, CancellationToken cancellationToken)

@@ -52,6 +52,10 @@ public sealed class KedaOwner() : OwnerKind(OptionName)
         };
     }
 
+    /// <summary>Somebody has paused it, with a number or without.</summary>
+    public static bool IsPaused(V1ScaledObject scaler) =>
+        scaler.Metadata.Annotations.ContainsKey(PausedReplicas) || scaler.Metadata.Annotations.TryGetValue(Paused, out var paused) && IsTrue(paused);
+
     /// <summary>What KEDA cannot read as a boolean it takes for true.</summary>
     private static bool IsTrue(string value) => value is not ("false" or "False" or "FALSE" or "f" or "F" or "0");
 

@@ -11,7 +11,7 @@ public static class OwnerKinds
     public static IReadOnlyList<OwnerKind> All { get; } = [new KueueOwner(), new KServeOwner(), new KedaOwner(), new AutoscalerOwner()];
 
     /// <summary>Those whose objects Bursar may be given or refused the right to write.</summary>
-    public static IReadOnlyList<string> Names { get; } = [KueueOwner.OptionName, KedaOwner.OptionName, AdmissionAnswer.OptionName];
+    public static IReadOnlyList<string> Names { get; } = [KueueOwner.OptionName, KedaOwner.OptionName, AutoscalerOwner.OptionName, AdmissionAnswer.OptionName];
 
     /// <summary>Who manages a workload, and how it is stopped through them; null where nobody does.</summary>
     public static OwnerWord? Of(Work work, ClusterStores stores)

@@ -64,7 +64,8 @@ public sealed class TargetActor(KubeClient client)
         return (null, null);
     }
 
-    private static JsonNode? ValueIn(JsonNode obj, string field)
+    /// <summary>What a JSON pointer leads to; null where it is absent.</summary>
+    internal static JsonNode? ValueIn(JsonNode obj, string field)
     {
         JsonNode? value = obj;
         foreach (var key in field.Split('/', StringSplitOptions.RemoveEmptyEntries))

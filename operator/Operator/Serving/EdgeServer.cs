@@ -33,8 +33,9 @@ public sealed class EdgeServer : IAsyncDisposable
     /// <param name="loggers">Where the server logs.</param>
     /// <param name="cancellationToken">Cancels the start alone.</param>
     /// <param name="listen">What stands between the socket and HTTP, where anything does.</param>
+    /// <param name="protocols">HTTP/2 alone is spoken in clear text with prior knowledge.</param>
     public static async Task<EdgeServer> StartAsync(
-        string address, int mostBytes, RequestDelegate handler, ILoggerFactory loggers, CancellationToken cancellationToken, Action<ListenOptions>? listen = null)
+        string address, int mostBytes, RequestDelegate handler, ILoggerFactory loggers, CancellationToken cancellationToken, Action<ListenOptions>? listen = null, HttpProtocols protocols = HttpProtocols.Http1)
     {
         var (host, port) = Parse(address);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -45,9 +46,12 @@ public sealed class EdgeServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = mostBytes;
             kestrel.Limits.MaxConcurrentConnections = 256;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+            // One caller's streams share a connection: a thousand scalers, each with a stream that stays open. A peer that is gone is noticed.
+            kestrel.Limits.Http2.MaxStreamsPerConnection = 4096;
+            kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
             kestrel.Listen(host, port, listener =>
             {
-                listener.Protocols = HttpProtocols.Http1;
+                listener.Protocols = protocols;
                 listen?.Invoke(listener);
             });
         });

@@ -3,6 +3,7 @@ using System.Reflection;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Reports;
+using Bursar.Core.Scaling;
 using Bursar.Core.Text;
 
 namespace Bursar.Operator.Serving;
@@ -25,6 +26,8 @@ public sealed class OperatorMetrics : IDisposable
     private readonly Counter<long> _agentGaps;
     private readonly Counter<long> _exporterFailures;
     private readonly Dictionary<(string Namespace, string Name), BudgetDecision> _budgets = [];
+    private readonly Dictionary<(string Namespace, string Name), ScalerDecision> _scalers = [];
+    private readonly Histogram<double> _demandToScale;
     private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
     private readonly LedgerFigures _ledger;
     private readonly PrometheusEndpoint _endpoint;
@@ -55,10 +58,17 @@ public sealed class OperatorMetrics : IDisposable
         Units("bursar_workload_cost_per_request", "What a request to the workload cost in its budget's window, idle time included, in the currency.", c => c.Request?.ToDouble());
         Units("bursar_workload_cost_per_step", "What a training step of the workload costs at its present pace and rate, in the currency.", c => c.Step?.ToDouble());
 
+        Scaler("bursar_scaler_replicas", "Replicas asked of the scaler's target.", d => d.Replicas);
+        Scaler("bursar_scaler_wanted_replicas", "Replicas that demand asks for.", d => d.Wanted);
+        Scaler("bursar_scaler_affordable_replicas", "Replicas that the money carries; absent where no money limits them.", d => d.Affordable);
+        Scaler("bursar_scaler_missing_cost", "What the replicas would cost that demand asks for and the money does not carry, in the currency per hour.", d => d.IsCapped ? (double)(d.MissingPerHour?.NanoPerGpuHour ?? 0) / 1e9 : 0);
+        Scaler("bursar_scaler_active", "1 while a trigger of the scaler is active.", d => d.IsActive ? 1 : 0);
+
         _ledger.Show(_meter);
 
         _decisions = _meter.CreateCounter<long>("bursar_decisions_total", description: "Actions that were decided, by action and reason.");
         _reconcile = _meter.CreateHistogram<double>("bursar_reconcile_duration_seconds", description: "Time of one reconcile, by controller.");
+        _demandToScale = _meter.CreateHistogram<double>("bursar_scaler_demand_to_scale_seconds", description: "Time from the measurement that asked for more replicas to the scale call that was made.");
         _reconcileFailures = _meter.CreateCounter<long>("bursar_reconcile_failures_total", description: "Reconciles that ended in an error, by controller.");
         _agentFailures = _meter.CreateCounter<long>("bursar_agent_failures_total", description: "Requests to agents that failed, and reports that were not believed, by node and reason.");
         _agentGaps = _meter.CreateCounter<long>("bursar_agent_gaps_total", description: "Gaps in agents' journals, by node.");
@@ -98,6 +108,7 @@ public sealed class OperatorMetrics : IDisposable
         lock (_gate)
         {
             _budgets.Clear();
+            _scalers.Clear();
             _agents.Clear();
         }
         (_nodes, _untrusted) = (null, null);
@@ -120,6 +131,20 @@ public sealed class OperatorMetrics : IDisposable
             _decisions.Add(1, new("action", Word(action.Kind)), new("reason", action.Reason));
         }
     }
+
+    /// <summary>Takes a look at a scaler in.</summary>
+    public void Record(string ns, string name, ScalerDecision decision)
+    {
+        lock (_gate) _scalers[(ns, name)] = decision;
+    }
+
+    public void ForgetScaler(string ns, string name)
+    {
+        lock (_gate) _scalers.Remove((ns, name));
+    }
+
+    /// <summary>A scale call that added replicas was made, so long after they were first asked for.</summary>
+    public void ScaledUp(TimeSpan sinceDemand) => _demandToScale.Record(Math.Max(0, sinceDemand.TotalSeconds));
 
     /// <summary>The page of <c>/metrics</c>, in <see cref="PrometheusWriter.ContentType"/>.</summary>
     public byte[] Scrape()
@@ -206,6 +231,15 @@ public sealed class OperatorMetrics : IDisposable
 
     private void Units(string name, string help, Func<UnitCosts, double?> value) =>
         _meter.CreateObservableGauge(name, () => OfWorkloads(w => w.UnitCosts is { } costs ? value(costs) : null), description: help);
+
+    private void Scaler(string name, string help, Func<ScalerDecision, double?> value) => _meter.CreateObservableGauge(name, () =>
+    {
+        var measurements = new List<Measurement<double>>();
+        lock (_gate)
+            foreach (var ((ns, scaler), decision) in _scalers)
+                if (value(decision) is { } figure) measurements.Add(new(figure, new("namespace", ns), new KeyValuePair<string, object?>("scaler", scaler)));
+        return measurements;
+    }, description: help);
 
     private List<Measurement<double>> OfWorkloads(Func<WorkloadVerdict, double?> value)
     {

@@ -5,6 +5,8 @@ using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Owners;
+using Bursar.Operator.Scaling;
+using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Workloads;
 
@@ -25,12 +27,16 @@ public sealed class ClusterStores
         RayClusters = new(client, new() { Optional = true });
         HorizontalPodAutoscalers = new(client, new() { Optional = true });
         ScaledObjects = new(client, new() { Optional = true });
+        Rollouts = new(client, new() { Optional = true });
+        DynamoAdapters = new(client, new() { Optional = true });
+        ScaleIndexes.AddTo(this);
         KueueWorkloads = new(client, new() { Optional = true });
         KueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
         OldKueueWorkloads = new(client, new() { Optional = true, Superseded = client.IsServedAsync<V1Workload> });
         OldKueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
         Budgets = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
         PriceBooks = new(client);
+        Scalers = new(client, new() { Optional = true }, transform: scaler => ScalerStatus.Slim(scaler.Status));
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
         if (owners?.Contains(AdmissionAnswer.OptionName) != false) AdmissionChecks = new(client, new() { Optional = true });
         Stoppable = stoppable;
@@ -65,6 +71,12 @@ public sealed class ClusterStores
 
     public Informer<V1ScaledObject> ScaledObjects { get; }
 
+    /// <summary>Argo's, which scalers may scale.</summary>
+    public Informer<V1Alpha1Rollout> Rollouts { get; }
+
+    /// <summary>Dynamo's, likewise.</summary>
+    public Informer<V1Alpha1DynamoScalingAdapter> DynamoAdapters { get; }
+
     public Informer<V1Workload> KueueWorkloads { get; }
 
     /// <summary>The same objects where Kueue is too old to serve the version above.</summary>
@@ -74,6 +86,8 @@ public sealed class ClusterStores
     public Informer<V1AdmissionCheck>? AdmissionChecks { get; }
 
     public Informer<V1Alpha1GpuBudget> Budgets { get; }
+
+    public Informer<V1Alpha1InferenceScaler> Scalers { get; }
 
     public Informer<V1Alpha1GpuPriceBook> PriceBooks { get; }
 
@@ -86,22 +100,26 @@ public sealed class ClusterStores
     /// <summary>The cache of an object's controller, where its kind is of the table.</summary>
     public KindCache? Of(V1OwnerReference? owner) => WorkKinds.Of(owner) is { } kind ? _kinds[kind.Name] : null;
 
+    /// <summary>The typed objects of a kind of the table.</summary>
+    public IStore<T> StoreOf<T>()
+        where T : class, IKubernetesEntity<T> => ((KindCache<T>)_kinds[T.EntityKind.Kind]).Informer.Store;
+
     /// <summary>Runs all caches until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll([
         Pods.RunAsync(cancellationToken), Nodes.RunAsync(cancellationToken), ReplicaSets.RunAsync(cancellationToken), RayClusters.RunAsync(cancellationToken), PriorityClasses.RunAsync(cancellationToken),
-        HorizontalPodAutoscalers.RunAsync(cancellationToken), ScaledObjects.RunAsync(cancellationToken), KueueWorkloads.RunAsync(cancellationToken), OldKueueWorkloads.RunAsync(cancellationToken), AdmissionChecks?.RunAsync(cancellationToken) ?? Task.CompletedTask,
-        Budgets.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken),
+        HorizontalPodAutoscalers.RunAsync(cancellationToken), ScaledObjects.RunAsync(cancellationToken), Rollouts.RunAsync(cancellationToken), DynamoAdapters.RunAsync(cancellationToken), KueueWorkloads.RunAsync(cancellationToken), OldKueueWorkloads.RunAsync(cancellationToken), AdmissionChecks?.RunAsync(cancellationToken) ?? Task.CompletedTask,
+        Budgets.RunAsync(cancellationToken), Scalers.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken),
         .. Kinds.Select(kind => kind.RunAsync(cancellationToken))]);
 
     /// <summary>No decision is made before every cache was once equal to the server's state.</summary>
     public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll([
         Pods.HasSyncedAsync(cancellationToken), Nodes.HasSyncedAsync(cancellationToken), ReplicaSets.HasSyncedAsync(cancellationToken), RayClusters.HasSyncedAsync(cancellationToken), PriorityClasses.HasSyncedAsync(cancellationToken),
-        HorizontalPodAutoscalers.HasSyncedAsync(cancellationToken), ScaledObjects.HasSyncedAsync(cancellationToken), KueueWorkloads.HasSyncedAsync(cancellationToken), OldKueueWorkloads.HasSyncedAsync(cancellationToken), AdmissionChecks?.HasSyncedAsync(cancellationToken) ?? Task.CompletedTask,
-        Budgets.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken),
+        HorizontalPodAutoscalers.HasSyncedAsync(cancellationToken), ScaledObjects.HasSyncedAsync(cancellationToken), Rollouts.HasSyncedAsync(cancellationToken), DynamoAdapters.HasSyncedAsync(cancellationToken), KueueWorkloads.HasSyncedAsync(cancellationToken), OldKueueWorkloads.HasSyncedAsync(cancellationToken), AdmissionChecks?.HasSyncedAsync(cancellationToken) ?? Task.CompletedTask,
+        Budgets.HasSyncedAsync(cancellationToken), Scalers.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken),
         .. Kinds.Select(kind => kind.HasSyncedAsync(cancellationToken))]);
 
     public bool HasSynced =>
         Pods.HasSynced && Nodes.HasSynced && ReplicaSets.HasSynced && RayClusters.HasSynced && PriorityClasses.HasSynced
-        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && KueueWorkloads.HasSynced && OldKueueWorkloads.HasSynced && AdmissionChecks?.HasSynced != false && Budgets.HasSynced && PriceBooks.HasSynced && Control.HasSynced
+        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && Rollouts.HasSynced && DynamoAdapters.HasSynced && KueueWorkloads.HasSynced && OldKueueWorkloads.HasSynced && AdmissionChecks?.HasSynced != false && Budgets.HasSynced && Scalers.HasSynced && PriceBooks.HasSynced && Control.HasSynced
         && Kinds.All(kind => kind.HasSynced);
 }

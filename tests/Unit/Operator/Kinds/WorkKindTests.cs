@@ -5,6 +5,7 @@ using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Workloads;
 using Bursar.Tests.Unit.Kube;
 
@@ -153,7 +154,7 @@ public sealed class WorkKindTests
     [Fact]
     public void The_chart_grants_and_names_every_kind_of_the_table()
     {
-        var names = WorkKinds.All.Select(kind => kind.Name).ToArray();
+        string[] names = [.. WorkKinds.All.Select(kind => kind.Name), .. ScaleKinds.ScaledOnly];
         var rbac = GenerateCommand.Files().Single(f => f.Path.EndsWith("files/rbac.yaml", StringComparison.Ordinal)).Text;
         var options = rbac[rbac.IndexOf("\noptions:", StringComparison.Ordinal)..];
         options.Split('\n').Where(line => line.Length > 2 && line[2] != ' ' && line.EndsWith(':') && !line.StartsWith("options", StringComparison.Ordinal) && line[2] != '-')
@@ -163,11 +164,17 @@ public sealed class WorkKindTests
             options.Should().Contain($"    - {kind.Entity.Plural}{(kind.Scales ? "/scale" : "")}\n");
             rbac[..rbac.IndexOf("\nnamespaces:", StringComparison.Ordinal)].Should().Contain($"  - {kind.Entity.Plural}\n", "it is listed and watched");
         }
+        foreach (var kind in ScaleKinds.All)
+        {
+            options.Should().Contain($"    - {kind.Entity.Plural}{(kind.Name == "InferenceService" ? "" : "/scale")}\n");
+            rbac[..rbac.IndexOf("\nnamespaces:", StringComparison.Ordinal)].Should().Contain($"  - {kind.Entity.Plural}\n", "it is listed and watched");
+        }
         var values = File.ReadAllText(Path.Combine(Root(), "charts/gpu-budget-operator/values.yaml"));
         values.Should().Contain($"  kinds: [{string.Join(", ", names)}]\n");
         var schema = JsonNode.Parse(File.ReadAllText(Path.Combine(Root(), "charts/gpu-budget-operator/values.schema.json")))!;
         schema["properties"]!["operator"]!["properties"]!["kinds"]!["items"]!["enum"]!.AsArray().Select(name => (string)name!).Should().Equal(names);
         var docs = File.ReadAllText(Path.Combine(Root(), "docs/kinds.md"));
+        foreach (var kind in ScaleKinds.All) docs.Should().Contain($"| {kind.Name} |", "docs/kinds.md has a line for each");
         foreach (var kind in WorkKinds.All) docs.Should().Contain($"| {kind.Name} |", "docs/kinds.md has a line for each");
     }
 

@@ -1,0 +1,48 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Operator.Scaling.Targets;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>The part of <c>bursar release --all</c> that scalers have changed: other autoscalers' bounds, and InferenceServices.</summary>
+internal static class ScaledRelease
+{
+    /// <summary>How much could not be given back.</summary>
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, bool dryRun, TextWriter output, CancellationToken cancellationToken)
+    {
+        var actor = new ScaledFieldActor(client);
+        var failed = 0;
+        foreach (var (shard, record) in (await StoredLedger.ReadScaledAsync(client, bursarNamespace, cancellationToken)).OrderBy(one => one.Record.Since).ThenBy(one => one.Record.Target.Name, StringComparer.Ordinal))
+        {
+            var what = $"{record.Namespace}/{record.Target.Kind}/{record.Target.Name}";
+            if (dryRun)
+            {
+                await output.WriteLineAsync($"{what}: would set {string.Join(", ", record.Fields.Select(field => $"{field.Pointer} from {field.Value} back to {Back(field)}"))}, which InferenceScaler {record.ScalerName} changed");
+                continue;
+            }
+            try
+            {
+                var outcome = await ClusterAccess.WithRightAsync(ScaledFieldActor.RightOn(record.Namespace, record.Target), () => actor.RestoreAsync(record, cancellationToken));
+                var fields = string.Join(", ", record.Fields.Select(field => $"{field.Pointer} {Back(field)}"));
+                var word = outcome.Result switch
+                {
+                    ScaleResult.Done => $"given back: {fields}{(outcome.Text is { } text ? $"; {text}" : "")}",
+                    ScaleResult.AlreadySo => $"had it already: {fields}",
+                    ScaleResult.Gone => "is gone; forgotten",
+                    _ => $"left alone: {outcome.Text}",
+                };
+                await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+                await output.WriteLineAsync($"{what}: {word}");
+            }
+            catch (Exception refused) when (refused is CommandException or ApiException or InvalidOperationException)
+            {
+                failed++;
+                await output.WriteLineAsync($"{what}: could not be given back: {refused.Message}");
+            }
+        }
+        return failed;
+    }
+
+    private static string Back(ScaledField field) => field.Original == WorkloadActor.Absent ? "absent" : field.Original;
+}

@@ -1,0 +1,44 @@
+using Bursar.Core.Text;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Scaling;
+
+/// <summary>Which budgets of a namespace pay for a target, by its pods' labels.</summary>
+internal sealed class BudgetsOver(ClusterStores stores)
+{
+    private readonly Dictionary<string, (long Generation, LabelSelector? Selector, LabelSelector? Exempt)> _read = new(StringComparer.Ordinal);
+
+    /// <summary>Those that select it and do not exempt it; and why the one that is named is not among them, null where it is or none is named.</summary>
+    public (IReadOnlyList<V1Alpha1GpuBudget> Budgets, string? Problem) Of(string ns, IReadOnlyDictionary<string, string>? labels, string? named, string target)
+    {
+        var found = new List<V1Alpha1GpuBudget>();
+        string? problem = named is null ? null : $"budget {named} does not exist in namespace {ns}";
+        foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
+        {
+            var (selector, exempt) = Read(budget);
+            var isNamed = budget.Metadata.Name == named;
+            if (selector is null)
+            {
+                if (isNamed) problem = $"the spec of budget {named} cannot be read";
+                continue;
+            }
+            // Of a target without pods or template nobody can say whose it is: the budget that it names, or all.
+            var selects = labels is null ? named is null || isNamed : selector.Matches(labels);
+            if (selects && !(labels is not null && exempt?.Matches(labels) == true)) found.Add(budget);
+            if (isNamed) problem = selects ? null : $"budget {named} does not select the pods of {target}";
+        }
+        return (found, problem);
+    }
+
+    private (LabelSelector? Selector, LabelSelector? Exempt) Read(V1Alpha1GpuBudget budget)
+    {
+        if (_read.TryGetValue(budget.Metadata.Uid, out var known) && known.Generation == budget.Metadata.Generation) return (known.Selector, known.Exempt);
+        // A selector that cannot be read is no selector; one that exempts all the same would free what it should not.
+        var read = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
+        _read[budget.Metadata.Uid] = (budget.Metadata.Generation, read.Count == 0 && terms is not null ? selector : null, exempt);
+        return (_read[budget.Metadata.Uid].Selector, exempt);
+    }
+}

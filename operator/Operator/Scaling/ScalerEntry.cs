@@ -1,0 +1,56 @@
+using Bursar.Core.Money;
+using Bursar.Core.Scaling;
+using Bursar.Core.Text;
+using Bursar.Operator.Api;
+using Bursar.Operator.Scaling.Targets;
+
+namespace Bursar.Operator.Scaling;
+
+/// <summary>What the loop keeps of one scaler between two passes.</summary>
+internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler)
+{
+    private long _read = -1;
+    private IReadOnlyList<FieldError> _errors = [];
+    private ScalerTerms? _terms;
+
+    public V1Alpha1InferenceScaler Scaler { get; private set; } = scaler;
+
+    public ScalerMemory Memory { get; set; } = ScalerMemory.Empty with { ActiveAt = Rfc3339.TryParse(scaler.Status?.LastActiveTime, out var at) ? at : null };
+
+    public ScaleTarget? Target { get; set; }
+
+    public ScalerSnapshot? Snapshot { get; set; }
+
+    public ScalerDecision? Decision { get; set; }
+
+    public Rate Burn { get; set; }
+
+    public DateTimeOffset? ScaledAt { get; set; }
+
+    /// <summary>Since when the money carries less than demand asks for.</summary>
+    public DateTimeOffset? CappedSince { get; set; }
+
+    /// <summary>What stands in its way, and since when.</summary>
+    public (string Reason, DateTimeOffset Since)? Hindrance { get; set; }
+
+    /// <summary>What came of the last write that was refused.</summary>
+    public string? Refusal { get; set; }
+
+    public (InferenceScalerStatus Status, DateTimeOffset At)? Written { get; set; }
+
+    public ScalerRef Ref => new(Scaler.Metadata.Namespace ?? "", Scaler.Metadata.Name, Scaler.Metadata.Uid);
+
+    public void See(V1Alpha1InferenceScaler seen) => Scaler = seen;
+
+    /// <summary>The spec, read once for each generation of it.</summary>
+    public IReadOnlyList<FieldError> Read(out ScalerTerms? terms)
+    {
+        if (_read != Scaler.Metadata.Generation || _read < 0)
+        {
+            _errors = InferenceScalerReader.Read(Scaler, out _terms);
+            _read = Scaler.Metadata.Generation;
+        }
+        terms = _terms;
+        return _errors;
+    }
+}

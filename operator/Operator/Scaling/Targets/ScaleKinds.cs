@@ -1,0 +1,26 @@
+using Bursar.Operator.Kinds;
+
+namespace Bursar.Operator.Scaling.Targets;
+
+/// <summary>The table of kinds that a scaler may scale.</summary>
+public static class ScaleKinds
+{
+    public static IReadOnlyList<ScaleKind> All { get; } = [new DeploymentScale(), new StatefulSetScale(), new LeaderWorkerSetScale(), new RolloutScale(), new DynamoScale(), new InferenceServiceScale()];
+
+    /// <summary>Those that are scaled and never parked, which the option <c>kinds</c> names beside the kinds of work.</summary>
+    public static IReadOnlyList<string> ScaledOnly { get; } = [.. All.Select(kind => kind.Name).Where(name => WorkKinds.Of(name) is null)];
+
+    /// <summary>As a scaleTargetRef names it: without a kind a Deployment, as in KEDA; of an apiVersion its group counts.</summary>
+    public static ScaleKind? Of(string apiVersion, string kind)
+    {
+        if (kind.Length == 0) kind = "Deployment";
+        foreach (var one in All)
+            if (one.Name == kind && (apiVersion.Length == 0 || GroupOf(apiVersion) == one.Entity.Group)) return one;
+        return null;
+    }
+
+    /// <summary>For people.</summary>
+    public static string Display { get; } = string.Join(", ", All.Select(kind => $"{kind.Name} ({kind.Entity.ApiVersion})"));
+
+    public static string GroupOf(string apiVersion) => apiVersion.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? apiVersion[..slash] : "";
+}

@@ -1,0 +1,72 @@
+using Bursar.Kube.Objects;
+using Bursar.Operator.Owners;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Scaling.Targets;
+
+/// <summary>Finds what a scaler's scaleTargetRef names, and who else scales it, from the caches alone.</summary>
+public sealed class ScaleTargets(ClusterStores stores)
+{
+    /// <summary>Null where there is nothing to scale, and then <paramref name="whyNot"/> says why; it may also say why what was found must not be written.</summary>
+    public ScaleTarget? Find(string ns, string apiVersion, string kind, string name, out string? whyNot)
+    {
+        if (ScaleKinds.Of(apiVersion, kind) is not { } known)
+        {
+            whyNot = $"{kind} of {(apiVersion.Length == 0 ? "no apiVersion" : apiVersion)} is no kind that Bursar scales; it scales {ScaleKinds.Display}";
+            return null;
+        }
+        if (!known.IsServed(stores))
+        {
+            whyNot = $"the cluster has no {known.Name} ({known.Entity.ApiVersion})";
+            return null;
+        }
+        if (known.Find(ns, name, stores) is not { } target)
+        {
+            whyNot = $"{known.Name} {name} is not found in namespace {ns}";
+            return null;
+        }
+        whyNot = stores.Stoppable?.Contains(known.Name) == false ? $"this operator may not scale a {known.Name} (operator.kinds of the chart)" : null;
+        return target with { Owner = OwnerOf(known.Entity, ns, name) };
+    }
+
+    private ScaleOwner? OwnerOf(EntityKind entity, string ns, string name)
+    {
+        var key = ScaleIndexes.TargetKey(ns, entity.Kind, name);
+        foreach (var scaler in stores.ScaledObjects.Store.ByIndex(ScaleIndexes.Target, key))
+            if (IsOf(scaler.Spec.ScaleTargetRef, entity))
+                return new()
+                {
+                    Manager = $"KEDA scales it (ScaledObject {scaler.Metadata.Name})",
+                    Entity = V1ScaledObject.EntityKind,
+                    Name = scaler.Metadata.Name,
+                    Uid = scaler.Metadata.Uid,
+                    Min = scaler.Spec.MinReplicaCount,
+                    Max = scaler.Spec.MaxReplicaCount,
+                    IsPaused = KedaOwner.IsPaused(scaler),
+                    WhyNot = WhyNot(V1ScaledObject.EntityKind, scaler.Metadata, KedaOwner.OptionName),
+                };
+        foreach (var scaler in stores.HorizontalPodAutoscalers.Store.ByIndex(ScaleIndexes.Target, key))
+            // The one that KEDA makes of a ScaledObject is that one's.
+            if (IsOf(scaler.Spec.ScaleTargetRef, entity) && scaler.Metadata.ControllerReference() is not { Kind: "ScaledObject" })
+                return new()
+                {
+                    Manager = $"a HorizontalPodAutoscaler scales it ({scaler.Metadata.Name})",
+                    Entity = V1HorizontalPodAutoscaler.EntityKind,
+                    Name = scaler.Metadata.Name,
+                    Uid = scaler.Metadata.Uid,
+                    Min = scaler.Spec.MinReplicas,
+                    Max = scaler.Spec.MaxReplicas,
+                    WhyNot = WhyNot(V1HorizontalPodAutoscaler.EntityKind, scaler.Metadata, AutoscalerOwner.OptionName),
+                };
+        return null;
+    }
+
+    private static bool IsOf(V1CrossVersionObjectReference target, EntityKind entity) =>
+        target.ApiVersion is not { Length: > 0 } apiVersion || ScaleKinds.GroupOf(apiVersion) == entity.Group;
+
+    private string? WhyNot(EntityKind entity, V1ObjectMeta scaler, string option) =>
+        stores.Owners?.Contains(option) == false ? $"this operator may not write to {entity.Kind} {scaler.Name} ({option} in operator.owners of the chart)"
+        // Whoever made it would set it back.
+        : scaler.ControllerReference() is { } controller ? $"{controller.Kind} {controller.Name} controls {entity.Kind} {scaler.Name}"
+        : null;
+}

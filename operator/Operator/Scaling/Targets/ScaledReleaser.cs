@@ -1,0 +1,78 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Http;
+using Bursar.Operator.Control;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Scaling.Targets;
+
+/// <summary>
+/// A scaler that no longer exists holds nothing: what it changed of other people's objects is given back, one object at a time. One that
+/// was deleted while nobody led is found the same way.
+/// </summary>
+/// <param name="isHeld">Whether the scaler of a record still exists and still stands by what it changed.</param>
+public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, Func<ScaledRecord, bool> isHeld, ControlSwitch control, KubeClient client, ILogger<ScaledReleaser> logger)
+{
+    public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
+
+    /// <summary>A scaler that is made anew takes over what the former one changed: it is given the time to.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    private readonly Dictionary<(string Scaler, string Target), DateTimeOffset> _missing = [];
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var unit = client.ActivityTracker?.Start("scaled releaser");
+        while (true)
+        {
+            try
+            {
+                if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
+            }
+            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+            {
+                LogFailed(error);
+            }
+            await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
+        }
+    }
+
+    private async Task ReleaseOneAsync(CancellationToken cancellationToken)
+    {
+        var now = client.TimeProvider.GetUtcNow();
+        ApiException? failed = null;
+        var records = ledger.Scaled();
+        foreach (var gone in _missing.Keys.Except(records.Select(KeyOf)).ToArray()) _missing.Remove(gone);
+        foreach (var record in records)
+        {
+            var key = KeyOf(record);
+            if (isHeld(record))
+            {
+                _missing.Remove(key);
+                continue;
+            }
+            if (!_missing.TryGetValue(key, out var since)) _missing[key] = since = now;
+            if (now - since < Grace) continue;
+            try
+            {
+                var outcome = await actor.ReleaseAsync(record, cancellationToken);
+                LogReleased(record.Namespace, record.ScalerName, record.Target.Kind, record.Target.Name, outcome.Result);
+                if (outcome.Result == ScaleResult.Done) return;
+            }
+            catch (ApiException error)
+            {
+                // One object that cannot be written must not hold up those behind it.
+                failed ??= error;
+            }
+        }
+        if (failed is not null) throw failed;
+    }
+
+    private static (string Scaler, string Target) KeyOf(ScaledRecord record) => (record.ScalerUid, record.Target.Uid);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Gave back what a deleted scaler had changed: namespace={ns} scaler={scaler} kind={kind} name={name} result={result}")]
+    private partial void LogReleased(string ns, string scaler, string kind, string name, ScaleResult result);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not give back what a deleted scaler had changed; trying again")]
+    private partial void LogFailed(Exception error);
+}
