@@ -60,7 +60,7 @@ public sealed class ChartTests
         var documents = output.Split("\n---\n");
         documents.Should().NotContain(d => d.Contains("\napiVersion: bursar.dev/", StringComparison.Ordinal));
         var definitions = documents.Where(d => d.Contains("\nkind: CustomResourceDefinition\n", StringComparison.Ordinal)).ToList();
-        definitions.Should().HaveCount(3).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
+        definitions.Should().HaveCount(4).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
     }
 
     [SkippableFact]

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Bursar.Operator.Api;
@@ -109,7 +110,23 @@ internal sealed partial class GenerateScalerTranslation
             _remarks.Add($"error: {_name}: none of its triggers carries over, so there is no InferenceScaler to make of it");
             return new(null, _remarks, true);
         }
-        return new(new JsonObject { ["apiVersion"] = $"{ApiGroup.Name}/{ApiGroup.Version}", ["kind"] = "InferenceScaler", ["metadata"] = metadata, ["spec"] = made }, _remarks, false);
+        var scaler = new JsonObject { ["apiVersion"] = $"{ApiGroup.Name}/{ApiGroup.Version}", ["kind"] = "InferenceScaler", ["metadata"] = metadata, ["spec"] = made };
+        Check(scaler);
+        return new(scaler, _remarks, false);
+    }
+
+    /// <summary>What KEDA takes and Bursar does not is said here and not by the cluster.</summary>
+    private void Check(JsonObject scaler)
+    {
+        try
+        {
+            if (scaler.Deserialize(ApiJson.InferenceScaler) is not { } read) return;
+            foreach (var error in InferenceScalerReader.Read(read, out _)) Note(error.Path, $"Bursar refuses this: {error.Message}");
+        }
+        catch (JsonException odd)
+        {
+            Note((odd.Path ?? "$").TrimStart('$', '.'), "Bursar refuses this: it has another type");
+        }
     }
 
     private JsonObject Metadata(YamlMappingNode? metadata)
@@ -155,7 +172,7 @@ internal sealed partial class GenerateScalerTranslation
             else if (key == "behavior") made[key] = fallback.Text(key);
             else LeaveOut($"spec.fallback.{key}", "it is no field of an InferenceScaler");
         }
-        if (made["replicas"]?.GetValue<long>() == 0) Note("spec.fallback.replicas", "0 makes KEDA scale to zero while figures are missing; Bursar keeps the replicas there are");
+        if (made["replicas"]?.GetValue<long>() == 0) Note("spec.fallback.replicas", "0 makes KEDA scale to zero while figures are missing; Bursar never takes the last replica for that");
         return made;
     }
 
@@ -173,7 +190,7 @@ internal sealed partial class GenerateScalerTranslation
                 case "horizontalPodAutoscalerConfig" when advanced.Map(key) is { } config:
                     foreach (var part in Names(config))
                     {
-                        if (part == "behavior") made[key] = new JsonObject { [part] = Value(config.At(part)!, 0) };
+                        if (part == "behavior") made[key] = new JsonObject { [part] = Behavior(config.At(part)!) };
                         else LeaveOut($"spec.advanced.{key}.{part}", part == "name" ? "Bursar makes no HPA that could be named" : "it is no field of an InferenceScaler");
                     }
                     break;
@@ -187,6 +204,15 @@ internal sealed partial class GenerateScalerTranslation
                     break;
             }
         }
+        return made;
+    }
+
+    private JsonNode? Behavior(YamlNode behavior)
+    {
+        var made = Value(behavior, 0);
+        // A quantity: a text also where it is written as a whole number.
+        foreach (var rules in made is JsonObject directions ? directions.Select(direction => direction.Value).OfType<JsonObject>() : [])
+            if (rules["tolerance"] is JsonValue tolerance) rules["tolerance"] = tolerance.ToString();
         return made;
     }
 
@@ -225,11 +251,11 @@ internal sealed partial class GenerateScalerTranslation
             {
                 case "type" or "metadata":
                     break;
-                case "name":
+                case "name" or "metricType" when key == "name" || type == "prometheus":
                     made[key] = trigger.Text(key);
                     break;
                 case "metricType":
-                    made[key] = trigger.Text(key);
+                    if (trigger.Text(key) != "AverageValue") LeaveOut($"{at}.{key}", "each trigger but prometheus has its own");
                     break;
                 case "useCachedMetrics":
                     if (trigger.Text(key) == "true") LeaveOut($"{at}.{key}", "every figure is kept and shared, and is seconds old");
@@ -270,7 +296,7 @@ internal sealed partial class GenerateScalerTranslation
         if (!ExternalAsk.TryRead(metadata, out var ask, out var error)) return Nothing(at, error);
         if (ask is not ExternalAsk.OfTrigger asked) return Nothing(at, $"it follows the InferenceScaler {((ExternalAsk.OfScaler)ask).Name}, which can scale the target itself");
         if (asked.CostCapPerHour is not null) caps.Add(decimal.Parse(metadata["costCapPerHour"], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture));
-        return Carried(asked.Type, asked.Keys, asked.Keys.Keys);
+        return Carried(metadata["trigger"], asked.Terms.Metadata, asked.Terms.Metadata.Keys);
     }
 
     private JsonObject? Nothing(string at, string why)

@@ -68,6 +68,7 @@ public abstract class ClusterWorld : IAsyncDisposable
                 await world.Client.ListAsync<V1Alpha1GpuBudget>(new(), ct);
                 await world.Client.ListAsync<V1Alpha1GpuPriceBook>(new(), ct);
                 await world.Client.ListAsync<V1Alpha1GpuLedger>(new(), ct);
+                await world.Client.ListAsync<V1Alpha1InferenceScaler>(new(), ct);
                 return true;
             }
             catch (ApiException error) when (error.IsNotFound)
@@ -216,7 +217,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     public async Task<string> DescribeAsync(CancellationToken ct)
     {
         var text = new StringBuilder();
-        foreach (var path in (string[])["/apis/bursar.dev/v1alpha1/gpubudgets", "/apis/batch/v1/jobs", "/api/v1/pods", "/api/v1/nodes", "/apis/events.k8s.io/v1/events"])
+        foreach (var path in (string[])["/apis/bursar.dev/v1alpha1/gpubudgets", "/apis/bursar.dev/v1alpha1/inferencescalers", "/apis/batch/v1/jobs", "/api/v1/pods", "/api/v1/nodes", "/apis/events.k8s.io/v1/events"])
             text.AppendLine(path).AppendLine((await Client.RequestAsync(HttpMethod.Get, path, null, ct))?["items"]?.ToJsonString());
         return text.ToString();
     }

@@ -24,7 +24,7 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
     {
         if (asked is not { Name.Length: > 0, Namespace.Length: > 0 }) throw new GrpcException(GrpcCode.InvalidArgument, "the ScaledObject has no name or no namespace");
         var metadata = new Dictionary<string, string>(asked.ScalerMetadata, StringComparer.Ordinal);
-        if (!ExternalAsk.TryRead(metadata, out var ask, out var error)) throw new GrpcException(GrpcCode.InvalidArgument, $"metadata of {asked.Namespace}/{asked.Name}: {error}");
+        if (!ExternalAsk.TryRead(metadata, out var ask, out var error)) throw new GrpcException(GrpcCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
         return new(asked.Namespace, asked.Name, metadata) { Ask = ask };
     }
 

@@ -124,11 +124,12 @@ public sealed class GenerateScalerTests
                   behavior:
                     scaleDown:
                       stabilizationWindowSeconds: 600
-                      tolerance: "0.05"
+                      tolerance: 0.05
                       policies:
                       - {type: Percent, value: 50, periodSeconds: 60}
                     scaleUp:
                       selectPolicy: Max
+                      tolerance: 0
                       policies: [{type: Pods, value: 2, periodSeconds: 15}]
               triggers:
               - type: prometheus
@@ -165,6 +166,7 @@ public sealed class GenerateScalerTests
                         type: Pods
                         value: 2
                       selectPolicy: Max
+                      tolerance: "0"
                 scalingModifiers:
                   activationTarget: "1"
                   formula: "max(queue, tokens / 100)"
@@ -221,7 +223,7 @@ public sealed class GenerateScalerTests
         var (code, output, error) = await RunAsync(Minimal + """
 
               - type: external
-                metricType: AverageValue
+                metricType: Value
                 metadata:
                   scalerAddress: bursar-external-scaler.bursar-system.svc.cluster.local:9467
                   trigger: queue
@@ -247,7 +249,6 @@ public sealed class GenerateScalerTests
               triggers:
               - metadata:
                   waiting: "4"
-                metricType: AverageValue
                 type: queue
               - metadata:
                   metric: firstToken
@@ -258,8 +259,9 @@ public sealed class GenerateScalerTests
 
             """);
         error.Should().Be("""
+            left out: ScaledObject chat: spec.triggers[0].metricType: each trigger but prometheus has its own
             left out: ScaledObject chat: spec.triggers[2]: it follows the InferenceScaler chat, which can scale the target itself
-            left out: ScaledObject chat: spec.triggers[3]: percent: the trigger kv-cache needs it
+            left out: ScaledObject chat: spec.triggers[3]: metadata.percent: is required
             left out: ScaledObject chat: spec.triggers[4]: external asks earthquakes.default:6000; Bursar asks no external scalers
             note: ScaledObject chat: spec.costCap: the least of the triggers' caps: an InferenceScaler has one
 
@@ -284,11 +286,36 @@ public sealed class GenerateScalerTests
         code.Should().Be(0);
         output.Should().NotContain("advanced").And.NotContain("kafka").And.Contain("replicas: 0");
         error.Should().Be("""
-            note: ScaledObject chat: spec.fallback.replicas: 0 makes KEDA scale to zero while figures are missing; Bursar keeps the replicas there are
+            note: ScaledObject chat: spec.fallback.replicas: 0 makes KEDA scale to zero while figures are missing; Bursar never takes the last replica for that
             left out: ScaledObject chat: spec.triggers[0]: Bursar has no trigger kafka; a prometheus trigger can ask for what it measures
             left out: ScaledObject chat: spec.advanced.scalingModifiers: its formula names the trigger lag, which does not carry over
 
             """);
+    }
+
+    [Fact]
+    public async Task What_Bursar_would_refuse_is_said_at_once()
+    {
+        var (code, output, error) = await RunAsync("""
+            apiVersion: keda.sh/v1alpha1
+            kind: ScaledObject
+            metadata: {name: chat}
+            spec:
+              scaleTargetRef: {name: chat}
+              minReplicaCount: 5
+              maxReplicaCount: 3
+              advanced:
+                scalingModifiers: {formula: "queue +", target: "2"}
+              triggers:
+              - {type: prometheus, name: queue, metadata: {query: q, threshold: "-1", ignoreNullValues: "true"}}
+            """);
+        (code, output).Should().NotBe((0, ""));
+        error.Should().Contain("note: ScaledObject chat: spec.minReplicaCount: Bursar refuses this: must not be above maxReplicaCount (3)\n")
+            .And.Contain("note: ScaledObject chat: spec.triggers[0].metadata.threshold: Bursar refuses this: \"-1\" is not a number above 0\n")
+            .And.Contain("note: ScaledObject chat: spec.advanced.scalingModifiers.formula: Bursar refuses this: ");
+
+        (await RunAsync(Minimal.Replace("spec:\n", "spec:\n  advanced: {horizontalPodAutoscalerConfig: {behavior: [1]}}\n", StringComparison.Ordinal) + "\n  - {type: prometheus, metadata: {query: q, threshold: '1', ignoreNullValues: 'true'}}")).Error
+            .Should().Be("note: ScaledObject chat: spec.advanced.horizontalPodAutoscalerConfig.behavior: Bursar refuses this: it has another type\n");
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Bursar.Core.Scaling;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
 using FsCheck;
@@ -47,8 +48,8 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         seen!.Namespace.Should().Be("team");
         seen.Metadata.Should().ContainKey("scalerAddress");
         var ask = seen.Ask.Should().BeOfType<ExternalAsk.OfTrigger>().Subject;
-        (ask.Type, ask.CostCapPerHour.ToString()).Should().Be(("tokens", "24.00"));
-        ask.Keys.Should().Equal(new Dictionary<string, string> { ["generatedPerSecond"] = "1500", ["activation"] = "1" });
+        (ask.Terms.Type, ask.Terms.Target, ask.Terms.Activation, ask.CostCapPerHour.ToString()).Should().Be((TriggerType.Tokens, 1500d, 1d, "24.00"));
+        ask.Terms.Metadata.Should().Equal(new Dictionary<string, string> { ["generatedPerSecond"] = "1500", ["activation"] = "1" });
 
         await caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("inferenceScaler", "chat-llm")));
         seen!.Ask.Should().Be(new ExternalAsk.OfScaler("chat-llm"));
@@ -122,7 +123,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task Bad_metadata_is_an_invalid_argument()
     {
         var reply = await caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("trigger", "queue"), ("waiting", "many")));
-        (reply.Code, reply.Message).Should().Be((GrpcCode.InvalidArgument, "metadata of team/chat: waiting: \"many\" is no number above zero"));
+        (reply.Code, reply.Message).Should().Be((GrpcCode.InvalidArgument, "team/chat: metadata.waiting: \"many\" is not a number above 0"));
         door.Asked.Should().Be(0);
     }
 
