@@ -90,7 +90,7 @@ public sealed record ScalerDemand
         var (reason, why) = fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback stands in")
             // At the minimum less is asked for, and that is well.
             : look.LimitedBy is not null && look.Desired == scaler.Replicas && scaler.Replicas == awake && metrics.Count > 0 && metrics.All(metric => metric.Replicas <= awake) ? (Reasons.DemandMet, $"{Measured(metrics, metrics[0].Name)}, and the minimum is {awake}")
-            : look.LimitedBy is { } limit ? (limit, Limited(limit, terms))
+            : look.LimitedBy is { } limit ? (limit, look.Metric.Length > 0 ? $"{Measured(metrics, look.Metric)}; {Limited(limit, terms)}" : Limited(limit, terms))
             : look.Desired == scaler.Replicas ? (Reasons.DemandMet, look.Metric.Length > 0 ? Measured(metrics, look.Metric) : "demand is met")
             : (look.Desired > scaler.Replicas ? Reasons.ScalingUp : Reasons.ScalingDown, Measured(metrics, look.Metric));
         return Say(look.Desired, look.Wanted ?? look.Desired, reason, why, error is { FellBack: false } ? $"{error.Name}: {error.Error}" : null);

@@ -39,7 +39,7 @@ public static class ExplainScaler
             {
                 { Error: { } error, Replicas: { } stands } => $"fails, the fallback asks for {stands}: {error}",
                 { Error: { } error } => $"no figure: {error}",
-                { Value: { } value, Replicas: { } wants } => $"{value} of all replicas, {How(trigger)} {Figure(trigger.Target)} -> {wants}; {active}",
+                { Value: { } value, Replicas: { } wants } => $"{How(trigger, value)} -> {wants}; {active}",
                 { Value: { } value } => $"{value}, target {Figure(trigger.Target)}; {active}",
                 _ => "nothing to measure",
             }}\n");
@@ -48,8 +48,8 @@ public static class ExplainScaler
         text.Append(CultureInfo.InvariantCulture, $"  between {terms.Min} and {terms.Max} replicas{(terms.Idle is { } idle ? $", {idle} when idle" : "")}: demand asks for {status.Wanted}\n");
 
         text.Append("\nMoney\n");
-        text.Append(CultureInfo.InvariantCulture, $"  {replicas} replica{(replicas == 1 ? "" : "s")} cost {status.CostPerHour} {status.Currency}/h\n");
-        if (terms.CostCap is { } cap) text.Append(CultureInfo.InvariantCulture, $"  costCap: {cap} {status.Currency}/h\n");
+        text.Append(CultureInfo.InvariantCulture, $"  {replicas} replica{(replicas == 1 ? " costs" : "s cost")} {status.CostPerHour} {status.Currency}/h\n");
+        if (terms.CostCap is { } cap && status.Cap?.By != MoneyCaps.CostCap) text.Append(CultureInfo.InvariantCulture, $"  costCap: {cap} {status.Currency}/h\n");
         if (status.Affordable is { } affordable)
         {
             text.Append(CultureInfo.InvariantCulture, $"  {status.Cap?.Message ?? status.Cap?.By}\n  the money carries {affordable}{(affordable == terms.Min ? ", the floor" : "")}\n");
@@ -73,7 +73,10 @@ public static class ExplainScaler
         _ => $"from {trigger.Metadata[TriggerReader.Start]} to {trigger.Metadata[TriggerReader.End]}, {trigger.Metadata[TriggerReader.TimeZone]}",
     };
 
-    private static string How(TriggerTerms trigger) => trigger.MetricType == TriggerMetricType.Value ? "as a whole against" : trigger.AddsUp || trigger.Type == TriggerType.Prometheus ? "shared by replicas of" : "on average against";
+    private static string How(TriggerTerms trigger, string value) =>
+        trigger.MetricType == TriggerMetricType.Value ? $"{value}, target {Figure(trigger.Target)}"
+        : trigger.AddsUp || trigger.Type is TriggerType.Prometheus or TriggerType.Cron ? $"{value} together, {Figure(trigger.Target)} for each replica"
+        : $"{value} on average, target {Figure(trigger.Target)}";
 
     private static string Figure(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
 }

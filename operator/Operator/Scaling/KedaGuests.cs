@@ -37,12 +37,12 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
         var ask = (ExternalAsk.OfTrigger)question.Ask;
         // One trigger with two sets of keys is two triggers.
         var trigger = ask.Terms with { Name = NameOf(ask) };
-        var guest = _guests.GetOrAdd(key, _ => new());
+        var guest = _guests.GetOrAdd(key, _ => new(time.GetUtcNow()));
         var isNew = guest.Ask(trigger, ask.CostCapPerHour, time.GetUtcNow());
         if (isNew) Came?.Invoke(question.Namespace);
         if (Find(scaled, out var whyNot) is not { } target) return new ExternalWord.Error(GrpcCode.NotFound, whyNot!);
 
-        var snapshot = observer.Observe(scaled, Terms(scaled, [trigger], ask.CostCapPerHour), target, ScalerMemory.Empty, null);
+        var snapshot = observer.Observe(scaled, Terms(scaled, [trigger], ask.CostCapPerHour), target, ScalerMemory.Empty, null, guest.Since);
         var reading = snapshot.Readings[0];
         var metric = $"bursar-{trigger.Name}";
         if (reading.Value is not { } measured)
@@ -67,7 +67,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
             }
             if (Find(scaled, out _) is not { } target) continue;
             var (triggers, cap) = guest.Asks;
-            yield return (guest, scaled, target, observer.Observe(scaled, Terms(scaled, triggers, cap), target, guest.Memory, null) with { ScaledBy = null });
+            yield return (guest, scaled, target, observer.Observe(scaled, Terms(scaled, triggers, cap), target, guest.Memory, null, guest.Since) with { ScaledBy = null });
         }
     }
 
@@ -102,7 +102,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
 }
 
 /// <summary>One ScaledObject, by what its triggers have asked.</summary>
-internal sealed class KedaGuest
+internal sealed class KedaGuest(DateTimeOffset since)
 {
     private const int MostTriggers = 16;
 
@@ -111,6 +111,9 @@ internal sealed class KedaGuest
     private DateTimeOffset _askedAt;
 
     public ScalerMemory Memory { get; set; } = ScalerMemory.Empty;
+
+    /// <summary>Since when it asks.</summary>
+    public DateTimeOffset Since { get; } = since;
 
     /// <summary>What the money carries; null before that was found out.</summary>
     public int? Affordable { get; set; }

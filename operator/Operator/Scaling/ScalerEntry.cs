@@ -7,7 +7,7 @@ using Bursar.Operator.Scaling.Targets;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>What the loop keeps of one scaler between two passes.</summary>
-internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler)
+internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset since)
 {
     private long _read = -1;
     private IReadOnlyList<FieldError> _errors = [];
@@ -16,6 +16,9 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler)
     public V1Alpha1InferenceScaler Scaler { get; private set; } = scaler;
 
     public ScalerMemory Memory { get; set; } = ScalerMemory.Empty with { ActiveAt = Rfc3339.TryParse(scaler.Status?.LastActiveTime, out var at) ? at : null };
+
+    /// <summary>Since when it is looked at.</summary>
+    public DateTimeOffset Since { get; } = since;
 
     public ScaleTarget? Target { get; set; }
 

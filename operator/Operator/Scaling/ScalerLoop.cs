@@ -171,7 +171,7 @@ public sealed partial class ScalerLoop(
             foreach (var scaler in stores.Scalers.Store.ByIndex(Indexes.Namespace, ns))
             {
                 var key = ObjectKey.Of(scaler);
-                if (!_entries.TryGetValue(key, out var entry) || entry.Scaler.Metadata.Uid != scaler.Metadata.Uid) _entries[key] = entry = new(scaler);
+                if (!_entries.TryGetValue(key, out var entry) || entry.Scaler.Metadata.Uid != scaler.Metadata.Uid) _entries[key] = entry = new(scaler, time.GetUtcNow());
                 entry.See(scaler);
                 found.Add(entry);
             }
@@ -198,7 +198,7 @@ public sealed partial class ScalerLoop(
             prometheus.Want(scaler.Metadata.Uid, meter.QuestionsOf(terms!));
             var parkedBy = parked[target.Uid].FirstOrDefault();
             var (budgets, problem) = _budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
-            var snapshot = observer.Observe(scaler, terms, target, entry.Memory, parkedBy) with { BudgetProblem = problem };
+            var snapshot = observer.Observe(scaler, terms, target, entry.Memory, parkedBy, entry.Since) with { BudgetProblem = problem };
             var look = new Look(scaler.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => Settle(entry, decision));
             if (problem is not null) look.Caps.Add(MoneyCaps.Hold(terms.Budget!, snapshot, problem));
             entry.Snapshot = snapshot;

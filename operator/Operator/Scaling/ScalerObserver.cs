@@ -19,7 +19,8 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
     /// <param name="target">What it scales.</param>
     /// <param name="memory">What is remembered of it.</param>
     /// <param name="parkedBy">The budget that has parked the target.</param>
-    public ScalerSnapshot Observe(IKubernetesObject scaler, ScalerTerms terms, ScaleTarget target, ScalerMemory memory, string? parkedBy)
+    /// <param name="asked">Since when agents are asked for its replicas.</param>
+    public ScalerSnapshot Observe(IKubernetesObject scaler, ScalerTerms terms, ScaleTarget target, ScalerMemory memory, string? parkedBy, DateTimeOffset asked)
     {
         var states = new ReplicaState[target.ReplicaPods.Count];
         for (var i = 0; i < states.Length; i++) states[i] = StateOf(target.ReplicaPods[i]);
@@ -36,7 +37,7 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
             ReplicaStates = states,
             InFlight = meter.HasRequests(target),
             IsRollingOut = target.IsRollingOut,
-            Readings = [.. terms.Triggers.Select(trigger => meter.Read(trigger, target, states, terms.PollingInterval))],
+            Readings = [.. terms.Triggers.Select(trigger => meter.Read(trigger, target, states, terms.PollingInterval, asked))],
             Prices = PricesOf(target, states),
             Memory = memory,
             ParkedBy = parkedBy,

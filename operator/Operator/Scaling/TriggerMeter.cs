@@ -15,15 +15,20 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
     /// <summary>An agent tells every second; what it told longer ago says nothing of now.</summary>
     public static readonly TimeSpan Stale = TimeSpan.FromSeconds(15);
 
-    public TriggerReading Read(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, TimeSpan pollingInterval)
+    /// <param name="trigger">What is to be measured.</param>
+    /// <param name="target">In whose replicas.</param>
+    /// <param name="states">How these are.</param>
+    /// <param name="pollingInterval">How often a Prometheus is asked.</param>
+    /// <param name="asked">Since when agents are asked for these replicas: before that nobody could tell.</param>
+    public TriggerReading Read(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, TimeSpan pollingInterval, DateTimeOffset asked)
     {
         var now = time.GetUtcNow();
         return trigger.Type switch
         {
             TriggerType.Cron => OfClock(trigger, now),
             TriggerType.Prometheus => OfPrometheus(trigger, pollingInterval, now),
-            TriggerType.Latency => OfLatency(trigger, target, states, now),
-            _ => OfReplicas(trigger, target, states, now),
+            TriggerType.Latency => OfLatency(trigger, target, states, asked, now),
+            _ => OfReplicas(trigger, target, states, asked, now),
         };
     }
 
@@ -36,7 +41,7 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
         return false;
     }
 
-    private TriggerReading OfReplicas(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset now)
+    private TriggerReading OfReplicas(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset asked, DateTimeOffset now)
     {
         // Without replicas there are no tokens and no queue in them; of their caches and devices there is nothing to say.
         if (target.ReplicaPods.Count == 0) return new() { Value = trigger.AddsUp ? 0 : null, At = now };
@@ -50,7 +55,7 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
             count++;
             if (at > last) last = at;
         }
-        if (count == 0) return Nothing(trigger, target, states, now);
+        if (count == 0) return Nothing(trigger, target, states, asked, now);
         return new() { PerReplica = values, Value = trigger.AddsUp ? sum : sum / count, At = last };
     }
 
@@ -77,7 +82,7 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
         return count == 0 ? null : trigger.AddsUp ? sum : sum / count;
     }
 
-    private TriggerReading OfLatency(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset now)
+    private TriggerReading OfLatency(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset asked, DateTimeOffset now)
     {
         if (target.ReplicaPods.Count == 0) return new() { At = now };
         LatencyHistogram? all = null;
@@ -96,16 +101,17 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
                 all = all is null ? one : all.Plus(one);
                 if (known.At > last) last = known.At;
             }
-        if (all is null) return Nothing(trigger, target, states, now);
+        if (all is null) return Nothing(trigger, target, states, asked, now);
         var percentile = double.Parse(trigger.Metadata.GetValueOrDefault(TriggerReader.Percentile, "95"), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
         if (all.Quantile(percentile / 100) is { } seconds) return new() { Value = seconds, At = last };
         // Nothing was finished: without requests nobody waits; with some, how long nobody knows yet.
         return HasRequests(target) ? new() { At = last } : new() { Value = 0, At = last };
     }
 
-    private static TriggerReading Nothing(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset now)
+    private static TriggerReading Nothing(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset asked, DateTimeOffset now)
     {
-        // A replica that has just become ready has not been read yet.
+        // A replica that has just become ready, or that nobody asked for until now, has not been read yet.
+        if (now - asked <= Stale) return new() { At = now };
         var ready = states.Where(state => state is { Ready: true, Leaving: false }).Select(state => state.Key).ToHashSet(StringComparer.Ordinal);
         var awaited = target.ReplicaPods.Count(replica => ready.Contains(replica.Key)
             && replica.Pods.All(pod => pod.Status.Conditions.FirstOrDefault(condition => condition is { Type: "Ready", Status: "True" })?.LastTransitionTime is not { } since || now - since > Stale));
