@@ -57,7 +57,7 @@ public class InferenceScalerReaderTests
         InferenceScalerReader.Read(new() { Spec = new() { ScaleTargetRef = new() { Name = "chat" } } }, out var terms).Should().BeEmpty();
 
         terms!.Should().BeEquivalentTo(new { Min = 0, Max = 100, Idle = (int?)null, PollingInterval = TimeSpan.FromSeconds(30), Cooldown = TimeSpan.FromSeconds(300), InitialCooldown = TimeSpan.Zero, Weight = 1 });
-        terms.Behavior.Should().Be(ScalingBehavior.Default);
+        terms!.Behavior.Should().Be(ScalingBehavior.Default);
         terms.CostCap.Should().BeNull();
     }
 
