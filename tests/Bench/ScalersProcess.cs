@@ -56,7 +56,7 @@ internal static class ScalersProcess
         ChildProcess.Tell("scalers", Scalers);
         ChildProcess.Tell("scaled", scaled);
         ChildProcess.Tell("median", seconds[Looks * 3 / 4]);
-        ChildProcess.Tell("slow", seconds[Looks * 99 / 100]);
+        ChildProcess.Tell("slow", seconds[Looks / 2 + Looks * 99 / 200]);
         Console.WriteLine("end");
         return 0;
 
