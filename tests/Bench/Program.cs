@@ -18,5 +18,6 @@ return args switch
     ["replay", var traces] => ReplayProcess.Run(traces),
     ["ledger"] => LedgerProcess.Run(),
     ["parse"] => ParseProcess.Run(),
+    ["scalers"] => ScalersProcess.Run(),
     _ => await Suite.RunAsync(SuiteOptions.Parse(args), ct),
 };

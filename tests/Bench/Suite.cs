@@ -16,6 +16,7 @@ internal static class Suite
         if (options.Asks("kube-apiserver") && options.RealPods > 0) await OnRealServerAsync(options, table, ct);
         if (options.Asks("agent")) await AgentAsync(options, table, ct);
         if (options.Asks("exposition")) await ParseAsync(table, ct);
+        if (options.Asks("scalers")) await ScalersAsync(table, ct);
         if (options.Asks("ledger"))
         {
             await LedgerAsync(table, ct);
@@ -120,6 +121,15 @@ internal static class Suite
         table.Add("exposition: and a model server's tokens read from it, as the agent does", $"{Speed("tokens")} ({f["tokens"] * 1000:F1} ms)");
         table.Add("exposition: parsing / splitting the bytes into lines and doing nothing", $"{f["parse"] / f["split"]:F1} ({Speed("split")})");
         table.Add("exposition: parsing / splitting it into strings of a line each", $"{f["parse"] / f["strings"]:F2} ({Speed("strings")})");
+    }
+
+    private static async Task ScalersAsync(FigureTable table, CancellationToken ct)
+    {
+        Progress("a thousand scalers");
+        await using var child = ChildProcess.Start("scalers");
+        var f = await child.FiguresAsync(ct);
+        table.Add($"scalers: one pass of demand, division and decision, {f["scalers"]:N0} scalers on 10 budgets, windows of five minutes full",
+            $"{f["median"] * 1000:F1} ms (99 of 100 below {f["slow"] * 1000:F1})", "< 100 ms", f["median"] < 0.1);
     }
 
     private static async Task LedgerAsync(FigureTable table, CancellationToken ct)

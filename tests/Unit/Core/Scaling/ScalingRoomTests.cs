@@ -101,19 +101,19 @@ public sealed class ScalingRoomTests
             world.Look();
             world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
         }
-        (world.Limit - world.Spent).Should().BeLessThan(world.DearestReplica.For(TimeSpan.FromHours(6)) + world.StopCost, "another replica for a whole window would not fit");
+        (world.Limit - world.Spent).Should().BeLessThan(world.DearestReplica.For(TimeSpan.FromHours(6) + world.Pace!.Value) + world.StopCost, "another replica for a whole window would not fit");
     }).QuickCheckThrowOnFailure();
 
     [Fact]
     public void A_rolling_window_is_kept_with_jobs_and_prices_that_move() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
     {
-        var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)), jobs: true, spot: true) { Pace = TimeSpan.FromMinutes(5) };
-        while (world.Now < Midnight.AddHours(20))
+        var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(3)), jobs: true, spot: true) { Pace = TimeSpan.FromMinutes(1) };
+        while (world.Now < Midnight.AddHours(13))
         {
             world.Look();
             world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
         }
-    }).QuickCheckThrowOnFailure();
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(30));
 
     [Fact]
     public void Nothing_is_left_for_more_at_the_limit_before_the_window_and_behind_it()
