@@ -158,6 +158,12 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await kueue.JobAsync("queued");
             await kueue.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("queued") == false);
             await ScaleAsync(account, server, ct);
+            await scene.CreateAsync($"/apis/bursar.dev/v1alpha1/namespaces/{Team}/inferencescalers", """
+                {"apiVersion": "bursar.dev/v1alpha1", "kind": "InferenceScaler", "metadata": {"name": "nothing"},
+                 "spec": {"scaleTargetRef": {"name": "not-there"}, "triggers": [{"type": "cron", "metadata": {"timezone": "UTC", "start": "0 6 * * *", "end": "0 20 * * *", "desiredReplicas": "2"}}]}}
+                """);
+            await world.UntilAsync("it is said of the scaler that its target is not there", async () =>
+                (await server.GetAsync($"/apis/bursar.dev/v1alpha1/namespaces/{Team}/inferencescalers/nothing", ct))!["status"]?["conditions"]?.ToJsonString().Contains("TargetNotFound", StringComparison.Ordinal) == true, ct);
             await ReleaseAsync(account, ct);
             (await world.JobAsync(Team, "finetune", ct)).Spec.Suspend.Should().BeFalse();
             (await CronJobTests.CronAsync(scene)).Spec.Suspend.Should().BeFalse();

@@ -61,7 +61,7 @@ internal sealed partial class OperatorDoor(
             }
             report = journal.Read(node, after);
         }
-        TellSent(context);
+        TellSent(StreamOf(context));
         await Answers.JsonAsync(context, 200, Sourced(report, sampler.View?.Gpus), UsageJson.Default.UsageReport);
     }
 
@@ -94,8 +94,13 @@ internal sealed partial class OperatorDoor(
 
     private async Task SignalsAsync(HttpContext context)
     {
+        Guid? stream = StreamOf(context);
         string afterText = context.Request.Query["after"].ToString();
-        if (afterText.Length > 0)
+        if (afterText.Length == 0)
+        {
+            TellSent(stream);
+        }
+        else
         {
             if (!long.TryParse(afterText, NumberStyles.None, CultureInfo.InvariantCulture, out long after))
             {
@@ -106,14 +111,13 @@ internal sealed partial class OperatorDoor(
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
             try
             {
-                await revision.WaitAsync(after, wait, end.Token);
+                await revision.WaitAsync(after, wait, () => TellSent(stream), end.Token);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
             {
                 // An agent that stops answers what it has.
             }
         }
-        TellSent(context);
         await Answers.JsonAsync(context, 200, Signals(), DoorJson.Default.SignalReport);
     }
 
@@ -130,10 +134,12 @@ internal sealed partial class OperatorDoor(
         return TimeSpan.FromSeconds(Math.Min(seconds, MaxWaitSeconds));
     }
 
-    private void TellSent(HttpContext context)
+    private static Guid? StreamOf(HttpContext context) => Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var stream) ? stream : null;
+
+    private void TellSent(Guid? stream)
     {
-        if (Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var stream))
-            activity?.Sent(stream);
+        if (stream is { } known)
+            activity?.Sent(known);
     }
 
     private SignalReport Signals()

@@ -4,41 +4,54 @@ namespace Bursar.Agent.Doors;
 public sealed class SignalRevision(TimeProvider time)
 {
     private readonly Lock gate = new();
-    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Dictionary<TaskCompletionSource, Action> waiting = [];
     private long current = 1;
 
     public long Current => Interlocked.Read(ref current);
 
     public void Advance()
     {
-        TaskCompletionSource waiting;
         lock (gate)
         {
             current++;
-            waiting = changed;
-            changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            foreach (var (waiter, told) in waiting)
+            {
+                told();
+                waiter.TrySetResult();
+            }
+            waiting.Clear();
         }
-        waiting.TrySetResult();
     }
 
     /// <summary>Returns when the revision is not <paramref name="after"/>, or after <paramref name="wait"/>.</summary>
-    public async Task WaitAsync(long after, TimeSpan wait, CancellationToken cancellationToken)
+    /// <param name="after">What is known.</param>
+    /// <param name="wait">How long to wait for more.</param>
+    /// <param name="told">Called by whoever brings the news, before it goes on: simulated time must not pass between that and the answer. Called once, however the wait ends.</param>
+    /// <param name="cancellationToken">Ends the wait with an exception.</param>
+    public async Task WaitAsync(long after, TimeSpan wait, Action told, CancellationToken cancellationToken)
     {
-        Task next;
+        var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (gate)
         {
-            if (current != after) return;
-            next = changed.Task;
+            if (current != after)
+            {
+                told();
+                return;
+            }
+            waiting.Add(waiter, told);
         }
         using var deadline = new CancellationTokenSource(wait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        try
+        await using var registration = either.Token.UnsafeRegister(_ =>
         {
-            await next.WaitAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // Nothing new in that time.
-        }
+            lock (gate)
+            {
+                if (!waiting.Remove(waiter)) return;
+                told();
+                waiter.TrySetResult();
+            }
+        }, null);
+        await waiter.Task;
+        cancellationToken.ThrowIfCancellationRequested();
     }
 }

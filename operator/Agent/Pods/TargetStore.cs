@@ -11,17 +11,16 @@ namespace Bursar.Agent.Pods;
 public sealed class TargetStore
 {
     private volatile Snapshot current = new(new TargetList());
-    private volatile TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public TargetList Current => current.List;
 
-    /// <summary>Completes when another list comes; to be read before <see cref="Current"/>.</summary>
-    public Task Changed => changed.Task;
+    /// <summary>Another list has come.</summary>
+    public event Action? Changed;
 
     public void Replace(TargetList list)
     {
         current = new Snapshot(list);
-        Interlocked.Exchange(ref changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+        Changed?.Invoke();
     }
 
     /// <summary>The pod's UID, or null when it is not in the list, or is in it twice.</summary>

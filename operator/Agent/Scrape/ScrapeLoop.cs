@@ -55,64 +55,57 @@ public sealed partial class ScrapeLoop(
         }
     }
 
-    public Task ScrapeAllAsync(CancellationToken cancellationToken) => ScrapeAsync(_ => true, cancellationToken);
+    public Task ScrapeAllAsync(CancellationToken cancellationToken) => ScrapeAsync((_, _) => true, cancellationToken);
 
     private async Task RunAllAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
-            await RoundAsync(target => !IsQuick(target), cancellationToken);
+            activity?.Begin();
+            try
+            {
+                await ScrapeAsync((_, target) => !IsQuick(target), cancellationToken);
+            }
+            finally
+            {
+                activity?.End();
+            }
             await Task.Delay(options.Interval, time, cancellationToken);
         }
     }
 
     private async Task RunQuickAsync(CancellationToken cancellationToken)
     {
+        var wake = new ScrapeWake(activity);
         var due = new Dictionary<(string, int, string), DateTimeOffset>();
-        while (true)
-        {
-            var changed = targets.Changed;
-            var wanted = targets.Current.Pods.SelectMany(pod => pod.Scrape.Where(IsQuick).Select(target => (Key: (pod.Uid, target.Port, target.Path), Every: TimeSpan.FromSeconds(target.IntervalSeconds!.Value)))).ToArray();
-            if (wanted.Length == 0)
-            {
-                due.Clear();
-                await changed.WaitAsync(cancellationToken);
-                continue;
-            }
-            var now = time.GetUtcNow();
-            var ready = wanted.Where(target => !due.TryGetValue(target.Key, out var at) || at <= now || at > now + target.Every).ToArray();
-            if (ready.Length > 0)
-            {
-                var keys = ready.Select(target => target.Key).ToHashSet();
-                await RoundAsync((pod, target) => IsQuick(target) && keys.Contains((pod.Uid, target.Port, target.Path)), cancellationToken);
-            }
-            due = wanted.DistinctBy(target => target.Key).ToDictionary(target => target.Key, target => ready.Contains(target) ? now + target.Every : due[target.Key]);
-            var wait = due.Values.Min() - time.GetUtcNow();
-            using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            if (wait > TimeSpan.Zero) await Task.WhenAny(Task.Delay(wait, time, enough.Token), changed);
-            await enough.CancelAsync();
-            cancellationToken.ThrowIfCancellationRequested();
-        }
-    }
-
-    private bool IsQuick(ScrapeTarget target) => target.IntervalSeconds is > 0 and var seconds && TimeSpan.FromSeconds(seconds) < options.Interval;
-
-    private Task RoundAsync(Func<ScrapeTarget, bool> which, CancellationToken cancellationToken) => RoundAsync((_, target) => which(target), cancellationToken);
-
-    private async Task RoundAsync(Func<TargetPod, ScrapeTarget, bool> which, CancellationToken cancellationToken)
-    {
         activity?.Begin();
+        targets.Changed += wake.Set;
         try
         {
-            await ScrapeAsync(which, cancellationToken);
+            while (true)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                var wanted = targets.Current.Pods.SelectMany(pod => pod.Scrape.Where(IsQuick).Select(target => (Key: (pod.Uid, target.Port, target.Path), Every: TimeSpan.FromSeconds(target.IntervalSeconds!.Value)))).DistinctBy(target => target.Key).ToArray();
+                var now = time.GetUtcNow();
+                var ready = wanted.Where(target => !due.TryGetValue(target.Key, out var at) || at <= now || at > now + target.Every).ToDictionary(target => target.Key, target => now + target.Every);
+                if (ready.Count > 0)
+                    await ScrapeAsync((pod, target) => IsQuick(target) && ready.ContainsKey((pod.Uid, target.Port, target.Path)), cancellationToken);
+                due = wanted.ToDictionary(target => target.Key, target => ready.TryGetValue(target.Key, out var next) ? next : due[target.Key]);
+                TimeSpan? wait = due.Count > 0 ? due.Values.Min() - time.GetUtcNow() : null;
+                if (wait <= TimeSpan.Zero)
+                    continue;
+                await using var timer = wait is { } pause ? time.CreateTimer(_ => wake.Set(), null, pause, Timeout.InfiniteTimeSpan) : null;
+                await wake.WaitAsync(cancellationToken);
+            }
         }
         finally
         {
+            targets.Changed -= wake.Set;
             activity?.End();
         }
     }
 
-    private Task ScrapeAsync(Func<ScrapeTarget, bool> which, CancellationToken cancellationToken) => ScrapeAsync((_, target) => which(target), cancellationToken);
+    private bool IsQuick(ScrapeTarget target) => target.IntervalSeconds is > 0 and var seconds && TimeSpan.FromSeconds(seconds) < options.Interval;
 
     private async Task ScrapeAsync(Func<TargetPod, ScrapeTarget, bool> which, CancellationToken cancellationToken)
     {

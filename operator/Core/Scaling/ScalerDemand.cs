@@ -88,6 +88,8 @@ public sealed record ScalerDemand
         if (look.Error is { } wrong) return Say(look.Desired, look.Desired, Reasons.MetricsUnavailable, wrong, wrong);
         var fellBack = metrics.FirstOrDefault(metric => metric.FellBack);
         var (reason, why) = fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback stands in")
+            // At the minimum less is asked for, and that is well.
+            : look.LimitedBy is not null && look.Desired == scaler.Replicas && scaler.Replicas == awake && metrics.Count > 0 && metrics.All(metric => metric.Replicas <= awake) ? (Reasons.DemandMet, $"{Measured(metrics, metrics[0].Name)}, and the minimum is {awake}")
             : look.LimitedBy is { } limit ? (limit, Limited(limit, terms))
             : look.Desired == scaler.Replicas ? (Reasons.DemandMet, look.Metric.Length > 0 ? Measured(metrics, look.Metric) : "demand is met")
             : (look.Desired > scaler.Replicas ? Reasons.ScalingUp : Reasons.ScalingDown, Measured(metrics, look.Metric));

@@ -84,7 +84,7 @@ public sealed class ServedLoadTests
     {
         var load = new ServedLoad(Model, [Request(0), Request(0), Request(0)]);
         load.Join("a", At(0));
-        var read = new ServingReader(ServingMetrics.Known).Read(VllmPage.Write("chat", load.Of("a", At(2))));
+        var read = new ServingReader(ServingMetrics.Known).Read(VllmPage.Write("chat", load.Of("a", At(1.15))));
         read.Outcome.Should().Be(ScrapeOutcome.Ok);
         read.Gauges.Should().Be(new ServingGauges(1, 0, 0.5));
         read.Tokens.Should().ContainSingle().Which.Should().Be(new ModelTokens("chat", 200, null, 20, 2));

@@ -1,0 +1,155 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Money;
+using Bursar.Core.Scaling;
+using FluentAssertions;
+using Xunit;
+using static Bursar.Tests.Unit.Core.Scaling.GivenScaler;
+
+namespace Bursar.Tests.Unit.Core.Scaling;
+
+/// <summary>What the money makes of what demand asks for, and when nothing may be written.</summary>
+public sealed class ScalerDeciderTests
+{
+    private static readonly MoneyCap Three = new("nlp", 3, Price * 3, "budget nlp has 6.00 USD/h until its window ends");
+
+    [Fact]
+    public void Where_the_cap_binds_it_says_what_is_wanted_what_is_carried_and_what_the_rest_would_cost()
+    {
+        var decision = Scaler(Terms(Trigger("gateway")), 2, 700).Decide(Three, new("costCap", 5, Price * 5, "costCap is 10.00 USD/h"));
+        (decision.Desired, decision.Wanted, decision.Affordable, decision.MissingPerHour).Should().Be((3, 7, 3, Price * 4));
+        decision.Reason.Should().Be(Reasons.CostCapped);
+        decision.Sentence.Should().Be("Demand asks for 7 replicas of Deployment/chat (gateway is 700 with a target of 100), the money carries 3: budget nlp has 6.00 USD/h until its window ends; the 4 missing would cost 8.00 USD/h more.");
+        (decision.IsCapped, decision.Scales, decision.Cap!.Purse).Should().Be((true, true, "nlp"));
+        Condition(decision, "Affordable").Should().Be(new ConditionValue("Affordable", false, Reasons.CostCapped, decision.Sentence));
+        Condition(decision, "Ready").Status.Should().BeTrue();
+    }
+
+    [Fact]
+    public void Where_it_does_not_bind_nothing_is_missing()
+    {
+        var decision = Scaler(Terms(Trigger("gateway")), 2, 300).Decide(Three);
+        (decision.Desired, decision.Affordable, decision.MissingPerHour, decision.IsCapped).Should().Be((3, 3, null, false));
+        decision.Sentence.Should().Be("Deployment/chat goes from 2 to 3 replicas: gateway is 300 with a target of 100.");
+        Condition(decision, "Affordable").Status.Should().BeTrue();
+    }
+
+    [Theory]
+    [InlineData("the cap takes away what is there", 0, 6, 700, 3, 3)]
+    [InlineData("the floor is kept whatever it says", 4, 6, 700, 4, 4)]
+    [InlineData("demand below it is demand", 0, 6, 200, 2, 3)]
+    public void A_cap_lowers_and_never_raises(string rule, int min, int replicas, double value, int desired, int affordable)
+    {
+        var decision = Scaler(Terms(Trigger("gateway")) with { Min = min }, replicas, value).Decide(Three);
+        (decision.Desired, decision.Affordable).Should().Be((desired, affordable), rule);
+    }
+
+    [Fact]
+    public void With_no_price_the_sentence_says_so()
+    {
+        var scaler = Scaler(Terms(Trigger("gateway")), 3, 700) with { Prices = new(3, Price * 3, null) };
+        var decision = scaler.Decide(Three);
+        decision.MissingPerHour.Should().BeNull();
+        decision.Sentence.Should().EndWith("; what the 4 missing would cost is not known.");
+    }
+
+    [Fact]
+    public void One_missing_is_one() =>
+        Scaler(Terms(Trigger("gateway")), 3, 400).Decide(Three).Sentence.Should().EndWith("; the missing one would cost 2.00 USD/h more.");
+
+    [Fact]
+    public void A_cap_keeps_demand_from_being_forgotten()
+    {
+        // What is wanted is remembered by the windows as asked for; the cap is no recommendation.
+        var terms = Terms(Trigger("gateway")) with { Behavior = AtOnce with { Down = AtOnce.Down with { StabilizationWindowSeconds = 300 } } };
+        var first = Scaler(terms, 3, 700).Decide(Three);
+        var second = (Scaler(terms, 3, 400) with { Now = Now.AddSeconds(10), Memory = first.Memory }).Decide(Three);
+        (second.Wanted, second.Desired).Should().Be((3, 3), "the window keeps what is there, and brings back no more");
+    }
+
+    [Fact]
+    public void Parked_it_waits_and_nobody_is_blamed()
+    {
+        var memory = ScalerMemory.Empty with { Written = 4, Seen = true };
+        var decision = (Scaler(Terms(Trigger("gateway")), 0, 700) with { ParkedBy = "nlp", Memory = memory }).Decide();
+        (decision.HoldsStill, decision.Scales, decision.Reason).Should().Be((true, false, Reasons.ParkedByBudget));
+        decision.Sentence.Should().Be("Budget nlp has parked Deployment/chat: it is scaled again when that budget gives it back.");
+        decision.Memory.Undone.Should().BeEmpty();
+        decision.Memory.Written.Should().BeNull();
+    }
+
+    [Fact]
+    public void Observed_it_says_what_it_would_do()
+    {
+        var decision = (Scaler(Terms(Trigger("gateway")), 2, 700) with { SwitchedToObserve = true }).Decide();
+        (decision.Desired, decision.Scales, decision.Reason).Should().Be((7, false, Reasons.Observing));
+        decision.Sentence.Should().Be("The cluster's switch says observe: Deployment/chat stays at 2 replicas. Demand asks for 7 replicas (gateway is 700 with a target of 100).");
+    }
+
+    [Fact]
+    public void Scaled_by_its_owner_it_is_only_capped()
+    {
+        var scaler = Scaler(Terms(), 5) with { ScaledBy = "KEDA's ScaledObject chat scales it" };
+        var decision = scaler.Decide(Three);
+        (decision.Scales, decision.Affordable, decision.Reason).Should().Be((false, 3, Reasons.ScaledByOwner));
+        decision.Sentence.Should().Be("KEDA's ScaledObject chat scales it: the money carries 3.");
+        scaler.Decide().Sentence.Should().Be("KEDA's ScaledObject chat scales it: no money limits it.");
+        var wanting = (Scaler(Terms(Trigger("gateway")), 3, 700) with { ScaledBy = "the HorizontalPodAutoscaler chat scales it" }).Decide(Three);
+        (wanting.Scales, wanting.Reason).Should().Be((false, Reasons.CostCapped));
+        wanting.Sentence.Should().EndWith("would cost 8.00 USD/h more. The HorizontalPodAutoscaler chat scales it: its maximum is lowered.");
+    }
+
+    [Fact]
+    public void Without_triggers_and_without_an_owner_it_is_not_ready()
+    {
+        var decision = Scaler(Terms(), 3).Decide();
+        (decision.Scales, decision.Reason, Condition(decision, "Ready").Status).Should().Be((false, Reasons.NoTriggers, false));
+    }
+
+    [Fact]
+    public void An_error_is_told_while_it_stays()
+    {
+        var decision = Scaler(Terms(Trigger("gateway")), 3, [null]).Decide();
+        decision.Scales.Should().BeFalse();
+        Condition(decision, "Ready").Should().Be(new ConditionValue("Ready", false, Reasons.MetricsUnavailable, "Deployment/chat stays at 3 replicas or more: gateway: no answer."));
+    }
+
+    [Fact]
+    public void Someone_else_scaling_once_is_brought_back_and_twice_in_ten_minutes_is_a_contest()
+    {
+        var terms = Terms(Trigger("gateway"));
+        var memory = ScalerMemory.Empty;
+        ScalerDecision Look(double minute, int replicas)
+        {
+            var decision = (Scaler(terms, replicas, 700) with { Now = Now.AddMinutes(minute), Memory = memory }).Decide();
+            memory = decision.Scales ? decision.Memory.WithScaled(replicas, decision.Desired, terms.Behavior, Now.AddMinutes(minute)) : decision.Memory;
+            return decision;
+        }
+
+        Look(0, 2).Scales.Should().BeTrue();
+        Look(0.01, 2).Scales.Should().BeTrue("the cache has not seen it yet: nobody undid it");
+        Look(0.02, 7).Scales.Should().BeFalse();
+        Look(1, 3).Scales.Should().BeTrue("once may be a mistake");
+        Look(1.1, 7).Reason.Should().NotBe(Reasons.Contested);
+        var contested = Look(2, 4);
+        (contested.Scales, contested.Reason, contested.Desired).Should().Be((false, Reasons.Contested, 7));
+        contested.Sentence.Should().Be("Someone else keeps scaling Deployment/chat, now to 4 replicas; Bursar tries again every 5 minutes. Demand asks for 7 replicas (gateway is 700 with a target of 100).");
+        Condition(contested, "Contested").Status.Should().BeTrue();
+        Look(6.9, 4).Scales.Should().BeFalse();
+        Look(7, 4).Scales.Should().BeTrue("five minutes later it tries again");
+        Look(7.1, 7).Reason.Should().NotBe(Reasons.Contested);
+        Look(8, 4).Reason.Should().Be(Reasons.Contested, "and is undone again");
+        Look(13, 4).Scales.Should().BeTrue();
+        Look(13.1, 7).Scales.Should().BeFalse();
+        Look(30, 5).Scales.Should().BeTrue("long after, once is once again");
+    }
+
+    [Fact]
+    public void What_nobody_had_written_is_undone_by_nobody()
+    {
+        var decision = Scaler(Terms(Trigger("gateway")), 3, 700).Decide();
+        decision.Memory.Undone.Should().BeEmpty();
+        (Scaler(Terms(Trigger("gateway")), 5, 700) with { Memory = decision.Memory }).Decide().Memory.Undone.Should().BeEmpty();
+    }
+
+    private static ConditionValue Condition(ScalerDecision decision, string type) => decision.Conditions.Single(one => one.Type == type);
+}

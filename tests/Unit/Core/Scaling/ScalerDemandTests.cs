@@ -1,0 +1,251 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Scaling;
+using FluentAssertions;
+using Xunit;
+using static Bursar.Tests.Unit.Core.Scaling.GivenScaler;
+
+namespace Bursar.Tests.Unit.Core.Scaling;
+
+/// <summary>KEDA's rules between zero and one and what Bursar does otherwise, the autoscaler's above; money aside.</summary>
+public sealed class ScalerDemandTests
+{
+    [Theory]
+    [InlineData("at the activation value it is not active", 0, 50, 50, 0, Reasons.Resting)]
+    [InlineData("above it, it wakes, though the target asks for less than one", 0, 51, 50, 1, Reasons.WokenUp)]
+    [InlineData("without one, anything wakes it", 0, 0.5, 0, 1, Reasons.WokenUp)]
+    [InlineData("nothing does not", 0, 0, 0, 0, Reasons.Resting)]
+    [InlineData("it wakes to one, however much is asked for", 0, 900, 0, 1, Reasons.WokenUp)]
+    [InlineData("once awake the target counts", 1, 350, 50, 4, Reasons.ScalingUp)]
+    [InlineData("inactive and over the target: it stays up for the cooldown", 2, 190, 195, 2, Reasons.CoolingDown)]
+    [InlineData("and goes down to one, not further, for as long", 2, 30, 50, 1, Reasons.CoolingDown)]
+    [InlineData("active, the target asking for none: one stays", 1, 0.0001, 0, 1, Reasons.DemandMet)]
+    public void Activation_is_apart_from_the_target(string rule, int replicas, double value, double activation, int desired, string reason)
+    {
+        var demand = ScalerDemand.Of(Scaler(Terms(Trigger("gateway", 100, activation)), replicas, value).Active(10));
+        (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
+        demand.IsActive.Should().Be(value > activation);
+    }
+
+    [Theory]
+    [InlineData("the cooldown is not over", 299, null, 1, Reasons.CoolingDown)]
+    [InlineData("it is over", 300, null, 0, Reasons.Resting)]
+    [InlineData("never active since anybody looks: no cooldown", null, null, 0, Reasons.Resting)]
+    [InlineData("but the first one after its creation", null, 600, 1, Reasons.CoolingDown)]
+    [InlineData("which is over", null, 500, 0, Reasons.Resting)]
+    [InlineData("the later of the two counts", 310, 600, 1, Reasons.CoolingDown)]
+    public void Cooldown(string rule, int? activeSecondsAgo, int? initialCooldown, int desired, string reason)
+    {
+        var scaler = Scaler(Terms(Trigger("gateway")) with { InitialCooldown = TimeSpan.FromSeconds(initialCooldown ?? 0) }, 1, 0) with { CreatedAt = Now.AddSeconds(-500) };
+        if (activeSecondsAgo is { } seconds) scaler = scaler.Active(seconds);
+        var demand = ScalerDemand.Of(scaler);
+        (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
+    }
+
+    [Fact]
+    public void Activity_is_remembered_for_the_cooldown()
+    {
+        var scaler = Scaler(Terms(Trigger("gateway")), 1, 40);
+        var memory = ScalerDemand.Of(scaler).Memory;
+        memory.ActiveAt.Should().Be(Now);
+        var later = Scaler(scaler.Terms, 1, 0) with { Now = Now.AddSeconds(200), Memory = memory };
+        ScalerDemand.Of(later).Desired.Should().Be(1);
+        ScalerDemand.Of(later with { Now = Now.AddSeconds(300) }).Desired.Should().Be(0);
+    }
+
+    [Theory]
+    [InlineData("it goes from several to zero as a whole", 5, 0, 0)]
+    [InlineData("not while a replica starts", 5, 1, 1)]
+    [InlineData("not while requests are in flight", 5, 2, 1)]
+    [InlineData("not while it is rolled out", 5, 3, 1)]
+    public void What_is_under_way_keeps_one(string rule, int replicas, int what, int desired)
+    {
+        var scaler = Scaler(Terms(Trigger("gateway")), replicas, 0).Active(1000);
+        scaler = what switch
+        {
+            1 => scaler with { ReplicaStates = [.. scaler.ReplicaStates.Skip(1), new("new", Pending: true, Ready: false, Leaving: false)] },
+            2 => scaler with { InFlight = true },
+            3 => scaler with { IsRollingOut = true },
+            _ => scaler,
+        };
+        var demand = ScalerDemand.Of(scaler);
+        demand.Desired.Should().Be(desired, rule);
+        demand.Reason.Should().Be(desired == 0 ? Reasons.Resting : Reasons.KeptAwake, rule);
+    }
+
+    [Fact]
+    public void A_leaving_replica_does_not_count_as_starting()
+    {
+        var scaler = Scaler(Terms(Trigger("gateway")), 1, 0).Active(1000);
+        ScalerDemand.Of(scaler with { ReplicaStates = [new("old", false, false, Leaving: true)] }).Desired.Should().Be(0);
+    }
+
+    [Theory]
+    [InlineData("a minimum of 3 is kept", 3, null, 5, 0, 3)]
+    [InlineData("without idle there is nothing below it", 3, null, 3, 0, 3)]
+    [InlineData("found below it: it is brought there at once", 3, null, 1, 0, 3)]
+    [InlineData("even from zero, where an autoscaler would be off", 3, null, 0, 0, 3)]
+    [InlineData("idle: with no trigger active it is left", 3, 0, 3, 0, 0)]
+    [InlineData("idle: from more than the minimum too", 3, 0, 6, 0, 0)]
+    [InlineData("idle: active, to the minimum at once", 3, 0, 0, 5, 3)]
+    [InlineData("idle of one", 3, 1, 3, 0, 1)]
+    [InlineData("idle of one is kept", 3, 1, 1, 0, 1)]
+    [InlineData("idle of one, found at zero", 3, 1, 0, 0, 1)]
+    [InlineData("idle of one, active: to the minimum", 3, 1, 1, 5, 3)]
+    [InlineData("idle: active and asked for more than the minimum", 3, 0, 3, 700, 7)]
+    public void Minimum_and_idle(string rule, int min, int? idle, int replicas, double value, int desired) =>
+        ScalerDemand.Of(Scaler(Terms(Trigger("gateway")) with { Min = min, Idle = idle }, replicas, value)).Desired.Should().Be(desired, rule);
+
+    [Fact]
+    public void While_it_cools_down_what_is_wanted_is_what_there_is()
+    {
+        var demand = ScalerDemand.Of(Scaler(Terms(Trigger("gateway")) with { Min = 3, Idle = 0 }, 2, 0).Active(1));
+        (demand.Desired, demand.Wanted, demand.Memory.DemandSince).Should().Be((2, 2, null));
+    }
+
+    [Theory]
+    [InlineData("only triggers that live in the replicas: one stays", "tokens queue", 1, 1)]
+    [InlineData("and comes back, if someone took it", "tokens queue", 0, 1)]
+    [InlineData("a gateway could wake it", "tokens gateway", 1, 0)]
+    [InlineData("so could a time of day", "tokens cron", 1, 0)]
+    public void Nothing_wakes_it(string rule, string triggers, int replicas, int desired)
+    {
+        var names = triggers.Split(' ');
+        var demand = ScalerDemand.Of(Scaler(Terms([.. names.Select(name => Trigger(name))]), replicas, [.. names.Select(_ => (double?)0)]));
+        demand.Desired.Should().Be(desired, rule);
+        if (replicas == 0) demand.Reason.Should().Be(Reasons.NothingWakesIt);
+    }
+
+    // What triggers say: a figure, ! an error, - nothing to measure.
+    [Theory]
+    [InlineData("an error is not zero: it stays", 1, "!", 1, Reasons.MetricsUnavailable)]
+    [InlineData("nor with many", 5, "!", 5, Reasons.MetricsUnavailable)]
+    [InlineData("one inactive and one failing: it stays", 3, "0 !", 3, Reasons.MetricsUnavailable)]
+    [InlineData("what another trigger asks for is done upwards", 3, "500 !", 5, Reasons.ScalingUp)]
+    [InlineData("and not downwards", 5, "300 !", 5, Reasons.MetricsUnavailable)]
+    [InlineData("nothing measured is not zero", 2, "-", 2, Reasons.MetricsUnavailable)]
+    [InlineData("nor beside a trigger that is at rest", 2, "0 -", 2, Reasons.MetricsUnavailable)]
+    [InlineData("not a number is an error", 2, "NaN", 2, Reasons.MetricsUnavailable)]
+    [InlineData("infinite is one too", 2, "Infinity", 2, Reasons.MetricsUnavailable)]
+    [InlineData("at zero an error wakes nobody", 0, "!", 0, Reasons.MetricsUnavailable)]
+    [InlineData("at zero nothing measured is rest", 0, "-", 0, Reasons.Resting)]
+    [InlineData("at zero another trigger wakes it", 0, "! 5", 1, Reasons.WokenUp)]
+    public void What_is_not_measured(string rule, int replicas, string words, int desired, string reason)
+    {
+        var readings = words.Split(' ').Select(word => word switch
+        {
+            "!" => TriggerReading.Failed("no answer"),
+            "-" => new TriggerReading(),
+            _ => new TriggerReading { Value = double.Parse(word, System.Globalization.CultureInfo.InvariantCulture) },
+        }).ToArray();
+        var scaler = Scaler(Terms([.. readings.Select((_, i) => Trigger($"gateway-{i}"))]), replicas) with { Readings = readings };
+        var demand = ScalerDemand.Of(scaler.Active(1000));
+        (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
+        if (reason == Reasons.MetricsUnavailable) demand.Error.Should().NotBeNull(rule);
+    }
+
+    [Theory]
+    [InlineData("static", FallbackBehavior.Static, 4, 2, 4)]
+    [InlineData("static takes away too", FallbackBehavior.Static, 4, 8, 4)]
+    [InlineData("currentReplicas", FallbackBehavior.CurrentReplicas, 4, 8, 8)]
+    [InlineData("currentReplicasIfHigher: they are", FallbackBehavior.CurrentReplicasIfHigher, 4, 8, 8)]
+    [InlineData("currentReplicasIfHigher: they are not", FallbackBehavior.CurrentReplicasIfHigher, 4, 2, 4)]
+    [InlineData("currentReplicasIfLower: they are not", FallbackBehavior.CurrentReplicasIfLower, 4, 8, 4)]
+    [InlineData("currentReplicasIfLower: they are", FallbackBehavior.CurrentReplicasIfLower, 4, 2, 2)]
+    [InlineData("without a formula scalingModifiers is static", FallbackBehavior.ScalingModifiers, 4, 2, 4)]
+    [InlineData("a fallback of zero takes all but one, never the last", FallbackBehavior.Static, 0, 5, 1)]
+    [InlineData("nor through the lower of the two", FallbackBehavior.CurrentReplicasIfLower, 0, 5, 1)]
+    [InlineData("one stays", FallbackBehavior.Static, 0, 1, 1)]
+    [InlineData("at zero a fallback of zero leaves it there", FallbackBehavior.Static, 0, 0, 0)]
+    [InlineData("at zero a fallback wakes it", FallbackBehavior.Static, 4, 0, 1)]
+    [InlineData("what is there at zero is nothing", FallbackBehavior.CurrentReplicas, 4, 0, 0)]
+    public void Fallback(string rule, FallbackBehavior behavior, int fallback, int replicas, int desired)
+    {
+        var terms = Terms(Trigger("gateway")) with { Fallback = new(3, fallback, behavior) };
+        // Polled every 30 seconds, it fails for the fourth time after 90.
+        var before = ScalerDemand.Of(Scaler(terms, replicas, [null]).Failing("gateway", 89));
+        before.Desired.Should().Be(replicas, "three failures are not yet more than three");
+        before.Triggers.Single().FellBack.Should().BeFalse();
+        var demand = ScalerDemand.Of(Scaler(terms, replicas, [null]).Failing("gateway", 90).Active(100_000));
+        demand.Desired.Should().Be(desired, rule);
+        demand.Triggers.Single().FellBack.Should().BeTrue();
+    }
+
+    [Fact]
+    public void A_fallback_ends_with_the_failure_and_counts_anew()
+    {
+        var terms = Terms(Trigger("gateway")) with { Fallback = new(1, 6, FallbackBehavior.Static) };
+        var first = ScalerDemand.Of(Scaler(terms, 2, [null]));
+        first.Memory.FailingSince["gateway"].Should().Be(Now);
+        var fallen = ScalerDemand.Of(Scaler(terms, 2, [null]) with { Now = Now.AddSeconds(31), Memory = first.Memory });
+        (fallen.Desired, fallen.Reason).Should().Be((6, Reasons.FallbackActive));
+        var back = ScalerDemand.Of(Scaler(terms, 6, 200) with { Now = Now.AddSeconds(32), Memory = fallen.Memory });
+        (back.Desired, back.Memory.FailingSince.Count).Should().Be((2, 0));
+        ScalerDemand.Of(Scaler(terms, 2, [null]) with { Now = Now.AddSeconds(70), Memory = back.Memory }).Desired.Should().Be(2);
+    }
+
+    [Fact]
+    public void A_fallback_stands_for_its_trigger_only()
+    {
+        var terms = Terms(Trigger("gateway"), Trigger("other")) with { Fallback = new(0, 3, FallbackBehavior.Static) };
+        ScalerDemand.Of(Scaler(terms, 3, [null, 800]).Failing("gateway", 60)).Desired.Should().Be(8);
+        ScalerDemand.Of(Scaler(terms, 5, [null, 0]).Failing("gateway", 60)).Desired.Should().Be(3);
+    }
+
+    [Theory]
+    [InlineData("one number of all", "gateway + tokens", 2, 300, 100, 4)]
+    [InlineData("its own target counts, not the triggers'", "max(gateway, tokens)", 2, 700, 100, 7)]
+    [InlineData("nothing at all rests", "gateway + tokens", 2, 0, 0, 0)]
+    [InlineData("a division by zero is an error", "gateway / tokens", 2, 5, 0, 2)]
+    public void A_formula_makes_one_metric(string rule, string formula, int replicas, double gateway, double tokens, int desired)
+    {
+        var terms = Terms(Trigger("gateway", 1), Trigger("tokens", 1)) with { Modifiers = new(Formula.TryParse(formula, out _)!, 100, 0, TriggerMetricType.AverageValue) };
+        ScalerDemand.Of(Scaler(terms, replicas, gateway, tokens).Active(1000)).Desired.Should().Be(desired, rule);
+    }
+
+    [Theory]
+    [InlineData("a failure is the formula's too", FallbackBehavior.Static, 10, 2, 2)]
+    [InlineData("after enough of them the fallback stands for the whole", FallbackBehavior.Static, 100, 2, 6)]
+    [InlineData("with its own behaviour", FallbackBehavior.CurrentReplicasIfHigher, 100, 8, 8)]
+    [InlineData("or the formula is told nil", FallbackBehavior.ScalingModifiers, 100, 2, 3)]
+    public void A_formula_and_a_fallback(string rule, FallbackBehavior behavior, double seconds, int replicas, int desired)
+    {
+        var terms = Terms(Trigger("gateway", 1), Trigger("other", 1)) with
+        {
+            Fallback = new(2, 6, behavior),
+            Modifiers = new(Formula.TryParse("gateway ?? other", out _)!, 100, 0, TriggerMetricType.AverageValue),
+        };
+        ScalerDemand.Of(Scaler(terms, replicas, [null, 300]).Failing("gateway", seconds)).Desired.Should().Be(desired, rule);
+    }
+
+    [Theory]
+    [InlineData(99, 0)]
+    [InlineData(101, 1)]
+    public void A_formula_has_an_activation_of_its_own(double gateway, int desired)
+    {
+        var terms = Terms(Trigger("gateway", 1)) with { Modifiers = new(Formula.TryParse("gateway * 2", out _)!, 100, 200, TriggerMetricType.AverageValue) };
+        ScalerDemand.Of(Scaler(terms, 0, gateway)).Desired.Should().Be(desired);
+    }
+
+    [Fact]
+    public void Replicas_that_have_not_started_dampen_the_next_jump()
+    {
+        var scaler = Scaler(Terms(Trigger("tokens")) with { Min = 1 }, 4) with
+        {
+            ReplicaStates = [new("a", false, true, false), new("b", false, true, false), new("c", true, false, false), new("d", true, false, false)],
+            Readings = [new() { Value = 500, PerReplica = new Dictionary<string, long> { ["a"] = 250_000, ["b"] = 250_000 } }],
+        };
+        ScalerDemand.Of(scaler).Desired.Should().Be(5, "500 over 100 each, not 2.5 times 4");
+    }
+
+    [Fact]
+    public void The_time_from_demand_to_scale_begins_at_the_first_figure_that_asks_for_more()
+    {
+        var terms = Terms(Trigger("gateway"));
+        var first = ScalerDemand.Of(Scaler(terms, 1, 500));
+        first.Memory.DemandSince.Should().Be(Now.AddSeconds(-1));
+        var second = ScalerDemand.Of(Scaler(terms, 1, 600) with { Now = Now.AddSeconds(3), Memory = first.Memory });
+        second.Memory.DemandSince.Should().Be(Now.AddSeconds(-1));
+        second.Memory.WithScaled(1, 6, terms.Behavior, Now).DemandSince.Should().BeNull();
+        ScalerDemand.Of(Scaler(terms, 1, 100) with { Memory = second.Memory }).Memory.DemandSince.Should().BeNull("nobody waits any more");
+    }
+}
