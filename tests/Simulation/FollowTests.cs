@@ -17,6 +17,7 @@ public sealed class FollowTests(ITestOutputHelper output)
         figures.Should().OnlyContain(one => one.Unanswered == 0);
         // At the same target it asks sooner, and for what was needed at most: that is what it takes more of.
         bursar.LateFirst.Should().BeLessThan(keda.LateFirst * 3 / 4).And.BeLessThanOrEqualTo(door.LateFirst);
+        bursar.LateFirstLater.Should().BeLessThan(keda.LateFirstLater / 4);
         bursar.LateEnd.Should().BeLessThanOrEqualTo(Math.Min(keda.LateEnd, door.LateEnd));
         bursar.GpuHours.Should().BeLessThan(keda.GpuHours * 1.2).And.BeLessThan(door.GpuHours * 1.05).And.BeLessThan(peak.GpuHours * 0.75);
         // And where it takes no more of them, not more wait.

@@ -6,6 +6,8 @@ public static class FollowRun
     private static readonly TimeSpan FirstTokenGoal = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan EndGoal = TimeSpan.FromSeconds(20);
 
+    private static readonly TimeSpan Beginning = TimeSpan.FromMinutes(5);
+
     /// <summary>What is still waited for after the scene's end is waited for so long.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(30);
 
@@ -35,6 +37,7 @@ public static class FollowRun
             Requests = scene.Requests.Count,
             Unanswered = scene.Requests.Count - outcomes.Count,
             LateFirst = firsts.Count(time => time > FirstTokenGoal),
+            LateFirstLater = outcomes.Count(one => one.FirstToken - one.Arrived > FirstTokenGoal && one.Arrived - FollowScene.Start > Beginning),
             LateEnd = outcomes.Count(one => one.Ended - one.Arrived > EndGoal),
             FirstToken95 = Percentile(firsts, 95),
             FirstToken99 = Percentile(firsts, 99),

@@ -61,6 +61,9 @@ public sealed record FollowFigures
     /// <summary>First token after more than a second.</summary>
     public required int LateFirst { get; init; }
 
+    /// <summary>Those of them that came after the first five minutes, in which whoever starts with one replica is late anyway.</summary>
+    public required int LateFirstLater { get; init; }
+
     /// <summary>Last token after more than twenty seconds.</summary>
     public required int LateEnd { get; init; }
 
@@ -89,6 +92,7 @@ public sealed record FollowFigures
     {
         Unanswered = Mean(runs, run => run.Unanswered),
         LateFirst = Mean(runs, run => run.LateFirst),
+        LateFirstLater = Mean(runs, run => run.LateFirstLater),
         LateEnd = Mean(runs, run => run.LateEnd),
         FirstToken95 = TimeSpan.FromTicks((long)runs.Average(run => run.FirstToken95.Ticks)),
         FirstToken99 = TimeSpan.FromTicks((long)runs.Average(run => run.FirstToken99.Ticks)),

@@ -44,11 +44,12 @@ public static class FollowTable
     /// <summary>In Markdown.</summary>
     public static IReadOnlyList<string[]> Rows(IReadOnlyList<FollowFigures> all) =>
     [
-        ["autoscaler", "first token > 1 s", "end > 20 s", "first token p95 / p99", "GPU-hours", "cost", "scale calls up / down", "need to call, median / most", "peak"],
+        ["autoscaler", "first token > 1 s", "after 5 min", "end > 20 s", "first token p95 / p99", "GPU-hours", "cost", "scale calls up / down", "need to call, median / most", "peak"],
         .. all.Select(one => (string[])
         [
             one.Autoscaler,
             Text($"{one.LateFirst:N0} ({100d * one.LateFirst / one.Requests:F1} %)"),
+            Text($"{one.LateFirstLater:N0}"),
             Text($"{one.LateEnd:N0} ({100d * one.LateEnd / one.Requests:F1} %)"),
             Text($"{one.FirstToken95.TotalSeconds:F2} / {one.FirstToken99.TotalSeconds:F2} s"),
             Text($"{one.GpuHours:F2}"),
