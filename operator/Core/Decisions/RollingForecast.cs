@@ -16,21 +16,19 @@ public static class RollingForecast
     }
 
     /// <summary>
-    /// The highest rate that, added to all this for a window's length, never brings the sum above a limit. What leaves the window on the way
-    /// may be spent again: where such a rate has been held for long, it goes on.
+    /// The highest rate that, added to all this for a window's length, never brings the sum above a limit, wherever on the way it is
+    /// stopped. What leaves the window on the way may be spent again: where such a rate has been held for long, it goes on.
     /// </summary>
-    public static Rate Room(BudgetSnapshot budget, IEnumerable<Claim> claims, Amount limit)
+    public static Rate Room(BudgetSnapshot budget, IEnumerable<Claim> claims, Amount limit, TimeSpan stop, Amount stops)
     {
         var (segments, more) = Course(budget, claims);
-        Int128 least = long.MaxValue / 4;
+        var least = new Rate(long.MaxValue / 4);
         foreach (var (at, sum) in RollingSum.Bends(segments, budget.Window.Length, budget.Now, budget.Now + budget.Window.Length))
         {
-            var free = limit - sum - more;
-            if (free <= Amount.Zero) return Rate.Zero;
-            var milliseconds = (at - budget.Now).Ticks / TimeSpan.TicksPerMillisecond;
-            if (milliseconds > 0) least = Int128.Min(least, free.Units / milliseconds);
+            var lasting = ScalingRoom.Lasting(limit - sum - more, at > budget.Now ? at - budget.Now : TimeSpan.Zero, stop, stops);
+            if (lasting < least) least = lasting;
         }
-        return new((long)least);
+        return least;
     }
 
     private static (List<SpendSegment> Segments, Amount More) Course(BudgetSnapshot budget, IEnumerable<Claim> claims)

@@ -22,17 +22,27 @@ public sealed record ScalingRoom(Rate PerHour, Amount Free, TimeSpan Until)
         // At the limit nothing is left for more, even if a few cents are.
         if (horizon <= TimeSpan.Zero || LimitRule.IsReached(balance)) return None;
         var claims = work.Select(item => Foreseen(item, budget, horizon)).ToArray();
-        var stops = Stops(budget, work);
+        // Whoever takes a replica must be able to pay for giving it up as well, else it would go with the next look.
+        var stop = work.Where(item => IsElastic(item.Work)).Select(item => Charge.SharpStopTime(item.Work, budget)).DefaultIfEmpty(budget.ReactionTime).Max();
+        var stops = work.Aggregate(Amount.Zero, (sum, item) => sum + ElasticStopCost(item.Work, budget));
         if (budget.Terms.Window.Period == WindowPeriod.Rolling)
         {
-            var rate = RollingForecast.Room(budget, claims, balance.Limit - stops);
+            var rate = RollingForecast.Room(budget, claims, balance.Limit, stop, stops);
             return new(rate, rate.For(horizon), horizon);
         }
-        var free = balance.Limit - Projection.Of(budget, claims) - stops;
-        if (free <= Amount.Zero) return new(Rate.Zero, Amount.Zero, horizon);
-        var milliseconds = horizon.Ticks / TimeSpan.TicksPerMillisecond;
-        return new(new Rate((long)Int128.Min(free.Units / Math.Max(1, milliseconds), long.MaxValue / 4)), free, horizon);
+        var free = balance.Limit - Projection.Of(budget, claims);
+        return new(Lasting(free, horizon, stop, stops), Amount.Max(free, Amount.Zero), horizon);
     }
+
+    /// <summary>The rate that a sum pays for so long and for its stop then; where more burns already, what is left once that is stopped.</summary>
+    internal static Rate Lasting(Amount free, TimeSpan time, TimeSpan stop, Amount stops)
+    {
+        var most = free.Units / Math.Max(1, Milliseconds(time + stop));
+        if (Milliseconds(time) > 0) most = Int128.Min(most, (free - stops).Units / Milliseconds(time));
+        return new((long)Int128.Clamp(most, 0, long.MaxValue / 4));
+    }
+
+    private static long Milliseconds(TimeSpan time) => time.Ticks / TimeSpan.TicksPerMillisecond;
 
     /// <summary>What one workload will take of the window, its elastic part aside.</summary>
     private static Claim Foreseen(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
@@ -46,10 +56,6 @@ public sealed record ScalingRoom(Rate PerHour, Amount Free, TimeSpan Until)
         var burns = work.BurnRate.For(horizon);
         return item.Charge.Trusted > burns ? new(work.Rate ?? Rate.Zero, item.Charge.Trusted) : new(work.BurnRate, burns);
     }
-
-    /// <summary>What taking the elastic replicas away would still cost.</summary>
-    private static Amount Stops(BudgetSnapshot budget, IReadOnlyList<ChargedWork> work) =>
-        work.Aggregate(Amount.Zero, (sum, item) => sum + ElasticStopCost(item.Work, budget));
 
     /// <summary>A scaler holds what is above its floor, and gives it up when the money says so.</summary>
     public static bool IsElastic(WorkloadSnapshot work) => work is { FloorRate: not null, Exempt: false, Class: not WorkClass.Training };

@@ -43,6 +43,7 @@ public static class MoneyCaps
             // What nobody knows the price of is neither started nor stopped.
             Least = asker.Scaler.Prices.Of(Math.Max(asker.Scaler.Replicas, asker.Scaler.Terms.Min) + 1) is null ? asker.Scaler.Replicas : least,
             Wanted = asker.Demand.Wanted,
+            Has = asker.Scaler.Replicas,
             Max = asker.Scaler.Terms.Max,
             Prices = asker.Scaler.Prices,
         };

@@ -18,6 +18,9 @@ public sealed record RoomClaim
 
     public required int Wanted { get; init; }
 
+    /// <summary>What it has now; of two ways to share nearly as fair as each other, the one that takes nothing away is taken.</summary>
+    public int Has { get; init; }
+
     /// <summary>As far as it may ever go.</summary>
     public required int Max { get; init; }
 
@@ -40,10 +43,33 @@ public static class RoomShare
 {
     public static IReadOnlyList<RoomGrant> Divide(Rate room, IReadOnlyList<RoomClaim> claims)
     {
-        var left = room.NanoPerGpuHour;
+        var shares = Fill(room.NanoPerGpuHour, claims, keep: false);
+        if (claims.Any(claim => claim.Has > 0))
+        {
+            // A little more or less of the room may turn the order over, and a replica that is started again costs more than it is worth.
+            var kept = Fill(room.NanoPerGpuHour, claims, keep: true);
+            var dearest = claims.Select((claim, i) => Step(claim, shares.Replicas[i]) ?? 0).Concat(claims.Select((claim, i) => Step(claim, Math.Max(claim.Floor, shares.Replicas[i] - 1)) ?? 0)).Max();
+            if (Enumerable.Range(0, claims.Count).All(i => (AboveFloor(claims[i], shares.Replicas[i]) ?? 0) - (AboveFloor(claims[i], kept.Replicas[i]) ?? 0) <= 2 * dearest)) shares = kept;
+        }
+        var grants = new RoomGrant[claims.Count];
+        for (var i = 0; i < claims.Count; i++)
+        {
+            var (claim, most) = (claims[i], shares.Replicas[i]);
+            if (shares.Left > 0 && claim.Prices.Of(most) is { } cost && claim.Prices.Within(cost + new Rate(shares.Left), Math.Max(most, claim.Max)) is { } within) most = Math.Max(most, within);
+            grants[i] = new(claim.Key, shares.Replicas[i], most, claim.Prices.Of(most));
+        }
+        return grants;
+    }
+
+    /// <param name="room">What there is to fill.</param>
+    /// <param name="claims">Who asks.</param>
+    /// <param name="keep">Whether replicas that are there go before those that are not, whoever's turn it is.</param>
+    private static (int[] Replicas, long Left) Fill(long room, IReadOnlyList<RoomClaim> claims, bool keep)
+    {
+        var left = room;
         var had = new int[claims.Count];
-        var queue = new PriorityQueue<int, (decimal Share, string Key)>(Comparer<(decimal Share, string Key)>.Create((one, other) =>
-            one.Share != other.Share ? one.Share.CompareTo(other.Share) : string.CompareOrdinal(one.Key, other.Key)));
+        var queue = new PriorityQueue<int, (bool IsNew, decimal Share, string Key)>(Comparer<(bool IsNew, decimal Share, string Key)>.Create((one, other) =>
+            one.IsNew != other.IsNew ? one.IsNew.CompareTo(other.IsNew) : one.Share != other.Share ? one.Share.CompareTo(other.Share) : string.CompareOrdinal(one.Key, other.Key)));
         for (var i = 0; i < claims.Count; i++)
         {
             had[i] = Math.Max(claims[i].Floor, claims[i].Least);
@@ -58,18 +84,12 @@ public static class RoomShare
             had[next]++;
             Ask(next);
         }
-        var grants = new RoomGrant[claims.Count];
-        for (var i = 0; i < claims.Count; i++)
-        {
-            var (claim, most) = (claims[i], had[i]);
-            if (left > 0 && claim.Prices.Of(most) is { } cost && claim.Prices.Within(cost + new Rate(left), Math.Max(most, claim.Max)) is { } within) most = Math.Max(most, within);
-            grants[i] = new(claim.Key, had[i], most, claim.Prices.Of(most));
-        }
-        return grants;
+        return (had, left);
 
         void Ask(int i)
         {
-            if (had[i] < claims[i].Wanted) queue.Enqueue(i, ((AboveFloor(claims[i], had[i] + 1) ?? 0) / (decimal)Math.Max(1, claims[i].Weight), claims[i].Key));
+            if (had[i] < claims[i].Wanted)
+                queue.Enqueue(i, (!keep || had[i] >= claims[i].Has, (AboveFloor(claims[i], had[i] + 1) ?? 0) / (decimal)Math.Max(1, claims[i].Weight), claims[i].Key));
         }
     }
 

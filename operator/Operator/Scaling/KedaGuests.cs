@@ -1,10 +1,8 @@
 using System.Collections.Concurrent;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
-using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.Targets;
@@ -37,11 +35,8 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
             return new ExternalWord.Error(GrpcCode.NotFound, $"there is no ScaledObject {question.Name} in namespace {question.Namespace}");
         if (question.Ask is ExternalAsk.OfScaler named) return OfScaler(new(question.Namespace, named.Name));
         var ask = (ExternalAsk.OfTrigger)question.Ask;
-        var errors = new List<FieldError>();
-        if (TriggerReader.Read(new() { Type = ask.Type, Metadata = ask.Keys }, 0, "trigger", errors) is not { } trigger)
-            return new ExternalWord.Error(GrpcCode.InvalidArgument, string.Join("; ", errors.Select(error => $"{error.Path}: {error.Message}")));
         // One trigger with two sets of keys is two triggers.
-        trigger = trigger with { Name = $"{ask.Type}-{string.Join("-", ask.Keys.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}-{pair.Value}"))}".ToLowerInvariant().Replace('.', '-') };
+        var trigger = ask.Terms with { Name = NameOf(ask) };
         var guest = _guests.GetOrAdd(key, _ => new());
         var isNew = guest.Ask(trigger, ask.CostCapPerHour, time.GetUtcNow());
         if (isNew) Came?.Invoke(question.Namespace);
@@ -90,6 +85,9 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
         var replicas = control.ObserveOnly ? last.Decision.Wanted : Math.Min(last.Decision.Wanted, last.Decision.Affordable ?? int.MaxValue);
         return new ExternalWord.Figure(last.Decision.IsActive && replicas > 0, metric, 1, replicas);
     }
+
+    private static string NameOf(ExternalAsk.OfTrigger ask) =>
+        $"{ask.Type}-{string.Join("-", ask.Keys.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}-{pair.Value}"))}".ToLowerInvariant().Replace('.', '-');
 
     private ScaleTarget? Find(V1ScaledObject scaled, out string? whyNot) =>
         targets.Find(scaled.Metadata.Namespace ?? "", scaled.Spec.ScaleTargetRef.ApiVersion ?? "apps/v1", scaled.Spec.ScaleTargetRef.Kind ?? "Deployment", scaled.Spec.ScaleTargetRef.Name, out whyNot);

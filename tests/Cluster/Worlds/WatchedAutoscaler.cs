@@ -16,6 +16,9 @@ internal sealed class WatchedAutoscaler
     /// <summary>It is answered only at instants at which nothing is this near to leaving a window: the autoscaler reads its clock a little later.</summary>
     private static readonly TimeSpan s_clear = TimeSpan.FromMilliseconds(120);
 
+    /// <summary>What the autoscaler waits after a look: what is beyond that between two looks, it may have needed from the answer to its clock.</summary>
+    private static readonly TimeSpan s_sync = TimeSpan.FromSeconds(1);
+
     private readonly RawClient _client;
     private readonly Random _random;
     private readonly Metric[] _metrics;
@@ -25,10 +28,15 @@ internal sealed class WatchedAutoscaler
     private readonly Proposal[] _proposals;
     private readonly List<string> _tale = [];
     private ScalingHistory _history = ScalingHistory.Empty;
+    private readonly Dictionary<DateTimeOffset, TimeSpan> _lags = [];
+    private (int Spec, ScalingHistory History, DateTimeOffset At)? _before;
+    private string? _version;
     private HorizontalStep? _last;
     private int _spec = 3;
     private int _status;
     private double _demand = 3;
+    private int _unmoved;
+    private bool _moved;
     private bool _closed;
     private DateTimeOffset _changed;
     private Task _change = Task.CompletedTask;
@@ -51,6 +59,9 @@ internal sealed class WatchedAutoscaler
 
     /// <summary>Looks whose outcome was compared.</summary>
     public int Compared { get; private set; }
+
+    /// <summary>Of these, those where a busy machine leaves open when in between the autoscaler read its clock, and an instant is found that explains what it did.</summary>
+    public int Late { get; private set; }
 
     /// <summary>Looks that were answered with errors only, for they fell between two worlds.</summary>
     public int Skipped { get; private set; }
@@ -124,18 +135,29 @@ internal sealed class WatchedAutoscaler
     /// <summary>Reads the scale as the autoscaler has just read it: what it did after its last look, and what it goes by in this one.</summary>
     private async Task BeginAsync(CancellationToken ct)
     {
-        var inTime = _change.IsCompleted && DateTimeOffset.UtcNow - _changed > TimeSpan.FromMilliseconds(250);
+        var asked = DateTimeOffset.UtcNow;
+        var inTime = _change.IsCompleted && asked - _changed > TimeSpan.FromMilliseconds(250);
         await _change;
         var scale = await _client.GetAsync($"/apis/apps/v1/namespaces/{Team}/deployments/{Name}/scale", ct);
         var (spec, status) = ((int)scale["spec"]!["replicas"]!, (int)scale["status"]!["replicas"]!);
-        if (_last is not null && Difference is null)
+        if (_before is { } before && Difference is null)
         {
+            var lag = asked - before.At - s_sync;
+            _lags[before.At] = lag > TimeSpan.Zero ? lag : TimeSpan.Zero;
             var autoscaler = await _client.GetAsync($"/apis/autoscaling/v2/namespaces/{Team}/horizontalpodautoscalers/{Name}", ct);
+            // A status that lost against a stale cache of the autoscaler's own tells nothing.
+            var told = (string?)autoscaler["metadata"]!["resourceVersion"] != _version && _last!.Error is null;
+            _version = (string?)autoscaler["metadata"]!["resourceVersion"];
             var limited = autoscaler["status"]?["conditions"]?.AsArray().FirstOrDefault(one => (string?)one!["type"] == "ScalingLimited");
             var why = (string?)limited?["status"] == "True" ? (string?)limited["reason"] : null;
-            var expected = _last.LimitedBy is HorizontalScaler.ScaleUpStabilized or HorizontalScaler.ScaleDownStabilized ? null : _last.LimitedBy;
-            if (spec != _spec) Difference = $"{this}\nthe autoscaler set {spec}, the pure function {_spec}\n{string.Join('\n', _tale.TakeLast(25))}";
-            else if (_last.Error is null && why != expected) Difference = $"{this}\nthe autoscaler is limited by {why ?? "nothing"}, the pure function by {_last.LimitedBy ?? "nothing"}\n{string.Join('\n', _tale.TakeLast(25))}";
+            bool Explains(HorizontalStep step) => (_moved ? step.Desired == _unmoved : step.Desired == spec)
+                && (!told || why == (step.LimitedBy is HorizontalScaler.ScaleUpStabilized or HorizontalScaler.ScaleDownStabilized ? null : step.LimitedBy));
+            if (!Explains(_last!))
+            {
+                for (var at = before.At; !Explains(_last!) && at < before.At + _lags[before.At]; at += TimeSpan.FromMilliseconds(20)) Step(before.Spec, before.History, at);
+                if (Explains(_last!)) Late++;
+                else Difference = $"{this}\nthe autoscaler set {spec} and was limited by {why ?? "nothing"}, the pure function {_last!.Desired} and {_last.LimitedBy ?? "nothing"}, at most {lag} later\n{string.Join('\n', _tale.TakeLast(25))}";
+            }
             Compared++;
         }
         (_spec, _status) = (spec, status);
@@ -148,15 +170,21 @@ internal sealed class WatchedAutoscaler
     private void End(IReadOnlyDictionary<string, long>? told, CancellationToken ct)
     {
         var now = DateTimeOffset.UtcNow;
-        _last = HorizontalScaler.Step(_spec, _range.Min, _range.Max, _proposals, _behavior, _history, now);
+        _before = (_spec, _history, now);
+        Step(_spec, _history, now);
         _tale.Add($"{now:mm:ss.fff} {_spec} (status {_status}, pods {string.Concat(_pods.Select(pod => pod.State))}) told {(told is null ? "an error" : string.Join(' ', told.Values))}: "
-            + $"{string.Join(' ', _proposals.Select(one => one.Replicas?.ToString(CultureInfo.InvariantCulture) ?? "!"))} -> {_last.Desired} {_last.LimitedBy}");
+            + $"{string.Join(' ', _proposals.Select(one => one.Replicas?.ToString(CultureInfo.InvariantCulture) ?? "!"))} -> {_last!.Desired} {_last.LimitedBy}");
         var reason = _last.Error is not null ? "error" : _last.LimitedBy ?? "free";
         Reasons[reason] = Reasons.GetValueOrDefault(reason) + 1;
-        _history = _last.History.WithScaled(_spec, _last.Desired, _behavior, now);
         if (_last.Desired != _spec) Scalings++;
-        _spec = _last.Desired;
+        (_spec, _unmoved, _moved) = (_last.Desired, _last.Desired, false);
         _change = ChangeAsync(_spec, ct);
+    }
+
+    private void Step(int current, ScalingHistory history, DateTimeOffset at)
+    {
+        _last = HorizontalScaler.Step(current, _range.Min, _range.Max, _proposals, _behavior, history, at);
+        _history = _last.History.WithScaled(current, _last.Desired, _behavior, at);
     }
 
     /// <summary>Between this look and the next one.</summary>
@@ -170,7 +198,7 @@ internal sealed class WatchedAutoscaler
             // Someone else scales it.
             desired = _random.Next(_range.Min, _range.Max + 1);
             await _client.MergeAsync(path, new() { ["spec"] = new JsonObject { ["replicas"] = desired } }, ct);
-            _spec = desired;
+            (_spec, _moved) = (desired, true);
             _tale.Add($"someone else sets {desired}");
         }
         await FollowAsync(desired, ct);
@@ -223,7 +251,7 @@ internal sealed class WatchedAutoscaler
     private bool IsClear(DateTimeOffset now)
     {
         var rules = new[] { _behavior.Up, _behavior.Down };
-        bool Near(DateTimeOffset at, int seconds) => seconds > 0 && (now - at - TimeSpan.FromSeconds(seconds)).Duration() < s_clear;
+        bool Near(DateTimeOffset at, int seconds) => seconds > 0 && now - at - TimeSpan.FromSeconds(seconds) is var past && past > -s_clear && past < _lags.GetValueOrDefault(at) + s_clear;
         return !_history.Recommendations.Any(one => rules.Any(rule => Near(one.At, rule.StabilizationWindowSeconds)))
             && !_history.Added.Concat(_history.Taken).Any(one => rules.Any(rule => rule.Policies.Any(policy => Near(one.At, policy.PeriodSeconds))));
     }

@@ -10,12 +10,12 @@ namespace Bursar.Tests.Unit.Core.Scaling;
 /// <summary>What the money makes of what demand asks for, and when nothing may be written.</summary>
 public sealed class ScalerDeciderTests
 {
-    private static readonly MoneyCap Three = new("nlp", 3, Price * 3, "budget nlp has 6.00 USD/h until its window ends");
+    private static readonly MoneyCap Three = new("nlp", 3, 3, Price * 3, "budget nlp has 6.00 USD/h until its window ends");
 
     [Fact]
     public void Where_the_cap_binds_it_says_what_is_wanted_what_is_carried_and_what_the_rest_would_cost()
     {
-        var decision = Scaler(Terms(Trigger("gateway")), 2, 700).Decide(Three, new("costCap", 5, Price * 5, "costCap is 10.00 USD/h"));
+        var decision = Scaler(Terms(Trigger("gateway")), 2, 700).Decide(Three, new("costCap", 5, 5, Price * 5, "costCap is 10.00 USD/h"));
         (decision.Desired, decision.Wanted, decision.Affordable, decision.MissingPerHour).Should().Be((3, 7, 3, Price * 4));
         decision.Reason.Should().Be(Reasons.CostCapped);
         decision.Sentence.Should().Be("Demand asks for 7 replicas of Deployment/chat (gateway is 700 with a target of 100), the money carries 3: budget nlp has 6.00 USD/h until its window ends; the 4 missing would cost 8.00 USD/h more.");
@@ -57,13 +57,15 @@ public sealed class ScalerDeciderTests
         Scaler(Terms(Trigger("gateway")), 3, 400).Decide(Three).Sentence.Should().EndWith("; the missing one would cost 2.00 USD/h more.");
 
     [Fact]
-    public void A_cap_keeps_demand_from_being_forgotten()
+    public void A_cap_is_no_recommendation()
     {
-        // What is wanted is remembered by the windows as asked for; the cap is no recommendation.
+        // The windows remember what was asked for, not what was paid for.
         var terms = Terms(Trigger("gateway")) with { Behavior = AtOnce with { Down = AtOnce.Down with { StabilizationWindowSeconds = 300 } } };
         var first = Scaler(terms, 3, 700).Decide(Three);
         var second = (Scaler(terms, 3, 400) with { Now = Now.AddSeconds(10), Memory = first.Memory }).Decide(Three);
-        (second.Wanted, second.Desired).Should().Be((3, 3), "the window keeps what is there, and brings back no more");
+        (second.Wanted, second.Desired).Should().Be((4, 3));
+        var third = (Scaler(terms, 3, 100) with { Now = Now.AddSeconds(20), Memory = second.Memory }).Decide(Three);
+        (third.Wanted, third.Reason).Should().Be((3, HorizontalScaler.ScaleDownStabilized));
     }
 
     [Fact]
@@ -126,7 +128,7 @@ public sealed class ScalerDeciderTests
         }
 
         Look(0, 2).Scales.Should().BeTrue();
-        Look(0.01, 2).Scales.Should().BeTrue("the cache has not seen it yet: nobody undid it");
+        Look(0.01, 2).Memory.Undone.Should().BeEmpty("the cache has not seen it yet: nobody undid it");
         Look(0.02, 7).Scales.Should().BeFalse();
         Look(1, 3).Scales.Should().BeTrue("once may be a mistake");
         Look(1.1, 7).Reason.Should().NotBe(Reasons.Contested);

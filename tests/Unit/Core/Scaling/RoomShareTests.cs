@@ -1,0 +1,154 @@
+using Bursar.Core.Money;
+using Bursar.Core.Scaling;
+using FluentAssertions;
+using FsCheck;
+using FsCheck.Fluent;
+using Xunit;
+
+namespace Bursar.Tests.Unit.Core.Scaling;
+
+/// <summary>A budget's room among its scalers: properties over random prices, weights, floors and wants.</summary>
+public sealed class RoomShareTests
+{
+    private static readonly Gen<ReplicaPrices> s_prices =
+        from live in Gen.Choose(0, 6)
+        from burn in Gen.Choose(1, 1000)
+        from next in Gen.Frequency((9, Gen.Choose(0, 200).Select(price => (Rate?)new Rate(price))), (1, Gen.Constant((Rate?)null)))
+        select new ReplicaPrices(live, live == 0 ? Rate.Zero : new Rate(burn), next);
+
+    private static readonly Gen<RoomClaim[]> s_claims =
+        (from weight in Gen.Choose(1, 4)
+         from floor in Gen.Choose(0, 3)
+         from wanted in Gen.Choose(0, 15)
+         from prices in s_prices
+         select new RoomClaim { Key = "", Weight = weight, Floor = floor, Least = floor, Wanted = wanted, Max = 15, Prices = prices })
+        .NonEmptyListOf().Select(claims => claims.Take(8).Select((claim, i) => claim with { Key = $"scaler-{i}" }).ToArray());
+
+    private static readonly Arbitrary<(RoomClaim[] Claims, long Room)> s_tales = s_claims.Zip(Gen.Choose(0, 4000).Select(room => (long)room)).ToArbitrary();
+
+    [Fact]
+    public void Together_they_never_cost_more_than_the_room() => Check(tale => Used(tale.Claims, Divide(tale)).Should().BeLessThanOrEqualTo(tale.Room));
+
+    [Fact]
+    public void Floors_are_kept_and_nobody_gets_more_than_he_wants() => Check(tale =>
+    {
+        foreach (var (claim, grant) in tale.Claims.Zip(Divide(tale)))
+        {
+            grant.Replicas.Should().BeInRange(claim.Floor, Math.Max(claim.Floor, claim.Wanted));
+            grant.Affordable.Should().BeInRange(grant.Replicas, Math.Max(claim.Max, grant.Replicas));
+        }
+    });
+
+    [Fact]
+    public void No_replica_that_someone_wants_and_that_fits_is_left() => Check(tale =>
+    {
+        var grants = Divide(tale);
+        var left = tale.Room - Used(tale.Claims, grants);
+        foreach (var (claim, grant) in tale.Claims.Zip(grants))
+            if (grant.Replicas < claim.Wanted && AboveFloor(claim, grant.Replicas + 1) is { } next && AboveFloor(claim, grant.Replicas) is { } now)
+                (next - now).Should().BeGreaterThan(left);
+    });
+
+    [Fact]
+    public void What_one_may_have_beyond_its_wants_fits_what_is_left() => Check(tale =>
+    {
+        var grants = Divide(tale);
+        var left = tale.Room - Used(tale.Claims, grants);
+        foreach (var (claim, grant) in tale.Claims.Zip(grants))
+            if (grant.Affordable > grant.Replicas) (AboveFloor(claim, grant.Affordable)!.Value - AboveFloor(claim, grant.Replicas)!.Value).Should().BeLessThanOrEqualTo(left);
+    });
+
+    [Fact]
+    public void The_order_of_the_claims_does_not_matter() => Check(tale =>
+    {
+        RoomShare.Divide(new(tale.Room), [.. tale.Claims.Reverse()]).OrderBy(grant => grant.Key, StringComparer.Ordinal)
+            .Should().Equal(Divide(tale).OrderBy(grant => grant.Key, StringComparer.Ordinal));
+    });
+
+    [Fact]
+    public void A_smaller_room_never_pays_for_more() => Prop.ForAll(s_tales, Gen.Choose(0, 4000).ToArbitrary(), (tale, less) =>
+        Used(tale.Claims, RoomShare.Divide(new(Math.Min(less, tale.Room)), tale.Claims)) <= Used(tale.Claims, Divide(tale))).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void At_equal_prices_those_who_want_all_get_it_by_weight() => Check(tale =>
+    {
+        var claims = tale.Claims.Select(claim => claim with { Prices = new(0, Rate.Zero, new Rate(7)), Wanted = 1000, Max = 1000 }).ToArray();
+        var grants = RoomShare.Divide(new(tale.Room), claims);
+        foreach (var (one, got) in claims.Zip(grants))
+            foreach (var (other, had) in claims.Zip(grants))
+                if (got.Replicas > one.Floor)
+                    ((got.Replicas - one.Floor) * other.Weight).Should().BeLessThanOrEqualTo((had.Replicas - other.Floor + 1) * one.Weight, "nobody is more than a replica ahead of his weight");
+    });
+
+    [Fact]
+    public void What_one_still_holds_nobody_else_gets() => Check(tale =>
+    {
+        // The first holds more than its share; whatever the others get, all together stay within the room or get nothing more.
+        var claims = tale.Claims.Select((claim, i) => i == 0 ? claim with { Least = claim.Floor + 5 } : claim).ToArray();
+        var grants = RoomShare.Divide(new(tale.Room), claims);
+        if (Used(claims, grants) > tale.Room) grants.Skip(1).Select(grant => grant.Replicas).Should().Equal(claims.Skip(1).Select(claim => claim.Floor));
+    });
+
+    [Fact]
+    public void What_was_given_is_given_again() => Check(tale =>
+    {
+        var grants = Divide(tale);
+        RoomShare.Divide(new(tale.Room), [.. tale.Claims.Zip(grants, (claim, grant) => claim with { Has = grant.Replicas })]).Should().Equal(grants);
+    });
+
+    [Fact]
+    public void What_runs_is_kept_where_nobody_lacks_much_for_it() => Prop.ForAll(s_tales, Gen.Choose(0, 200).ToArbitrary(), (tale, more) =>
+    {
+        // From a little more or less of the room to what the same claims would be given afresh.
+        var claims = tale.Claims.Select(claim => claim with { Prices = claim.Prices with { Live = 0, Burn = Rate.Zero, Next = claim.Prices.Next ?? new Rate(3) } }).ToArray();
+        var grants = RoomShare.Divide(new(tale.Room), claims);
+        var running = claims.Zip(grants, (claim, grant) => claim with { Has = grant.Replicas }).ToArray();
+        var (afresh, kept) = (RoomShare.Divide(new(tale.Room + more), claims), RoomShare.Divide(new(tale.Room + more), running));
+        Used(claims, kept).Should().BeLessThanOrEqualTo(tale.Room + more);
+        var fell = kept.Zip(grants).Any(pair => pair.First.Replicas < pair.Second.Replicas);
+        if (fell) kept.Select(grant => grant.Replicas).Should().Equal(afresh.Select(grant => grant.Replicas));
+        var dearest = claims.Max(claim => claim.Prices.Next!.Value.NanoPerGpuHour);
+        for (var i = 0; i < claims.Length; i++) (AboveFloor(claims[i], afresh[i].Replicas)!.Value - AboveFloor(claims[i], kept[i].Replicas)!.Value).Should().BeLessThanOrEqualTo(2 * dearest);
+    }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Who_has_it_all_gives_it_back_to_those_who_come_later()
+    {
+        RoomClaim Claim(string key, int has) => new() { Key = key, Floor = 0, Has = has, Wanted = 20, Max = 20, Prices = new(has, new Rate(2) * has, new Rate(2)) };
+        RoomShare.Divide(new(20), [Claim("a", 10), Claim("b", 0)]).Select(grant => grant.Replicas).Should().Equal(5, 5);
+        RoomShare.Divide(new(20), [Claim("a", 6), Claim("b", 4)]).Select(grant => grant.Replicas).Should().Equal([6, 4], "one more or less is not worth a start");
+        RoomShare.Divide(new(18), [Claim("a", 6), Claim("b", 4)]).Select(grant => grant.Replicas).Should().Equal(5, 4);
+    }
+
+    [Fact]
+    public void Weights_as_in_the_documentation()
+    {
+        RoomClaim Claim(string key, int weight, int wanted) => new() { Key = key, Weight = weight, Floor = 1, Least = 1, Wanted = wanted, Max = 20, Prices = new(1, new Rate(2), new Rate(2)) };
+        RoomShare.Divide(new(12), [Claim("a", 1, 20), Claim("b", 2, 20)]).Select(grant => grant.Replicas).Should().Equal(3, 5);
+        RoomShare.Divide(new(12), [Claim("a", 1, 20), Claim("b", 2, 2)]).Select(grant => (grant.Replicas, grant.Affordable)).Should().Equal((6, 6), (2, 2));
+        RoomShare.Divide(new(12), [Claim("a", 1, 2), Claim("b", 2, 2)]).Select(grant => (grant.Replicas, grant.Affordable)).Should().Equal((2, 6), (2, 6));
+    }
+
+    [Fact]
+    public void The_most_replicas_for_a_sum_are_the_most() =>
+        Prop.ForAll(s_prices.ToArbitrary(), Gen.Choose(0, 3000).ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, most, upTo) =>
+        {
+            var known = Enumerable.Range(0, upTo + 1).Select(n => (n, Cost: prices.Of(n)?.NanoPerGpuHour)).ToArray();
+            var best = known.Last(one => one.Cost <= most).n;
+            // One more whose price nobody knows might fit as well.
+            int? expected = best < upTo && known[best + 1].Cost is null ? null : best;
+            return prices.Within(new(most), upTo) == expected;
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void More_replicas_never_cost_less() =>
+        Prop.ForAll(s_prices.ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, n) => prices.Of(n + 1) is not { } more || prices.Of(n) is { } cost && !(more < cost)).QuickCheckThrowOnFailure();
+
+    private static void Check(Action<(RoomClaim[] Claims, long Room)> holds) => Prop.ForAll(s_tales, holds).QuickCheckThrowOnFailure();
+
+    private static IReadOnlyList<RoomGrant> Divide((RoomClaim[] Claims, long Room) tale) => RoomShare.Divide(new(tale.Room), tale.Claims);
+
+    private static long Used(RoomClaim[] claims, IReadOnlyList<RoomGrant> grants) => claims.Zip(grants).Sum(pair => AboveFloor(pair.First, pair.Second.Replicas) ?? 0);
+
+    private static long? AboveFloor(RoomClaim claim, int replicas) => claim.Prices.Of(replicas)?.NanoPerGpuHour - claim.Prices.Of(claim.Floor)?.NanoPerGpuHour;
+}
