@@ -18,12 +18,15 @@ internal sealed class FigureTable
         Console.Error.WriteLine($"bench:   {row[0]}: {row[1]}");
     }
 
-    public void Print()
+    public void Print() => Print(_rows);
+
+    /// <summary>Rows of any kind, the first of them the head.</summary>
+    public static void Print(IReadOnlyList<string[]> rows)
     {
-        var widths = Enumerable.Range(0, _rows[0].Length).Select(column => _rows.Max(row => row[column].Length)).ToArray();
-        for (var i = 0; i < _rows.Count; i++)
+        var widths = Enumerable.Range(0, rows[0].Length).Select(column => rows.Max(row => row[column].Length)).ToArray();
+        for (var i = 0; i < rows.Count; i++)
         {
-            Console.WriteLine($"| {string.Join(" | ", _rows[i].Select((cell, column) => cell.PadRight(widths[column])))} |");
+            Console.WriteLine($"| {string.Join(" | ", rows[i].Select((cell, column) => cell.PadRight(widths[column])))} |");
             if (i == 0) Console.WriteLine($"| {string.Join(" | ", widths.Select(width => new string('-', width)))} |");
         }
     }

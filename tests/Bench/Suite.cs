@@ -1,6 +1,7 @@
 using System.Globalization;
 using Bursar.Kube.Config;
 using Bursar.Tests.TestKit;
+using Bursar.Tests.TestKit.Following;
 
 namespace Bursar.Tests.Bench;
 
@@ -22,8 +23,28 @@ internal static class Suite
             await LedgerAsync(table, ct);
             await ReplayAsync(options, table, ct);
         }
+        var scaling = options.Asks("scaling") ? Scaling(options, table) : [];
         table.Print();
+        foreach (var (title, figures) in scaling)
+        {
+            Console.WriteLine($"\n{title}:\n");
+            FigureTable.Print(FollowTable.Rows(figures));
+        }
         return 0;
+    }
+
+    private static List<(string Title, IReadOnlyList<FollowFigures> Figures)> Scaling(SuiteOptions options, FigureTable table)
+    {
+        if (!ChatTrace.IsPresentIn(options.Traces))
+        {
+            table.Skip("scaling: Bursar beside KEDA and an HPA over a real trace", $"no chat trace in {options.Traces} (--traces names another folder)");
+            return [];
+        }
+        Progress("an hour of a chat service, under each autoscaler");
+        var all = ScalingPart.Play(options.Traces).ToList();
+        var most = all.Max(one => one.Figures[0].ToScale.Max());
+        table.Add("scaling: from need to scale call at most, in simulation", $"{most.TotalSeconds:F1} s", "≤ 2 s", most <= TimeSpan.FromSeconds(2));
+        return all;
     }
 
     private static async Task OnSandboxAsync(SuiteOptions options, FigureTable table, CancellationToken ct)

@@ -68,7 +68,8 @@ public sealed class OperatorMetrics : IDisposable
 
         _decisions = _meter.CreateCounter<long>("bursar_decisions_total", description: "Actions that were decided, by action and reason.");
         _reconcile = _meter.CreateHistogram<double>("bursar_reconcile_duration_seconds", description: "Time of one reconcile, by controller.");
-        _demandToScale = _meter.CreateHistogram<double>("bursar_scaler_demand_to_scale_seconds", description: "Time from the measurement that asked for more replicas to the scale call that was made.");
+        _demandToScale = _meter.CreateHistogram("bursar_scaler_demand_to_scale_seconds", unit: null, "Time from the measurement that asked for more replicas to the scale call that was made.", tags: null,
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 15, 30, 60] });
         _reconcileFailures = _meter.CreateCounter<long>("bursar_reconcile_failures_total", description: "Reconciles that ended in an error, by controller.");
         _agentFailures = _meter.CreateCounter<long>("bursar_agent_failures_total", description: "Requests to agents that failed, and reports that were not believed, by node and reason.");
         _agentGaps = _meter.CreateCounter<long>("bursar_agent_gaps_total", description: "Gaps in agents' journals, by node.");

@@ -1,0 +1,89 @@
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using Bursar.Sandbox.Nodes;
+using Bursar.Tests.Cluster.Worlds;
+using Bursar.Tests.TestKit.Following;
+using Xunit.Abstractions;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>InferenceScalers on a real kube-apiserver with its controllers and scheduler, in wall time.</summary>
+[Collection(RealClusterCollection.Name)]
+public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper output)
+{
+    private const string DemandToScale = "bursar_scaler_demand_to_scale_seconds";
+    private static readonly TimeSpan s_stretch = TimeSpan.FromSeconds(60);
+
+    private static CancellationToken Ct => CancellationToken.None;
+
+    [SkippableFact]
+    public Task Replicas_follow_demand() => PlayAsync("follow", scene => Scalers.FollowsDemandAsync(scene, TimeSpan.FromSeconds(10), within: TimeSpan.FromSeconds(10)));
+
+    [SkippableFact]
+    public Task A_cap_binds_and_says_what_is_missing() => PlayAsync("capped", Scalers.CapBindsAsync);
+
+    [SkippableFact]
+    public Task Scalers_share_a_budget_and_never_cost_more_than_it_carries() => PlayAsync("shared", Scalers.BudgetIsSharedAsync);
+
+    [SkippableFact]
+    public Task What_cannot_be_scaled_is_said_and_left_alone() => PlayAsync("refused", Scalers.RefusalsAsync);
+
+    /// <summary>
+    /// The first minute of the trace's hour, as it was: from nothing to five requests a second, from one replica's worth to five. In the
+    /// simulation every call comes within two seconds; here the clock is a busy machine's, so one in two must.
+    /// </summary>
+    [SkippableFact]
+    public async Task A_Deployment_follows_a_real_chat_service()
+    {
+        var traces = Traces();
+        Skip.IfNot(ChatTrace.IsPresentIn(traces), $"there is no chat trace in {traces}");
+        await PlayAsync("chat", async scene =>
+        {
+            var load = await Scalers.ServeAsync(scene, "chat", model: new() { Slots = 8, PrefillTokensPerSecond = 8000, BetweenTokens = TimeSpan.FromMilliseconds(30) });
+            await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "maxReplicaCount": 8, "costCap": {"perHour": "30"}, "triggers": [{"type": "tokens", "metadata": {"generatedPerSecond": "200"}}, {"type": "queue", "metadata": {"waiting": "2"}}] """);
+            await scene.UntilAsync("it is looked after", async () => (await Scalers.StatusAsync(scene, "chat"))?.Reason is "DemandMet", TimeSpan.FromSeconds(90));
+
+            var begun = scene.World.Time.GetUtcNow();
+            var requests = ChatTrace.Read(traces, begun).TakeWhile(request => request.At - begun < s_stretch).ToArray();
+            foreach (var request in requests) load.Offer(request);
+            var asked = new List<(TimeSpan After, int Replicas)>();
+            while (scene.World.Time.GetUtcNow() - begun < s_stretch)
+            {
+                var replicas = await scene.ReplicasAsync("chat");
+                if (asked.Count == 0 || asked[^1].Replicas != replicas) asked.Add((scene.World.Time.GetUtcNow() - begun, replicas));
+                await scene.PassAsync(0.2);
+            }
+            await scene.UntilAsync("all are answered", () => Task.FromResult(load.EndedBy(scene.World.Time.GetUtcNow()).Count == requests.Length));
+            output.WriteLine($"{requests.Length} requests; replicas: {string.Join(", ", asked.Select(one => $"{one.Replicas} after {one.After.TotalSeconds:F1} s"))}");
+            asked[0].Replicas.Should().Be(1);
+            asked[^1].Replicas.Should().BeGreaterThanOrEqualTo(4, "1,000 tokens a second are five times 200");
+            asked.Select(one => one.Replicas).Should().BeInAscendingOrder("the window of five minutes keeps what was asked for");
+
+            var samples = await scene.World.MetricsAsync(Ct);
+            double Sample(string name, string? bound = null) => samples.Where(sample => sample.Name == DemandToScale + name && (bound is null || sample.Label("le") == bound)).Sum(sample => sample.Value);
+            output.WriteLine($"from demand to scale call: {string.Join(", ", samples.Where(sample => sample.Name == DemandToScale + "_bucket").Select(sample => $"{sample.Value} within {sample.Label("le")} s"))}");
+            Sample("_count").Should().Be(asked.Count - 1, "each of them added some");
+            (Sample("_bucket", "2") * 2).Should().BeGreaterThanOrEqualTo(Sample("_count"));
+
+            var listed = (await InstallTool.KubectlAsync(((RealWorld)scene.World).Plane.KubeconfigPath, "get", "infs", "-n", scene.Team)).Succeeded().Output.TrimEnd().Split('\n').Select(line => Regex.Replace(line.TrimEnd(), " {2,}", "|")).ToArray();
+            output.WriteLine(string.Join('\n', listed));
+            listed[0].Should().Be("NAME|TARGET|REPLICAS|WANTED|AFFORDABLE|COST/H|REASON|AGE");
+            listed[1].Should().MatchRegex(@"^chat\|Deployment/chat\|[4-8]\|[4-8]\|8\|\d+\.\d+\|[A-Z]\w+\|\w+$");
+        });
+    }
+
+    private async Task PlayAsync(string team, Func<Scene, Task> play)
+    {
+        var scene = await cluster.OpenAsync(team);
+        try
+        {
+            await play(scene);
+        }
+        finally
+        {
+            await RealCluster.LeaveAsync(scene);
+        }
+    }
+
+    private static string Traces([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../shared/traces"));
+}

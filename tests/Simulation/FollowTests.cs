@@ -1,0 +1,74 @@
+using System.Runtime.CompilerServices;
+using Bursar.Tests.TestKit.Following;
+using Xunit.Abstractions;
+
+namespace Bursar.Tests.Simulation;
+
+/// <summary>An hour of a real chat service's requests under Bursar's decisions, and under KEDA's and an HPA's: what <c>make bench</c> prints.</summary>
+public sealed class FollowTests(ITestOutputHelper output)
+{
+    [SkippableFact]
+    public void Fewer_wait_than_under_KEDA_and_where_as_many_may_it_costs_less()
+    {
+        var figures = FollowTable.Play(Scene());
+        foreach (var row in FollowTable.Rows(figures)) output.WriteLine(string.Join(" | ", row));
+        var (bursar, keda, door, thrifty, capped, peak) = (figures[0], figures[1], figures[2], figures[3], figures[4], figures[5]);
+
+        figures.Should().OnlyContain(one => one.Unanswered == 0);
+        // At the same target it asks sooner, and for what was needed at most: that is what it takes more of.
+        bursar.LateFirst.Should().BeLessThan(keda.LateFirst * 3 / 4).And.BeLessThanOrEqualTo(door.LateFirst);
+        bursar.LateFirstLater.Should().BeLessThan(keda.LateFirstLater / 4);
+        bursar.LateEnd.Should().BeLessThanOrEqualTo(Math.Min(keda.LateEnd, door.LateEnd));
+        bursar.GpuHours.Should().BeLessThan(keda.GpuHours * 1.2).And.BeLessThan(door.GpuHours * 1.05).And.BeLessThan(peak.GpuHours * 0.75);
+        // And where it takes no more of them, not more wait.
+        thrifty.GpuHours.Should().BeLessThanOrEqualTo(keda.GpuHours);
+        thrifty.LateFirst.Should().BeLessThanOrEqualTo(keda.LateFirst);
+        thrifty.LateEnd.Should().BeLessThanOrEqualTo(keda.LateEnd);
+
+        bursar.ToScale.Should().NotBeEmpty().And.OnlyContain(time => time <= TimeSpan.FromSeconds(2));
+        keda.MiddleToScale.Should().BeGreaterThan(TimeSpan.FromSeconds(5));
+
+        capped.Peak.Should().Be(FollowTable.CapReplicas, "more were wanted");
+        capped.GpuHours.Should().BeLessThanOrEqualTo(FollowTable.CapReplicas);
+    }
+
+    [SkippableFact]
+    public void A_cap_holds_at_each_moment()
+    {
+        var scene = Scene() with { Length = TimeSpan.FromMinutes(20) };
+        var servers = new FollowedServers(scene, 1);
+        var autoscaler = new BursarAutoscaler("", scene, scene.Price * 3);
+        var capped = 0;
+        for (var now = FollowScene.Start + FollowScene.Step; now <= FollowScene.Start + scene.Length; now += FollowScene.Step)
+        {
+            servers.Pass(now);
+            servers.Scale(autoscaler.Look(servers, now), now);
+            if (autoscaler.Decision is { IsCapped: true } decision)
+            {
+                capped++;
+                decision.Affordable.Should().Be(3);
+                decision.Wanted.Should().BeGreaterThan(3);
+                decision.MissingPerHour.Should().Be(scene.Price * (decision.Wanted - 3));
+            }
+            (scene.Price * servers.Servers.Count(server => !server.IsLeaving)).Should().BeLessThanOrEqualTo(scene.Price * 3);
+        }
+        capped.Should().BeGreaterThan(0);
+    }
+
+    [SkippableFact]
+    public void The_same_requests_give_the_same_figures()
+    {
+        var whole = Scene();
+        var scene = whole with { Length = TimeSpan.FromMinutes(5), Requests = [.. whole.Requests.Take(1500)] };
+        Once().Should().BeEquivalentTo(Once());
+
+        FollowFigures[] Once() => [FollowRun.Play(scene, new BursarAutoscaler("a", scene)), FollowRun.Play(scene, new KedaAutoscaler("b", scene, TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(1)))];
+    }
+
+    private static FollowScene Scene([CallerFilePath] string here = "")
+    {
+        var traces = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../shared/traces"));
+        Skip.IfNot(ChatTrace.IsPresentIn(traces), $"there is no chat trace in {traces}");
+        return new() { Requests = ChatTrace.Read(traces, FollowScene.Start) };
+    }
+}
