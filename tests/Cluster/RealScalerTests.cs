@@ -62,7 +62,7 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
             var samples = await scene.World.MetricsAsync(Ct);
             double Sample(string name, string? bound = null) => samples.Where(sample => sample.Name == DemandToScale + name && (bound is null || sample.Label("le") == bound)).Sum(sample => sample.Value);
             output.WriteLine($"from demand to scale call: {string.Join(", ", samples.Where(sample => sample.Name == DemandToScale + "_bucket").Select(sample => $"{sample.Value} within {sample.Label("le")} s"))}");
-            Sample("_count").Should().Be(asked.Count - 1, "each of them added some");
+            Sample("_count").Should().BeGreaterThanOrEqualTo(asked.Count - 1, "each of them added some, and two may have come between two looks");
             (Sample("_bucket", "2") * 2).Should().BeGreaterThanOrEqualTo(Sample("_count"));
 
             var listed = (await InstallTool.KubectlAsync(((RealWorld)scene.World).Plane.KubeconfigPath, "get", "infs", "-n", scene.Team)).Succeeded().Output.TrimEnd().Split('\n').Select(line => Regex.Replace(line.TrimEnd(), " {2,}", "|")).ToArray();
