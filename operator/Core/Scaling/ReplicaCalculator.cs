@@ -5,7 +5,8 @@ namespace Bursar.Core.Scaling;
 /// <param name="Pending">Not started: its phase is Pending.</param>
 /// <param name="Ready">Runs and is ready.</param>
 /// <param name="Leaving">Deleted or failed: it counts for nothing.</param>
-public readonly record struct ReplicaState(string Key, bool Pending, bool Ready, bool Leaving);
+/// <param name="Stuck">It has had half an hour to become ready, and is not.</param>
+public readonly record struct ReplicaState(string Key, bool Pending, bool Ready, bool Leaving, bool Stuck = false);
 
 /// <summary>
 /// How many replicas one metric asks for: the arithmetic of Kubernetes's HorizontalPodAutoscaler

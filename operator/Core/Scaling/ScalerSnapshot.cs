@@ -54,7 +54,7 @@ public sealed record ScalerSnapshot
     public string Currency { get; init; } = "USD";
 
     [System.Text.Json.Serialization.JsonIgnore]
-    public bool IsLoading => ReplicaStates.Any(replica => replica is { Leaving: false, Ready: false });
+    public bool IsLoading => ReplicaStates.Any(replica => replica is { Leaving: false, Ready: false, Stuck: false });
 }
 
 /// <summary>What one trigger measured.</summary>

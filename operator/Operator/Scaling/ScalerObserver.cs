@@ -14,6 +14,9 @@ namespace Bursar.Operator.Scaling;
 /// <summary>Reads everything that a scaler's decision may look at into one snapshot, from caches alone. It writes nothing.</summary>
 public sealed class ScalerObserver(ClusterStores stores, PriceList prices, BudgetObserver budgets, TriggerMeter meter, ControlSwitch control, TimeProvider time)
 {
+    /// <summary>The longest that a model takes to load: what crashes again and again must not keep its target awake for ever.</summary>
+    private static readonly TimeSpan LongestStart = TimeSpan.FromMinutes(30);
+
     /// <param name="scaler">The object.</param>
     /// <param name="terms">Its spec, read.</param>
     /// <param name="target">What it scales.</param>
@@ -93,7 +96,7 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
         return sum;
     }
 
-    private static ReplicaState StateOf(TargetReplica replica)
+    private ReplicaState StateOf(TargetReplica replica)
     {
         var (pending, ready) = (false, true);
         foreach (var pod in replica.Pods)
@@ -101,6 +104,8 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
             pending |= pod.Status.Phase is null or "" or "Pending";
             ready &= pod.Status.Phase == "Running" && pod.Status.Conditions.Any(condition => condition is { Type: "Ready", Status: "True" });
         }
-        return new(replica.Key, pending, ready, replica.Pods[0].Metadata.DeletionTimestamp is not null || replica.Pods[0].Status.Phase == "Failed");
+        var first = replica.Pods[0];
+        var since = PodTimes.ScheduledAt(first) ?? first.Metadata.CreationTimestamp;
+        return new(replica.Key, pending, ready, first.Metadata.DeletionTimestamp is not null || first.Status.Phase == "Failed", !ready && since is { } at && time.GetUtcNow() - at > LongestStart);
     }
 }

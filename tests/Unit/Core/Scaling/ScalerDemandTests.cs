@@ -79,6 +79,14 @@ public sealed class ScalerDemandTests
         ScalerDemand.Of(scaler with { ReplicaStates = [new("old", false, false, Leaving: true)] }).Desired.Should().Be(0);
     }
 
+    [Fact]
+    public void A_replica_that_never_becomes_ready_keeps_nothing_awake()
+    {
+        var scaler = Scaler(Terms(Trigger("gateway")), 1, 0).Active(1000);
+        ScalerDemand.Of(scaler with { ReplicaStates = [new("new", false, false, false)] }).Reason.Should().Be(Reasons.KeptAwake);
+        ScalerDemand.Of(scaler with { ReplicaStates = [new("new", false, false, false, Stuck: true)] }).Desired.Should().Be(0);
+    }
+
     [Theory]
     [InlineData("a minimum of 3 is kept", 3, null, 5, 0, 3)]
     [InlineData("without idle there is nothing below it", 3, null, 3, 0, 3)]
