@@ -49,7 +49,14 @@ public sealed record ScalerDemand
         var terms = scaler.Terms;
         ScalerDemand Say(int desired, int wanted, string reason, string why, string? error = null) => new()
         {
-            Desired = desired, Wanted = wanted, Reason = reason, Why = why, IsActive = isActive, Triggers = verdicts, Memory = memory, Error = error,
+            Desired = desired,
+            Wanted = wanted,
+            Reason = reason,
+            Why = why,
+            IsActive = isActive,
+            Triggers = verdicts,
+            Memory = memory,
+            Error = error,
         };
 
         var error = metrics.FirstOrDefault(metric => metric.Error is not null);
