@@ -136,8 +136,7 @@ public sealed class ScaleCapTests(RealCluster real, ITestOutputHelper output)
     [InlineData("10", "3", "5", "5")]
     [InlineData("10", "3", "5", "3")]
     [InlineData("10", "3", null, "3")]
-    // It was given back, and the record was not dropped yet.
-    [InlineData("10", "3", null, "10")]
+    [InlineData("10", "3", null, "10")] // It was given back, and the record was not dropped yet.
     [InlineData("null", "3", "null", "null")]
     [InlineData("null", "3", "5", "5")]
     public Task A_death_between_any_two_writes_is_made_up_for(string original, string value, string? before, string present) => PlayAsync(false, "cap-death", async world =>
