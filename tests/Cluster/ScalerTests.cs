@@ -52,7 +52,7 @@ internal static class Scalers
         await scene.UntilAsync("an Event says so", async () => (await scene.EventsAsync("CostCapped", "chat")).Any(one => one.Note!.Contains("the money carries 2", StringComparison.Ordinal)));
         var text = new StringWriter();
         (await ExplainCommand.RunScalerAsync(scene.World.Client, scene.Team, "chat", json: false, text, Ct)).Should().Be(0);
-        text.ToString().Should().Contain("the money carries 2").And.Contain("costCap: 7.00 USD/h");
+        text.ToString().Should().Contain("the money carries 2").And.Contain("costCap is 7.00 USD/h");
 
         await scene.World.Client.PatchAsync<V1Alpha1InferenceScaler>("chat", scene.Team, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["costCap"] = null } }), Ct);
         await scene.UntilAsync("without the cap it grows", async () => await scene.ReplicasAsync("chat") > 2, TimeSpan.FromSeconds(60));

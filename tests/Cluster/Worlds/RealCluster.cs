@@ -20,6 +20,12 @@ public sealed class RealCluster : IAsyncLifetime
     public async Task<Scene> OpenAsync(string team, bool startOperator = true)
     {
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
+        // A scene that took the node's agent away for good leaves the next one a cluster without; those begin on a new one.
+        if (_world is { } used && await used.Client.GetOrNullAsync<V1Pod>("bursar-agent-gpu-1", ClusterWorld.AgentNamespace, s_ct) is null)
+        {
+            _world = null;
+            await used.DisposeAsync();
+        }
         if (_world is null)
         {
             var world = await ClusterWorld.StartAsync(real: true, new AgentPlacement(), s_ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 32 });
