@@ -52,7 +52,8 @@ public sealed class ScalerBoard
         foreach (var target in _byWorkload.Value[workloadUid])
         {
             if (target.Floor is not { } kept) return null;
-            burn = new Rate(Math.Max(0, burn.NanoPerGpuHour - target.Burn.NanoPerGpuHour));
+            // A pod that was bound a moment ago is not in what the scaler saw last: it must not look as if it stayed.
+            burn = target.IsWhole ? Rate.Zero : new Rate(Math.Max(0, burn.NanoPerGpuHour - target.Burn.NanoPerGpuHour));
             floor = (floor ?? Rate.Zero) + kept;
         }
         return floor is { } sum ? sum + burn : null;
@@ -70,4 +71,5 @@ public sealed record BudgetRoom(ScalingRoom? Room, bool IsEnforcing, bool IsBefo
 /// <param name="WorkloadUid">Of the workload that its pods are billed to.</param>
 /// <param name="Burn">What its pods burn.</param>
 /// <param name="Floor">What the floor costs; null where that is not known.</param>
-public sealed record ElasticTarget(string WorkloadUid, Rate Burn, Rate? Floor);
+/// <param name="IsWhole">The workload is the target, and has no other pods.</param>
+public sealed record ElasticTarget(string WorkloadUid, Rate Burn, Rate? Floor, bool IsWhole);

@@ -205,7 +205,7 @@ public sealed partial class ScalerLoop(
             entry.Burn = observer.BurnOf(target);
             Ask(look, budgets, purses, parkedBy is null);
             looks.Add(look);
-            board.Hold(ObjectKey.Of(scaler), parkedBy is null ? new(observer.WorkloadOf(target), entry.Burn, snapshot.Prices.Of(terms.Min)) : null);
+            board.Hold(ObjectKey.Of(scaler), parkedBy is null ? Elastic(target, snapshot) : null);
         }
         var present = new HashSet<ObjectKey>();
         foreach (var (guest, scaled, target, snapshot) in namespaces.SelectMany(guests.In))
@@ -222,7 +222,7 @@ public sealed partial class ScalerLoop(
             Ask(look, budgets, purses, asks: true);
             looks.Add(look);
             var held = new ObjectKey(target.Namespace, $"ScaledObject/{scaled.Metadata.Name}");
-            board.Hold(held, new(observer.WorkloadOf(target), observer.BurnOf(target), snapshot.Prices.Of(snapshot.Terms.Min)));
+            board.Hold(held, Elastic(target, snapshot));
             present.Add(held);
             _guestPods[held] = [.. target.ReplicaPods.SelectMany(replica => replica.Pods).Select(pod => pod.Metadata.Uid)];
         }
@@ -243,6 +243,12 @@ public sealed partial class ScalerLoop(
             look.Settle(decision);
             foreach (var guest in look.Guests) guest.Affordable = decision.Affordable ?? int.MaxValue;
         }
+    }
+
+    private ElasticTarget Elastic(ScaleTarget target, ScalerSnapshot snapshot)
+    {
+        var workload = observer.WorkloadOf(target);
+        return new(workload, observer.BurnOf(target), snapshot.Prices.Of(snapshot.Terms.Min), workload == target.Uid);
     }
 
     /// <summary>What an entry scales and by which terms; null where it cannot be looked after, which is then said.</summary>
