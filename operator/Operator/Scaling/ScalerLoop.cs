@@ -112,17 +112,20 @@ public sealed partial class ScalerLoop(
                     dirty = [.. _dirty];
                     _dirty.Clear();
                 }
-                var begun = time.GetTimestamp();
+                var looked = TimeSpan.Zero;
                 try
                 {
-                    await PassAsync(dirty, cancellationToken);
+                    var begun = time.GetTimestamp();
+                    var entries = Look(dirty);
+                    // What is written takes the API server's time and not this one's: it makes nobody wait for the next look.
+                    looked = time.GetElapsedTime(begun);
+                    await WriteAsync(entries, cancellationToken);
                 }
                 catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
                 {
                     LogFailed(error);
                 }
-                var took = time.GetElapsedTime(begun);
-                var pause = took * RestPerWork;
+                var pause = looked * RestPerWork;
                 await ActivityTracker.DelayAsync(client.ActivityTracker, time, pause < Gathering ? Gathering : pause > Evaluation ? Evaluation : pause, cancellationToken, Wakeup.What);
             }
         }
@@ -143,13 +146,18 @@ public sealed partial class ScalerLoop(
         }
     }
 
-    private async Task PassAsync(IReadOnlyCollection<string> namespaces, CancellationToken cancellationToken)
+    private List<ScalerEntry> Look(IReadOnlyCollection<string> namespaces)
     {
         var entries = new List<ScalerEntry>();
         foreach (var ns in namespaces) entries.AddRange(Gather(ns));
         Decide(namespaces, entries);
         TellPods();
         Decided?.Invoke();
+        return entries;
+    }
+
+    private async Task WriteAsync(List<ScalerEntry> entries, CancellationToken cancellationToken)
+    {
         await Parallel.ForEachAsync(entries.Where(entry => entry.Decision is not null), new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
             async (entry, token) => await ActAsync(entry, token));
         foreach (var entry in entries) await TellAsync(entry, cancellationToken);
@@ -184,7 +192,7 @@ public sealed partial class ScalerLoop(
     {
         var parked = ledger.Parked().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
         var taken = new Dictionary<string, ScalerEntry>(StringComparer.Ordinal);
-        var looks = new List<Look>();
+        var looks = new List<Looked>();
         var purses = new Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)>();
         // The oldest scaler of a target scales it: who comes later is told.
         foreach (var entry in entries.OrderBy(entry => entry.Scaler.Metadata.CreationTimestamp).ThenBy(entry => entry.Scaler.Metadata.Name, StringComparer.Ordinal))
@@ -199,7 +207,7 @@ public sealed partial class ScalerLoop(
             var parkedBy = parked[target.Uid].FirstOrDefault();
             var (budgets, problem) = _budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
             var snapshot = observer.Observe(scaler, terms, target, entry.Memory, parkedBy, entry.Since) with { BudgetProblem = problem };
-            var look = new Look(scaler.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => Settle(entry, decision));
+            var look = new Looked(scaler.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => Settle(entry, decision));
             if (problem is not null) look.Caps.Add(MoneyCaps.Hold(terms.Budget!, snapshot, problem));
             entry.Snapshot = snapshot;
             entry.Burn = observer.BurnOf(target);
@@ -217,7 +225,7 @@ public sealed partial class ScalerLoop(
                 continue;
             }
             var (budgets, _) = _budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), null, target.Display);
-            var look = new Look(scaled.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => guest.Memory = decision.Memory);
+            var look = new Looked(scaled.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => guest.Memory = decision.Memory);
             look.Guests.Add(guest);
             Ask(look, budgets, purses, asks: true);
             looks.Add(look);
@@ -277,7 +285,7 @@ public sealed partial class ScalerLoop(
     }
 
     /// <summary>Notes what limits a look: its own cap, and every budget that pays, whose room is divided once all have asked.</summary>
-    private void Ask(Look look, IReadOnlyList<V1Alpha1GpuBudget> budgets, Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)> purses, bool asks)
+    private void Ask(Looked look, IReadOnlyList<V1Alpha1GpuBudget> budgets, Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)> purses, bool asks)
     {
         if (MoneyCaps.OfCostCap(look.Snapshot) is { } own) look.Caps.Add(own);
         foreach (var budget in budgets)
@@ -413,6 +421,11 @@ public sealed partial class ScalerLoop(
         {
             // Deleted, or made anew under the same name: the next look finds out.
         }
+        catch (ApiException error)
+        {
+            // One status that is refused must not keep the others from being told.
+            LogFailed(error);
+        }
     }
 
     private void TellPods()
@@ -431,7 +444,7 @@ public sealed partial class ScalerLoop(
     private static string Sentence(string words) => $"{char.ToUpperInvariant(words[0])}{words[1..]}{(words[^1] == '.' ? "" : ".")}";
 
     /// <summary>One target as it is looked at in one pass.</summary>
-    private sealed record Look(string Key, ScalerSnapshot Snapshot, ScalerDemand Demand, List<MoneyCap> Caps, Action<ScalerDecision> Settle)
+    private sealed record Looked(string Key, ScalerSnapshot Snapshot, ScalerDemand Demand, List<MoneyCap> Caps, Action<ScalerDecision> Settle)
     {
         /// <summary>Whoever KEDA asks for is told what this one may have.</summary>
         public List<KedaGuest> Guests { get; } = [];
