@@ -58,7 +58,7 @@ internal static class Scalers
         await scene.UntilAsync("without the cap it grows", async () => await scene.ReplicasAsync("chat") > 2, TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>Two scalers of one budget, as much as its room carries; exhausted, they are at their floors.</summary>
+    /// <summary>Two scalers of one budget, as much as its room carries, whoever came first; exhausted, they are at their floors.</summary>
     public static async Task BudgetIsSharedAsync(Scene scene)
     {
         // An hour of the window has room for two replicas above the floors: 4 × 3.06 = 12.24, and a little.
@@ -68,6 +68,7 @@ internal static class Scalers
             var load = await ServeAsync(scene, name);
             for (var i = 0; i < 400; i++) load.Offer(new(scene.World.Time.GetUtcNow(), 100, 20000));
             await ScalerAsync(scene, name, """ "minReplicaCount": 1, "maxReplicaCount": 6, "budgetRef": {"name": "b"}, "triggers": [{"type": "queue", "metadata": {"waiting": "1"}}] """);
+            if (name == "a") await scene.UntilAsync("the first has it all", async () => await scene.ReplicasAsync("a") == 4, TimeSpan.FromSeconds(120));
         }
         await scene.UntilAsync("each has its share", async () => await scene.ReplicasAsync("a") == 2 && await scene.ReplicasAsync("b") == 2, TimeSpan.FromSeconds(120));
         await scene.PassAsync(10);

@@ -48,8 +48,7 @@ public static class RoomShare
         {
             // A little more or less of the room may turn the order over, and a replica that is started again costs more than it is worth.
             var kept = Fill(room.NanoPerGpuHour, claims, keep: true);
-            var dearest = claims.Select((claim, i) => Step(claim, shares.Replicas[i]) ?? 0).Concat(claims.Select((claim, i) => Step(claim, Math.Max(claim.Floor, shares.Replicas[i] - 1)) ?? 0)).Max();
-            if (Enumerable.Range(0, claims.Count).All(i => (AboveFloor(claims[i], shares.Replicas[i]) ?? 0) - (AboveFloor(claims[i], kept.Replicas[i]) ?? 0) <= 2 * dearest)) shares = kept;
+            if (IsFairEnough(claims, kept.Replicas, shares.Replicas)) shares = kept;
         }
         var grants = new RoomGrant[claims.Count];
         for (var i = 0; i < claims.Count; i++)
@@ -59,6 +58,27 @@ public static class RoomShare
             grants[i] = new(claim.Key, shares.Replicas[i], most, claim.Prices.Of(most));
         }
         return grants;
+    }
+
+    /// <summary>
+    /// Nobody lacks more than two replicas' price, and nobody is left at his floor who could have a replica for what others hold beyond what
+    /// it would then have. A division made afresh never leaves anyone so: whoever found too little left found it before they took theirs.
+    /// </summary>
+    private static bool IsFairEnough(IReadOnlyList<RoomClaim> claims, int[] kept, int[] fair)
+    {
+        var all = Enumerable.Range(0, claims.Count).ToArray();
+        var lacking = all.Where(i => kept[i] < fair[i]).ToArray();
+        var dearest = all.Max(i => Math.Max(Step(claims[i], fair[i]) ?? 0, Step(claims[i], Math.Max(claims[i].Floor, fair[i] - 1)) ?? 0));
+        if (lacking.Any(i => (AboveFloor(claims[i], fair[i]) ?? 0) - (AboveFloor(claims[i], kept[i]) ?? 0) > 2 * dearest)) return false;
+        return !lacking.Any(i => AboveFloor(claims[i], kept[i]) is null or 0 && Step(claims[i], kept[i]) <= all.Where(j => kept[j] > fair[j]).Sum(j => Beyond(claims[j], kept[j], Share(claims[i], kept[i] + 1))));
+    }
+
+    /// <summary>What it holds that is more than such a share.</summary>
+    private static long Beyond(RoomClaim claim, int replicas, decimal share)
+    {
+        var within = replicas;
+        while (within > Math.Max(claim.Floor, claim.Least) && Share(claim, within) > share) within--;
+        return (AboveFloor(claim, replicas) ?? 0) - (AboveFloor(claim, within) ?? 0);
     }
 
     /// <param name="room">What there is to fill.</param>
@@ -89,9 +109,12 @@ public static class RoomShare
         void Ask(int i)
         {
             if (had[i] < claims[i].Wanted)
-                queue.Enqueue(i, (!keep || had[i] >= claims[i].Has, (AboveFloor(claims[i], had[i] + 1) ?? 0) / (decimal)Math.Max(1, claims[i].Weight), claims[i].Key));
+                queue.Enqueue(i, (!keep || had[i] >= claims[i].Has, Share(claims[i], had[i] + 1), claims[i].Key));
         }
     }
+
+    /// <summary>How much of the room so many take, by weight.</summary>
+    private static decimal Share(RoomClaim claim, int replicas) => (AboveFloor(claim, replicas) ?? 0) / (decimal)Math.Max(1, claim.Weight);
 
     private static long? AboveFloor(RoomClaim claim, int replicas) =>
         claim.Prices.Of(replicas) is { } all && claim.Prices.Of(claim.Floor) is { } floor ? Math.Max(0, all.NanoPerGpuHour - floor.NanoPerGpuHour) : null;

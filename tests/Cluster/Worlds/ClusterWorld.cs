@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Core.Text;
@@ -217,8 +218,19 @@ public abstract class ClusterWorld : IAsyncDisposable
     public async Task<string> DescribeAsync(CancellationToken ct)
     {
         var text = new StringBuilder();
-        foreach (var path in (string[])["/apis/bursar.dev/v1alpha1/gpubudgets", "/apis/bursar.dev/v1alpha1/inferencescalers", "/apis/batch/v1/jobs", "/api/v1/pods", "/api/v1/nodes", "/apis/events.k8s.io/v1/events"])
-            text.AppendLine(path).AppendLine((await Client.RequestAsync(HttpMethod.Get, path, null, ct))?["items"]?.ToJsonString());
+        foreach (var path in (string[])["/apis/bursar.dev/v1alpha1/gpubudgets", "/apis/bursar.dev/v1alpha1/inferencescalers", "/apis/batch/v1/jobs", "/apis/apps/v1/deployments", "/api/v1/pods", "/api/v1/nodes"])
+        {
+            text.AppendLine(path);
+            foreach (var item in (await Client.RequestAsync(HttpMethod.Get, path, null, ct))?["items"]?.AsArray() ?? [])
+            {
+                text.AppendLine(CultureInfo.InvariantCulture, $"  {item!["metadata"]!["namespace"]}/{item["metadata"]!["name"]} {item["status"]?["phase"]}");
+                if (path.StartsWith("/apis/", StringComparison.Ordinal) && item["status"] is JsonObject status)
+                    foreach (var (name, value) in status) text.AppendLine(CultureInfo.InvariantCulture, $"    {name}: {value?.ToJsonString()}");
+            }
+        }
+        text.AppendLine("Events");
+        foreach (var item in (await Client.RequestAsync(HttpMethod.Get, "/apis/events.k8s.io/v1/events", null, ct))?["items"]?.AsArray() ?? [])
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {item!["eventTime"] ?? item["deprecatedFirstTimestamp"]} {item["regarding"]?["kind"]}/{item["regarding"]?["name"]} {item["reason"]}: {item["note"]}");
         return text.ToString();
     }
 

@@ -121,6 +121,22 @@ public sealed class RoomShareTests
     }
 
     [Fact]
+    public void Nobody_is_kept_at_its_floor_by_one_who_came_first()
+    {
+        RoomClaim Claim(string key, int floor, int has, int weight = 1) => new() { Key = key, Weight = weight, Floor = floor, Has = has, Wanted = 6, Max = 6, Prices = new(has, new Rate(3) * has, new Rate(3)) };
+        RoomShare.Divide(new(7), [Claim("a", 1, 3), Claim("b", 1, 1)]).Select(grant => grant.Replicas).Should().Equal(2, 2);
+        RoomShare.Divide(new(7), [Claim("a", 1, 1), Claim("b", 1, 3)]).Select(grant => grant.Replicas).Should().Equal(2, 2);
+        RoomShare.Divide(new(10), [Claim("a", 0, 1), Claim("b", 0, 1), Claim("c", 0, 1), Claim("d", 0, 0)]).Select(grant => grant.Replicas).Should().Equal([1, 1, 1, 0], "one replica is as good with one as with the other");
+        RoomShare.Divide(new(10), [Claim("a", 0, 2), Claim("b", 0, 1), Claim("c", 0, 0)]).Select(grant => grant.Replicas).Should().Equal(1, 1, 1);
+        RoomShare.Divide(new(7), [Claim("a", 1, 3, weight: 2), Claim("b", 1, 1)]).Select(grant => grant.Replicas).Should().Equal([3, 1], "two by the weight of two are one by one");
+        // Of unequal prices: as many as pay for it, and none for what is not there.
+        RoomClaim Priced(string key, int price, int has) => new() { Key = key, Floor = 0, Has = has, Wanted = 6, Max = 6, Prices = new(has, new Rate(price) * has, new Rate(price)) };
+        RoomShare.Divide(new(6), [Priced("a", 2, 3), Priced("b", 3, 0)]).Select(grant => grant.Replicas).Should().Equal(1, 1);
+        RoomShare.Divide(new(5), [Priced("a", 2, 2), Priced("b", 3, 0)]).Select(grant => grant.Replicas).Should().Equal([2, 0], "only one of a's is more than b would have, and does not pay for it");
+        RoomShare.Divide(new(8), [Priced("a", 2, 4), Priced("b", 3, 0)]).Select(grant => grant.Replicas).Should().Equal(2, 1);
+    }
+
+    [Fact]
     public void Weights_as_in_the_documentation()
     {
         RoomClaim Claim(string key, int weight, int wanted) => new() { Key = key, Weight = weight, Floor = 1, Least = 1, Wanted = wanted, Max = 20, Prices = new(1, new Rate(2), new Rate(2)) };
