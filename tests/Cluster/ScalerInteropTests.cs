@@ -49,6 +49,35 @@ public sealed class ScalerInteropTests
     }
 
     [Fact]
+    public async Task A_maximum_that_is_set_back_again_and_again_is_a_contest()
+    {
+        await using var world = await OpenAsync();
+        var scene = await Scene.OpenAsync(world, "team");
+        await world.StartOperatorAsync(Ct);
+        await Scalers.ServeAsync(scene, "chat", replicas: 2);
+        await scene.CreateAsync($"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers", """
+            {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "chat-hpa"}, "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": 1, "maxReplicas": 8}}
+            """);
+        await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "costCap": {"perHour": "7"} """);
+        for (var i = 0; i < 2; i++)
+        {
+            await scene.UntilAsync("it is lowered", async () => await MaxAsync(scene) == 2, TimeSpan.FromSeconds(60));
+            await scene.PassAsync(5);
+            await SetMaxAsync(scene, 8);
+        }
+        // The second time it is still lowered once, and that is the last for a while.
+        await scene.UntilAsync("it is lowered", async () => await MaxAsync(scene) == 2, TimeSpan.FromSeconds(60));
+        await SetMaxAsync(scene, 8);
+        await scene.UntilAsync("it is a contest", async () => (await Scalers.StatusAsync(scene, "chat"))?.Reason == "Contested", TimeSpan.FromSeconds(30));
+        await scene.PassAsync(120);
+        (await MaxAsync(scene)).Should().Be(8);
+        (await scene.EventsAsync("ScaledByOther", "chat")).Should().Contain(e => e.Note!.Contains("/spec/maxReplicas of HorizontalPodAutoscaler chat-hpa was 8", StringComparison.Ordinal));
+        await scene.UntilAsync("it is tried again", async () => await MaxAsync(scene) == 2, TimeSpan.FromMinutes(6));
+        await world.Client.DeleteAsync<V1Alpha1InferenceScaler>("chat", scene.Team, null, Ct);
+        await scene.UntilAsync("it is as they said", async () => await MaxAsync(scene) == 8);
+    }
+
+    [Fact]
     public async Task A_ScaledObject_that_owns_the_target_is_capped_also_by_a_budget_and_released_by_command()
     {
         await using var world = await OpenAsync();
@@ -149,9 +178,9 @@ public sealed class ScalerInteropTests
         }
     }
 
-    private static string Vector(string value) => $$$"""{"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "{{{value}}}"]}]}}""";
+    internal static string Vector(string value) => $$$"""{"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "{{{value}}}"]}]}}""";
 
-    private static async Task<WebApplication> FakePrometheusAsync(Func<string> answer)
+    internal static async Task<WebApplication> FakePrometheusAsync(Func<string> answer)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
@@ -165,13 +194,19 @@ public sealed class ScalerInteropTests
         return application;
     }
 
+    private static async Task SetMaxAsync(Scene scene, int max)
+    {
+        using var content = new StringContent(new JsonObject { ["spec"] = new JsonObject { ["maxReplicas"] = max } }.ToJsonString(), Encoding.UTF8, "application/merge-patch+json");
+        await scene.World.Client.RequestAsync(HttpMethod.Patch, $"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers/chat-hpa", content, Ct);
+    }
+
     private static async Task<int> MaxAsync(Scene scene) =>
         (int)(await scene.World.Client.RequestAsync(HttpMethod.Get, $"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers/chat-hpa", null, Ct))!["spec"]!["maxReplicas"]!;
 
     private static async Task<int?> MaxOfScaledAsync(Scene scene) =>
         (int?)(await scene.World.Client.RequestAsync(HttpMethod.Get, V1ScaledObject.EntityKind.Path(scene.Team, "chat"), null, Ct))!["spec"]!["maxReplicaCount"];
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

@@ -6,7 +6,6 @@ namespace Bursar.Core.Scaling;
 /// <summary>Decides what a target's scale is set to: what demand asks for, as far as the money carries. Pure.</summary>
 public static class ScalerDecider
 {
-    private static readonly TimeSpan ContestWindow = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan ContestRetry = TimeSpan.FromMinutes(5);
 
     /// <param name="scaler">What is known.</param>
@@ -24,6 +23,7 @@ public static class ScalerDecider
         var missing = capped && scaler.Prices.Of(demand.Wanted) is { } whole && scaler.Prices.Of(affordable!.Value) is { } part ? new Rate(Math.Max(0, whole.NanoPerGpuHour - part.NanoPerGpuHour)) : (Rate?)null;
 
         var hold = scaler.ParkedBy is { } budget ? (Reasons.ParkedByBudget, $"Budget {budget} has parked {scaler.Target}: it is scaled again when that budget gives it back.")
+            : scaler.ScaledBy is { } contender && contested ? (Reasons.Contested, $"{Begun(contender)}, and someone else keeps setting its maximum; Bursar lowers it again every 5 minutes. {Demanded(demand)}")
             : scaler.ScaledBy is { } owner ? (capped ? Reasons.CostCapped : Reasons.ScaledByOwner, capped ? $"{Capped(scaler, demand, cap!, affordable!.Value, missing)} {Begun(owner)}: its maximum is lowered." : $"{Begun(owner)}: {(affordable is { } most ? $"the money carries {most}" : "no money limits it")}.")
             : terms.Triggers.Count == 0 ? (Reasons.NoTriggers, $"It has no triggers, and nobody else scales {scaler.Target}.")
             : scaler.SwitchedToObserve ? (Reasons.Observing, $"The cluster's switch says observe: {scaler.Target} stays at {Count(scaler.Replicas)}. {Demanded(demand)}")
@@ -53,14 +53,14 @@ public static class ScalerDecider
     /// <summary>Somebody else's number: twice in ten minutes is a contest, and Bursar does not fight.</summary>
     private static ScalerMemory Watched(ScalerSnapshot scaler, ScalerMemory memory, out bool contested)
     {
-        // What a budget parked, or its own autoscaler scales, nobody undoes.
+        // What a budget parked, or its own autoscaler scales, nobody undoes; that one's maximum is watched where it is written.
         if (scaler.ParkedBy is not null || scaler.ScaledBy is not null) memory = memory with { Written = null, Seen = false };
         else if (memory.Written is { } written)
         {
             if (scaler.Replicas == written) memory = memory with { Seen = true };
-            else if (memory.Seen) memory = memory with { Written = null, Seen = false, Undone = [.. memory.Undone.Where(at => scaler.Now - at <= ContestWindow), scaler.Now] };
+            else if (memory.Seen) memory = memory.WithUndone(scaler.Now);
         }
-        var recent = memory.Undone.Where(at => scaler.Now - at <= ContestWindow).ToArray();
+        var recent = memory.Undone.Where(at => scaler.Now - at <= ScalerMemory.ContestWindow).ToArray();
         contested = recent.Length >= 2 && scaler.Now - recent[^1] < ContestRetry;
         return memory;
     }

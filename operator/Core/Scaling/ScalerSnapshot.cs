@@ -140,8 +140,13 @@ public sealed record ScalerMemory
     /// <summary>A write that somebody else overwrote at once never shows; after this the cache is believed.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
+    internal static readonly TimeSpan ContestWindow = TimeSpan.FromMinutes(10);
+
     /// <summary>When others wrote something else, within ten minutes.</summary>
     public IReadOnlyList<DateTimeOffset> Undone { get; init; } = [];
+
+    /// <summary>Others wrote something else.</summary>
+    public ScalerMemory WithUndone(DateTimeOffset now) => this with { Written = null, Seen = false, Undone = [.. Undone.Where(at => now - at <= ContestWindow), now] };
 
     /// <summary>Since when more is wanted than there is: for the time from demand to scale.</summary>
     public DateTimeOffset? DemandSince { get; init; }

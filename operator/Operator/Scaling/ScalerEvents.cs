@@ -29,7 +29,11 @@ public sealed class ScalerEvents(EventRecorder recorder)
 
     /// <summary>Others set the target's replicas.</summary>
     public void ScaledByOther(V1Alpha1InferenceScaler scaler, ScaleTarget target, int from, int to, DateTimeOffset at) =>
-        Both(scaler, target, KubeEvent.Normal, Reasons.ScaledByOther, "Scale", $"Somebody else set {target.Display} from {from} to {to}.", at.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture));
+        SetByOther(scaler, target, $"Somebody else set {target.Display} from {from} to {to}.", at);
+
+    /// <summary>Others set the target's replicas, or the maximum of who scales it.</summary>
+    public void SetByOther(V1Alpha1InferenceScaler scaler, ScaleTarget target, string note, DateTimeOffset at) =>
+        Both(scaler, target, KubeEvent.Normal, Reasons.ScaledByOther, "Scale", note, at.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture));
 
     private void Both(V1Alpha1InferenceScaler scaler, ScaleTarget target, string type, string reason, string action, string note, string key)
     {

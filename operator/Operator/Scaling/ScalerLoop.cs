@@ -364,9 +364,14 @@ public sealed partial class ScalerLoop(
         {
             if (target.Owner is { } owner)
             {
-                if (!IsToBeCapped(entry, owner, decision.Affordable)) return;
+                if (decision.Reason == Reasons.Contested || !IsToBeCapped(entry, owner, decision.Affordable)) return;
                 LogCaps(target.Namespace, scaler.Metadata.Name, owner.Manager, decision.Affordable ?? -1, decision.Reason);
                 outcome = await actor.CapAsync(entry.Ref, target, decision.Affordable ?? int.MaxValue, cancellationToken);
+                if (outcome is { Result: ScaleResult.Done, Text: { } undone })
+                {
+                    entry.Memory = entry.Memory.WithUndone(time.GetUtcNow());
+                    events.SetByOther(scaler, target, Sentence(undone), time.GetUtcNow());
+                }
             }
             else
             {

@@ -56,9 +56,12 @@ public abstract class ClusterWorld : IAsyncDisposable
     /// <param name="agents">Where each node's agent runs; null runs none.</param>
     /// <param name="ct">Ends the start.</param>
     /// <param name="fleet">The nodes.</param>
-    public static async Task<ClusterWorld> StartAsync(bool real, AgentPlacement? agents, CancellationToken ct, params FleetNode[] fleet)
+    public static Task<ClusterWorld> StartAsync(bool real, AgentPlacement? agents, CancellationToken ct, params FleetNode[] fleet) => StartAsync(real, agents, ct, autoscalerSync: null, fleet);
+
+    /// <param name="autoscalerSync">On a real control plane also the HPA controller, looking this often; null runs none.</param>
+    public static async Task<ClusterWorld> StartAsync(bool real, AgentPlacement? agents, CancellationToken ct, TimeSpan? autoscalerSync, params FleetNode[] fleet)
     {
-        ClusterWorld world = real ? await RealWorld.StartAsync(ct) : await SandboxWorld.StartAsync(ct);
+        ClusterWorld world = real ? await RealWorld.StartAsync(ct, autoscalerSync) : await SandboxWorld.StartAsync(ct);
         foreach (var (_, yaml) in CrdFiles.ReadAll()) await world.PostYamlAsync("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml, ct);
         await world.CreateNamespaceAsync(OwnNamespace, ct);
         await world.CreateNamespaceAsync(AgentNamespace, ct);
@@ -310,9 +313,12 @@ public sealed class RealWorld : ClusterWorld
 
     protected override bool HasScheduler => Plane.HasScheduler;
 
-    public static async Task<RealWorld> StartAsync(CancellationToken ct)
+    public static async Task<RealWorld> StartAsync(CancellationToken ct, TimeSpan? autoscalerSync = null)
     {
-        var plane = await ControlPlane.StartAsync(Controllers, withScheduler: true, withServiceAccounts: true, ct);
+        var plane = autoscalerSync is { } sync
+            ? await ControlPlane.StartAsync($"{Controllers},horizontal-pod-autoscaler-controller", withScheduler: true, withServiceAccounts: true, auditPolicy: null, controllersHaveAccounts: false,
+                [string.Create(CultureInfo.InvariantCulture, $"--horizontal-pod-autoscaler-sync-period={sync.TotalSeconds}s")], ct)
+            : await ControlPlane.StartAsync(Controllers, withScheduler: true, withServiceAccounts: true, ct);
         var config = KubeConfig.FromFile(plane.KubeconfigPath);
         return new() { Plane = plane, Config = config, Client = new(config, new() { UserAgent = OwnAgent }), Time = TimeProvider.System };
     }
