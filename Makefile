@@ -44,7 +44,7 @@ generate: build-operator ## Write crds/, the chart's CRDs and rights, and docs/a
 verify: build-operator ## Fail when a generated file is not up to date
 	bin/bursar generate --check --out .
 
-tools: ## Unpack kubectl, helm, promtool and npm's gRPC client into .tools/
+tools: ## Unpack kubectl, helm, prometheus, promtool and npm's gRPC client into .tools/
 	@.ci/tools
 
 test: build tools test-only ## Run all tests; those that need what is not there are skipped and counted

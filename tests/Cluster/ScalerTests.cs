@@ -77,7 +77,7 @@ internal static class Scalers
         await scene.UntilAsync("the floors alone are called unstoppable", async () => (await scene.StatusAsync())?.Unstoppable?.RatePerHour == "6.12", TimeSpan.FromSeconds(90));
 
         await scene.SetLimitAsync("0.01");
-        await scene.UntilAsync("both are at their floors", async () => await scene.ReplicasAsync("a") == 1 && await scene.ReplicasAsync("b") == 1, TimeSpan.FromSeconds(30));
+        await scene.UntilAsync("both are at their floors", async () => await scene.ReplicasAsync("a") == 1 && await scene.ReplicasAsync("b") == 1, TimeSpan.FromSeconds(90));
         await scene.UntilAsync("it is said", async () => (await StatusAsync(scene, "a"))?.Reason == "CostCapped");
         await scene.SetLimitAsync("100");
         await scene.UntilAsync("with money they grow", async () => await scene.ReplicasAsync("a") > 2, TimeSpan.FromSeconds(60));

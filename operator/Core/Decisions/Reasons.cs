@@ -119,6 +119,9 @@ public static class Reasons
 
     /// <summary>A trigger gives no figure: nothing is scaled down for it, and nothing to zero.</summary>
     public const string MetricsUnavailable = "MetricsUnavailable";
+
+    /// <summary>It was just begun to ask.</summary>
+    public const string AwaitingMetrics = "AwaitingMetrics";
     public const string FallbackActive = "FallbackActive";
     public const string TargetNotFound = "TargetNotFound";
 

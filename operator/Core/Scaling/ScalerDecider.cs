@@ -72,7 +72,7 @@ public static class ScalerDecider
             reason == Reasons.NoTriggers ? new("Ready", false, reason, sentence)
                 : scaler.BudgetProblem is { } problem ? new("Ready", false, Reasons.BudgetNotFound, $"{Begun(problem)}: no replicas are added.")
                 : demand.Error is { } error && scaler.ScaledBy is null ? new("Ready", false, Reasons.MetricsUnavailable, $"{scaler.Target} stays at {Count(scaler.Replicas)} or more: {error}.")
-                : new("Ready", true, reason, sentence),
+                : new("Ready", reason == Reasons.AwaitingMetrics ? null : true, reason, sentence),
             new("Active", demand.IsActive, demand.IsActive ? "TriggerActive" : "NoTriggerActive", demand.IsActive ? "At least one trigger is active." : "No trigger is active."),
             capped ? new("Affordable", false, Reasons.CostCapped, sentence)
                 : new("Affordable", true, cap is null ? "NoCap" : "WithinCap", cap is null ? "No budget and no costCap limits it." : $"{Begun(cap.Why)}."),

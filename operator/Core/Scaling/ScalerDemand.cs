@@ -23,6 +23,9 @@ public sealed record ScalerDemand
 
     public required ScalerMemory Memory { get; init; }
 
+    /// <summary>Nobody was asked long enough ago to have failed.</summary>
+    public const string NoFigureYet = "there is no figure yet";
+
     /// <summary>A trigger that gives no figure and for which nothing stands in.</summary>
     public string? Error { get; init; }
 
@@ -92,7 +95,8 @@ public sealed record ScalerDemand
 
         var look = Step(scaler, metrics, awake, memory);
         memory = memory with { History = look.History };
-        if (look.Error is { } wrong) return Say(look.Desired, look.Desired, Reasons.MetricsUnavailable, wrong, wrong);
+        // What nobody could tell yet is no failure.
+        if (look.Error is { } wrong) return error is null ? Say(look.Desired, look.Desired, Reasons.AwaitingMetrics, wrong) : Say(look.Desired, look.Desired, Reasons.MetricsUnavailable, wrong, wrong);
         var fellBack = metrics.FirstOrDefault(metric => metric.FellBack);
         var (reason, why) = fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback stands in")
             // At the minimum less is asked for, and that is well.
@@ -104,7 +108,7 @@ public sealed record ScalerDemand
     }
 
     private static HorizontalStep Step(ScalerSnapshot scaler, IReadOnlyList<TriggerVerdict> metrics, int min, ScalerMemory memory) => HorizontalScaler.Step(
-        scaler.Replicas, min, Math.Max(scaler.Terms.Max, min), [.. metrics.Select(metric => new Proposal(metric.Replicas, metric.Name, metric.Error ?? "no replica has a figure yet"))],
+        scaler.Replicas, min, Math.Max(scaler.Terms.Max, min), [.. metrics.Select(metric => new Proposal(metric.Replicas, metric.Name, metric.Error ?? NoFigureYet))],
         scaler.Terms.Behavior, memory.History, scaler.Now);
 
     private static TriggerVerdict Judge(ScalerSnapshot scaler, int index, IReadOnlyDictionary<string, DateTimeOffset> failing)
@@ -138,8 +142,7 @@ public sealed record ScalerDemand
         var values = new Dictionary<string, double?>(StringComparer.Ordinal);
         foreach (var verdict in verdicts) values[verdict.Name] = verdict.Value;
         if (modifiers.Formula.Evaluate(values) is not { } value)
-            return verdicts.All(verdict => verdict.Value is null && verdict.Error is null) ? Fails("no replica has a figure yet") with { Error = scaler.Replicas == 0 ? null : "no replica has a figure yet" }
-                : Fails("the formula gives no number");
+            return verdicts.All(verdict => verdict.Value is null && verdict.Error is null) ? Fails("") with { Error = null } : Fails("the formula gives no number");
         int? wants = scaler.Replicas == 0 ? null
             : modifiers.MetricType == TriggerMetricType.Value ? ReplicaCalculator.Whole(scaler.Replicas, ReplicaCalculator.Milli(value), target, scaler.ReplicaStates, scaler.Terms.Behavior)
             : ReplicaCalculator.Shared(scaler.ActualReplicas, ReplicaCalculator.Milli(value), target, scaler.Terms.Behavior);

@@ -47,7 +47,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
         var metric = $"bursar-{trigger.Name}";
         if (reading.Value is not { } measured)
             return snapshot.Replicas == 0 && reading.Error is null ? new ExternalWord.Figure(false, metric, trigger.Target, 0)
-                : new ExternalWord.Missing(metric, trigger.Target, reading.Error ?? "no replica has a figure yet");
+                : new ExternalWord.Missing(metric, trigger.Target, reading.Error ?? ScalerDemand.NoFigureYet);
         // KEDA's HPA divides what all replicas together carry: shares of something are told as so many times their average.
         var value = trigger.AddsUp ? measured : measured * (trigger.Type == TriggerType.Latency ? snapshot.ReplicaStates.Count(state => state.Ready) : snapshot.ActualReplicas);
         var most = control.ObserveOnly ? int.MaxValue : guest.Affordable ?? snapshot.Replicas;

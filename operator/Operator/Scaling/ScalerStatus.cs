@@ -62,12 +62,15 @@ public static class ScalerStatus
     {
         if (written is null || written.ObservedGeneration != next.ObservedGeneration || written.Reason != next.Reason || written.Replicas != next.Replicas || written.LastScaleTime != next.LastScaleTime
             || !(written.Conditions ?? []).Select(one => (one.Type, one.Status, one.Reason)).SequenceEqual((next.Conditions ?? []).Select(one => (one.Type, one.Status, one.Reason)))) return TimeSpan.Zero;
-        var soon = written.Wanted != next.Wanted || written.Affordable != next.Affordable || written.CostPerHour != next.CostPerHour;
+        // Another error is what somebody who mends a trigger waits for.
+        var soon = written.Wanted != next.Wanted || written.Affordable != next.Affordable || written.CostPerHour != next.CostPerHour || !Errors(written).SequenceEqual(Errors(next));
         if (!soon && written.Message == next.Message && written.LastActiveTime == next.LastActiveTime
             && (written.Triggers ?? []).Select(one => (one.Name, one.Value, one.Error)).SequenceEqual((next.Triggers ?? []).Select(one => (one.Name, one.Value, one.Error)))) return null;
         var pause = TimeSpan.FromSeconds(soon ? 2 : 60);
         return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
+
+    private static IEnumerable<(string? Name, string? Error)> Errors(InferenceScalerStatus status) => (status.Triggers ?? []).Select(one => (one.Name, one.Error));
 
     /// <summary>Takes away what is never read back.</summary>
     public static void Slim(InferenceScalerStatus? status)
