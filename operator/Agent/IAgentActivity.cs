@@ -2,8 +2,8 @@ namespace Bursar.Agent;
 
 /// <summary>
 /// Lets a host in the same process know what the agent has under way, so that simulated time waits for it. A real agent has
-/// none. Long polls are not under way while they wait: an answer to a poll that names a stream in the header
-/// <see cref="Header"/> is told by <see cref="Sent"/> instead, and whoever handles it says so on its own side.
+/// none. Who asks is under way itself: a poll that names its question in the header <see cref="Header"/> is told when it
+/// begins to wait for news and when it goes on.
 /// </summary>
 public interface IAgentActivity
 {
@@ -13,6 +13,9 @@ public interface IAgentActivity
 
     void End();
 
-    /// <summary>An answer is about to be written to the poll of this stream.</summary>
-    void Sent(Guid stream);
+    /// <summary>The question waits for news from here on.</summary>
+    void HoldBack(Guid question);
+
+    /// <summary>It is about to be answered. Told by whoever brings the news, before that one's own activity ends.</summary>
+    void GoOn(Guid question);
 }

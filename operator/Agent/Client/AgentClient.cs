@@ -32,9 +32,6 @@ public sealed record AgentClientOptions
 
     /// <summary>How long a request may take on top of the time it waits by agreement.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
-
-    /// <summary>Told with each poll to an agent in the same process (<see cref="IAgentActivity"/>).</summary>
-    public Guid? ActivityStream { get; init; }
 }
 
 /// <summary>An agent did not answer, or not as agreed; the message says what.</summary>
@@ -93,32 +90,38 @@ public sealed class AgentClient : IDisposable
         };
     }
 
+    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken) => GetUsageAsync(after, wait, null, cancellationToken);
+
     /// <summary>Long-polls for what comes after the cursor, and thereby acknowledges it; null asks from the beginning.</summary>
-    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken)
+    /// <param name="after">What is known.</param>
+    /// <param name="wait">How long the agent may wait for more.</param>
+    /// <param name="question">Names the question to an agent in the same process (<see cref="IAgentActivity"/>).</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, Guid? question, CancellationToken cancellationToken)
     {
         string seconds = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         string path = after is null ? $"/v1/usage?wait={seconds}" : $"/v1/usage?after={Uri.EscapeDataString(after.ToString())}&wait={seconds}";
-        return GetAsync(path, UsageJson.Default.UsageReport, wait, options.ActivityStream, cancellationToken);
+        return GetAsync(path, UsageJson.Default.UsageReport, wait, question, cancellationToken);
     }
 
-    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) => GetSignalsAsync(null, TimeSpan.Zero, options.ActivityStream, cancellationToken);
+    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) => GetSignalsAsync(null, TimeSpan.Zero, null, cancellationToken);
 
     /// <summary>Long-polls for signals that are not those of the revision; null asks for what there is. An agent of an older version answers at once, without a revision.</summary>
     /// <param name="after">The revision that is known.</param>
     /// <param name="wait">How long the agent may wait for news.</param>
-    /// <param name="activityStream">Told instead of the client's own, so that this talk is counted by itself.</param>
+    /// <param name="question">Names the question to an agent in the same process (<see cref="IAgentActivity"/>).</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public Task<SignalReport> GetSignalsAsync(long? after, TimeSpan wait, Guid? activityStream, CancellationToken cancellationToken) =>
+    public Task<SignalReport> GetSignalsAsync(long? after, TimeSpan wait, Guid? question, CancellationToken cancellationToken) =>
         GetAsync(
             after is null ? "/v1/signals" : string.Create(CultureInfo.InvariantCulture, $"/v1/signals?after={after}&wait={(long)Math.Ceiling(wait.TotalSeconds)}"),
-            DoorJson.Default.SignalReport, after is null ? TimeSpan.Zero : wait, activityStream, cancellationToken);
+            DoorJson.Default.SignalReport, after is null ? TimeSpan.Zero : wait, question, cancellationToken);
 
     public async Task PutTargetsAsync(TargetList targets, CancellationToken cancellationToken)
     {
         using var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(targets, UsageJson.Default.TargetList));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         using var request = new HttpRequestMessage(HttpMethod.Put, "/v1/targets") { Content = content };
-        await SendAsync(request, TimeSpan.Zero, options.ActivityStream, cancellationToken);
+        await SendAsync(request, TimeSpan.Zero, null, cancellationToken);
     }
 
     public void Dispose()
@@ -127,10 +130,10 @@ public sealed class AgentClient : IDisposable
         certificate.Dispose();
     }
 
-    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, Guid? activityStream, CancellationToken cancellationToken)
+    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, Guid? question, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
-        byte[] body = await SendAsync(request, wait, activityStream, cancellationToken);
+        byte[] body = await SendAsync(request, wait, question, cancellationToken);
         try
         {
             return JsonSerializer.Deserialize(body, type) ?? throw new AgentException($"{host} answered null to {path}");
@@ -141,10 +144,10 @@ public sealed class AgentClient : IDisposable
         }
     }
 
-    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, Guid? activityStream, CancellationToken cancellationToken)
+    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, Guid? question, CancellationToken cancellationToken)
     {
-        if (activityStream is { } stream)
-            request.Headers.TryAddWithoutValidation(IAgentActivity.Header, stream.ToString());
+        if (question is { } known)
+            request.Headers.TryAddWithoutValidation(IAgentActivity.Header, known.ToString());
         using var deadline = new CancellationTokenSource(wait + options.Timeout, options.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try

@@ -53,7 +53,7 @@ internal sealed partial class OperatorDoor(
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
             try
             {
-                await journal.WaitAsync(after, wait, end.Token);
+                await journal.WaitAsync(after, wait, HoldOf(context), end.Token);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
             {
@@ -61,7 +61,6 @@ internal sealed partial class OperatorDoor(
             }
             report = journal.Read(node, after);
         }
-        TellSent(StreamOf(context));
         await Answers.JsonAsync(context, 200, Sourced(report, sampler.View?.Gpus), UsageJson.Default.UsageReport);
     }
 
@@ -94,13 +93,8 @@ internal sealed partial class OperatorDoor(
 
     private async Task SignalsAsync(HttpContext context)
     {
-        Guid? stream = StreamOf(context);
         string afterText = context.Request.Query["after"].ToString();
-        if (afterText.Length == 0)
-        {
-            TellSent(stream);
-        }
-        else
+        if (afterText.Length > 0)
         {
             if (!long.TryParse(afterText, NumberStyles.None, CultureInfo.InvariantCulture, out long after))
             {
@@ -111,7 +105,7 @@ internal sealed partial class OperatorDoor(
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
             try
             {
-                await revision.WaitAsync(after, wait, () => TellSent(stream), end.Token);
+                await revision.WaitAsync(after, wait, HoldOf(context), end.Token);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
             {
@@ -134,13 +128,7 @@ internal sealed partial class OperatorDoor(
         return TimeSpan.FromSeconds(Math.Min(seconds, MaxWaitSeconds));
     }
 
-    private static Guid? StreamOf(HttpContext context) => Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var stream) ? stream : null;
-
-    private void TellSent(Guid? stream)
-    {
-        if (stream is { } known)
-            activity?.Sent(known);
-    }
+    private PollHold HoldOf(HttpContext context) => new(activity, Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var question) ? question : null);
 
     private SignalReport Signals()
     {

@@ -35,8 +35,8 @@ public sealed partial class UsageJournal : IDisposable
     private readonly TimeProvider time;
     private readonly ILogger logger;
     private readonly List<JournalSegment> segments = [];
+    private readonly PollWaiters waiters;
     private FileStream? file;
-    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset nextDiskAttempt = DateTimeOffset.MinValue;
     private long acknowledged;
 
@@ -45,6 +45,7 @@ public sealed partial class UsageJournal : IDisposable
         this.options = options;
         this.time = time;
         this.logger = logger;
+        waiters = new(gate, time);
         Epoch = epoch;
         if (options.ReportEntries < 1 || options.SegmentEntries < 1)
             throw new ArgumentOutOfRangeException(nameof(options), "a segment and an answer hold at least one entry");
@@ -127,7 +128,7 @@ public sealed partial class UsageJournal : IDisposable
             }
             Next += numbered.Length;
             Trim_NeedsLock();
-            Wake_NeedsLock();
+            waiters.Wake();
             return Next - 1;
         }
     }
@@ -163,29 +164,8 @@ public sealed partial class UsageJournal : IDisposable
     }
 
     /// <summary>Ends when there is something that <see cref="Read"/> would answer for this cursor, at the latest after <paramref name="wait"/>.</summary>
-    public async Task WaitAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken)
-    {
-        using var deadline = new CancellationTokenSource(wait, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        while (true)
-        {
-            Task next;
-            lock (gate)
-            {
-                if (after is null || after.Epoch != Epoch || Next > after.Seq + 1)
-                    return;
-                next = changed.Task;
-            }
-            try
-            {
-                await next.WaitAsync(either.Token);
-            }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-            {
-                return;
-            }
-        }
-    }
+    public Task WaitAsync(JournalCursor? after, TimeSpan wait, PollHold hold, CancellationToken cancellationToken) =>
+        waiters.WaitAsync(() => after is null || after.Epoch != Epoch || Next > after.Seq + 1, wait, hold, cancellationToken);
 
     public void Dispose()
     {
@@ -433,13 +413,6 @@ public sealed partial class UsageJournal : IDisposable
     {
         for (int i = 0; i < segments.Count - 1 - options.SegmentsInMemory; i++)
             segments[i].Evict();
-    }
-
-    private void Wake_NeedsLock()
-    {
-        var waiting = changed;
-        changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        waiting.SetResult();
     }
 
     /// <summary>Entries <c>[First, End)</c>, with holes where lines were damaged.</summary>

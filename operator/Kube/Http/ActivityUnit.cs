@@ -98,7 +98,7 @@ public sealed class ActivityUnit : IDisposable
     public override string ToString() => _subject is null ? _what : $"{_what} {_subject}";
 
     /// <summary>A request leaves under an id by which a server that shares the tracker can say that it keeps it waiting.</summary>
-    internal Guid Ask()
+    public Guid Ask()
     {
         lock (_tracker.Gate)
         {

@@ -27,7 +27,6 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     private static readonly TimeSpan SlowestPace = TimeSpan.FromSeconds(15);
     private const int RepeatedPerSecond = 25;
 
-    private readonly Guid _stream = Guid.NewGuid();
     private readonly Wakeup _targetsChanged = new(tracker);
     private readonly SignalReader _signals = new(agent, collector, tracker, time, logger);
     private volatile string? _sent;
@@ -52,7 +51,6 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     /// <summary>Runs until cancelled; takes over a unit of activity that its starter has begun.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        tracker?.Opened(_stream, $"usage of {agent.Node}");
         tracker?.Begin(Wakeup.What);
         tracker?.Begin(Wakeup.What);
         try
@@ -64,7 +62,6 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 RootsPem = trust.RootsPem,
                 Certificate = trust.Certificate,
                 Time = time,
-                ActivityStream = tracker is null ? null : _stream,
             });
             await Task.WhenAll(HoldAsync(TellAsync(client, cancellationToken)), HoldAsync(AskAsync(client, cancellationToken)), HoldAsync(_signals.RunAsync(client, cancellationToken)));
         }
@@ -75,7 +72,6 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         finally
         {
             _answers = false;
-            tracker?.Closed(_stream);
         }
     }
 
@@ -131,7 +127,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
             try
             {
                 // The first question waits for nothing: it makes the connection, and shows at once whether the agent is there.
-                var report = await AskAsync(client, after, _answers ? Poll : TimeSpan.Zero, cancellationToken);
+                var report = await AgentQuestion.AskAsync(tracker, $"usage of {agent.Node}", question => client.GetUsageAsync(after, _answers ? Poll : TimeSpan.Zero, question, cancellationToken));
                 var believed = collector.Take(agent.Node, report, after);
                 failures = believed ? 0 : failures + 1;
                 if (believed)
@@ -158,26 +154,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 Failed("strange");
                 wait = collector.Backoff(++failures);
             }
-            finally
-            {
-                tracker?.Handled(_stream);
-            }
             if (wait > TimeSpan.Zero) await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
-        }
-    }
-
-    private async Task<UsageReport> AskAsync(AgentClient client, JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken)
-    {
-        if (wait == TimeSpan.Zero) return await client.GetUsageAsync(after, wait, cancellationToken);
-        // While the agent lets the question wait, nothing is under way here; its answer is counted on its side.
-        tracker?.End(Wakeup.What);
-        try
-        {
-            return await client.GetUsageAsync(after, wait, cancellationToken);
-        }
-        finally
-        {
-            tracker?.Begin(Wakeup.What);
         }
     }
 

@@ -10,5 +10,7 @@ internal sealed class AgentActivity(ActivityTracker tracker) : IAgentActivity
 
     public void End() => tracker.End("agent");
 
-    public void Sent(Guid stream) => tracker.Sent(stream);
+    public void HoldBack(Guid question) => tracker.HoldBack(question);
+
+    public void GoOn(Guid question) => tracker.GoOn(question);
 }

@@ -20,7 +20,6 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
     /// <summary>An agent of an older version does not wait; nor does it read pods more often than every five seconds.</summary>
     private static readonly TimeSpan OldPace = TimeSpan.FromSeconds(1);
 
-    private readonly Guid _stream = Guid.NewGuid();
     private readonly Wakeup _changed = new(tracker);
 
     /// <summary>Other pods are on the node, or others of them are scaled.</summary>
@@ -29,67 +28,40 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
     /// <summary>Runs until cancelled, for a caller that holds a unit of activity for it.</summary>
     public async Task RunAsync(AgentClient client, CancellationToken cancellationToken)
     {
-        tracker?.Opened(_stream, $"signals of {agent.Node}");
-        try
+        long? known = null;
+        var failures = 0;
+        while (true)
         {
-            long? known = null;
-            var failures = 0;
-            while (true)
+            if (!collector.WantsSignals(agent.Node))
             {
-                if (!collector.WantsSignals(agent.Node))
-                {
-                    known = null;
-                    await _changed.WaitAsync(cancellationToken);
-                    continue;
-                }
-                TimeSpan wait;
-                try
-                {
-                    var report = await AskAsync(client, known, cancellationToken);
-                    known = report.Revision;
-                    var believed = collector.Take(agent.Node, report);
-                    failures = believed ? 0 : failures + 1;
-                    wait = !believed ? collector.Backoff(failures) : known is null ? OldPace : Pace;
-                }
-                catch (AgentException exception)
-                {
-                    known = null;
-                    LogUnreachable(agent.Node, exception.Message);
-                    wait = collector.Backoff(++failures);
-                }
-                catch (Exception exception) when (exception is not OperationCanceledException)
-                {
-                    // An agent's strange answer must not take the operator down.
-                    known = null;
-                    LogStrange(exception, agent.Node);
-                    wait = collector.Backoff(++failures);
-                }
-                finally
-                {
-                    tracker?.Handled(_stream);
-                }
-                await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
+                known = null;
+                await _changed.WaitAsync(cancellationToken);
+                continue;
             }
-        }
-        finally
-        {
-            tracker?.Closed(_stream);
-        }
-    }
-
-    private async Task<SignalReport> AskAsync(AgentClient client, long? known, CancellationToken cancellationToken)
-    {
-        Guid? stream = tracker is null ? null : _stream;
-        if (known is null) return await client.GetSignalsAsync(null, TimeSpan.Zero, stream, cancellationToken);
-        // While the agent lets the question wait, nothing is under way here; its answer is counted on its side.
-        tracker?.End(Wakeup.What);
-        try
-        {
-            return await client.GetSignalsAsync(known, Poll, stream, cancellationToken);
-        }
-        finally
-        {
-            tracker?.Begin(Wakeup.What);
+            TimeSpan wait;
+            try
+            {
+                var after = known;
+                var report = await AgentQuestion.AskAsync(tracker, $"signals of {agent.Node}", question => client.GetSignalsAsync(after, after is null ? TimeSpan.Zero : Poll, question, cancellationToken));
+                known = report.Revision;
+                var believed = collector.Take(agent.Node, report);
+                failures = believed ? 0 : failures + 1;
+                wait = !believed ? collector.Backoff(failures) : known is null ? OldPace : Pace;
+            }
+            catch (AgentException exception)
+            {
+                known = null;
+                LogUnreachable(agent.Node, exception.Message);
+                wait = collector.Backoff(++failures);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                // An agent's strange answer must not take the operator down.
+                known = null;
+                LogStrange(exception, agent.Node);
+                wait = collector.Backoff(++failures);
+            }
+            await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
         }
     }
 
