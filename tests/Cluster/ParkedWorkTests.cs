@@ -183,6 +183,8 @@ public sealed class ParkedWorkTests
         await scene.JobAsync("runs", declared: "4m");
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
+        // Only a node with work on it can be missed.
+        await scene.UntilAsync("it runs", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items is [{ Status.Phase: "Running" }]);
         world.Nodes.LoseNode("gpu-1");
         await scene.UntilConditionAsync("MeteringFresh", "False", within: TimeSpan.FromMinutes(2));
         await scene.SetLimitAsync("50");

@@ -41,7 +41,7 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
         {
             var load = await Scalers.ServeAsync(scene, "chat", model: new() { Slots = 8, PrefillTokensPerSecond = 8000, BetweenTokens = TimeSpan.FromMilliseconds(30) });
             await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "maxReplicaCount": 8, "costCap": {"perHour": "30"}, "triggers": [{"type": "tokens", "metadata": {"generatedPerSecond": "200"}}, {"type": "queue", "metadata": {"waiting": "2"}}] """);
-            await scene.UntilAsync("it is looked after", async () => (await Scalers.StatusAsync(scene, "chat"))?.Reason is "DemandMet", TimeSpan.FromSeconds(90));
+            await Scalers.LookedAfterAsync(scene, "chat");
 
             var begun = scene.World.Time.GetUtcNow();
             var requests = ChatTrace.Read(traces, begun).TakeWhile(request => request.At - begun < s_stretch).ToArray();

@@ -22,7 +22,7 @@ internal static class Scalers
             "minReplicaCount": 1, "maxReplicaCount": 5, "triggers": [{"type": "queue", "metadata": {"waiting": "4"}}],
             "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": {{{(int)cooldown.TotalSeconds}}} } } } }
             """);
-        await scene.UntilAsync("it is looked after", async () => (await StatusAsync(scene, "chat"))?.Reason == "DemandMet", TimeSpan.FromSeconds(90));
+        await LookedAfterAsync(scene, "chat");
 
         var begun = scene.World.Time.GetUtcNow();
         for (var i = 0; i < 24; i++) load.Offer(new(begun, 100, 2000));
@@ -40,7 +40,7 @@ internal static class Scalers
     {
         var load = await ServeAsync(scene, "chat");
         await ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "maxReplicaCount": 6, "costCap": {"perHour": "7"}, "triggers": [{"type": "queue", "metadata": {"waiting": "1"}}] """);
-        await scene.UntilAsync("it is looked after", async () => (await StatusAsync(scene, "chat"))?.Reason == "DemandMet", TimeSpan.FromSeconds(90));
+        await LookedAfterAsync(scene, "chat");
         var begun = scene.World.Time.GetUtcNow();
         for (var i = 0; i < 200; i++) load.Offer(new(begun, 100, 8000));
         await scene.UntilAsync("the cap binds", async () => await StatusAsync(scene, "chat") is { Replicas: 2, Wanted: > 2, Affordable: 2, Reason: "CostCapped" }, TimeSpan.FromSeconds(60));
@@ -105,7 +105,7 @@ internal static class Scalers
     {
         await ServeAsync(scene, "chat");
         await ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "triggers": [{"type": "queue", "metadata": {"waiting": "4"}}] """);
-        await scene.UntilAsync("it is looked after", async () => (await StatusAsync(scene, "chat"))?.Reason == "DemandMet", TimeSpan.FromSeconds(90));
+        await LookedAfterAsync(scene, "chat");
         await scene.PassAsync(2);
 
         await ScalerAsync(scene, "second", """ "minReplicaCount": 3, "triggers": [{"type": "queue", "metadata": {"waiting": "4"}}] """, target: "chat");
@@ -138,6 +138,13 @@ internal static class Scalers
     public static Task ScalerAsync(Scene scene, string name, string spec, string? target = null, string kind = "Deployment") => scene.CreateAsync($"/apis/bursar.dev/v1alpha1/namespaces/{scene.Team}/inferencescalers", $$$"""
         {"apiVersion": "bursar.dev/v1alpha1", "kind": "InferenceScaler", "metadata": {"name": "{{{name}}}"}, "spec": {"scaleTargetRef": {"name": "{{{target ?? name}}}", "kind": "{{{kind}}}"}, {{{spec}}} } }
         """);
+
+    /// <summary>Its servers run, and what they are asked is met: before they do, nothing is asked of them either.</summary>
+    public static async Task LookedAfterAsync(Scene scene, string name)
+    {
+        await scene.UntilAsync("it runs", async () => (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team, LabelSelector = $"app={name}" }, Ct)).Items is { Count: > 0 } pods && pods.All(pod => pod.Status.Conditions.Any(one => one is { Type: "Ready", Status: "True" })));
+        await scene.UntilAsync("it is looked after", async () => await StatusAsync(scene, name) is { Reason: "DemandMet", Triggers: [{ Value: not null }, ..] }, TimeSpan.FromSeconds(90));
+    }
 
     public static async Task<InferenceScalerStatus?> StatusAsync(Scene scene, string name) => (await scene.World.Client.GetAsync<V1Alpha1InferenceScaler>(name, scene.Team, Ct)).Status;
 

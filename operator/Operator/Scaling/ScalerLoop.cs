@@ -336,6 +336,7 @@ public sealed partial class ScalerLoop(
     {
         entry.Snapshot = null;
         entry.Target = null;
+        prometheus.Forget(entry.Scaler.Metadata.Uid);
         board.Hold(ObjectKey.Of(entry.Scaler), null);
         metrics.ForgetScaler(entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Metadata.Name);
         entry.Refusal = message;
