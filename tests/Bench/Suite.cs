@@ -150,7 +150,7 @@ internal static class Suite
         await using var child = ChildProcess.Start("scalers");
         var f = await child.FiguresAsync(ct);
         table.Add($"scalers: one pass of demand, division and decision, {f["scalers"]:N0} scalers on 10 budgets, windows of five minutes full",
-            $"{f["median"] * 1000:F1} ms (99 of 100 below {f["slow"] * 1000:F1})", "< 100 ms", f["median"] < 0.1);
+            $"{f["median"] * 1000:F1} ms (99 of 100 below {f["slow"] * 1000:F1})", "< 100 ms", f["slow"] < 0.1);
     }
 
     private static async Task LedgerAsync(FigureTable table, CancellationToken ct)

@@ -162,6 +162,7 @@ public sealed class PriceTests
         if (price == "no book") await world.CreateBookAsync("*V100*", "3.06", Ct);
         else await RatesAsync(scene, Rate("*V100*", "3.06"));
         await scene.UntilConditionAsync("PricesTrusted", "True");
+        await scene.UntilAsync("an Event says so", async () => (await scene.EventsAsync("PricesTrusted", "b")).Count > 0);
         (await scene.EventsAsync("PricesTrusted", "b")).Should().ContainSingle();
         await scene.SetLimitAsync("4");
         await scene.UntilResumedAsync("runs", TimeSpan.FromMinutes(5));

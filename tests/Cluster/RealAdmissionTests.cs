@@ -34,7 +34,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         var scene = await Scene.OpenAsync(world, Team);
         await Kinds.ServeAsync(world, Kinds.All);
-        var address = $"127.0.0.1:{FreePort()}";
+        var address = $"127.0.0.1:{ControlPlane.FreePort()}";
         var url = $"https://{address}/admit";
         string[] options = ["--webhook-address", address, "--webhook-url", url];
         var chart = (await InstallTool.HelmAsync(kubeconfig, "template", "bursar", InstallTool.Chart, "--namespace", ClusterWorld.OwnNamespace, "--set", $"image.repository=registry.example/bursar,admission.url={url}", "-s", "templates/admission.yaml")).Succeeded();
@@ -146,13 +146,6 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(30));
             await Task.Delay(20);
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static string Job(string name, string declared, bool suspended = false, int gpus = 1) => $$$$$$$$"""

@@ -25,20 +25,16 @@ public sealed class RealOwnerTests
         var scene = await Scene.OpenAsync(world, "team");
         await world.StartOperatorAsync(Ct);
         await Scalers.ServeAsync(scene, "chat");
-        await scene.CreateAsync($"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers", """
-            {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "chat-hpa"},
-             "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": 1, "maxReplicas": 8,
-                      "metrics": [{"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "1"}}}]}}
-            """);
+        await ScalerInteropTests.HpaAsync(scene);
         await scene.UntilAsync("the HPA has what it asks for", async () => await scene.ReplicasAsync("chat") == 5, TimeSpan.FromSeconds(90));
 
         await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "costCap": {"perHour": "7"} """);
-        await scene.UntilAsync("the HPA has taken the others away", async () => await MaxAsync(scene) == 2 && await scene.ReplicasAsync("chat") == 2, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync("the HPA has taken the others away", async () => await ScalerInteropTests.MaxAsync(scene) == 2 && await scene.ReplicasAsync("chat") == 2, TimeSpan.FromSeconds(90));
         await StaysAsync(scene, 2);
         await scene.World.Client.PatchAsync<V1Alpha1InferenceScaler>("chat", scene.Team, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["costCap"] = new JsonObject { ["perHour"] = "10" } } }), Ct);
         await scene.UntilAsync("with more money it grows", async () => await scene.ReplicasAsync("chat") == 3, TimeSpan.FromSeconds(90));
         await scene.World.Client.DeleteAsync<V1Alpha1InferenceScaler>("chat", scene.Team, null, Ct);
-        await scene.UntilAsync("without the scaler it is the HPA's again", async () => await MaxAsync(scene) == 8 && await scene.ReplicasAsync("chat") == 5, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync("without the scaler it is the HPA's again", async () => await ScalerInteropTests.MaxAsync(scene) == 8 && await scene.ReplicasAsync("chat") == 5, TimeSpan.FromSeconds(90));
 
         // At zero replicas an HPA rests.
         await scene.BudgetAsync("0.0001", """{"inference": {"whenExhausted": "Zero"}}""");
@@ -56,7 +52,4 @@ public sealed class RealOwnerTests
             (await scene.ReplicasAsync("chat")).Should().Be(replicas);
         }
     }
-
-    private static async Task<int> MaxAsync(Scene scene) =>
-        (int)(await scene.World.Client.RequestAsync(HttpMethod.Get, $"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers/chat-hpa", null, Ct))!["spec"]!["maxReplicas"]!;
 }

@@ -10,6 +10,7 @@ using Bursar.Kube.Client;
 using Bursar.Operator.Api;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
+using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -97,7 +98,7 @@ public sealed class RealPrometheusTests
 
         private PrometheusServer(string program, string gateway)
         {
-            var address = $"127.0.0.1:{ScalerInteropTests.FreePort()}";
+            var address = $"127.0.0.1:{ControlPlane.FreePort()}";
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var request = new CertificateRequest("CN=prometheus.example", key, HashAlgorithmName.SHA256);
             var names = new SubjectAlternativeNameBuilder();

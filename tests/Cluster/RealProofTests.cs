@@ -8,26 +8,13 @@ namespace Bursar.Tests.Cluster;
 public sealed class RealProofTests(RealCluster cluster)
 {
     [SkippableFact]
-    public Task Two_budgets_over_one_job_must_both_agree() => PlayAsync("two-budgets", scene => TwoBudgets.MustBothAgreeAsync(scene));
+    public Task Two_budgets_over_one_job_must_both_agree() => cluster.PlayAsync("two-budgets", scene => TwoBudgets.MustBothAgreeAsync(scene));
 
     /// <summary>Where nobody can wind time on: thirty that come at once, and the first that follow.</summary>
     [SkippableFact]
-    public Task Thirty_jobs_at_once_against_a_budget_for_ten() => PlayAsync("mass", scene =>
+    public Task Thirty_jobs_at_once_against_a_budget_for_ten() => cluster.PlayAsync("mass", scene =>
         Mass.TenRunTheOthersWaitAndFollowInOrderAsync(scene, 30, TimeSpan.FromSeconds(20), "1h", "30s", "33", follow: 5));
 
     [SkippableFact]
-    public Task A_namespace_with_parked_work_goes_without_the_operator() => PlayAsync("deleted-namespace", DeletedNamespace.GoesWithoutTheOperatorAsync);
-
-    private async Task PlayAsync(string team, Func<Scene, Task> play)
-    {
-        var scene = await cluster.OpenAsync(team);
-        try
-        {
-            await play(scene);
-        }
-        finally
-        {
-            await RealCluster.LeaveAsync(scene);
-        }
-    }
+    public Task A_namespace_with_parked_work_goes_without_the_operator() => cluster.PlayAsync("deleted-namespace", DeletedNamespace.GoesWithoutTheOperatorAsync);
 }

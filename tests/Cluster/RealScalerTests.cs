@@ -17,16 +17,16 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
     private static CancellationToken Ct => CancellationToken.None;
 
     [SkippableFact]
-    public Task Replicas_follow_demand() => PlayAsync("follow", scene => Scalers.FollowsDemandAsync(scene, TimeSpan.FromSeconds(10), within: null));
+    public Task Replicas_follow_demand() => cluster.PlayAsync("follow", scene => Scalers.FollowsDemandAsync(scene, TimeSpan.FromSeconds(10), within: null));
 
     [SkippableFact]
-    public Task A_cap_binds_and_says_what_is_missing() => PlayAsync("capped", Scalers.CapBindsAsync);
+    public Task A_cap_binds_and_says_what_is_missing() => cluster.PlayAsync("capped", Scalers.CapBindsAsync);
 
     [SkippableFact]
-    public Task Scalers_share_a_budget_and_never_cost_more_than_it_carries() => PlayAsync("shared", Scalers.BudgetIsSharedAsync);
+    public Task Scalers_share_a_budget_and_never_cost_more_than_it_carries() => cluster.PlayAsync("shared", Scalers.BudgetIsSharedAsync);
 
     [SkippableFact]
-    public Task What_cannot_be_scaled_is_said_and_left_alone() => PlayAsync("refused", Scalers.RefusalsAsync);
+    public Task What_cannot_be_scaled_is_said_and_left_alone() => cluster.PlayAsync("refused", Scalers.RefusalsAsync);
 
     /// <summary>
     /// The first minute of the trace's hour, as it was: from nothing to five requests a second, from one replica's worth to five. In the
@@ -37,7 +37,7 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
     {
         var traces = Traces();
         Skip.IfNot(ChatTrace.IsPresentIn(traces), $"there is no chat trace in {traces}");
-        await PlayAsync("chat", async scene =>
+        await cluster.PlayAsync("chat", async scene =>
         {
             var load = await Scalers.ServeAsync(scene, "chat", model: new() { Slots = 8, PrefillTokensPerSecond = 8000, BetweenTokens = TimeSpan.FromMilliseconds(30) });
             await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "maxReplicaCount": 8, "costCap": {"perHour": "30"}, "triggers": [{"type": "tokens", "metadata": {"generatedPerSecond": "200"}}, {"type": "queue", "metadata": {"waiting": "2"}}] """);
@@ -68,19 +68,6 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
             listed[0].Should().Be("NAME|TARGET|REPLICAS|WANTED|AFFORDABLE|COST/H|REASON|AGE");
             listed[1].Should().MatchRegex(@"^chat\|Deployment/chat\|[4-8]\|[4-8]\|8\|\d+\.\d+\|[A-Z]\w+\|\w+$");
         });
-    }
-
-    private async Task PlayAsync(string team, Func<Scene, Task> play)
-    {
-        var scene = await cluster.OpenAsync(team);
-        try
-        {
-            await play(scene);
-        }
-        finally
-        {
-            await RealCluster.LeaveAsync(scene);
-        }
     }
 
     private static string Traces([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../shared/traces"));

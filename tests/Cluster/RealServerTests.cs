@@ -15,10 +15,10 @@ public sealed class RealServerTests(RealCluster cluster)
 
     [SkippableFact]
     public Task Agents_tell_progress_and_the_bill_goes_on_without_them() =>
-        PlayAsync("agents", scene => Agents.ProgressIsTheAgentsWordAndTheBillIsNotAsync(scene, TimeSpan.FromSeconds(2)));
+        cluster.PlayAsync("agents", scene => Agents.ProgressIsTheAgentsWordAndTheBillIsNotAsync(scene, TimeSpan.FromSeconds(2)));
 
     [SkippableFact]
-    public Task Work_of_unknown_length_runs_until_the_limit() => PlayAsync("limit", async scene =>
+    public Task Work_of_unknown_length_runs_until_the_limit() => cluster.PlayAsync("limit", async scene =>
     {
         await scene.BudgetAsync("0.015");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
@@ -37,13 +37,13 @@ public sealed class RealServerTests(RealCluster cluster)
     });
 
     [SkippableFact]
-    public Task Zero_scales_to_nothing_when_exhausted_and_back_to_what_it_was() => PlayAsync("zero", Inference.ZeroScalesDownAndBackAsync);
+    public Task Zero_scales_to_nothing_when_exhausted_and_back_to_what_it_was() => cluster.PlayAsync("zero", Inference.ZeroScalesDownAndBackAsync);
 
     [SkippableFact]
-    public Task What_the_owner_undoes_is_parked_again_and_repeated_undoing_is_a_contest() => PlayAsync("contest", ParkedWork.UndoneIsParkedAgainThenContestedAsync);
+    public Task What_the_owner_undoes_is_parked_again_and_repeated_undoing_is_a_contest() => cluster.PlayAsync("contest", ParkedWork.UndoneIsParkedAgainThenContestedAsync);
 
     [SkippableFact]
-    public Task Killed_between_parking_and_resuming_it_bills_the_same_and_resumes() => PlayAsync("killed", async scene =>
+    public Task Killed_between_parking_and_resuming_it_bills_the_same_and_resumes() => cluster.PlayAsync("killed", async scene =>
     {
         var world = (RealWorld)scene.World;
         await using var bill = await PodBill.OpenAsync(scene);
@@ -75,7 +75,7 @@ public sealed class RealServerTests(RealCluster cluster)
     }, startOperator: false);
 
     [SkippableFact]
-    public Task Release_gives_everything_back_and_no_operator_takes_it_again() => PlayAsync("release", async scene =>
+    public Task Release_gives_everything_back_and_no_operator_takes_it_again() => cluster.PlayAsync("release", async scene =>
     {
         await scene.BudgetAsync("0.01", """{"inference": {"whenExhausted": "Zero"}}""");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
@@ -99,17 +99,4 @@ public sealed class RealServerTests(RealCluster cluster)
         (await scene.ReplicasAsync("chat")).Should().Be(2);
         (await InstallTool.BursarAsync(((RealWorld)scene.World).Plane.KubeconfigPath, ["release", "--all"])).Succeeded().Output.Should().Contain("Nothing is parked.");
     });
-
-    private async Task PlayAsync(string team, Func<Scene, Task> play, bool startOperator = true)
-    {
-        var scene = await cluster.OpenAsync(team, startOperator);
-        try
-        {
-            await play(scene);
-        }
-        finally
-        {
-            await RealCluster.LeaveAsync(scene);
-        }
-    }
 }

@@ -11,6 +11,7 @@ using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
+using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Operator.Scaling.External;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -30,11 +31,7 @@ public sealed class ScalerInteropTests
         var scene = await Scene.OpenAsync(world, "team");
         await world.StartOperatorAsync(Ct);
         await Scalers.ServeAsync(scene, "chat", replicas: 4);
-        await scene.CreateAsync($"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers", """
-            {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "chat-hpa"},
-             "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": 1, "maxReplicas": 8,
-                      "metrics": [{"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "5"}}}]}}
-            """);
+        await HpaAsync(scene);
         var hpa = new FakeAutoscaler(scene);
         // No triggers: it only caps.
         await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "costCap": {"perHour": "7"} """);
@@ -55,9 +52,7 @@ public sealed class ScalerInteropTests
         var scene = await Scene.OpenAsync(world, "team");
         await world.StartOperatorAsync(Ct);
         await Scalers.ServeAsync(scene, "chat", replicas: 2);
-        await scene.CreateAsync($"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers", """
-            {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "chat-hpa"}, "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": 1, "maxReplicas": 8}}
-            """);
+        await HpaAsync(scene);
         await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "costCap": {"perHour": "7"} """);
         for (var i = 0; i < 2; i++)
         {
@@ -104,7 +99,7 @@ public sealed class ScalerInteropTests
         await using var world = await OpenAsync();
         var scene = await Scene.OpenAsync(world, "team");
         await FakeManager.ServeAsync(scene, V1ScaledObject.EntityKind);
-        var address = $"127.0.0.1:{FreePort()}";
+        var address = $"127.0.0.1:{ControlPlane.FreePort()}";
         await world.StartOperatorAsync(Ct, new() { ExternalScalerAddress = address });
         var load = await Scalers.ServeAsync(scene, "chat");
         await scene.CreateAsync($"/apis/keda.sh/v1alpha1/namespaces/{scene.Team}/scaledobjects",
@@ -200,18 +195,18 @@ public sealed class ScalerInteropTests
         await scene.World.Client.RequestAsync(HttpMethod.Patch, $"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers/chat-hpa", content, Ct);
     }
 
-    private static async Task<int> MaxAsync(Scene scene) =>
+    /// <summary>From one to eight replicas, by a metric of which each is to carry one.</summary>
+    internal static Task HpaAsync(Scene scene) => scene.CreateAsync($"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers", """
+        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "chat-hpa"},
+         "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": 1, "maxReplicas": 8,
+                  "metrics": [{"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "1"}}}]}}
+        """);
+
+    internal static async Task<int> MaxAsync(Scene scene) =>
         (int)(await scene.World.Client.RequestAsync(HttpMethod.Get, $"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers/chat-hpa", null, Ct))!["spec"]!["maxReplicas"]!;
 
     private static async Task<int?> MaxOfScaledAsync(Scene scene) =>
         (int?)(await scene.World.Client.RequestAsync(HttpMethod.Get, V1ScaledObject.EntityKind.Path(scene.Team, "chat"), null, Ct))!["spec"]!["maxReplicaCount"];
-
-    internal static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private static async Task<ClusterWorld> OpenAsync()
     {

@@ -260,7 +260,8 @@ public sealed class ControlPlane : IAsyncDisposable
 
         """;
 
-    private static int FreePort()
+    /// <summary>A port of loopback that nobody listened on a moment ago.</summary>
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

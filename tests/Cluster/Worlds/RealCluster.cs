@@ -39,6 +39,20 @@ public sealed class RealCluster : IAsyncLifetime
         return scene;
     }
 
+    /// <summary>One scene from its opening to its end.</summary>
+    public async Task PlayAsync(string team, Func<Scene, Task> play, bool startOperator = true)
+    {
+        var scene = await OpenAsync(team, startOperator);
+        try
+        {
+            await play(scene);
+        }
+        finally
+        {
+            await LeaveAsync(scene);
+        }
+    }
+
     /// <summary>Nothing of the scene is left to the next one but the ledger; the switch may say observe.</summary>
     public static async Task LeaveAsync(Scene scene)
     {

@@ -29,6 +29,7 @@ internal sealed class WatchedAutoscaler
     private readonly List<string> _tale = [];
     private ScalingHistory _history = ScalingHistory.Empty;
     private readonly Dictionary<DateTimeOffset, TimeSpan> _lags = [];
+    private readonly Dictionary<DateTimeOffset, DateTimeOffset> _next = [];
     private (int Spec, ScalingHistory History, DateTimeOffset At)? _before;
     private string? _version;
     private HorizontalStep? _last;
@@ -62,6 +63,12 @@ internal sealed class WatchedAutoscaler
 
     /// <summary>Of these, those where a busy machine leaves open when in between the autoscaler read its clock, and an instant is found that explains what it did.</summary>
     public int Late { get; private set; }
+
+    /// <summary>
+    /// The same of an earlier look, whose change a window has not forgotten. A watch event that comes late brings the next look sooner than the
+    /// sync period after the clock was read, so that all there is to go by is that the next look had not begun.
+    /// </summary>
+    public int LaterThanKnown { get; private set; }
 
     /// <summary>Looks that were answered with errors only, for they fell between two worlds.</summary>
     public int Skipped { get; private set; }
@@ -144,6 +151,7 @@ internal sealed class WatchedAutoscaler
         {
             var lag = asked - before.At - s_sync;
             _lags[before.At] = lag > TimeSpan.Zero ? lag : TimeSpan.Zero;
+            _next[before.At] = asked;
             var autoscaler = await _client.GetAsync($"/apis/autoscaling/v2/namespaces/{Team}/horizontalpodautoscalers/{Name}", ct);
             // A status that lost against a stale cache of the autoscaler's own tells nothing.
             var told = (string?)autoscaler["metadata"]!["resourceVersion"] != _version && _last!.Error is null;
@@ -156,6 +164,7 @@ internal sealed class WatchedAutoscaler
             {
                 for (var at = before.At; !Explains(_last!) && at < before.At + _lags[before.At]; at += TimeSpan.FromMilliseconds(20)) Step(before.Spec, before.History, at);
                 if (Explains(_last!)) Late++;
+                else if (LateBefore(before, Explains)) LaterThanKnown++;
                 else Difference = $"{this}\nthe autoscaler set {spec} and was limited by {why ?? "nothing"}, the pure function {_last!.Desired} and {_last.LimitedBy ?? "nothing"}, at most {lag} later\n{string.Join('\n', _tale.TakeLast(25))}";
             }
             Compared++;
@@ -179,6 +188,27 @@ internal sealed class WatchedAutoscaler
         if (_last.Desired != _spec) Scalings++;
         (_spec, _unmoved, _moved) = (_last.Desired, _last.Desired, false);
         _change = ChangeAsync(_spec, ct);
+    }
+
+    private bool LateBefore((int Spec, ScalingHistory History, DateTimeOffset At) look, Func<HorizontalStep, bool> explains)
+    {
+        foreach (var read in look.History.Recommendations.Select(one => one.At).Concat(look.History.Added.Concat(look.History.Taken).Select(one => one.At)).Distinct())
+        {
+            for (var at = read; _next.TryGetValue(read, out var next) && at < next; at += TimeSpan.FromMilliseconds(20))
+            {
+                ScaleChange[] Moved(IEnumerable<ScaleChange> changes) => [.. changes.Select(one => one.At == read ? one with { At = at } : one)];
+                var history = new ScalingHistory
+                {
+                    Recommendations = [.. look.History.Recommendations.Select(one => one.At == read ? one with { At = at } : one)],
+                    Added = Moved(look.History.Added),
+                    Taken = Moved(look.History.Taken),
+                };
+                Step(look.Spec, history, look.At);
+                if (explains(_last!)) return true;
+            }
+        }
+        Step(look.Spec, look.History, look.At);
+        return false;
     }
 
     private void Step(int current, ScalingHistory history, DateTimeOffset at)
