@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using Bursar.Core.Usage;
-using Bursar.Tests.Unit.Docs;
 using Xunit.Abstractions;
 
 namespace Bursar.Tests.Unit.Agent;
@@ -64,25 +62,6 @@ public sealed class CheckpointSampleTests(ITestOutputHelper output)
         return node;
     }
 
-    private async Task<(int Code, string Said)> DriveAsync(SimulatedNode node, params string[] arguments)
-    {
-        var python = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, "python3")).FirstOrDefault(File.Exists);
-        Skip.If(python is null, "python3 is not on this machine: the samples cannot be run");
-        var start = new ProcessStartInfo(python!, [Path.Combine(Repository.Root, "tests/Unit/Agent/python/drive.py"), .. arguments])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            Environment =
-            {
-                ["PYTHONPATH"] = Path.Combine(Repository.Root, "docs/samples"),
-                ["PYTHONDONTWRITEBYTECODE"] = "1",
-                ["BURSAR_CHECKPOINT_URL"] = $"http://{node.Server.Addresses.Pod}/v1/checkpoint",
-            },
-        };
-        using var process = Process.Start(start)!;
-        var (said, wrong) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
-        output.WriteLine(await said + await wrong);
-        return (process.ExitCode, await said);
-    }
+    private Task<(int Code, string Said)> DriveAsync(SimulatedNode node, params string[] arguments) =>
+        PythonSample.RunAsync(output, new() { ["BURSAR_CHECKPOINT_URL"] = $"http://{node.Server.Addresses.Pod}/v1/checkpoint" }, arguments);
 }

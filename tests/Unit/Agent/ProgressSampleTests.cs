@@ -1,8 +1,6 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Bursar.Core.Usage;
-using Bursar.Tests.Unit.Docs;
 using Xunit.Abstractions;
 
 namespace Bursar.Tests.Unit.Agent;
@@ -88,27 +86,6 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
         await Eventually.TrueAsync(() => node.Server.Journal.Read("n", null).Progress is [.., { Step: 30 }], "the end is told");
     }
 
-    private async Task<int> DriveAsync(string sample, string url, string? proxy = null)
-    {
-        var python = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, "python3")).FirstOrDefault(File.Exists);
-        Skip.If(python is null, "python3 is not on this machine: the samples cannot be run");
-        var start = new ProcessStartInfo(python!, [Path.Combine(Repository.Root, "tests/Unit/Agent/python/drive.py"), sample])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            Environment =
-            {
-                ["PYTHONPATH"] = Path.Combine(Repository.Root, "docs/samples"),
-                ["PYTHONDONTWRITEBYTECODE"] = "1",
-                ["BURSAR_PROGRESS_URL"] = url,
-                ["http_proxy"] = proxy,
-                ["no_proxy"] = null,
-            },
-        };
-        using var process = Process.Start(start)!;
-        var (said, wrong) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
-        output.WriteLine(await said + await wrong);
-        return process.ExitCode;
-    }
+    private async Task<int> DriveAsync(string sample, string url, string? proxy = null) =>
+        (await PythonSample.RunAsync(output, new() { ["BURSAR_PROGRESS_URL"] = url, ["http_proxy"] = proxy, ["no_proxy"] = null }, sample)).Code;
 }
