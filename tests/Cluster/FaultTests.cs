@@ -141,7 +141,7 @@ public sealed class FaultTests
         }
         (bill.Pods, calmBill.Pods, limitedBill.Pods).Should().Be((1, 1, 1));
         bound.Should().BeGreaterThan(Amount.Zero);
-        limitedBill.Total(Scene.V100).Should().BeLessThanOrEqualTo(Amount.FromDecimal(0.1m) + bound);
+        limitedBill.Total(Scene.V100).Should().BeLessThanOrEqualTo(Amount.FromDecimal(0.1m) + bound + Scene.V100.For(replica.Ends.Count * Away), "nobody looked while the operator was away");
         (await scene.IsSuspendedAsync("runaway")).Should().BeTrue();
         (await limited.IsSuspendedAsync("endless")).Should().BeTrue();
         (await calm.IsSuspendedAsync("short")).Should().BeFalse();

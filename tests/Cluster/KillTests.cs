@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Kube.Objects;
 using Bursar.Operator;
 using Bursar.Operator.Api;
@@ -175,6 +176,39 @@ public sealed class KillTests
         bill.Pods.Should().Be(2);
         (await scene.StatusAsync())!.SuspendedCount.Should().Be(1);
     }
+
+    /// <summary>What an operator stops it also ends: pods that only its memory knew would go with it, and their bill too.</summary>
+    [Theory]
+    [InlineData("jobs", "patch")]
+    [InlineData("deployments", "patch")]
+    public async Task Killed_as_it_stops_pods_that_came_a_moment_ago_it_bills_them(string resource, string verb)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await world.StartOperatorAsync(CancellationToken.None, First);
+        await using var bill = await PodBill.OpenAsync(scene);
+        // The namespace's ledger object is there and was written lately: what follows would have to wait for its turn.
+        await scene.JobAsync("short", declared: "1s", runFor: "1s");
+        await scene.UntilAsync("short is done", async () => (await world.JobAsync(scene.Team, "short", CancellationToken.None)).Status.Succeeded == 1);
+        await scene.PassAsync(6);
+        if (resource == "jobs") await scene.JobAsync("endless");
+        else await world.CreateDeploymentAsync(scene.Team, "endless", 2, 1, CancellationToken.None);
+        await scene.UntilAsync("it runs", async () => (await PodsAsync(scene)).Count(p => p.Metadata.Name.StartsWith("endless", StringComparison.Ordinal) && p.Status.Phase == "Running") == (resource == "jobs" ? 1 : 2));
+        await scene.PassAsync(3);
+
+        Arm(scene, new(resource, verb, Happens: true, AfterTheAct: false));
+        await scene.BudgetAsync("0.0001", """{"inference": {"whenExhausted": "Zero"}}""");
+        await DieAsync(scene, new(resource, verb, Happens: true, AfterTheAct: false));
+        await scene.UntilAsync("its pods have gone", async () => !(await PodsAsync(scene)).Exists(p => p.Metadata.Name.StartsWith("endless", StringComparison.Ordinal)));
+        await world.StartOperatorAsync(CancellationToken.None, Second);
+
+        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        Parse(await scene.FinalSpentAsync()).Should().BeGreaterThanOrEqualTo(bill.Total(Scene.V100), "their end was shown to nobody, so they count until it is noticed");
+    }
+
+    private static Amount Parse(string text) => Amount.TryParse(text, out var amount) ? amount : throw new FormatException(text);
+
+    private static async Task<List<V1Pod>> PodsAsync(Scene scene) => [.. (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items];
 
     private static async Task KillAtAsync(Scene scene, Place place)
     {

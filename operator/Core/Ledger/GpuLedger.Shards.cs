@@ -65,6 +65,22 @@ public sealed partial class GpuLedger
         lock (gate) return FindBudget(budgetUid) is { } budget ? [.. ShardsOf(budget).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))] : [];
     }
 
+    /// <summary>
+    /// The shards that hold pods of a namespace which no stored object tells of yet, to be written before such pods are ended; before them,
+    /// from when on is counted. Empty where all pods are told of.
+    /// </summary>
+    public IReadOnlyList<LedgerShard> ArrivalShards(string ns)
+    {
+        lock (gate)
+        {
+            bool IsAsked(ShardState shard) => shard.HasUnwrittenArrivals && shard.Namespace == ns;
+            if (!shards.Values.Any(IsAsked)) return [];
+            // That days are sums by now stands in the same object as the beginning: not without the sums.
+            return [.. shards.Values.Where(shard => IsAsked(shard) || (shard.HasUnwrittenFacts && Rank(shard.Kind) <= Rank(LedgerShard.BaseKind)))
+                .OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal).Select(shard => ToShard(shard, factsOnly: true))];
+        }
+    }
+
     /// <summary>The shard's object holds this revision now. An empty one, once deleted, is forgotten.</summary>
     public void MarkWritten(string shard, long revision)
     {

@@ -281,7 +281,7 @@ public sealed partial class GpuLedger
         pod.Node.Add(pod);
         if (pod.Shard is not null) return;
         PlacePod(pod);
-        pod.Shard!.Touch();
+        pod.Shard!.Arrive();
     }
 
     private NodeAccount NodeNamed(string name)

@@ -5,6 +5,7 @@ internal sealed class ShardState(string name, string kind)
 {
     private long facts;
     private long lastWords;
+    private long arrivals;
 
     public string Name { get; } = name;
 
@@ -27,6 +28,9 @@ internal sealed class ShardState(string name, string kind)
 
     /// <summary>Something of it is known here alone: the API no longer tells it.</summary>
     public bool IsUrgent => lastWords > Written;
+
+    /// <summary>It holds a pod that no stored object tells of.</summary>
+    public bool HasUnwrittenArrivals => arrivals > Written;
 
     /// <summary>An upper estimate of the JSON; decides when a new shard is begun.</summary>
     public int EstimatedBytes { get; set; }
@@ -70,6 +74,8 @@ internal sealed class ShardState(string name, string kind)
     public List<ScaledRecord>? Scaled { get; init; }
 
     public void Touch() => facts = ++Revision;
+
+    public void Arrive() => arrivals = facts = ++Revision;
 
     public void TouchMeasured() => Revision++;
 

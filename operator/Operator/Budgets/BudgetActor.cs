@@ -35,7 +35,11 @@ public sealed partial class BudgetActor(
         var parkings = new Dictionary<string, Parking>(StringComparer.Ordinal);
         foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Park))
             if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } parking) parkings[action.Workload.Uid] = parking;
-        if (parkings.Count > 0) await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+        if (parkings.Count > 0)
+        {
+            await store.FlushArrivalsAsync(ledger, budget.Namespace, cancellationToken);
+            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+        }
         ApiException? failed = null;
         foreach (var action in decision.Actions)
         {

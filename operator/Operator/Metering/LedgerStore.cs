@@ -65,6 +65,16 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         foreach (var shard in ledger.DirtyBudgetShards(budgetUid)) await WriteAsync(ledger, shard, cancellationToken);
     }
 
+    /// <summary>
+    /// What is about to be ended stands in the ledger before the act. Should this process die with the act, the pods may be gone before
+    /// another looks, and what the API never showed to it would be in no bill.
+    /// </summary>
+    public async Task FlushArrivalsAsync(GpuLedger ledger, string ns, CancellationToken cancellationToken)
+    {
+        using var pass = await _writing.EnterAsync(cancellationToken);
+        foreach (var shard in ledger.ArrivalShards(ns)) await WriteAsync(ledger, shard, cancellationToken);
+    }
+
     /// <summary>What a scaler is about to change of somebody's object stands in the ledger before the act.</summary>
     public async Task FlushScaledAsync(GpuLedger ledger, string ns, CancellationToken cancellationToken)
     {

@@ -29,6 +29,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     {
         ArgumentOutOfRangeException.ThrowIfNegative(replicas);
         if (stores.Stoppable?.Contains(target.Entity.Kind) == false) return ScaleOutcome.Refused($"this operator may not scale a {target.Entity.Kind} (operator.kinds of the chart)");
+        if (replicas < target.Replicas) await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
         try
         {
             return target.Served is { } seen
@@ -49,6 +50,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     {
         var owner = target.Owner ?? throw new ArgumentException($"No other autoscaler owns {target.Display}.", nameof(target));
         if (owner.WhyNot is { } whyNot) return ScaleOutcome.Refused(whyNot);
+        if (max < target.Replicas) await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
         try
         {
             return await CapAsync(scaler, target.Namespace, owner.Target, max, cancellationToken);

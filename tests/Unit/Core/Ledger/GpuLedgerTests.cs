@@ -382,6 +382,24 @@ public sealed class GpuLedgerTests
         Spent(ledger, Start.AddHours(2)).Should().Be(Price.For(TimeSpan.FromHours(64)));
     }
 
+    [Fact]
+    public void Pods_that_no_stored_object_tells_of_are_stored_before_their_end()
+    {
+        var stored = new Dictionary<string, string>();
+        var ledger = Priced();
+        ledger.Observe(Pod("p"));
+        ledger.ArrivalShards("elsewhere").Should().BeEmpty();
+        ledger.ArrivalShards("ns").Select(shard => shard.Kind).Should().Equal(LedgerShard.BaseKind, LedgerShard.PodsKind);
+        LedgerWorld.Write(ledger, stored, ledger.ArrivalShards("ns"));
+        Spent(LedgerWorld.Read(stored.Values), Start.AddHours(1)).Should().Be(Spent(ledger, Start.AddHours(1)));
+        ledger.ArrivalShards("ns").Should().BeEmpty();
+
+        ledger.Observe(Pod("p") with { FinishedAt = Start.AddMinutes(1) });
+        ledger.ArrivalShards("ns").Should().BeEmpty("it is known, and the API tells the end");
+        ledger.Observe(Pod("q"));
+        ledger.ArrivalShards("ns").Should().ContainSingle().Which.Pods.Should().HaveCount(2);
+    }
+
     private static GpuLedger Priced()
     {
         var ledger = new GpuLedger();

@@ -183,9 +183,11 @@ public sealed class LedgerWorld
     }
 
     /// <summary>Writes what is dirty as JSON and reads it back, as the API server would keep it.</summary>
-    public static void Write(GpuLedger ledger, Dictionary<string, string> stored, Func<LedgerShard, bool>? succeeds = null)
+    public static void Write(GpuLedger ledger, Dictionary<string, string> stored, Func<LedgerShard, bool>? succeeds = null) => Write(ledger, stored, ledger.DirtyShards(), succeeds);
+
+    public static void Write(GpuLedger ledger, Dictionary<string, string> stored, IReadOnlyList<LedgerShard> shards, Func<LedgerShard, bool>? succeeds = null)
     {
-        foreach (var shard in ledger.DirtyShards())
+        foreach (var shard in shards)
         {
             if (succeeds is not null && !succeeds(shard)) return;
             if (shard.IsEmpty) stored.Remove(shard.Name);
