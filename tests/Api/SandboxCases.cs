@@ -100,6 +100,9 @@ public sealed class SandboxCases : IAsyncLifetime
     public async Task All_open_watches_can_be_cut()
     {
         using var watch = await _api.WatchAsync(ConfigMaps);
+        _sandbox.Faults.CutWatches("somebody-else/");
+        await _api.PostAsync(ConfigMaps, ConfigMap("left"));
+        (await watch.NextAsync())!.Value.Type.Should().Be("ADDED", "it is another client's");
         _sandbox.Faults.CutWatches();
         await FluentActions.Awaiting(() => watch.NextAsync()).Should().ThrowAsync<IOException>();
     }

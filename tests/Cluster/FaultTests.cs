@@ -10,8 +10,9 @@ namespace Bursar.Tests.Cluster;
 /// The API server fails the operator, at random from a seed, while it has work to do. The end is the same as without: what is too
 /// much is suspended once, and every amount is what the API's own times say, to the last digit. Odd seeds cut watches. Even ones also
 /// let the server forget its history and refuse the lease, so that the operator may end and start anew: then the end of a pod that is
-/// deleted at once may have been shown to nobody, and it counts until it is seen to be gone. Which request meets which fault depends on the order in which requests arrive over HTTP, so a seed gives
-/// a kind of run and not the same one twice.
+/// deleted at once may have been shown to no operator, and it counts until it is seen to be gone; the test's own watch is left whole. Which
+/// request meets which fault depends on the order in which requests arrive over HTTP, so a seed gives a kind of run and not the same one
+/// twice.
 /// </summary>
 public sealed class FaultTests
 {
@@ -113,7 +114,7 @@ public sealed class FaultTests
         var (undone, wasParked, bound) = (0, false, Amount.Zero);
         async Task<bool> LookAsync()
         {
-            if (seed is not null && chance.Next(6) == 0) faults.CutWatches();
+            if (seed is not null && chance.Next(6) == 0) faults.CutWatches(Operator);
             if (forgets && chance.Next(20) == 0) scene.Sandbox.Server.Compact();
             if (Amount.TryParse((await limited.StatusAsync())?.OverspendBound, out var published) && published > bound) bound = published;
             var parked = await scene.IsSuspendedAsync("runaway");

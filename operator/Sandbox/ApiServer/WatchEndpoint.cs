@@ -48,8 +48,9 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
 
         var cutAfter = fault is Fault.CutWatch cut ? cut.AfterLines : int.MaxValue;
         var cutRequested = false;
-        void Cut()
+        void Cut(string client)
         {
+            if (!http.Request.Headers.UserAgent.ToString().Contains(client, StringComparison.Ordinal)) return;
             cutRequested = true;
             wake.Set();
         }

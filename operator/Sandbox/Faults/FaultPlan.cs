@@ -79,11 +79,11 @@ public sealed class FaultPlan(Random random)
         }
     }
 
-    /// <summary>Raised when every open watch is to be cut at once.</summary>
-    public event Action? WatchesCut;
+    /// <summary>Raised with a part of a user agent whose open watches are to be cut at once.</summary>
+    public event Action<string>? WatchesCut;
 
-    /// <summary>Cuts every open watch now.</summary>
-    public void CutWatches() => WatchesCut?.Invoke();
+    /// <summary>Cuts every open watch now, or those of the clients whose user agent contains this.</summary>
+    public void CutWatches(string client = "") => WatchesCut?.Invoke(client);
 
     internal Fault? Next(string verb, string resource, string path, string client)
     {
