@@ -18,6 +18,6 @@ return args switch
     ["replay", var traces] => ReplayProcess.Run(traces),
     ["ledger"] => LedgerProcess.Run(),
     ["parse"] => ParseProcess.Run(),
-    ["scalers"] => ScalersProcess.Run(),
+    ["scalers"] => await ScalersProcess.RunAsync(ct),
     _ => await Suite.RunAsync(SuiteOptions.Parse(args), ct),
 };

@@ -1,18 +1,27 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
+using Bursar.Kube.Client;
+using Bursar.Kube.Config;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
+using Bursar.Operator.Scaling.Targets;
+using Bursar.Operator.Workloads;
+using Bursar.Sandbox;
+using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.Bench;
 
-/// <summary>A thousand scalers, a hundred to a budget, looked at every second for ten minutes: demand that moves, windows full of what was recommended.</summary>
+/// <summary>A thousand scalers, a hundred to a budget, looked at every second for ten minutes: demand that moves, windows full of what was recommended; and their targets, found in the operator's caches.</summary>
 internal static class ScalersProcess
 {
     private const int Scalers = 1000;
     private const int Budgets = 10;
     private const int Looks = 600;
 
-    public static int Run()
+    public static async Task<int> RunAsync(CancellationToken ct)
     {
         var (now, random) = (new DateTimeOffset(2026, 11, 22, 9, 0, 0, TimeSpan.Zero), new Random(1));
         var price = Rate.FromDecimal(3.06m);
@@ -57,6 +66,7 @@ internal static class ScalersProcess
         ChildProcess.Tell("scaled", scaled);
         ChildProcess.Tell("median", seconds[Looks * 3 / 4]);
         ChildProcess.Tell("slow", seconds[Looks / 2 + Looks * 99 / 200]);
+        ChildProcess.Tell("targets", await FindAsync(ct));
         Console.WriteLine("end");
         return 0;
 
@@ -87,4 +97,56 @@ internal static class ScalersProcess
             };
         }
     }
+
+    /// <summary>How long it takes to find every target, what owns its replicas, and its pods, in caches that follow an API server: the least of several.</summary>
+    private static async Task<double> FindAsync(CancellationToken ct)
+    {
+        const string ns = "default", bursar = "bursar-system";
+        await using var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions(), ct);
+        using var client = new KubeClient(new KubeConfig { Server = sandbox.Address, CertificateAuthorityPem = sandbox.CertificateAuthority, Token = sandbox.Token });
+        foreach (var (_, yaml) in CrdFiles.ReadAll()) await client.CreateAsync<V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
+        await client.CreateAsync<V1CustomResourceDefinition>(JsonNode.Parse("""
+            {"metadata": {"name": "scaledobjects.keda.sh"}, "spec": {"group": "keda.sh", "names": {"kind": "ScaledObject", "plural": "scaledobjects", "singular": "scaledobject"}, "scope": "Namespaced",
+             "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}}
+            """)!.AsObject(), null, ct);
+        await client.CreateAsync(new V1Namespace { Metadata = new() { Name = bursar } }, ct);
+        for (var i = 0; i < Scalers; i++)
+        {
+            var deployment = await client.CreateAsync<V1Deployment>(Json($$$"""{"metadata": {"name": "chat-{{{i}}}"}, "spec": {"replicas": 2, {{{Template}}}}}"""), ns, ct);
+            var set = await client.CreateAsync<V1ReplicaSet>(Json($$$"""{"metadata": {"name": "chat-{{{i}}}-a", {{{OwnedBy("Deployment", deployment.Metadata)}}}}, "spec": {{{{Template}}}}}"""), ns, ct);
+            foreach (var pod in (string[])["x", "y"])
+                await client.CreateAsync<V1Pod>(Json($$$"""{"metadata": {"name": "chat-{{{i}}}-a-{{{pod}}}", {{{OwnedBy("ReplicaSet", set.Metadata)}}}}, "spec": {"containers": [{"name": "main", "image": "serve:1"}]}}"""), ns, ct);
+            await client.CreateAsync(new V1ScaledObject { Metadata = new() { Name = $"chat-{i}", Namespace = ns }, Spec = new() { MaxReplicaCount = 10, ScaleTargetRef = new() { Name = $"chat-{i}" } } }, ct);
+        }
+        var stores = new ClusterStores(client, bursar);
+        using var end = new CancellationTokenSource();
+        var caches = stores.RunAsync(end.Token);
+        await stores.HasSyncedAsync(ct);
+        var targets = new ScaleTargets(stores);
+
+        var best = double.MaxValue;
+        for (var pass = 0; pass < 10; pass++)
+        {
+            var clock = Stopwatch.StartNew();
+            var pods = 0;
+            for (var i = 0; i < Scalers; i++)
+                if (targets.Find(ns, "apps/v1", "Deployment", $"chat-{i}", out _) is { Owner.Max: 10 } target) pods += target.ReplicaPods.Count;
+            best = Math.Min(best, clock.Elapsed.TotalSeconds);
+            if (pods != 2 * Scalers) throw new InvalidOperationException($"{pods} of {2 * Scalers} pods were found");
+        }
+        await end.CancelAsync();
+        await caches.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return best;
+    }
+
+    private const string Template = """
+        "selector": {"matchLabels": {"app": "chat"}}, "template": {"metadata": {"labels": {"app": "chat"}}, "spec": {"containers": [{"name": "main", "image": "serve:1"}]}}
+        """;
+
+    private static string OwnedBy(string kind, V1ObjectMeta owner) =>
+        $$$"""
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "{{{kind}}}", "name": "{{{owner.Name}}}", "uid": "{{{owner.Uid}}}", "controller": true}]
+        """;
+
+    private static JsonObject Json(string text) => JsonNode.Parse(text)!.AsObject();
 }

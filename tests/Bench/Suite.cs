@@ -150,7 +150,8 @@ internal static class Suite
         await using var child = ChildProcess.Start("scalers");
         var f = await child.FiguresAsync(ct);
         table.Add($"scalers: one pass of demand, division and decision, {f["scalers"]:N0} scalers on 10 budgets, windows of five minutes full",
-            $"{f["median"] * 1000:F1} ms (99 of 100 below {f["slow"] * 1000:F1})", "< 100 ms", f["slow"] < 0.1);
+            $"{f["median"] * 1000:F1} ms (99 of 100 below {f["slow"] * 1000:F1})", "< 100 ms", f["slow"] + f["targets"] < 0.1);
+        table.Add($"scalers: their targets found, with what owns the replicas and the pods, {f["scalers"]:N0} Deployments under KEDA", $"{f["targets"] * 1000:F1} ms");
     }
 
     private static async Task LedgerAsync(FigureTable table, CancellationToken ct)

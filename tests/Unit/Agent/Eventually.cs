@@ -4,7 +4,7 @@ namespace Bursar.Tests.Unit.Agent;
 
 internal static class Eventually
 {
-    /// <summary>Waits for a condition of the world outside the clock's reach (sockets, other threads), ten seconds at most.</summary>
+    /// <summary>Waits for a condition of the world outside the clock's reach (sockets, other threads), half a minute at most.</summary>
     public static Task TrueAsync(Func<bool> condition, string what) => TrueAsync(() => Task.FromResult(condition()), what);
 
     public static async Task TrueAsync(Func<Task<bool>> condition, string what)
@@ -12,7 +12,7 @@ internal static class Eventually
         var watch = Stopwatch.StartNew();
         while (!await condition())
         {
-            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(10), "{0}", what);
+            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(30), "{0}", what);
             await Task.Delay(10);
         }
     }

@@ -149,7 +149,7 @@ public sealed class LatencySignalTests
         var first = await client.GetSignalsAsync(default);
         first.Revision.Should().BeGreaterThan(0);
         // Another revision, of an earlier life too, is answered at once.
-        (await client.GetSignalsAsync(first.Revision + 1000, TimeSpan.FromSeconds(60), null, default).WaitAsync(TimeSpan.FromSeconds(5))).Revision.Should().NotBeNull();
+        (await client.GetSignalsAsync(first.Revision + 1000, TimeSpan.FromSeconds(60), null, default).WaitAsync(TimeSpan.FromSeconds(30))).Revision.Should().NotBeNull();
 
         var current = (await client.GetSignalsAsync(default)).Revision!.Value;
         var quiet = await client.GetSignalsAsync(current, TimeSpan.FromSeconds(1), null, default);
@@ -164,7 +164,7 @@ public sealed class LatencySignalTests
         var poll = client.GetSignalsAsync(current, TimeSpan.FromSeconds(60), null, default);
         await client.PutTargetsAsync(new() { Revision = "1", Pods = [SimulatedNode.Pod("u1", "127.0.0.1") with { Scrape = [new() { Port = port, Kind = ScrapeTarget.Serving, IntervalSeconds = 1 }] }] }, default);
 
-        var news = await poll.WaitAsync(TimeSpan.FromSeconds(5));
+        var news = await poll.WaitAsync(TimeSpan.FromSeconds(30));
         news.Pods.Should().ContainSingle().Which.Should().BeEquivalentTo(new { PodUid = "u1", RequestsWaiting = 3L, GeneratedTokens = 9L, FirstToken = new HistogramSignal { Bounds = [0.1, 1], Counts = [1, 2, 2] } });
 
         await client.Awaiting(c => c.GetSignalsAsync(-1, TimeSpan.Zero, null, default)).Should().ThrowAsync<Bursar.Agent.Client.AgentException>().WithMessage("*no revision*");

@@ -137,12 +137,12 @@ public sealed class ScrapeTests : IAsyncLifetime
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
         };
         var scrape = ScrapeAsync(kind: "progress");
-        await asked.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(30));
         scrape.IsCompleted.Should().BeFalse();
 
         time.Advance(TimeSpan.FromSeconds(2));
 
-        (await scrape.WaitAsync(TimeSpan.FromSeconds(10))).Outcome.Should().Be(ScrapeOutcome.TimedOut);
+        (await scrape.WaitAsync(TimeSpan.FromSeconds(30))).Outcome.Should().Be(ScrapeOutcome.TimedOut);
     }
 
     [Fact]

@@ -242,13 +242,13 @@ public sealed class UsageJournalTests : IDisposable
         var woken = journal.WaitAsync(end, TimeSpan.FromHours(1), default, default);
         woken.IsCompleted.Should().BeFalse();
         Append(journal, 1);
-        await woken.WaitAsync(TimeSpan.FromSeconds(10));
+        await woken.WaitAsync(TimeSpan.FromSeconds(30));
 
         var timed = journal.WaitAsync(end with { Seq = 2 }, TimeSpan.FromSeconds(30), default, default);
         time.Advance(TimeSpan.FromSeconds(29));
         timed.IsCompleted.Should().BeFalse();
         time.Advance(TimeSpan.FromSeconds(1));
-        await timed.WaitAsync(TimeSpan.FromSeconds(10));
+        await timed.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     [Theory]

@@ -47,10 +47,10 @@ public class ControllerRunnerTests
 
         delete.SetResult();
         await Until.TrueAsync(() => controller.Count("-good") == 1, "the deletion");
-        await tracker.WhenIdleAsync(default).WaitAsync(TimeSpan.FromSeconds(10));
+        await tracker.WhenIdleAsync(default).WaitAsync(TimeSpan.FromSeconds(30));
         runner.Queue.Stats.Should().BeEquivalentTo(new { Waiting = 0, Processing = 0 });
         await stop.CancelAsync();
-        await Task.WhenAll(following, running).WaitAsync(TimeSpan.FromSeconds(10));
+        await Task.WhenAll(following, running).WaitAsync(TimeSpan.FromSeconds(30));
         tracker.IsIdle.Should().BeTrue();
         controller.Overlapped.Should().BeFalse();
     }
@@ -68,11 +68,11 @@ public class ControllerRunnerTests
         using CancellationTokenSource stop = new();
         Task following = informer.RunAsync(stop.Token);
 
-        await FluentActions.Awaiting(() => runner.RunAsync(stop.Token).WaitAsync(TimeSpan.FromSeconds(10))).Should().ThrowAsync<LeadershipLostException>();
+        await FluentActions.Awaiting(() => runner.RunAsync(stop.Token).WaitAsync(TimeSpan.FromSeconds(30))).Should().ThrowAsync<LeadershipLostException>();
 
-        await tracker.WhenIdleAsync(default).WaitAsync(TimeSpan.FromSeconds(10));
+        await tracker.WhenIdleAsync(default).WaitAsync(TimeSpan.FromSeconds(30));
         await stop.CancelAsync();
-        await following.WaitAsync(TimeSpan.FromSeconds(10));
+        await following.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     private sealed class Deposed : IEntityController<V1ConfigMap>

@@ -92,7 +92,7 @@ public class EventRecorderTests
             if (_clock.GetUtcNow() < new DateTimeOffset(2026, 1, 1, 0, 0, 1, 500, TimeSpan.Zero)) _clock.Advance(TimeSpan.FromMilliseconds(100));
         });
         await stop.CancelAsync();
-        await run.WaitAsync(TimeSpan.FromSeconds(10));
+        await run.WaitAsync(TimeSpan.FromSeconds(30));
         recorder.Written.Should().Be(8);
         _events.Should().HaveCount(8);
     }

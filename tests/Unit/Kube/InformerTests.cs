@@ -132,7 +132,7 @@ public class InformerTests
         Informer<V1Workload> informer = new(client, new InformerOptions { Optional = true, StreamingList = false });
         using CancellationTokenSource stop = new();
         Task run = informer.RunAsync(stop.Token);
-        await informer.HasSyncedAsync(default).WaitAsync(TimeSpan.FromSeconds(10));
+        await informer.HasSyncedAsync(default).WaitAsync(TimeSpan.FromSeconds(30));
         informer.IsServed.Should().BeFalse();
         informer.Store.Count.Should().Be(0);
 
@@ -208,6 +208,6 @@ public class InformerTests
         Task run = informer.RunAsync(stop.Token);
         await Until.TrueAsync(until, "the state of the store");
         await stop.CancelAsync();
-        await run.WaitAsync(TimeSpan.FromSeconds(10));
+        await run.WaitAsync(TimeSpan.FromSeconds(30));
     }
 }

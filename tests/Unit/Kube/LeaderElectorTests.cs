@@ -43,14 +43,14 @@ public class LeaderElectorTests
             leading.SetResult();
             return done.Task;
         }, default);
-        await leading.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await leading.Task.WaitAsync(TimeSpan.FromSeconds(30));
         _server.Silent = true;
         int writes = _server.Writes;
         await Until.TrueAsync(() => _server.Writes > writes, "a renewal that is not answered", () => clock.Advance(TimeSpan.FromMilliseconds(500)));
         _server.Silent = false;
 
         done.SetResult();
-        await run.WaitAsync(TimeSpan.FromSeconds(10));
+        await run.WaitAsync(TimeSpan.FromSeconds(30));
 
         _server.Holder.Should().BeEmpty();
     }
@@ -68,7 +68,7 @@ public class LeaderElectorTests
         using CancellationTokenSource stop = new();
         TaskCompletionSource holding = new(), taken = new();
         Task holds = holder.RunAsLeaderAsync(Leading(holding), stop.Token);
-        await holding.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await holding.Task.WaitAsync(TimeSpan.FromSeconds(30));
         Task waits = waiter.RunAsLeaderAsync(Leading(taken), stop.Token);
 
         // Both clocks run for a minute, in which the holder renews.
@@ -97,7 +97,7 @@ public class LeaderElectorTests
         holder.MayWrite.Should().BeFalse();
         await FluentActions.Awaiting(() => holds).Should().ThrowAsync<LeadershipLostException>();
         await stop.CancelAsync();
-        await waits.WaitAsync(TimeSpan.FromSeconds(10));
+        await waits.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     [Fact]
@@ -122,7 +122,7 @@ public class LeaderElectorTests
                 cancelled = true;
             }
         }, default);
-        await leading.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await leading.Task.WaitAsync(TimeSpan.FromSeconds(30));
         V1ConfigMap obj = new() { Metadata = new V1ObjectMeta { Name = "x", Namespace = "a" } };
         await fenced.CreateAsync(obj, default);
 
@@ -147,7 +147,7 @@ public class LeaderElectorTests
         using CancellationTokenSource stop = new();
         TaskCompletionSource leading = new();
         Task run = elector.RunAsLeaderAsync(Leading(leading), stop.Token);
-        await leading.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await leading.Task.WaitAsync(TimeSpan.FromSeconds(30));
         _server.Broken = true;
         clock.SkewWall(TimeSpan.FromHours(-1));
         clock.Advance(TimeSpan.FromSeconds(10.5));
@@ -171,7 +171,7 @@ public class LeaderElectorTests
         await Until.TrueAsync(() => !leaders.IsEmpty && _server.Reads >= 8, "a leader");
         leaders.Should().ContainSingle().Which.Should().Be(_server.Holder);
         await stop.CancelAsync();
-        await Task.WhenAll(runs).WaitAsync(TimeSpan.FromSeconds(10));
+        await Task.WhenAll(runs).WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     private static LeaderElector Elector(KubeClient client, string identity) =>

@@ -104,13 +104,13 @@ internal static class Answers
 
 internal static class Until
 {
-    /// <summary>Waits for a state of the world, not for luck: fails after ten seconds.</summary>
+    /// <summary>Waits for a state of the world, not for luck: fails after half a minute.</summary>
     public static async Task TrueAsync(Func<bool> condition, string what, Action? meanwhile = null)
     {
         long start = TimeProvider.System.GetTimestamp();
         while (!condition())
         {
-            if (TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(10)) throw new TimeoutException($"Never came: {what}.");
+            if (TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(30)) throw new TimeoutException($"Never came: {what}.");
             meanwhile?.Invoke();
             await Task.Delay(5);
         }

@@ -149,7 +149,7 @@ public class WorkQueueTests
         await stop.CancelAsync();
         await FluentActions.Awaiting(() => cancelled).Should().ThrowAsync<OperationCanceledException>();
         queue.Add("a");
-        (await patient.WaitAsync(TimeSpan.FromSeconds(10))).Key.Should().Be("a");
+        (await patient.WaitAsync(TimeSpan.FromSeconds(30))).Key.Should().Be("a");
     }
 
     [Fact]
@@ -176,7 +176,7 @@ public class WorkQueueTests
     private static async Task<TKey> TakeAsync<TKey>(WorkQueue<TKey> queue)
         where TKey : notnull
     {
-        (bool taken, TKey key) = await queue.TakeAsync(default).AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+        (bool taken, TKey key) = await queue.TakeAsync(default).AsTask().WaitAsync(TimeSpan.FromSeconds(30));
         taken.Should().BeTrue();
         return key;
     }

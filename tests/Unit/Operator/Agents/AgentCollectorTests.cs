@@ -136,9 +136,9 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             board.Changed += uids => { if (uids.Contains(uid) && board.Of(uid)?.RequestsWaiting == wanted) arrived.TrySetResult(); };
             Volatile.Write(ref waiting, wanted);
-            await arrived.Task.WaitAsync(TimeSpan.FromSeconds(2));
+            await arrived.Task.WaitAsync(TimeSpan.FromSeconds(30));
         }
-        (DateTimeOffset.UtcNow - board.Of(uid)!.At).Should().BeLessThan(TimeSpan.FromSeconds(2)).And.BeGreaterThanOrEqualTo(TimeSpan.Zero);
+        (DateTimeOffset.UtcNow - board.Of(uid)!.At).Should().BeLessThan(TimeSpan.FromSeconds(30)).And.BeGreaterThanOrEqualTo(TimeSpan.Zero);
         board.Of(uid)!.GeneratedTokensPerSecond.Should().Be(0);
 
         // Asked no more once nothing scales by it.

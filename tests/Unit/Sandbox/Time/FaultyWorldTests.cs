@@ -16,7 +16,7 @@ namespace Bursar.Tests.Unit.Sandbox.Time;
 public sealed class FaultyWorldTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
-    private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(30);
 
     [Fact]
     public async Task A_work_item_waits_out_what_its_request_waits_for()

@@ -41,7 +41,7 @@ public sealed class VirtualTimeProviderTests
         await time.AdvanceAsync(TimeSpan.FromHours(1));
 
         seen.Should().Equal(Enumerable.Range(1, 4).Select(i => Start.AddMinutes(7 * i)));
-        await loop.WaitAsync(TimeSpan.FromSeconds(10));
+        await loop.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     [Fact]
@@ -144,7 +144,7 @@ public sealed class VirtualTimeProviderTests
 
     private static async Task WaitUntilAsync(Func<bool> condition)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (!condition())
             await Task.Delay(5, deadline.Token);
     }

@@ -12,7 +12,7 @@ namespace Bursar.Tests.Unit.Operator.Scaling.External;
 /// <summary>The door that KEDA asks, over real sockets: what it answers, and what it makes of odd callers.</summary>
 public sealed class ExternalScalerEndpointTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private ExternalDoor door = null!;
     private GrpcCaller caller = null!;
@@ -317,7 +317,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         await stream.MoveNextAsync();
         var next = stream.MoveNextAsync();
 
-        await door.Endpoint.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(4));
+        await door.Endpoint.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
 
         var end = await FluentActions.Awaiting(async () => await next).Should().ThrowAsync<GrpcException>();
         (end.Which.Code, end.Which.Message).Should().Be((GrpcCode.Unavailable, "the operator is stopping"));

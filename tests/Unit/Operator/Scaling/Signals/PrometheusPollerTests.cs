@@ -36,7 +36,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
     public async Task DisposeAsync()
     {
         await stop.CancelAsync();
-        await running.WaitAsync(TimeSpan.FromSeconds(5));
+        await running.WaitAsync(TimeSpan.FromSeconds(30));
         stop.Dispose();
     }
 
