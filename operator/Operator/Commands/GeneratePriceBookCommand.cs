@@ -36,6 +36,7 @@ public static class GeneratePriceBookCommand
                 var prices = file is null ? new((parsed.GetRequiredValue(list) == "founding" ? DefaultPriceBook.Founding : DefaultPriceBook.Book).Rates, [])
                     : Read(ReadText(file), parsed.GetRequiredValue(format), file.Extension, parsed.GetValue(monthly), counts);
                 foreach (var left in prices.LeftOut) error.WriteLine($"left out: {left}");
+                foreach (var doubt in prices.Doubts) error.WriteLine($"check: {doubt}");
                 output.Write(Write(prices, parsed.GetRequiredValue(name), parsed.GetRequiredValue(currency), file?.Name));
                 return 0;
             }

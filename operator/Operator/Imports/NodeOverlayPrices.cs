@@ -26,15 +26,15 @@ public static class NodeOverlayPrices
     public static ImportedPrices Read(string text, IReadOnlyDictionary<string, int> gpusOf)
     {
         var rates = new List<PriceRule>();
-        var leftOut = new List<string>();
+        List<string> leftOut = [], doubts = [];
         var overlays = YamlNodes.Documents(text).SelectMany(Overlays).ToArray();
         if (overlays.Length == 0) throw new ImportException("no NodeOverlay is in it");
         // Karpenter asks the heaviest first, and of equal ones the one whose name comes last.
-        foreach (var overlay in overlays.OrderByDescending(Weight).ThenByDescending(Name, StringComparer.Ordinal)) Read(overlay, gpusOf, rates, leftOut);
-        return new(rates, leftOut);
+        foreach (var overlay in overlays.OrderByDescending(Weight).ThenByDescending(Name, StringComparer.Ordinal)) Read(overlay, gpusOf, rates, leftOut, doubts);
+        return new(rates, leftOut) { Doubts = doubts };
     }
 
-    private static void Read(YamlMappingNode overlay, IReadOnlyDictionary<string, int> gpusOf, List<PriceRule> rates, List<string> leftOut)
+    private static void Read(YamlMappingNode overlay, IReadOnlyDictionary<string, int> gpusOf, List<PriceRule> rates, List<string> leftOut, List<string> doubts)
     {
         var name = $"NodeOverlay {Name(overlay)}";
         if (overlay.Map("spec") is not { } spec || spec.Text("price") is not { } price)
@@ -47,7 +47,9 @@ public static class NodeOverlayPrices
         if (!DecimalText.TryParse(price, out var amount)) throw new ImportException($"{name}, spec.price: \"{price}\" is not an amount such as 12.5");
         List<string?> types = [null], capacities = [null], regions = [null];
         var others = new List<LabelRequirement>();
-        int? gpus = spec.Map("capacity")?.Text("nvidia.com/gpu") is { } added && int.TryParse(added, NumberStyles.None, CultureInfo.InvariantCulture, out var units) ? units : null;
+        int? gpus = null;
+        // Capacity counts what can be requested, time slices too: it stands for cards only where nothing else tells how many there are.
+        int? capacity = spec.Map("capacity")?.Text("nvidia.com/gpu") is { } added && int.TryParse(added, NumberStyles.None, CultureInfo.InvariantCulture, out var units) ? units : null;
         foreach (var requirement in spec.List("requirements").OfType<YamlMappingNode>())
         {
             var term = new LabelRequirement(requirement.Text("key") ?? "", requirement.Text("operator") ?? "", [.. requirement.List("values").OfType<YamlScalarNode>().Select(value => value.Value ?? "")]);
@@ -71,14 +73,19 @@ public static class NodeOverlayPrices
         foreach (var type in types)
         {
             var known = type is not null && gpusOf.TryGetValue(type, out var told) ? told : gpus ?? (type is null ? null : InstanceGpus.Of(type));
+            if (known is not > 0 && capacity is > 0)
+            {
+                known = capacity;
+                doubts.Add($"{name}: its price is divided by its capacity of {capacity} nvidia.com/gpu; where these are shares of fewer cards, say --gpus {type ?? "TYPE"}=CARDS");
+            }
             if (known is not > 0)
             {
                 leftOut.Add($"{name}: how many GPUs {type ?? "its instances"} have is not known; say --gpus {type ?? "TYPE"}=N");
                 continue;
             }
-            foreach (var capacity in capacities)
+            foreach (var capacityType in capacities)
                 foreach (var region in regions)
-                    rates.Add(new(new() { InstanceType = type, CapacityType = capacity, Region = region, NodeSelector = new() { MatchExpressions = [.. others] } },
+                    rates.Add(new(new() { InstanceType = type, CapacityType = capacityType, Region = region, NodeSelector = new() { MatchExpressions = [.. others] } },
                         Rate.FromDecimal(PriceCsv.PerInstance(amount, known.Value)), string.Create(CultureInfo.InvariantCulture, $"Karpenter {name}, {amount} for {known} GPU")));
         }
     }

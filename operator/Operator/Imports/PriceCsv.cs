@@ -37,11 +37,18 @@ public static class PriceCsv
         var leftOut = new List<string>();
         foreach (var (line, fields) in rows.Skip(1))
         {
-            if (fields.Count != names.Length) throw new ImportException($"line {line}: has {fields.Count} fields, the header has {names.Length}");
+            if (fields.Count != names.Length)
+            {
+                var wrong = $"line {line}: has {fields.Count} fields, the header has {names.Length}";
+                // OpenCost skips such a row of a price sheet too.
+                if (!isSheet) throw new ImportException(wrong);
+                leftOut.Add(wrong);
+                continue;
+            }
             string Field(string name) => Array.IndexOf(names, name) is >= 0 and var at ? fields[at].Trim() : "";
             if (!isSheet) rates.Add(Rule(line, Field));
             else if (!Field("assetclass").Equals("gpu", StringComparison.OrdinalIgnoreCase)) leftOut.Add($"line {line}: asset class {Field("assetclass")} is no price of a GPU");
-            else rates.Add(SheetRule(line, Field));
+            else if (SheetRule(line, Field, leftOut) is { } rule) rates.Add(rule);
         }
         return new(rates, leftOut);
     }
@@ -62,13 +69,24 @@ public static class PriceCsv
         { From = from };
     }
 
-    private static PriceRule SheetRule(int line, Func<string, string> field)
+    /// <summary>
+    /// A row's InstanceIDField is the node label whose value its InstanceID is. Null, and said in <paramref name="leftOut"/>, where the
+    /// field names one node instead (its name, its provider ID) or an annotation.
+    /// </summary>
+    private static PriceRule? SheetRule(int line, Func<string, string> field, List<string> leftOut)
     {
         const string labels = "metadata.labels.";
         var id = field("instanceid");
         if (id.Length == 0) throw new ImportException($"line {line}, InstanceID: is empty");
         var by = field("instanceidfield");
-        var label = by.StartsWith(labels, StringComparison.Ordinal) ? by[labels.Length..] : by is "gpu.nvidia.com/class" or "nvidia.com/gpu_type" ? by : null;
+        string? label = null;
+        if (by.StartsWith(labels, StringComparison.OrdinalIgnoreCase)) label = by[labels.Length..];
+        else if (by.StartsWith("metadata.", StringComparison.OrdinalIgnoreCase) || by.StartsWith("spec.", StringComparison.OrdinalIgnoreCase))
+        {
+            leftOut.Add($"line {line}: {id} is chosen by {by}, and a price book chooses nodes by their labels");
+            return null;
+        }
+        else if (by.Length > 0) label = by;
         return new(new(label is null ? $"*{id}*" : "*")
         {
             Region = Given(field("region")),
@@ -88,7 +106,7 @@ public static class PriceCsv
     private static int Count(int line, string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count is > 0 and <= 4096 ? count : throw new ImportException($"line {line}, gpus: \"{text}\" is not a number from 1 to 4096");
 
-    /// <summary>Lines of fields; quoted ones may hold commas, doubled quotes and line ends. Empty lines are left out.</summary>
+    /// <summary>Lines of fields; quoted ones may hold commas, doubled quotes and line ends. Empty lines and those that begin with <c>#</c> are left out.</summary>
     private static List<(int Line, List<string> Fields)> Rows(string text)
     {
         var rows = new List<(int, List<string>)>();
@@ -107,6 +125,12 @@ public static class PriceCsv
                 else if (c == '"') quoted = false;
                 else field.Append(c);
                 if (c == '\n') line++;
+                continue;
+            }
+            if (c == '#' && fields.Count == 0 && field.Length == 0 && !wasQuoted)
+            {
+                i = text.IndexOf('\n', i) is >= 0 and var end ? end : text.Length;
+                begin = ++line;
                 continue;
             }
             if (c == '"' && field.Length == 0 && !wasQuoted) (quoted, wasQuoted) = (true, true);

@@ -53,6 +53,47 @@ public sealed class PriceImportTests
         read.LeftOut.Should().Equal("line 4: asset class node is no price of a GPU");
     }
 
+    [Fact]
+    public void A_price_sheets_rows_become_node_selectors_by_the_label_that_their_field_names()
+    {
+        var read = PriceCsv.Read("#a comment, with a comma\r\n\"Version\",InstanceID,Region,AssetClass,InstanceIDField,InstanceType,MarketPriceHourly\r\n"
+            + ",big,,gpu,example.com/gpu-model,,2.0\r\n#,x,,gpu,,,9\r\n,gpu-node-7,,gpu,metadata.name,,2.20\r\n,\"aws:///a/i-1\",,gpu,spec.providerID,,3\r\n"
+            + ",a,,gpu,metadata.annotations.kind,,4\r\n,b,,GPU,metadata.labels.example.com/kind,,5\r\n,short,row\r\n");
+        read.Rates.Select(r => (r.Match.Product, r.Match.NodeSelector.MatchLabels.Single(), r.PerGpuHour.ToString())).Should().Equal(
+            ("*", new("example.com/gpu-model", "big"), "2.00"), ("*", new("example.com/kind", "b"), "5.00"));
+        read.LeftOut.Should().HaveCount(4);
+        read.LeftOut[0].Should().Be("line 5: gpu-node-7 is chosen by metadata.name, and a price book chooses nodes by their labels");
+        read.LeftOut[1].Should().StartWith("line 6: aws:///a/i-1 is chosen by spec.providerID");
+        read.LeftOut[2].Should().StartWith("line 7: a is chosen by metadata.annotations.kind");
+        read.LeftOut[3].Should().Be("line 9: has 3 fields, the header has 7");
+    }
+
+    [Fact]
+    public void Lines_that_begin_with_a_hash_are_comments() =>
+        PriceCsv.Read("# ours\nproduct,perGpuHour,note\n#*H100*,9,\n*A100*,2,\"a\n# not a comment\"\n").Rates.Single().Note.Should().Be("a\n# not a comment");
+
+    [Theory]
+    [InlineData("p5.48xlarge", "", 32, 0, "6.88", 0)] // cards that are known go before time slices
+    [InlineData("x9.large", "", 32, 8, "6.88", 0)]
+    [InlineData("x9.large", "{key: karpenter.k8s.aws/instance-gpu-count, operator: In, values: ['8']}", 32, 0, "6.88", 0)]
+    [InlineData("x9.large", "", 4, 0, "13.76", 1)]
+    public void An_overlays_price_is_divided_by_cards_and_not_by_time_slices(string type, string requirement, int capacity, int told, string price, int doubts)
+    {
+        var read = NodeOverlayPrices.Read($$"""
+            kind: NodeOverlay
+            metadata: {name: sliced}
+            spec:
+              price: "55.04"
+              capacity: {nvidia.com/gpu: {{capacity}}}
+              requirements:
+              - {key: node.kubernetes.io/instance-type, operator: In, values: [{{type}}]}
+              {{(requirement.Length > 0 ? $"- {requirement}" : "")}}
+            """, told > 0 ? new Dictionary<string, int> { [type] = told } : new Dictionary<string, int>());
+        read.Rates.Single().PerGpuHour.ToString().Should().Be(price);
+        read.Doubts.Should().HaveCount(doubts);
+        if (doubts > 0) read.Doubts[0].Should().Contain("shares of fewer cards").And.Contain("--gpus x9.large=CARDS");
+    }
+
     [Theory]
     [InlineData("""{"provider": "custom", "CPU": "0.031611", "RAM": "0.004237", "GPU": "0.95", "spotGPU": "0.308"}""")]
     [InlineData("""
