@@ -241,6 +241,69 @@ public sealed class PriceTests
         (await scene.EventsAsync("Suspended", "priced")).Should().ContainSingle().Which.Note.Should().Contain("0.2");
     }
 
+    /// <summary>Field report F3: nothing on the node tells what its GPUs are, and the rate does not ask.</summary>
+    [Fact]
+    public async Task A_node_without_a_product_label_is_priced_by_its_instance_type()
+    {
+        await using var world = await ClusterWorld.StartAsync(real: false, Ct, new FleetNode { Name = "gpu-1", Gpu = new("", "NVIDIA A10G", 24576, 70, 150), Gpus = 4, InstanceType = "g5.12xlarge" });
+        await world.CreateBookAsync("*H100*", "6.88", Ct);
+        var scene = await Scene.OpenAsync(world, "team");
+        await world.StartOperatorAsync(Ct);
+        await RatesAsync(scene, new JsonObject { ["match"] = new JsonObject { ["instanceType"] = "g5.12xlarge" }, ["perGpuHour"] = "1.418" });
+        await scene.BudgetAsync("100");
+        await world.CreateJobAsync(scene.Team, "four", 4, Ct, ("bursar.dev/expected-duration", "1h"), ("sim.bursar.dev/run-for", "1h"));
+        await scene.UntilRunsAsync("four");
+        await scene.UntilAsync("it is priced", async () => (await scene.StatusAsync())?.BurnRatePerHour == "5.672", TimeSpan.FromMinutes(2));
+        await scene.UntilConditionAsync("PricesTrusted", "True");
+        await scene.UntilAsync("it ends", async () => (await world.JobAsync(scene.Team, "four", Ct)).Status.Succeeded == 1, TimeSpan.FromMinutes(90));
+        decimal.Parse(await scene.FinalSpentAsync(), CultureInfo.InvariantCulture).Should().BeInRange(5.67m, 5.69m, "an hour, and the pull of the image");
+        world.Operator!.Ledger.LastStatement("gpu-1").Product.Should().Be("unknown product [instanceType=g5.12xlarge]");
+    }
+
+    /// <summary>Field report F4: a part of a card has the card's name.</summary>
+    [Fact]
+    public async Task A_vGPU_profile_is_unpriced_and_said_until_a_rate_names_it()
+    {
+        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "vgpu-1", Gpu = new("GRID-A100-10C", "GRID A100-10C", 10240, 40, 100), Labels = new Dictionary<string, string> { ["pool"] = "vgpu" } });
+        await using var world = scene.World;
+        await RatesAsync(scene, Rate("*A100*", "2.745"), Rate("*V100*", "3.06"));
+        await scene.BudgetAsync("100");
+        await PinnedJobAsync(scene, "part", "pool", "vgpu");
+        await scene.UntilRunsAsync("part");
+        await scene.UntilConditionAsync("PricesTrusted", "False");
+        var condition = (await scene.ConditionAsync("PricesTrusted"))!;
+        (condition.Reason, condition.Message!.Contains("GRID-A100-10C", StringComparison.Ordinal)).Should().Be(("Unpriced", true));
+        (await scene.StatusAsync())!.Spent.Should().Be("0.000000");
+
+        await RatesAsync(scene, Rate("GRID-A100-10C", "0.4"), Rate("*A100*", "2.745"), Rate("*V100*", "3.06"));
+        await scene.UntilAsync("it is priced", async () => (await scene.StatusAsync())?.BurnRatePerHour == "0.40");
+        await scene.UntilConditionAsync("PricesTrusted", "True");
+    }
+
+    /// <summary>Field report I6: the amounts are an upper bound, which is said, and forecasts go on.</summary>
+    [Fact]
+    public async Task A_spot_node_without_a_spot_rate_is_charged_as_on_demand_and_said()
+    {
+        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "spot-1", Gpu = GpuModel.V100, Labels = new Dictionary<string, string> { ["kubernetes.azure.com/scalesetpriority"] = "spot", ["pool"] = "spot" } });
+        await using var world = scene.World;
+        await scene.BudgetAsync("100");
+        await PinnedJobAsync(scene, "cheap", "pool", "spot");
+        await scene.UntilRunsAsync("cheap");
+        await scene.UntilConditionAsync("PricesTrusted", "False");
+        var condition = (await scene.ConditionAsync("PricesTrusted"))!;
+        condition.Reason.Should().Be("ChargedAsOnDemand");
+        condition.Message.Should().Be("No rate of the price book is for Tesla-V100-SXM2-16GB (spot): these nodes are charged at the on-demand rate, which is more than they are likely to cost. Add a rate with that capacityType.");
+        (await scene.EventsAsync("ChargedAsOnDemand", "b")).Should().ContainSingle().Which.Note.Should().Be(condition.Message);
+        var book = (await world.Client.GetAsync<V1Alpha1GpuPriceBook>("test", null, Ct)).Status!.Conditions!.Single(c => c.Type == "PricesTrusted");
+        (book.Status, book.Reason, book.Message).Should().Be(("False", "ChargedAsOnDemand", condition.Message));
+        await scene.UntilAsync("it has a forecast", async () => (await scene.StatusAsync())?.Projected is { } projected && projected.StartsWith("9.", StringComparison.Ordinal));
+        (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("3.06");
+
+        await RatesAsync(scene, Rate("*V100*", "1.02", ("capacityType", "spot")), Rate("*V100*", "3.06"));
+        await scene.UntilConditionAsync("PricesTrusted", "True");
+        (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("1.02");
+    }
+
     [Fact]
     public async Task A_book_that_begins_to_ask_for_spot_prices_it_from_then_on()
     {

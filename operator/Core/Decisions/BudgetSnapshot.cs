@@ -60,6 +60,9 @@ public sealed record BudgetSnapshot
     /// <summary>Why the prices of this budget's work are not those of the price book, as far as the last trusted ones go on; null when they are.</summary>
     public string? PricesUntrusted { get; init; }
 
+    /// <summary>Products of this budget's work on spot or reserved nodes for which the book has no rate of their own, with the capacity type.</summary>
+    public IReadOnlyList<string> ChargedAsOnDemand { get; init; } = [];
+
     /// <summary>Why no forecast can be made right now; null when one can.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public string? ForecastDoubt => MeteringStale ?? PricesUntrusted ?? (UnpricedProducts.Count > 0 ? $"no price matches {string.Join(", ", UnpricedProducts.Take(3))}" : null);

@@ -37,6 +37,8 @@ public static class ConditionRules
                 : Fresh(budget.Metering),
             budget.PricesUntrusted is { } doubt
                 ? new("PricesTrusted", false, Reasons.PricesUntrusted, $"The last trusted prices go on and forecasts pause: {doubt}.")
+            : budget is { UnpricedProducts.Count: 0, ChargedAsOnDemand.Count: > 0 }
+                ? new("PricesTrusted", false, Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand(budget.ChargedAsOnDemand))
             : budget.UnpricedProducts.Count == 0
                 ? new("PricesTrusted", true, Reasons.Priced, "Every GPU in use has a price.")
                 : new("PricesTrusted", false, Reasons.Unpriced, $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook."),

@@ -7,15 +7,21 @@ public static class PriceTrust
 
     public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, ref BudgetMemory memory)
     {
-        var doubt = budget.PricesUntrusted ?? (budget.UnpricedProducts.Count > 0 ? budget.ForecastDoubt : null);
+        var (reason, doubt, note) = budget switch
+        {
+            { PricesUntrusted: { } untrusted } => (Reasons.PricesUntrusted, untrusted, $"Forecasts pause: {untrusted}. Work runs on at the last trusted prices, and the limit holds at them."),
+            { UnpricedProducts.Count: > 0 } => (Reasons.Unpriced, budget.ForecastDoubt, $"Forecasts pause: {budget.ForecastDoubt}. That work is not counted; what has a price is held to the limit as before."),
+            { ChargedAsOnDemand.Count: > 0 } => (Reasons.ChargedAsOnDemand, $"{Reasons.ChargedAsOnDemand}: {string.Join(", ", budget.ChargedAsOnDemand)}", AsOnDemand(budget.ChargedAsOnDemand)),
+            _ => (Reasons.PricesTrusted, null, "The prices are trusted again; forecasts go on."),
+        };
         var told = memory.Announced.FirstOrDefault(one => one.StartsWith(Prefix, StringComparison.Ordinal));
         if (told is null && doubt is null || told is not null && told == Prefix + doubt) return [];
         memory = memory with { Announced = [.. memory.Announced.Where(one => one != told).Concat(doubt is null ? [] : [Prefix + doubt]).Order(StringComparer.Ordinal)] };
-        return doubt is not null
-            ? [new(budget.PricesUntrusted is null ? Reasons.Unpriced : Reasons.PricesUntrusted, $"{budget.Window.Key}/{doubt}",
-                budget.PricesUntrusted is null
-                    ? $"Forecasts pause: {doubt}. That work is not counted; what has a price is held to the limit as before."
-                    : $"Forecasts pause: {doubt}. Work runs on at the last trusted prices, and the limit holds at them.", Warning: true)]
-            : [new(Reasons.PricesTrusted, $"{budget.Window.Key}/{told}", "The prices are trusted again; forecasts go on.", Warning: false)];
+        return [new(reason, $"{budget.Window.Key}/{doubt ?? told}", note, Warning: doubt is not null)];
     }
+
+    /// <summary>The message for nodes of another capacity type than on-demand without a rate of their own.</summary>
+    public static string AsOnDemand(IReadOnlyList<string> products) =>
+        $"No rate of the price book is for {string.Join(", ", products.Take(3))}{(products.Count > 3 ? $" and {products.Count - 3} more" : "")}: these nodes are charged at the on-demand rate, "
+        + "which is more than they are likely to cost. Add a rate with that capacityType.";
 }

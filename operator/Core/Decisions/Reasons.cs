@@ -79,6 +79,9 @@ public static class Reasons
     public const string Priced = "Priced";
     public const string Unpriced = "Unpriced";
 
+    /// <summary>Spot or reserved nodes are charged at a rate that is meant for on-demand: amounts are an upper bound, and forecasts go on.</summary>
+    public const string ChargedAsOnDemand = "ChargedAsOnDemand";
+
     /// <summary>The price book says something that its guard does not let pass, or there is no book: the last trusted prices go on.</summary>
     public const string PricesUntrusted = "PricesUntrusted";
     public const string PricesTrusted = "PricesTrusted";

@@ -30,8 +30,8 @@ public sealed record GpuModel(string Product, string Pattern, int MemoryGiB, int
         new("Tesla-T4", "*T4", 16, 65, 320, 40),
     ];
 
-    /// <summary>The model of a product's name; null for one that is not known here. Suffixes such as <c>-SHARED</c> are of slices, which are none.</summary>
-    public static GpuModel? Of(string product) => All.FirstOrDefault(model => Glob.IsMatch(model.Pattern, product.Replace(' ', '-')));
+    /// <summary>The model of a product's name; null for one that is not known here. Suffixes such as <c>-SHARED</c> are of slices, which are none, as vGPU types are.</summary>
+    public static GpuModel? Of(string product) => VgpuProfile.Of(product) is not null ? null : All.FirstOrDefault(model => Glob.IsMatch(model.Pattern, product.Replace(' ', '-')));
 
     /// <summary>The part of this card's work that another could do at most: the lesser of compute and bandwidth.</summary>
     public double CarriedBy(GpuModel other) => Math.Min(other.Tflops / (double)Tflops, other.GigabytesPerSecond / (double)GigabytesPerSecond);

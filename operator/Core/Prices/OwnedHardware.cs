@@ -73,6 +73,8 @@ public static class BoardPower
     public static int? Of(string product)
     {
         product = product.Replace(' ', '-');
+        // A vGPU type has the card's name and not its power.
+        if (VgpuProfile.Of(product) is not null) return null;
         foreach (var (pattern, watts) in Table)
             if (Glob.IsMatch(pattern, product)) return watts;
         return null;

@@ -17,12 +17,26 @@ public sealed record PriceMatch(string Product = "*")
 
     public bool IsForAllOfItsProducts => CapacityType is null && Region is null && InstanceType is null && NodeSelector.IsEmpty;
 
-    /// <summary>NVML writes <c>NVIDIA H100 PCIe</c> where the label has <c>NVIDIA-H100-PCIe</c>: both are one product.</summary>
-    public bool MatchesProduct(string product) => Glob.IsMatch(Product.Replace(' ', '-'), product.Replace(' ', '-'));
+    /// <summary>
+    /// Whether the rate is for a product, empty where nothing tells one. NVML writes <c>NVIDIA H100 PCIe</c> where the label has
+    /// <c>NVIDIA-H100-PCIe</c>: both are one product. A vGPU profile is a part of a card under the card's name, so a pattern for cards
+    /// (<c>*A100*</c>) is not for it: the rate must name the profile, or the machine.
+    /// </summary>
+    public bool MatchesProduct(string product)
+    {
+        var pattern = Product.Replace(' ', '-');
+        if (!Glob.IsMatch(pattern, product.Replace(' ', '-'))) return false;
+        return VgpuProfile.Of(product) is not { } profile || VgpuProfile.IsNamedBy(pattern, profile)
+            || pattern == "*" && NamesMachine;
+    }
 
-    public bool Matches(PricedNode node) =>
-        MatchesProduct(node.Product)
-        && (CapacityType is null || Glob.IsMatch(CapacityType, node.CapacityType))
+    /// <summary>Asks for machines of one kind, whose GPUs the user knows.</summary>
+    public bool NamesMachine => InstanceType is not null || !NodeSelector.IsEmpty;
+
+    public bool Matches(PricedNode node) => MatchesProduct(node.Product) && MatchesBesidesProduct(node);
+
+    public bool MatchesBesidesProduct(PricedNode node) =>
+        (CapacityType is null || Glob.IsMatch(CapacityType, node.CapacityType))
         && (Region is null || Glob.IsMatch(Region, node.Region))
         && (InstanceType is null || Glob.IsMatch(InstanceType, node.InstanceType))
         && NodeSelector.Matches(node.Labels);
@@ -38,6 +52,12 @@ public sealed record PriceRule(PriceMatch Match, Rate? PerGpuHour, string? Note 
 
     /// <summary>The line is not there before this moment.</summary>
     public DateTimeOffset? From { get; init; }
+
+    /// <summary>
+    /// Says nothing of capacity types. A rate for nodes that the user selects by label, or for hardware of their own, is meant for just
+    /// these machines; <c>capacityType: "*"</c> says that one price is meant for all.
+    /// </summary>
+    public bool IsForAnyCapacity => Match.CapacityType is null && Match.NodeSelector.IsEmpty && Owned is null;
 
     public bool IsInForce(DateTimeOffset at) => From is null || From <= at;
 
@@ -62,9 +82,14 @@ public sealed record PriceBook(string Name, long Generation, string Currency, IR
 
     public PriceRule? RuleFor(PricedNode node, DateTimeOffset at)
     {
-        if (node.Product.Length == 0) return null;
+        // A node without a product may be of any: a rate for all products is for it unless one for some product comes before.
+        var mayBeAnother = false;
         foreach (var rule in Rates)
-            if (rule.IsInForce(at) && rule.Match.Matches(node)) return rule;
+        {
+            if (!rule.IsInForce(at) || !rule.Match.MatchesBesidesProduct(node)) continue;
+            if (node.Product.Length == 0 && rule.Match.Product != "*") mayBeAnother = true;
+            else if (rule.Match.MatchesProduct(node.Product) && (!mayBeAnother || rule.Match.NamesMachine)) return rule;
+        }
         return null;
     }
 

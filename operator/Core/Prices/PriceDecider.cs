@@ -7,7 +7,14 @@ namespace Bursar.Core.Prices;
 /// <param name="Rate">The trusted price of that class; null while it has none.</param>
 /// <param name="Untrusted">Why that is not the price the book would have; null when all is well.</param>
 /// <param name="Planned">What the book says for later, as far as it is trusted.</param>
-public sealed record PriceVerdict(string Class, Rate? Rate, string? Untrusted, IReadOnlyList<(DateTimeOffset At, Rate Rate)> Planned);
+public sealed record PriceVerdict(string Class, Rate? Rate, string? Untrusted, IReadOnlyList<(DateTimeOffset At, Rate Rate)> Planned)
+{
+    /// <summary>
+    /// The node's capacity type where it is not on-demand and its rate does not ask for one: it is charged at the rate for everything
+    /// else, which for spot and reserved capacity is an upper bound. Null where the book prices that capacity on purpose.
+    /// </summary>
+    public string? ChargedAsOnDemand { get; init; }
+}
 
 /// <summary>
 /// Which price counts: the book's where it can be trusted, else the last that was. Pure. A price that stands already is
@@ -28,7 +35,8 @@ public static class PriceDecider
     public static PriceVerdict Decide(PriceBook? book, string? problem, PricedNode node, string current, Func<string, Rate?> trusted, DateTimeOffset now)
     {
         var priceClass = PriceClass.Of(book, node);
-        if (priceClass.Length == 0) return new("", null, null, []);
+        // A node without a product that had a price by its other attributes keeps it.
+        if (priceClass.Length == 0) return current.Length > 0 && PriceClass.ProductOf(current).Length == 0 ? new(current, trusted(current), problem ?? (book is null ? NoBook : NoRate), []) : new("", null, null, []);
         var known = trusted(priceClass);
         // The same machine under another name: where the new class has no trusted price, the old class's goes on.
         var before = current != priceClass && PriceClass.ProductOf(current) == node.Product ? trusted(current) : null;
@@ -52,6 +60,6 @@ public static class PriceDecider
             planned.Add((date, then));
             previous = then;
         }
-        return new(priceClass, rate, null, planned);
+        return new(priceClass, rate, null, planned) { ChargedAsOnDemand = rule.IsForAnyCapacity && node.CapacityType != PricedNode.OnDemand ? node.CapacityType : null };
     }
 }

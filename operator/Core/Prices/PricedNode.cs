@@ -27,21 +27,36 @@ public sealed record PricedNode(string Product)
         Labels = labels,
     };
 
+    /// <summary>Labels whose value is the capacity type: Karpenter's, EKS', AKS', GKE's, Spot Ocean's, and one in wide use on nodes of one's own.</summary>
+    private static readonly string[] s_capacityTypes =
+    [
+        "karpenter.sh/capacity-type", "eks.amazonaws.com/capacityType", "kubernetes.azure.com/scalesetpriority", "cloud.google.com/gke-provisioning",
+        "spotinst.io/node-lifecycle", "node.kubernetes.io/lifecycle",
+    ];
+
+    /// <summary>Labels that only spot nodes have, unless they are <c>false</c>: GKE's, OKE's, OpenShift's.</summary>
+    private static readonly string[] s_spotMarks =
+    [
+        "cloud.google.com/gke-spot", "cloud.google.com/gke-preemptible", "oci.oraclecloud.com/oke-is-preemptible", "machine.openshift.io/interruptible-instance",
+    ];
+
     /// <summary>
     /// Karpenter, EKS, GKE and AKS each have a label of their own. A node with none of them is on-demand: GKE and AKS
     /// mark only what is spot, and one's own machine is nobody's to take back.
     /// </summary>
     private static string CapacityTypeOf(IReadOnlyDictionary<string, string> labels)
     {
-        if (First(labels, "karpenter.sh/capacity-type", "eks.amazonaws.com/capacityType", "kubernetes.azure.com/scalesetpriority") is { Length: > 0 } told)
+        if (First(labels, s_capacityTypes) is { Length: > 0 } told)
             return told.Replace('_', '-').ToLowerInvariant() switch
             {
-                "spot" => Spot,
-                "on-demand" or "regular" => OnDemand,
-                "reserved" or "capacity-block" => Reserved,
+                "spot" or "preemptible" or "ec2spot" => Spot,
+                "on-demand" or "ondemand" or "od" or "regular" or "standard" or "normal" => OnDemand,
+                "reserved" or "reservation" or "capacity-block" => Reserved,
                 var other => other,
             };
-        return First(labels, "cloud.google.com/gke-spot", "cloud.google.com/gke-preemptible") == "true" ? Spot : OnDemand;
+        foreach (var name in s_spotMarks)
+            if (labels.TryGetValue(name, out var value) && !value.Equals("false", StringComparison.OrdinalIgnoreCase)) return Spot;
+        return OnDemand;
     }
 
     private static string First(IReadOnlyDictionary<string, string> labels, params ReadOnlySpan<string> names)

@@ -52,6 +52,7 @@ public sealed class BudgetObserver(
             };
         }
 
+        var concerned = DoubtfulNodes(budget, spends, work, now);
         return new()
         {
             Namespace = budget.Namespace,
@@ -71,7 +72,8 @@ public sealed class BudgetObserver(
             MeteringStale = Stale(spends),
             Metering = metering,
             UnpricedProducts = Unpriced(spends.Values, budget, now),
-            PricesUntrusted = Untrusted(budget, spends, work, now),
+            PricesUntrusted = Untrusted(concerned, now),
+            ChargedAsOnDemand = [.. concerned.Select(prices.ChargedAsOnDemand.GetValueOrDefault).OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
             BrakeAllowance = brake.Allowance(now),
             SwitchedToObserve = control.ObserveOnly,
         };
@@ -353,19 +355,26 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>Why the book's prices are not those this budget's work is charged at: the book itself, or a node that its work is on or may come to.</summary>
-    private string? Untrusted(ReadBudget budget, Dictionary<string, WorkloadSpend> spends, List<WorkloadSnapshot> work, DateTimeOffset now)
+    private string? Untrusted(IEnumerable<string> concerned, DateTimeOffset now)
     {
         if (prices.Problem is { } problem) return problem;
         var doubts = prices.Untrusted;
-        if (doubts.Count == 0) return null;
+        // What has no price at all is said as unpriced.
+        return concerned.Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
+            .Select(node => $"{doubts[node].Class}: {doubts[node].Why}").Order(StringComparer.Ordinal).FirstOrDefault();
+    }
+
+    /// <summary>The nodes that this budget's work is on or may come to, of those whose price is in doubt.</summary>
+    private string[] DoubtfulNodes(ReadBudget budget, Dictionary<string, WorkloadSpend> spends, List<WorkloadSnapshot> work, DateTimeOffset now)
+    {
+        var (untrusted, asOnDemand) = (prices.Untrusted, prices.ChargedAsOnDemand);
+        if (untrusted.Count == 0 && asOnDemand.Count == 0) return [];
         var concerned = ledger.Entries(budget.Namespace, now - TimeSpan.FromMilliseconds(1), now, now)
             .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid)).Select(entry => entry.Node);
         foreach (var waiting in work.Where(w => w.BurnRate == Rate.Zero && w.State is not WorkloadState.Suspended))
             foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
                 if (set.Request.IsAny) concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));
-        // What has no price at all is said as unpriced.
-        return concerned.Distinct(StringComparer.Ordinal).Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
-            .Select(node => $"{doubts[node].Class}: {doubts[node].Why}").Order(StringComparer.Ordinal).FirstOrDefault();
+        return [.. concerned.Where(node => untrusted.ContainsKey(node) || asOnDemand.ContainsKey(node)).Distinct(StringComparer.Ordinal)];
     }
 
     private string[] Unpriced(IEnumerable<WorkloadSpend> spends, ReadBudget budget, DateTimeOffset now)

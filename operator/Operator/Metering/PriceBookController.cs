@@ -94,6 +94,7 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
         if (GpuPriceBookReader.Read(book, out _).Count > 0 || prices.Problem is null && prices.Untrusted.Values.All(one => one.Why is PriceDecider.NoRate or PriceDecider.NoPower)) accept = "";
         var byReason = prices.Untrusted.Values.Distinct().GroupBy(one => one.Why, one => one.Class, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal).ToArray();
         var (reason, message) = prices.Problem is { } problem ? (Reasons.PricesUntrusted, $"The last trusted prices go on: {problem}.{accept}")
+            : byReason.Length == 0 && prices.ChargedAsOnDemand.Count > 0 ? (Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand([.. prices.ChargedAsOnDemand.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]))
             : byReason.Length == 0 ? (Reasons.Priced, "Every node is charged at this book's rates.")
             : byReason.All(group => prices.Untrusted.Values.Where(one => one.Why == group.Key).All(one => ledger.CurrentRate(one.Class) is null) && group.Key == PriceDecider.NoRate)
                 ? (Reasons.Unpriced, $"No rate matches {Classes(byReason[0])}: that work is not counted.")

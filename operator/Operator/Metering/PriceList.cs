@@ -26,6 +26,8 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
     private ImmutableSortedDictionary<string, (string Class, string Why)> _untrusted = ImmutableSortedDictionary.Create<string, (string, string)>(StringComparer.Ordinal);
 
+    private ImmutableSortedDictionary<string, string> _asOnDemand = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+
     /// <summary>A node's price became untrusted, or trusted again, or the book itself did.</summary>
     public event Action? TrustChanged;
 
@@ -44,6 +46,12 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     public IReadOnlyDictionary<string, (string Class, string Why)> Untrusted
     {
         get { lock (_gate) return _untrusted; }
+    }
+
+    /// <summary>Nodes of spot or reserved capacity that are charged at a rate for all capacity, with their product and capacity type.</summary>
+    public IReadOnlyDictionary<string, string> ChargedAsOnDemand
+    {
+        get { lock (_gate) return _asOnDemand; }
     }
 
     /// <summary>When the book next changes by itself.</summary>
@@ -86,8 +94,9 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
         lock (_gate)
         {
             _names.Remove(node);
-            changed = _untrusted.ContainsKey(node);
+            changed = _untrusted.ContainsKey(node) || _asOnDemand.ContainsKey(node);
             _untrusted = _untrusted.Remove(node);
+            _asOnDemand = _asOnDemand.Remove(node);
         }
         if (changed) TrustChanged?.Invoke();
     }
@@ -149,6 +158,12 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
         if (verdict.Rate is { } rate) ledger.Reprice(verdict.Class, rate, now, verdict.Planned);
         if (devices.Cards > 0) news = ledger.ObserveNode(name, verdict.Class, devices.Cards, told.Gpus == 0 ? node.Metadata.CreationTimestamp ?? now : now);
 
+        var asOnDemand = devices.Cards > 0 && verdict.ChargedAsOnDemand is { } capacity ? $"{verdict.Class} ({capacity})" : null;
+        if (_asOnDemand.GetValueOrDefault(name) != asOnDemand)
+        {
+            _asOnDemand = asOnDemand is null ? _asOnDemand.Remove(name) : _asOnDemand.SetItem(name, asOnDemand);
+            changed = true;
+        }
         var known = _untrusted.TryGetValue(name, out var former);
         var doubt = devices.Cards > 0 ? verdict.Untrusted : null;
         if (doubt is null ? !known : known && former == (verdict.Class, doubt)) return;

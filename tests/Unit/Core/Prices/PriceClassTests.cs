@@ -23,6 +23,13 @@ public sealed class PriceClassTests
     [InlineData("cloud.google.com/gke-spot", "false", "on-demand")]
     [InlineData("kubernetes.azure.com/scalesetpriority", "spot", "spot")]
     [InlineData("kubernetes.azure.com/scalesetpriority", "regular", "on-demand")]
+    [InlineData("cloud.google.com/gke-provisioning", "spot", "spot")]
+    [InlineData("cloud.google.com/gke-provisioning", "standard", "on-demand")]
+    [InlineData("node.kubernetes.io/lifecycle", "spot", "spot")]
+    [InlineData("node.kubernetes.io/lifecycle", "normal", "on-demand")]
+    [InlineData("spotinst.io/node-lifecycle", "od", "on-demand")]
+    [InlineData("oci.oraclecloud.com/oke-is-preemptible", "true", "spot")]
+    [InlineData("machine.openshift.io/interruptible-instance", "", "spot")]
     [InlineData("unrelated", "spot", "on-demand")]
     public void Every_clouds_word_for_capacity_is_one_of_three(string label, string value, string expected) =>
         PricedNode.Of(H100, new Dictionary<string, string> { [label] = value }).CapacityType.Should().Be(expected);
@@ -41,7 +48,71 @@ public sealed class PriceClassTests
         book.RateFor(Node(("beta.kubernetes.io/instance-type", "p5.48xlarge"), ("topology.kubernetes.io/region", "eu-central-1")), Now).Should().Be(new Rate(2));
         book.RateFor(Node(("pool", "gold")), Now).Should().Be(new Rate(3));
         book.RateFor(Node(), Now).Should().Be(new Rate(4));
-        book.RateFor(new PricedNode(""), Now).Should().BeNull("a node that tells no product is unpriced, also by a rule for all");
+        book.RateFor(new PricedNode(""), Now).Should().Be(new Rate(4), "of the rules before it none is for such a node, whatever its product");
+    }
+
+    [Theory]
+    [InlineData("instance-type", "g5.12xlarge", "unknown product [instanceType=g5.12xlarge]")]
+    [InlineData("pool", "gold", "unknown product [instanceType=, pool=gold]")]
+    [InlineData("pool", "silver", "")]
+    public void A_node_without_a_product_is_priced_by_rules_that_ask_for_none(string label, string value, string expected)
+    {
+        var book = Book(
+            new(new("*H100*"), new Rate(1)),
+            new(new("*"), new Rate(2)),
+            new(new() { InstanceType = "g5.12xlarge" }, Rate.FromDecimal(1.418m)),
+            new(new() { NodeSelector = new() { MatchLabels = new Dictionary<string, string> { ["pool"] = "gold" } } }, Rate.FromDecimal(1.418m)));
+        var node = PricedNode.Of("", new Dictionary<string, string> { [label == "instance-type" ? "node.kubernetes.io/instance-type" : label] = value });
+        var priceClass = PriceClass.Of(book, node);
+        (expected.Length == 0 ? priceClass : priceClass.Replace(", !pool", "", StringComparison.Ordinal)).Should().Be(expected);
+        PriceClass.ProductOf(priceClass).Should().BeEmpty();
+        book.RateFor(node, Now).Should().Be(expected.Length == 0 ? null : Rate.FromDecimal(1.418m));
+    }
+
+    [Theory]
+    [InlineData("*A100*", false)]
+    [InlineData("*A100-*", false)]
+    [InlineData("*", false)]
+    [InlineData("GRID-A100-10C", true)]
+    [InlineData("grid a100-10c", true)]
+    [InlineData("*-10C", true)]
+    [InlineData("*A100-10C*", true)]
+    [InlineData("GRID-*", true)]
+    public void A_vGPU_profile_is_priced_by_a_rule_that_names_it_alone(string pattern, bool priced)
+    {
+        foreach (var product in (string[])["GRID-A100-10C", "GRID A100-10C"])
+        {
+            var book = Book(new PriceRule(new(pattern), new Rate(7)));
+            book.RateFor(new PricedNode(product), Now).Should().Be(priced ? new Rate(7) : null);
+        }
+    }
+
+    [Theory]
+    [InlineData("GRID-A100-10C", true)]
+    [InlineData("GRID-A100D-1-10CME", true)]
+    [InlineData("GRID T4-1B4", true)]
+    [InlineData("NVIDIA A40-48Q", true)]
+    [InlineData("NVIDIA-L40S-4A", true)]
+    [InlineData("NVIDIA-A100-2-10C", true)]
+    [InlineData("NVIDIA-A100-SXM4-80GB", false)]
+    [InlineData("NVIDIA-H100-80GB-HBM3", false)]
+    [InlineData("NVIDIA-RTX-A6000", false)]
+    [InlineData("NVIDIA-A10G", false)]
+    [InlineData("NVIDIA-B200", false)]
+    [InlineData("AMD_Instinct_MI300A", false)]
+    [InlineData("Tesla-P100-PCIE-16GB", false)]
+    public void Built_in_prices_are_for_cards_and_not_for_vGPU_profiles(string product, bool vgpu)
+    {
+        (VgpuProfile.Of(product) is not null).Should().Be(vgpu);
+        if (vgpu) DefaultPriceBook.Book.RateFor(product).Should().BeNull();
+    }
+
+    [Fact]
+    public void A_vGPU_profile_is_priced_by_a_rule_for_its_machines()
+    {
+        var book = Book(new PriceRule(new() { InstanceType = "Standard_NV*" }, new Rate(7)), new PriceRule(new("*A10*"), new Rate(9)));
+        book.RateFor(PricedNode.Of("NVIDIA-A10-4Q", new Dictionary<string, string> { ["node.kubernetes.io/instance-type"] = "Standard_NV6ads_A10_v5" }), Now).Should().Be(new Rate(7));
+        book.RateFor(new PricedNode("NVIDIA-A10-4Q"), Now).Should().BeNull();
     }
 
     [Fact]
@@ -79,7 +150,7 @@ public sealed class PriceClassTests
             select new PriceRule(new(product) { CapacityType = capacity, Region = region, InstanceType = instance, NodeSelector = label is null ? LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { ["l"] = label } } }, new Rate(price))
             { From = days == 0 ? null : Now.AddDays(days) };
         var node =
-            from product in Gen.Elements("XY", "XZ", "Z")
+            from product in Gen.Elements("XY", "XZ", "Z", "", "X-4Q")
             from capacity in Gen.Elements("spot", "on-demand")
             from region in Gen.Elements("ab", "b", "c")
             from instance in Gen.Elements("ab", "b", "c")

@@ -95,6 +95,36 @@ public sealed class PriceDeciderTests
         PriceDecider.Decide(book, null, new(V100), V100, _ => Rate.FromDecimal(4), Now.AddDays(30)).Untrusted.Should().Contain("jump");
     }
 
+    [Theory]
+    [InlineData(null, null, false, "spot", "spot")]
+    [InlineData(null, null, false, "reserved", "reserved")]
+    [InlineData(null, null, false, "on-demand", null)]
+    [InlineData("spot", null, false, "spot", null)]
+    [InlineData("*", null, false, "spot", null)]
+    [InlineData(null, "pool", false, "spot", null)]
+    [InlineData(null, null, true, "spot", null)]
+    public void A_spot_node_without_a_spot_rate_is_charged_as_on_demand_and_said(string? asked, string? label, bool owned, string capacity, string? said)
+    {
+        var match = new PriceMatch("*V100*") { CapacityType = asked, NodeSelector = label is null ? Bursar.Core.Text.LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { [label] = "x" } } };
+        var rule = owned ? new PriceRule(match, null) { Owned = new() { CapitalCost = 35040, Lifetime = TimeSpan.FromHours(35040) } } : new PriceRule(match, Trusted);
+        var node = new PricedNode(V100) { CapacityType = capacity, Labels = label is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [label] = "x" } };
+        var verdict = PriceDecider.Decide(new("b", 7, "USD", [rule]), null, node, "", _ => null, Now);
+        verdict.Untrusted.Should().BeNull("forecasts go on");
+        verdict.Rate.Should().Be(owned ? Rate.FromDecimal(1) : Trusted);
+        verdict.ChargedAsOnDemand.Should().Be(said);
+    }
+
+    [Fact]
+    public void A_node_without_a_product_keeps_the_price_of_its_instance_type_when_the_book_drops_it()
+    {
+        var node = new PricedNode("") { InstanceType = "g5.12xlarge" };
+        var book = new PriceBook("b", 7, "USD", [new(new() { InstanceType = "g5.*" }, Trusted)]);
+        var priceClass = PriceDecider.Decide(book, null, node, "", _ => null, Now).Class;
+        PriceDecider.Decide(new("b", 8, "USD", [new(new("*H100*"), Trusted)]), null, node, priceClass, c => c == priceClass ? Trusted : null, Now)
+            .Should().BeEquivalentTo(new PriceVerdict(priceClass, Trusted, PriceDecider.NoRate, []));
+        PriceDecider.Decide(null, PriceDecider.NoBook, node, "", _ => null, Now).Class.Should().BeEmpty();
+    }
+
     private static PriceVerdict Decide(PriceBook book) => PriceDecider.Decide(book, null, new(V100), V100, c => c == V100 ? Trusted : null, Now);
 
     private static PriceBook Book(string price) => new("b", 7, "USD", [new(new("*V100*"), Rate.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)))]);
