@@ -123,10 +123,10 @@ public static class Wiring
         var workloads = new WorkloadActor(client);
         var held = new HeldWorkActor(client, stores, ledger, workloads, echoes, logs.CreateLogger<HeldWorkActor>());
         var makers = new MakerKeeper(stores, ledger, new MakerActor(client), events, logs.CreateLogger<MakerKeeper>());
-        var actor = new BudgetActor(stores, ledger, store, workloads, makers, echoes, events, brake, checkpoints, logs.CreateLogger<BudgetActor>());
+        var actor = new BudgetActor(stores, ledger, store, workloads, makers, echoes, events, brake, control, checkpoints, logs.CreateLogger<BudgetActor>());
         var budgets = new BudgetController(client, stores, ledger, observer, actor, events, echoes, new WindowKeeper(ledger, options.LedgerSumDays), held, progress, checkpoints, brake, pacer, time, logs.CreateLogger<BudgetController>());
         var books = new PriceBookController(client, stores, ledger, prices, recorder, time);
-        var orphans = new OrphanReleaser(stores, ledger, actor, control, client, logs.CreateLogger<OrphanReleaser>());
+        var orphans = new OrphanReleaser(stores, ledger, actor, new LostSuspension(stores, ledger, store, workloads, events, time, logs.CreateLogger<LostSuspension>()), control, client, logs.CreateLogger<OrphanReleaser>());
         var compactor = new LedgerCompactor(stores, ledger, client, options.LedgerDetailDays, options.LedgerSumDays, logs.CreateLogger<LedgerCompactor>());
         var webhook = new WebhookKeeper(client, () => certificates.Trust?.RootsPem, options.WebhookUrl, time, logs.CreateLogger<WebhookKeeper>());
         // What scales.
@@ -144,7 +144,7 @@ public static class Wiring
         var scaledReleaser = new ScaledReleaser(ledger, scaleActor, scalers.Holds, control, client, logs.CreateLogger<ScaledReleaser>());
         var flusher = new LedgerFlusher(ledger, store, client, logs.CreateLogger<LedgerFlusher>());
 
-        using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation });
+        using var budgetRunner = new ControllerRunner<V1Alpha1GpuBudget>(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(budgets, metrics, time), new() { Workers = 2, Concerns = (before, now) => before.Metadata.Generation != now.Metadata.Generation || before.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released) != now.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released) });
         using var bookRunner = new ControllerRunner<V1Alpha1GpuPriceBook>(client, stores.PriceBooks, new TimedController<V1Alpha1GpuPriceBook>(books, metrics, time), new() { Concerns = PriceBookController.Concerns });
 
         var admissions = new AdmissionBoard(control);

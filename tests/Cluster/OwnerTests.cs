@@ -98,6 +98,45 @@ public sealed class OwnerTests
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("SuspendedByOther");
     }
 
+    /// <summary>Kueue's elastic jobs (pkg/workloadslicing): one Workload holds the quota, a second one replaces it as soon as it gets its own.</summary>
+    [Fact]
+    public async Task Elastic_job_is_stopped_through_the_slice_that_is_admitted_and_no_other_starts_it()
+    {
+        var (scene, kueue) = await KueueAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("100");
+        await kueue.JobAsync("train");
+        await kueue.UntilAsync("train runs", () => scene.RunsAsync("train"));
+        var first = (await kueue.WorkloadAsync("train"))!;
+        await scene.PassAsync(2);
+        var slice = new JsonObject
+        {
+            ["apiVersion"] = V1Workload.EntityKind.ApiVersion,
+            ["kind"] = "Workload",
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = "job-train-slice-2",
+                ["annotations"] = new JsonObject { ["kueue.x-k8s.io/workload-slice-replacement-for"] = $"{scene.Team}/job-train" },
+                ["ownerReferences"] = first["metadata"]!["ownerReferences"]!.DeepClone(),
+            },
+            ["spec"] = new JsonObject { ["queueName"] = "gpus" },
+        };
+        await scene.CreateAsync(V1Workload.EntityKind.Path(scene.Team), slice.ToJsonString());
+        await scene.PassAsync(10);
+        await scene.SetLimitAsync("0.001");
+
+        await scene.UntilAsync("the admitted one is deactivated", async () => await kueue.IsActiveAsync("train") == false, TimeSpan.FromMinutes(5));
+        ((bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-2"))!["spec"]!["active"]).Should().BeFalse("Kueue would start the job with it");
+        (await scene.StatusAsync())!.Workloads.Should().ContainSingle();
+        // What Kueue makes of it: the first is evicted and over, the job is suspended.
+        await kueue.UntilAsync("train is suspended", () => scene.IsSuspendedAsync("train"));
+        await scene.UntilAsync("it is in the status", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "train" }]);
+
+        await scene.SetLimitAsync("100");
+        await scene.UntilAsync("both are as they were", async () => await kueue.IsActiveAsync("train") == true
+            && (bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-2"))!["spec"]!["active"] != false);
+    }
+
     [Fact]
     public async Task A_queued_job_without_a_Workload_waits_for_Kueue_to_make_it()
     {
@@ -271,7 +310,7 @@ public sealed class OwnerTests
         // From here on nobody looks.
         await scene.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("train") == false, TimeSpan.FromMinutes(15));
         await scene.UntilAsync("it is reported", async () => (await scene.StatusAsync())?.Unstoppable?.Workloads is [var name] && name.Contains("train", StringComparison.Ordinal), TimeSpan.FromMinutes(5));
-        (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().Contain("does it run?");
+        (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().Contain("check that its controller is running");
         await kueue.UntilAsync("Kueue comes back: it is parked", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "train" }]);
         await scene.SetLimitAsync("100");
         await kueue.UntilAsync("it is given back", async () => await kueue.IsActiveAsync("train") == true);

@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
+using Bursar.Sandbox.Faults;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;
@@ -98,7 +100,7 @@ public sealed class ReleaseTests
         var (code, text) = await ReleaseAsync(world, new(CommandsWorld.Team, "vision", DryRun: false));
 
         code.Should().Be(0);
-        text.Should().Contain("still enforces");
+        text.Should().Contain("GpuBudget team-vision/vision is released: it suspends nothing until its spec changes");
         (await world.IsSuspendedAsync("runaway")).Should().BeFalse();
         (await world.IsSuspendedAsync("stays")).Should().BeTrue();
         (await world.ParkedAsync()).Should().Equal("Job/stays");
@@ -156,6 +158,180 @@ public sealed class ReleaseTests
         async Task<string?> HolderAsync() => (await world.Client.GetAsync<V1Lease>("bursar", ClusterWorld.OwnNamespace, CancellationToken.None)).Spec.HolderIdentity;
     }
 
+    /// <summary>Whatever the moment: the budget gives its work back, keeps its hands off, and nothing is orphaned.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Release_of_a_budget_beside_a_running_operator_lets_its_work_run(bool elected)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        var replica = await world.StartOperatorAsync(CancellationToken.None, new() { LeaderElect = elected, Identity = "one" }, restart: true);
+        await scene.BudgetAsync("1", """{"inference": {"whenExhausted": "Zero"}}""");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+
+        (await ReleaseBesideAsync(scene)).Should().Be(0);
+        await scene.UntilResumedAsync("too-long");
+        await scene.UntilRunsAsync("too-long");
+        await scene.PassAsync(120);
+
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse("the budget is released");
+        var status = (await scene.StatusAsync())!;
+        (status.State, status.SuspendedCount).Should().Be(("EnforcementReleased", 0));
+        status.Workloads.Should().ContainSingle(w => w.State == "Running");
+        (await scene.UntilEventAsync("Resumed", "too-long")).Note.Should().Be("Resumed: budget b was released by bursar release.");
+        (await scene.EventsAsync("EnforcementReleased", "b")).Should().ContainSingle();
+        replica.Ends.Should().BeEmpty("they did not write the same record");
+
+        // The spec changes: it enforces again, and what it then suspends is found by everything.
+        await scene.SetLimitAsync("0.5");
+        await scene.UntilSuspendedAsync("too-long");
+        await scene.SetLimitAsync("100");
+        await scene.UntilResumedAsync("too-long");
+    }
+
+    [Fact]
+    public async Task Release_that_its_user_ends_is_over()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        (await ReleaseBesideAsync(scene)).Should().Be(0);
+        await scene.UntilAsync("it is released", async () => (await scene.StatusAsync())?.State == "EnforcementReleased");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.PassAsync(30);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
+
+        using var output = new StringWriter();
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false, End: true), output, CancellationToken.None)).Should().Be(0);
+
+        await scene.UntilSuspendedAsync("too-long");
+        await scene.UntilEventAsync("EnforcementRestored", "b");
+    }
+
+    [Fact]
+    public async Task Release_of_a_budget_whose_operator_died_is_done_by_the_command_and_kept_by_the_next_operator()
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await world.StartOperatorAsync(CancellationToken.None, new() { Identity = "first" });
+        await scene.BudgetAsync("1");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = "(first)" });
+        await world.AbandonOperatorAsync();
+
+        (await ReleaseBesideAsync(scene)).Should().Be(0);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
+        await world.StartOperatorAsync(CancellationToken.None, new() { Identity = "second" });
+        await scene.UntilRunsAsync("too-long");
+        await scene.PassAsync(60);
+
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
+        (await scene.StatusAsync())!.State.Should().Be("EnforcementReleased");
+    }
+
+    /// <summary>The operator's own steps while it gives back what its user released.</summary>
+    [Theory]
+    [InlineData("jobs", false)]          // before the job is resumed
+    [InlineData("jobs", true)]           // it is resumed, and the record stands
+    [InlineData("gpuledgers", false)]    // the record stands
+    [InlineData("gpuledgers", true)]     // the record is gone
+    public async Task Release_during_which_the_operator_dies_leaves_nothing_suspended(string resource, bool happens)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await world.StartOperatorAsync(CancellationToken.None, new() { Identity = "first" });
+        await scene.BudgetAsync("1");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        await scene.PassAsync(5);
+        scene.Sandbox.Server.Faults.Add(new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
+        {
+            Client = "(first)",
+            Resource = resource,
+            Verb = "patch",
+            PathPart = resource == "gpuledgers" ? $"/gpuledgers/{scene.Team}." : "",
+            Times = 1,
+            Then = new(new Fault.Answer(500)) { Client = "(first)" },
+        });
+        var release = StartReleaseAsync(scene);
+        await scene.UntilAsync("the operator dies", () => Task.FromResult(scene.Sandbox.Server.Faults.Shown >= 1));
+        await world.AbandonOperatorAsync();
+        (await release).Should().Be(0);
+        await world.StartOperatorAsync(CancellationToken.None, new() { Identity = "second" });
+
+        await scene.UntilResumedAsync("too-long");
+        await scene.UntilAsync("nothing is recorded", async () => (await scene.StatusAsync()) is { SuspendedCount: 0, State: "EnforcementReleased" });
+        await scene.PassAsync(60);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
+        (await scene.StatusAsync())!.Workloads.Should().ContainSingle(w => w.State == "Running");
+    }
+
+    /// <summary>A write of an operator that is still on its way when everything is given back: the record must not be gone when it arrives.</summary>
+    [Fact]
+    public async Task Release_of_everything_keeps_the_record_of_a_suspension_that_is_under_way()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        var budget = await world.CreateBudgetAsync("vision", "2");
+        var ledger = new GpuLedger();
+        ledger.Park(CommandsWorld.OfJob(await world.CreateJobAsync("late", suspended: false), budget));
+        await world.StoreAsync(ledger);
+        await world.Client.CreateAsync(new V1Lease { Metadata = new() { Name = "bursar", Namespace = CommandsWorld.BursarNamespace }, Spec = new() { HolderIdentity = "one", LeaseDurationSeconds = 60, RenewTime = TimeProvider.System.GetUtcNow() } }, CancellationToken.None);
+
+        var (code, text) = await ReleaseAsync(world, Everything);
+
+        code.Should().Be(1, text);
+        text.Should().Contain("an operator may be about to suspend it");
+        (await world.ParkedAsync()).Should().Equal("Job/late");
+        // It arrives. The command is run again, as it said.
+        await world.Client.PatchAsync<V1Job>("late", CommandsWorld.Team, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["suspend"] = true } }), CancellationToken.None);
+        (await ReleaseAsync(world, Everything)).Code.Should().Be(0);
+        (await world.IsSuspendedAsync("late")).Should().BeFalse();
+        (await world.ParkedAsync()).Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Release_of_a_budget_that_is_not_there_is_refused()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+
+        var release = () => ReleaseAsync(world, new(CommandsWorld.Team, "nope", DryRun: false));
+
+        (await release.Should().ThrowAsync<CommandException>()).WithMessage("there is no GpuBudget team-vision/nope*");
+    }
+
+    /// <summary>The ledger is lost: what Bursar had suspended is found by its mirror, what its user has suspended is not.</summary>
+    [Fact]
+    public async Task Suspended_work_without_a_record_is_recorded_anew_and_comes_back_with_the_money()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        foreach (var job in (string[])["lost", "users"]) await scene.JobAsync(job, declared: "2h");
+        foreach (var job in (string[])["lost", "users"]) await scene.UntilSuspendedAsync(job);
+        await scene.UntilAsync("the status names them", async () => (await scene.StatusAsync())?.SuspendedCount == 2);
+        await world.StopOperatorAsync();
+        foreach (var shard in (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, CancellationToken.None)).Items)
+            await world.Client.DeleteAsync<V1Alpha1GpuLedger>(shard.Metadata.Name, ClusterWorld.OwnNamespace, null, CancellationToken.None);
+        // Resumed and suspended by its user: the mirror stays behind, and says nothing any more.
+        await scene.SuspendAsync("users", false);
+        await scene.SuspendAsync("users", true);
+        await world.StartOperatorAsync(CancellationToken.None);
+
+        await scene.UntilAsync("it is recorded anew", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "lost", Reason: "RecordRestored" }], TimeSpan.FromMinutes(3));
+        await scene.SetLimitAsync("100");
+        await scene.UntilResumedAsync("lost");
+        await scene.PassAsync(60);
+        (await scene.IsSuspendedAsync("users")).Should().BeTrue();
+        (await scene.StatusAsync())!.Workloads!.Single(w => w.Name == "users").Reason.Should().StartWith("SuspendedByOther");
+    }
+
     [Fact]
     public async Task Continue_writes_the_moment_beside_what_stands_there()
     {
@@ -169,6 +345,21 @@ public sealed class ReleaseTests
         DateTimeOffset.Parse(control.Data["continue"]).Should().BeCloseTo(TimeProvider.System.GetUtcNow(), TimeSpan.FromMinutes(1));
         control.Data["enforcement"].Should().Be("observe");
     }
+
+    /// <summary>Of budget b, while time goes by for whoever runs. The command waits for another process by the real clock.</summary>
+    private static async Task<int> ReleaseBesideAsync(Scene scene)
+    {
+        var release = StartReleaseAsync(scene);
+        while (!release.IsCompleted)
+        {
+            await scene.PassAsync(1);
+            await Task.WhenAny(release, Task.Delay(50));
+        }
+        return await release;
+    }
+
+    private static Task<int> StartReleaseAsync(Scene scene) =>
+        ReleaseCommand.RunAsync(scene.World.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), TextWriter.Null, CancellationToken.None);
 
     private static async Task ParkBothAsync(CommandsWorld world)
     {

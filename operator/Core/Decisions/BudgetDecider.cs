@@ -17,8 +17,9 @@ public static class BudgetDecider
         var work = ChargedWork.Of(budget);
         var balance = Balance.Of(budget, limit, work);
         var plan = new Plan(budget, balance, memory.Freed);
-        var enforcing = budget.Terms.Mode == EnforcementMode.Enforce && !budget.SwitchedToObserve;
+        var enforcing = budget.Terms.Mode == EnforcementMode.Enforce && !budget.SwitchedToObserve && budget.ReleasedAt is null;
 
+        SuspensionCheck.Apply(plan, work);                  // what was suspended and runs on all the same
         if (WindowIsOpen(budget))
         {
             UnfinishedRule.Apply(plan, work);               // what was decided and cut off is carried out
@@ -37,7 +38,7 @@ public static class BudgetDecider
         memory = enforcing ? Remembering.End(memory, plan) : Remembering.WithoutRequests(memory);
         memory = Remembering.Marked(memory, budget.Workloads);
         var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(PriceTrust.Announce(budget, ref memory))
-            .Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(plan.Warnings).ToArray();
+            .Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(SuspensionCheck.Announce(budget, work, ref memory)).Concat(ReleaseAnnouncement.Announce(budget, ref memory)).Concat(plan.Warnings).ToArray();
         return new()
         {
             At = budget.Now,

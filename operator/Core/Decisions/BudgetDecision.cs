@@ -160,8 +160,8 @@ public sealed record BudgetAction
     public string? CheckpointId { get; init; }
 }
 
-/// <summary>An Event on the budget that belongs to no action.</summary>
-public sealed record Announcement(string Reason, string Key, string Sentence, bool Warning);
+/// <summary>An Event on the budget that belongs to no action, and on a workload where it names one.</summary>
+public sealed record Announcement(string Reason, string Key, string Sentence, bool Warning, WorkloadKey? Workload = null);
 
 /// <summary>A condition's value; its transition time is the status writer's business.</summary>
 public sealed record ConditionValue(string Type, bool? Status, string Reason, string Message);

@@ -38,6 +38,12 @@ public sealed record BudgetMemory
     /// <summary>The last checkpoint of each training workload, by its UID: who told of it may be gone.</summary>
     public IReadOnlyDictionary<string, CheckpointMark> Marks { get; init; } = new SortedDictionary<string, CheckpointMark>(StringComparer.Ordinal);
 
+    /// <summary>When the budget was released by its user, as last announced; survives windows. Null: it is not.</summary>
+    public DateTimeOffset? ReleasedAt { get; init; }
+
+    /// <summary>Suspended workloads whose pods run on, by UID; survives windows.</summary>
+    public IReadOnlyDictionary<string, RunsOn> RunsOn { get; init; } = new SortedDictionary<string, RunsOn>(StringComparer.Ordinal);
+
     /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
     public long Freed { get; init; }
 

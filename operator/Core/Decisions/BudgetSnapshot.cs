@@ -73,6 +73,9 @@ public sealed record BudgetSnapshot
     /// <summary>The cluster's switch: ConfigMap <c>bursar-control</c> says observe.</summary>
     public bool SwitchedToObserve { get; init; }
 
+    /// <summary>When its user released it by <c>bursar release</c>, where that still holds: it resumes everything and suspends nothing.</summary>
+    public DateTimeOffset? ReleasedAt { get; init; }
+
     /// <summary>What an evaluation and a round trip to the API may take: part of every stop's cost.</summary>
     public TimeSpan ReactionTime { get; init; } = TimeSpan.FromSeconds(10);
 }
@@ -103,6 +106,12 @@ public sealed record WorkloadSnapshot
 
     /// <summary>Why Bursar cannot park it; null when it can.</summary>
     public string? NotParkable { get; init; }
+
+    /// <summary>Its field says that it is suspended, and pods of it hold GPUs and neither end nor have ended.</summary>
+    public bool RunsOn { get; init; }
+
+    /// <summary>It has run on for longer than a suspension may take. It counts as running, and <see cref="NotParkable"/> says why.</summary>
+    public bool NotFollowed { get; init; }
 
     /// <summary>The PriorityClass's value, then <c>bursar.dev/priority</c> within one class.</summary>
     public int Priority { get; init; }

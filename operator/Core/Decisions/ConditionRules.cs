@@ -74,6 +74,7 @@ public static class ConditionRules
             return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
             return new("Ready", true, Reasons.NotStarted, $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}.");
+        if (budget is { ReleasedAt: not null, SwitchedToObserve: false, Terms.Mode: EnforcementMode.Enforce }) return new("Ready", true, Reasons.EnforcementReleased, Sentences.ReleasedByUser(budget));
         if (!enforcing) return new("Ready", true, Reasons.Observing, budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched.");
         if (exhausted) return new("Ready", true, Reasons.Exhausted, "The money of this window is spent; parkable work is parked.");
         if (balance.FloorExceedsLimit) return new("Ready", true, Reasons.FloorExceedsLimit, "Inference that stays costs more than is left: new jobs are held.");

@@ -51,7 +51,7 @@ public static class ForecastRule
             }
         }
         var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
-        if (Needed(plan, waits, kept, []) <= balance.Allowed) memory = Admissions.Take(kept, budget, memory);
+        if (Needed(plan, waits, kept, []) <= balance.Allowed) memory = Admissions.Take(kept.Where(w => !w.Work.NotFollowed), budget, memory);
         ParkWhatWasLent(plan, jobs, waits, kept, work);
     }
 

@@ -28,6 +28,9 @@ public static class Reasons
     /// <summary>It is no longer this budget's to hold: exempt now, or inference whose floor stays.</summary>
     public const string Released = "Released";
 
+    /// <summary>Bursar suspended it and the ledger lost the record: it was recorded anew.</summary>
+    public const string RecordRestored = "RecordRestored";
+
     /// <summary>It was held because nothing told its length, and now something does.</summary>
     public const string LengthKnown = "LengthKnown";
     public const string MoneyRolledOff = "MoneyRolledOff";
@@ -41,6 +44,12 @@ public static class Reasons
     public const string Exempt = "Exempt";
     public const string InferenceFloor = "InferenceFloor";
     public const string SuspendedByOther = "SuspendedByOther";
+
+    /// <summary>It was suspended and its pods run on: it counts as running and cannot be suspended.</summary>
+    public const string SuspensionNotFollowed = "SuspensionNotFollowed";
+
+    /// <summary>An Event: a suspension that was reported as not followed has taken effect, or the workload may run again.</summary>
+    public const string SuspensionFollowed = "SuspensionFollowed";
 
     /// <summary>Another budget has parked it; this one would let it run and keeps its money for it.</summary>
     public const string HeldByOtherBudget = "HeldByOtherBudget";
@@ -71,6 +80,12 @@ public static class Reasons
     public const string NotStarted = "NotStarted";
     public const string Expired = "Expired";
     public const string InvalidSpec = "InvalidSpec";
+
+    /// <summary>Its user released it: it suspends nothing until its spec or its window is another one, or the release is ended.</summary>
+    public const string EnforcementReleased = "EnforcementReleased";
+
+    /// <summary>An Event: the release is over.</summary>
+    public const string EnforcementRestored = "EnforcementRestored";
     public const string Fresh = "Fresh";
 
     /// <summary>The times are current, and on some node nobody measures what the GPUs do: billing and forecasts go on.</summary>

@@ -48,9 +48,9 @@ public static class ResumeRule
         }
     }
 
-    /// <summary>Parked work in the order in which it is looked at.</summary>
+    /// <summary>Parked work in the order in which it is looked at, with suspended work whose pods run on.</summary>
     public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> work) =>
-        work.Where(w => w.Work is { State: WorkloadState.Parked, Parked: not null })
+        work.Where(w => w.Work is { Parked: not null } and ({ State: WorkloadState.Parked } or { NotFollowed: true }))
             .OrderByDescending(w => w.Work.Priority).ThenByDescending(w => w.Work.PriorityWithin)
             .ThenBy(w => w.Work.CreatedAt).ThenBy(w => w.Work.Parked!.Since)
             .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal);
@@ -97,6 +97,8 @@ public static class ResumeRule
             : balance.Limit > parked.Limit ? Reasons.BudgetRaised
             : memory.Freed > parked.Freed ? Reasons.MoneyFreed
             : HasRolledOff(parked, budget, balance) ? Reasons.MoneyRolledOff
+            // Nobody knows what it waited for: it comes back as soon as it fits.
+            : parked.Reason == Reasons.RecordRestored ? Reasons.RecordRestored
             : parked.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.LengthKnown
             : null;
     }

@@ -62,6 +62,27 @@ public static class Sentences
 
     public static string With(string sentence, WorkloadSnapshot work) => work.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
 
+    public static string NotFollowed(ChargedWork item) =>
+        $"Suspended, but {item.Work.NotParkable}. It costs {item.Work.BurnRate}/h until its pods end.";
+
+    public static string Followed(ChargedWork item) => item.Work.State is WorkloadState.Running or WorkloadState.Pending
+        ? "It is not suspended any more."
+        : "Its suspension has taken effect: its pods have ended or are ending.";
+
+    /// <summary>Before the sentence of a suspension that somebody had reverted.</summary>
+    public static string SuspendedAgain(string? resumedBy, string sentence) =>
+        $"Suspended again: {resumedBy ?? "another user or controller"} had resumed it. {sentence}";
+
+    /// <summary>What a budget's user ordered by <c>bursar release</c>.</summary>
+    public static string ReleasedByUser(BudgetSnapshot budget) =>
+        $"Released at {Time(budget.ReleasedAt!.Value)} by bursar release: what it had suspended is resumed, and it suspends nothing until its spec changes"
+        + (budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Day(budget.Window.End)}")
+        + $" or until bursar release gpub/{budget.Name} --end.";
+
+    /// <summary>Why a suspended workload comes back that its budget no longer holds.</summary>
+    public static string GivenBack(string why, string? stillHeldBy) =>
+        stillHeldBy is null ? $"Resumed: {why}." : $"{char.ToUpperInvariant(why[0])}{why[1..]}; it is still held by {stillHeldBy}.";
+
     public static string Contested(ParkedSnapshot parked) =>
         $"{parked.UndoneBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
 
@@ -83,7 +104,7 @@ public static class Sentences
         + $"This work spent {Money(item.Work.Spent)} and burns {item.Work.Rate}/h. It comes back when the limit is raised or {Later(budget)}.";
 
     public static string UndoneAtLimit(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount bound) =>
-        $"Resumed by someone else while budget {budget.Name} has no money for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key}, and with it stopping costs up to {Money(bound)}. "
+        $"It was resumed, and budget {budget.Name} has no money for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key}, and with it stopping costs up to {Money(bound)}. "
         + $"It comes back when the limit is raised or {Later(budget)}.";
 
     /// <summary>Another budget holds it, and this one would not.</summary>
@@ -169,6 +190,7 @@ public static class Sentences
         Reasons.MoneyRolledOff => "older spending left the rolling window",
         Reasons.Approved => "approved",
         Reasons.LengthKnown => "its length is known now",
+        Reasons.RecordRestored => "its record was lost and it fits",
         _ => "it fits now",
     };
 

@@ -21,6 +21,9 @@ public sealed record ParkedRecord
     /// <summary>The object that was written, where that is not the workload itself but what whoever manages it goes by; null in all other records.</summary>
     public ParkedTarget? Target { get; init; }
 
+    /// <summary>Objects of the same kind whose field was set with it, as the slices of an elastic job are; null where there are none.</summary>
+    public IReadOnlyList<ParkedTarget>? Also { get; init; }
+
     /// <summary>How many replicas ran when it was stopped through another object: it is for that one's manager to bring them back. Null: not counted so.</summary>
     public int? Replicas { get; init; }
 

@@ -43,6 +43,9 @@ public sealed record V1LeaderWorkerTemplate
 
     /// <summary>Pods of a group, the leader included.</summary>
     public int? Size { get; init; }
+
+    /// <summary>For the StatefulSets of leaders and of workers alike.</summary>
+    public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
 }
 
 public sealed record V1LeaderWorkerSetStatus

@@ -64,6 +64,13 @@ public sealed record V1PodSpec
         init => _common = _common with { HostNetwork = value };
     }
 
+    /// <summary>It has a volume on disk that goes with the pod: an emptyDir, or a generic ephemeral volume. In memory (medium: Memory) does not count.</summary>
+    public bool HasScratch
+    {
+        get => _common.HasScratch;
+        init => _common = _common with { HasScratch = value };
+    }
+
     internal static V1PodSpec Read(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader)) return Empty;
@@ -72,7 +79,7 @@ public sealed record V1PodSpec
         long grace = -1;
         int priority = 0;
         StringMap selector = StringMap.Empty;
-        bool hostNetwork = false;
+        bool hostNetwork = false, scratch = false;
         while (Wire.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("containers"u8)) containers = Wire.Array(ref reader, V1Container.Read);
@@ -83,6 +90,7 @@ public sealed record V1PodSpec
             else if (reader.ValueTextEquals("priority"u8)) priority = Wire.Int(ref reader);
             else if (reader.ValueTextEquals("nodeSelector"u8)) selector = Wire.Map(ref reader);
             else if (reader.ValueTextEquals("restartPolicy"u8)) restart = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("volumes"u8)) scratch = Wire.Array(ref reader, ReadScratch).Length > 0;
             else if (reader.ValueTextEquals("hostNetwork"u8)) hostNetwork = Wire.Bool(ref reader);
             else Wire.Pass(ref reader);
         }
@@ -97,6 +105,7 @@ public sealed record V1PodSpec
             NodeSelector = SharedParts.Of(selector),
             RestartPolicy = restart,
             HostNetwork = hostNetwork,
+            HasScratch = scratch,
         };
         return new V1PodSpec { NodeName = nodeName, _common = _pool.Share(common) };
     }
@@ -114,6 +123,32 @@ public sealed record V1PodSpec
         Wire.Write(writer, "nodeSelector", NodeSelector);
         if (HostNetwork) writer.WriteBoolean("hostNetwork", true);
         writer.WriteEndObject();
+    }
+
+    /// <summary>Some text for a volume that goes with its pod, null for any other.</summary>
+    private static string? ReadScratch(ref Utf8JsonReader reader)
+    {
+        if (!Wire.EnterObject(ref reader)) return null;
+        string? scratch = null;
+        while (Wire.NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("emptyDir"u8)) scratch = IsOnDisk(ref reader) ? "emptyDir" : scratch;
+            else if (reader.ValueTextEquals("ephemeral"u8)) scratch = IsOnDisk(ref reader) ? "ephemeral" : scratch;
+            else Wire.Pass(ref reader);
+        }
+        return scratch;
+    }
+
+    private static bool IsOnDisk(ref Utf8JsonReader reader)
+    {
+        if (!Wire.EnterObject(ref reader)) return false;
+        var disk = true;
+        while (Wire.NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("medium"u8)) disk = Wire.Shared(ref reader) != "Memory";
+            else Wire.Pass(ref reader);
+        }
+        return disk;
     }
 
     private static int Clamped(long seconds) => (int)Math.Clamp(seconds, 0, int.MaxValue);
@@ -138,6 +173,8 @@ public sealed record V1PodSpec
         public int Grace { get; init; } = -1;
 
         public bool HostNetwork { get; init; }
+
+        public bool HasScratch { get; init; }
     }
 }
 

@@ -45,6 +45,9 @@ public sealed record V1PersistentVolumeClaimRetentionPolicy
 
     /// <summary>Retain, which is the default, or Delete.</summary>
     public string? WhenScaled { get; init; }
+
+    /// <summary>The same for when the StatefulSet itself is deleted.</summary>
+    public string? WhenDeleted { get; init; }
 }
 
 public sealed record V1StatefulSetUpdateStrategy

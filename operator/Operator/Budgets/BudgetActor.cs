@@ -16,7 +16,7 @@ namespace Bursar.Operator.Budgets;
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
 public sealed partial class BudgetActor(
-    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, CheckpointBoard checkpoints, ILogger<BudgetActor> logger)
+    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ControlSwitch control, CheckpointBoard checkpoints, ILogger<BudgetActor> logger)
 {
     private readonly WorkTurns turns = new();
 
@@ -109,20 +109,27 @@ public sealed partial class BudgetActor(
     /// Gives back what is parked for a budget that no longer selects it, or no longer exists; where other budgets hold it too, only
     /// this one's hold goes. True when the work was let go.
     /// </summary>
-    public async Task<bool> ReleaseAsync(ParkedRecord record, CancellationToken cancellationToken)
+    /// <param name="record">What was suspended.</param>
+    /// <param name="why">Why it comes back, as the rest of a sentence.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async Task<bool> ReleaseAsync(ParkedRecord record, string why, CancellationToken cancellationToken)
     {
         using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
+        var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
+        var others = ledger.HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid].Where(other => other.Field == record.Field).Select(other => $"budget {other.Budget}").Distinct(StringComparer.Ordinal).ToArray();
         if (ledger.LeaveToOthers(record.BudgetUid, record.Uid, record.Field))
         {
             await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
+            events.GivenBack(record, budget, Sentences.GivenBack(why, string.Join(" and ", others)), isHeld: true);
             return false;
         }
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
         echoes.Expect(record, parked: false);
-        if (!await makers.FreeAsync(record, stores.Budgets.Store.GetByUid(record.BudgetUid), cancellationToken)) return false;
+        if (!await makers.FreeAsync(record, budget, cancellationToken)) return false;
         ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
+        if (outcome is ActOutcome.Done) events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
         return outcome is ActOutcome.Done;
     }
 
@@ -160,6 +167,13 @@ public sealed partial class BudgetActor(
     {
         var (record, present, earlier, snapshot) = parking;
         using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
+        if (control.ObserveOnly)
+        {
+            // Enforcement was switched off since this was decided: bursar release may be giving back what is suspended.
+            if (earlier is not null) Replace(earlier);
+            else ledger.Unpark(budget.Uid, record.Uid, record.Field);
+            return;
+        }
         // First what makes such runs, then the run: between the two nothing else may take its place.
         record = await makers.HoldAsync(budget, record, cancellationToken);
         action = Told(action, record);
@@ -171,7 +185,7 @@ public sealed partial class BudgetActor(
                 Replace(record with { Cause = ParkedCause.Write(snapshot with { Confirmed = true }) });
                 echoes.Expect(record, parked: true);
                 if (action.CountsForBrake) brake.Parked(decision.At);
-                events.Acted(budget.Object, action with { Parked = snapshot }, decision.WindowKey);
+                events.Acted(budget.Object, action with { Parked = snapshot, Sentence = action.Reason == Reasons.ParkedAgain ? Sentences.SuspendedAgain(snapshot.UndoneBy, action.Sentence) : action.Sentence }, decision.WindowKey);
                 break;
             case ActOutcome.Gone:
                 await ForgetAsync(budget, record, mayWrite: true, cancellationToken);

@@ -122,15 +122,19 @@ public sealed partial class BudgetController(
         return await PatchStatusAsync(budget, BudgetStatus.Invalid(budget, errors, time.GetUtcNow()), cancellationToken);
     }
 
-    /// <summary>Parked work that the budget no longer selects is given back, and records of what is gone are dropped.</summary>
+    /// <summary>Suspended work that the budget no longer selects, or that its user released, is given back; records of what is gone are dropped.</summary>
     private async Task ReleaseStraysAsync(ReadBudget budget, BudgetSnapshot snapshot, CancellationToken cancellationToken)
     {
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => !selected.Contains(p.Uid)))
+        ExceptionDispatchInfo? failed = null;
+        foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => snapshot.ReleasedAt is not null || !selected.Contains(p.Uid)))
         {
             if (IsOver(record)) await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
-            else if (MayWrite(budget, snapshot)) await actor.ReleaseAsync(record, cancellationToken);
+            else if (MayWrite(budget, snapshot))
+                // One object that cannot be written must not hold up the others.
+                failed ??= await TryAsync(() => actor.ReleaseAsync(record, selected.Contains(record.Uid) ? $"budget {budget.Name} was released by bursar release" : $"budget {budget.Name} does not select it any more", cancellationToken));
         }
+        failed?.Throw();
     }
 
     /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>

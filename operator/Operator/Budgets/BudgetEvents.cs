@@ -13,6 +13,18 @@ public sealed class BudgetEvents(EventRecorder recorder)
     /// <summary>The reason of the Event that says that work was suspended.</summary>
     public const string Suspended = "Suspended";
 
+    /// <summary>The same of work that somebody had resumed.</summary>
+    public const string SuspendedAgain = "SuspendedAgain";
+
+    /// <summary>Work comes back, or stays with other budgets, because its budget does not hold it any more; null where that one is gone.</summary>
+    public void GivenBack(ParkedRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isHeld)
+    {
+        var workload = new WorkloadKey(record.Namespace, record.Kind, record.Name, record.Uid);
+        var (reason, key) = (isHeld ? Reasons.HeldByOtherBudget : "Resumed", $"{record.BudgetUid}/given-back/{record.Since.ToUnixTimeSeconds()}");
+        if (budget is not null) Both(budget, workload, sentence, reason, nameof(ActionKind.Resume), KubeEvent.Normal, key);
+        else recorder.Publish(new() { Regarding = ReferenceTo(workload), Type = KubeEvent.Normal, Reason = reason, Action = nameof(ActionKind.Resume), Note = sentence, Key = key });
+    }
+
     /// <summary>A request for a checkpoint, or that it was taken back.</summary>
     public void Asked(V1Alpha1GpuBudget budget, BudgetAction action) => Both(budget, action,
         action.Kind == ActionKind.RequestCheckpoint ? Reasons.CheckpointRequested : Reasons.CheckpointWithdrawn,
@@ -21,7 +33,7 @@ public sealed class BudgetEvents(EventRecorder recorder)
     public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
     {
         var (verb, type) = action.Kind == ActionKind.Park
-            ? (action.IsHeldByOther ? Reasons.HeldByOtherBudget : WorkKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero" : Suspended, KubeEvent.Warning)
+            ? (action.IsHeldByOther ? Reasons.HeldByOtherBudget : action.Reason == Reasons.ParkedAgain ? SuspendedAgain : WorkKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero" : Suspended, KubeEvent.Warning)
             : ("Resumed", KubeEvent.Normal);
         Tell(budget, action, windowKey, verb, type);
     }
@@ -36,29 +48,34 @@ public sealed class BudgetEvents(EventRecorder recorder)
         Both(budget, action, verb, type, key);
     }
 
-    private void Both(V1Alpha1GpuBudget budget, BudgetAction action, string verb, string type, string key)
+    private void Both(V1Alpha1GpuBudget budget, BudgetAction action, string verb, string type, string key) =>
+        Both(budget, action.Workload, action.Sentence, verb, action.Kind.ToString(), type, key);
+
+    private void Both(V1Alpha1GpuBudget budget, WorkloadKey workload, string sentence, string reason, string action, string type, string key)
     {
-        var work = new V1ObjectReference
-        {
-            ApiVersion = WorkKinds.Of(action.Workload.Kind)?.Entity.ApiVersion ?? "v1",
-            Kind = action.Workload.Kind,
-            Namespace = action.Workload.Namespace,
-            Name = action.Workload.Name,
-            Uid = action.Workload.Uid,
-        };
+        var work = ReferenceTo(workload);
         var self = V1ObjectReference.To(budget);
-        recorder.Publish(new() { Regarding = work, Related = self, Type = type, Reason = verb, Action = action.Kind.ToString(), Note = action.Sentence, Key = key });
+        recorder.Publish(new() { Regarding = work, Related = self, Type = type, Reason = reason, Action = action, Note = sentence, Key = key });
         recorder.Publish(new()
         {
             Regarding = self,
             Related = work,
             Type = type,
-            Reason = verb,
-            Action = action.Kind.ToString(),
-            Note = $"{action.Workload.Kind}/{action.Workload.Name}: {action.Sentence}",
-            Key = $"{action.Workload.Uid}/{key}",
+            Reason = reason,
+            Action = action,
+            Note = $"{workload.Kind}/{workload.Name}: {sentence}",
+            Key = $"{workload.Uid}/{key}",
         });
     }
+
+    private static V1ObjectReference ReferenceTo(WorkloadKey workload) => new()
+    {
+        ApiVersion = WorkKinds.Of(workload.Kind)?.Entity.ApiVersion ?? "v1",
+        Kind = workload.Kind,
+        Namespace = workload.Namespace,
+        Name = workload.Name,
+        Uid = workload.Uid,
+    };
 
     /// <summary>On a CronJob: it makes no runs while one of them waits.</summary>
     public void MakerHeld(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
@@ -67,8 +84,14 @@ public sealed class BudgetEvents(EventRecorder recorder)
     public void MakerFreed(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
         OfMaker(budget, run, maker, "Resumed", $"{maker.Kind} {maker.Name} makes runs again: {run.Kind} {run.Name} waits no more.");
 
-    public void Announced(V1Alpha1GpuBudget budget, Announcement announcement) =>
-        Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
+    /// <summary>On the budget, and on the workload that it names.</summary>
+    public void Announced(V1Alpha1GpuBudget budget, Announcement announcement)
+    {
+        if (announcement.Workload is { } workload)
+            Both(budget, workload, announcement.Sentence, announcement.Reason, "Announce", announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal, announcement.Key);
+        else
+            Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
+    }
 
     public void Refused(V1Alpha1GpuBudget budget, string message) =>
         Publish(budget, Reasons.InvalidSpec, "Validate", message, budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture), warning: true);

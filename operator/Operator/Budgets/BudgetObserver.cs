@@ -37,7 +37,7 @@ public sealed class BudgetObserver(
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
             foreach (var one in cache.In(budget.Namespace))
-                if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
+                if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, memory, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
         work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
@@ -76,6 +76,7 @@ public sealed class BudgetObserver(
             ChargedAsOnDemand = [.. concerned.Select(prices.ChargedAsOnDemand.GetValueOrDefault).OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
             BrakeAllowance = brake.Allowance(now),
             SwitchedToObserve = control.ObserveOnly,
+            ReleasedAt = ReleaseMark.Parse(budget.Object.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released)) is { } mark && mark.Holds(budget.Object.Metadata.Generation, budget.Terms.Window, now) ? mark.At : null,
         };
     }
 
@@ -98,17 +99,17 @@ public sealed class BudgetObserver(
         var spend = spends.GetValueOrDefault(uid);
         var pods = PodsOf(uid);
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
-        var standing = Standing.Of(work, record, others[uid], live.Length > 0, stores, now);
+        var standing = Standing.Of(work, record, others[uid], live.Length > 0, () => RunsOn(uid), stores, memory, now);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
         if (work is { Kind.Scales: true, IsStopped: true } && standing.Noted is null && live.Length == 0) return null;
-        var paused = standing.IsStopped || work.IsStopped && !standing.IsNew;
+        var paused = standing.Rests || work.IsStopped && !standing.IsNew && !standing.IsIgnored;
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
         var held = standing.IsStopped || record is null || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since;
-        var sets = SetsOf(work, standing.IsStopped ? standing.Noted : null);
+        var sets = SetsOf(work, standing.Rests ? standing.Noted : null);
         var (series, byAgent) = progress.Latest(uid);
         var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, said, memory);
-        if (standing.IsStopped && record is not null && ParkedCause.Read(record).AskedAt is { } asked) series = series.UpTo(asked);
+        if (standing.Rests && record is not null && ParkedCause.Read(record).AskedAt is { } asked) series = series.UpTo(asked);
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),
@@ -135,8 +136,10 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
-            Gpus = sets.Sum(set => set.Gpus),
-            Rate = RateOf(sets, live, spend, budget.Namespace, uid, now),
+            RunsOn = standing.RunsOn,
+            NotFollowed = standing.IsIgnored,
+            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : sets.Sum(set => set.Gpus),
+            Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
@@ -152,12 +155,12 @@ public sealed class BudgetObserver(
             // What is written through its scale alone bears no mirror, and none is missing.
             CheckpointAnnotation = work.Kind.Scales ? memory.Checkpoints.GetValueOrDefault(uid)?.Id : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
             Parked = held ? standing.Parked() : null,
-            Consequence = !standing.IsStopped ? work.Kind.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
+            Consequence = !standing.IsStopped ? work.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
 
-    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, DateTimeOffset now)
+    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
@@ -168,9 +171,9 @@ public sealed class BudgetObserver(
         var template = work.Template;
         var spend = spends.GetValueOrDefault(uid);
         var runs = spend is { Gpus: > 0 };
-        var standing = Standing.Of(work, record, others[uid], runs, stores, now);
+        var standing = Standing.Of(work, record, others[uid], runs, () => RunsOn(uid), stores, memory, now);
         if (work.IsStopped && standing.Noted is null && !runs) return null;
-        var sets = SetsOf(work, standing is { IsStopped: true, IsIgnored: false } ? standing.Noted : null);
+        var sets = SetsOf(work, standing.Rests ? standing.Noted : null);
         return new()
         {
             Key = TopWorkload.Of(work).Key,
@@ -182,15 +185,18 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, []),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
-            Gpus = sets.Sum(set => set.Gpus),
-            Rate = RateOf(sets, [], spend, budget.Namespace, uid, now),
+            RunsOn = standing.RunsOn,
+            NotFollowed = standing.IsIgnored,
+            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : sets.Sum(set => set.Gpus),
+            Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, [], spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
-            FloorRate = scalers?.FloorRateOf(uid, spend?.RatePerHour ?? Rate.Zero),
+            FloorRate = standing.IsIgnored ? null : scalers?.FloorRateOf(uid, spend?.RatePerHour ?? Rate.Zero),
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
             HeldBy = standing.HeldBy,
             Parked = standing.Parked(),
+            Consequence = standing.IsStopped ? null : work.WhatIsLost,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
@@ -230,6 +236,10 @@ public sealed class BudgetObserver(
         foreach (var cluster in stores.RayClusters.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, cluster.Metadata.Uid));
         return pods;
     }
+
+    /// <summary>A pod that is billed for this workload is there and is not being deleted. One that ends, however long that takes, obeys.</summary>
+    private bool RunsOn(string uid) =>
+        ledger.OpenPods().Any(open => open.Workload.Uid == uid && stores.Pods.Store.GetByUid(open.Uid) is { Metadata.DeletionTimestamp: null });
 
     /// <summary>A gang is stopped when its last pod is.</summary>
     private WorkloadSnapshot OfOther(WorkloadSpend spend) => new()

@@ -11,7 +11,7 @@ namespace Bursar.Operator.Budgets;
 /// A budget that no longer exists holds nothing: what was parked for it is given back, one at a time, so that a deleted
 /// budget does not start a stampede. Nothing stands in the way of the deletion itself.
 /// </summary>
-public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledger, BudgetActor actor, ControlSwitch control, KubeClient client, ILogger<OrphanReleaser> logger)
+public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledger, BudgetActor actor, LostSuspension lost, ControlSwitch control, KubeClient client, ILogger<OrphanReleaser> logger)
 {
     public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
 
@@ -30,7 +30,11 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
         {
             try
             {
-                if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
+                if (!control.ObserveOnly)
+                {
+                    await ReleaseOneAsync(cancellationToken);
+                    await lost.FindAsync(cancellationToken);
+                }
             }
             catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
             {
@@ -58,7 +62,7 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
             {
                 try
                 {
-                    if (await actor.ReleaseAsync(record, cancellationToken)) return;
+                    if (await actor.ReleaseAsync(record, $"budget {record.Budget} was deleted", cancellationToken)) return;
                 }
                 catch (ApiException error)
                 {

@@ -11,9 +11,6 @@ namespace Bursar.Operator.Budgets;
 /// <summary>How a workload stands toward one budget: who holds it, if anybody does, and whether it runs all the same.</summary>
 internal sealed record Standing
 {
-    /// <summary>How long a manager may take until it has done what it was told, beside the grace of the pods.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-
     private readonly ParkedRecord? _record;
 
     private Standing(ParkedRecord? record) => _record = record;
@@ -29,8 +26,14 @@ internal sealed record Standing
     /// <summary>Stopped by the field that Bursar wrote, or else by the one that it would write: what its manager holds back is not suspended by it.</summary>
     public bool IsStopped { get; private init; }
 
-    /// <summary>Its manager was told to stop it and does nothing: the money goes on burning, and nothing of Bursar's stops it.</summary>
+    /// <summary>It is stopped by its field, and pods of it hold GPUs and neither end nor have ended.</summary>
+    public bool RunsOn { get; private init; }
+
+    /// <summary>It runs on for longer than a suspension may take (<see cref="SuspensionCheck"/>), so it counts as running.</summary>
     public bool IsIgnored { get; private init; }
+
+    /// <summary>Stopped, as far as anybody can tell: what it comes back with is what it had before.</summary>
+    public bool Rests => IsStopped && !IsIgnored;
 
     /// <summary>The other budgets that hold it, in words.</summary>
     public string? HeldBy { get; private init; }
@@ -43,15 +46,19 @@ internal sealed record Standing
     /// <param name="record">This budget's record of its stop.</param>
     /// <param name="others">Those of other budgets.</param>
     /// <param name="runs">Pods of it hold GPUs.</param>
+    /// <param name="runsOn">Whether one of these pods is not ending; asked only where the work is stopped.</param>
     /// <param name="stores">The managers' objects.</param>
+    /// <param name="memory">Since when the pods of suspended work were seen to run on.</param>
     /// <param name="now">Now.</param>
-    public static Standing Of(Work work, ParkedRecord? record, IEnumerable<ParkedRecord> others, bool runs, ClusterStores stores, DateTimeOffset now)
+    public static Standing Of(Work work, ParkedRecord? record, IEnumerable<ParkedRecord> others, bool runs, Func<bool> runsOn, ClusterStores stores, BudgetMemory memory, DateTimeOffset now)
     {
         var owner = OwnerKinds.Of(work, stores);
         var noted = record ?? others.FirstOrDefault();
         var isNew = noted is null && HeldMark.IsHeld(work);
         var isStopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
-        var isIgnored = isStopped && runs && record?.Target is not null && now - record.Since > Patience + work.TerminationGrace;
+        var stillRuns = isStopped && runs && runsOn();
+        var since = stillRuns ? SuspensionCheck.NotFollowedSince(memory, work.Metadata.Uid, work.TerminationGrace, now) : null;
+        var isIgnored = since is not null;
         var heldBy = isStopped ? Names(others) : null;
         return new(record)
         {
@@ -59,20 +66,28 @@ internal sealed record Standing
             Noted = noted,
             IsNew = isNew,
             IsStopped = isStopped,
+            RunsOn = stillRuns,
             IsIgnored = isIgnored,
             HeldBy = heldBy,
             State = !isStopped || isIgnored ? runs ? WorkloadState.Running : WorkloadState.Pending
                 : record is not null ? WorkloadState.Parked
                 : heldBy is not null ? WorkloadState.Pending
                 : WorkloadState.Suspended,
-            NotParkable = isIgnored
-                ? $"{owner?.Manager ?? "its manager is gone"}, was told to stop it at {Rfc3339.Format(record!.Since)} and has not: does it run?"
-                : Parkability.WhyNot(work, owner, stores),
+            NotParkable = since is { } at ? WhyIgnored(work, owner, noted, at) : Parkability.WhyNot(work, owner, stores),
         };
     }
 
     /// <summary>Why this budget holds it; null where it does not. Seen stopped is done, whether or not the answer to the write ever came.</summary>
     public ParkedSnapshot? Parked() => _record is null ? null : IsStopped ? ParkedCause.Read(_record) with { Confirmed = !IsIgnored } : ParkedCause.Read(_record);
+
+    private static string WhyIgnored(Work work, OwnerWord? owner, ParkedRecord? noted, DateTimeOffset since)
+    {
+        var at = Rfc3339.Format(since);
+        if (noted?.Target is { } target && target.Uid != work.Metadata.Uid && owner is null) return $"its pods have run on since {at} and the {target.Kind} {target.Name} that stopped it has no effect";
+        return owner?.Switch is not null
+            ? $"{owner.Manager} and has not stopped it since {at}; check that its controller is running"
+            : $"its pods have run on since {at}; check that the controller of {work.Kind.Name}s is running";
+    }
 
     private static string? Names(IEnumerable<ParkedRecord> records)
     {

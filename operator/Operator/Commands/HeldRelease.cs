@@ -1,17 +1,25 @@
+using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Operator.Admission;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Owners;
+using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The part of <c>bursar release --all</c> that the ledger does not know: what the webhook held and no leader has judged.</summary>
+/// <summary>
+/// The part of <c>bursar release --all</c> that the ledger does not know: what the webhook held and no leader has judged, and what Bursar
+/// suspended and has no record of.
+/// </summary>
 internal static class HeldRelease
 {
     /// <summary>How much could not be let go.</summary>
-    public static async Task<int> RunAsync(KubeClient client, bool dryRun, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(KubeClient client, IReadOnlyList<ParkedRecord> recorded, bool dryRun, TextWriter output, CancellationToken cancellationToken)
     {
         var failed = 0;
+        var known = recorded.Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
+        var actor = new WorkloadActor(client);
         var unseen = new List<string>();
         foreach (var kind in WorkKinds.All.Where(kind => kind.Suspends))
         {
@@ -25,6 +33,22 @@ internal static class HeldRelease
                 // Whoever may give back what the ledger names may do that much.
                 unseen.Add($"{kind.Entity.Plural}.{kind.Entity.Group}");
                 continue;
+            }
+            foreach (var work in all.Where(work => !known.Contains(work.Metadata.Uid) && LostSuspension.IsMarked(work)))
+            {
+                var what = $"{work.Namespace}/{kind.Name}/{work.Metadata.Name}";
+                var record = LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow());
+                try
+                {
+                    if (!await actor.IsOwnWriteAsync(record, cancellationToken)) continue;
+                    if (!dryRun) await actor.RestoreAsync(record, cancellationToken);
+                    await output.WriteLineAsync($"{what}: suspended by {record.Budget} and not in the ledger, {(dryRun ? "would be given back" : "given back")}");
+                }
+                catch (ApiException refused)
+                {
+                    failed++;
+                    await output.WriteLineAsync($"{what}: could not be given back: {refused.Message}");
+                }
             }
             foreach (var work in all.Where(HeldMark.IsHeld))
             {

@@ -1,8 +1,12 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
+using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
+using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Owners;
@@ -12,11 +16,14 @@ namespace Bursar.Operator.Commands;
 
 /// <summary>What is to be given back.</summary>
 /// <param name="Namespace">With <paramref name="Budget"/>: only what was parked for this budget. Both null: everything.</param>
-public sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun);
+/// <param name="End">Ends an earlier release of the budget instead.</param>
+public sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun, bool End = false);
 
 /// <summary>
-/// <c>bursar release</c>: gives back what the ledger says was parked, with or without a running operator. Object first,
-/// record after: a command that was stopped in between is simply run again.
+/// <c>bursar release</c>: gives back what the ledger says was suspended, with or without a running operator. Of one budget it first writes
+/// the order to release it on the budget itself, which every operator honours; a running one then does the rest, so that only one of
+/// them writes. Without an operator, or of all budgets, the command does it: object first, record after, and the record only if it is still
+/// the one that was given back. A command that was stopped in between is simply run again.
 /// </summary>
 public static class ReleaseCommand
 {
@@ -26,7 +33,16 @@ public static class ReleaseCommand
     /// <summary>Within this time the switch has stopped every action of a running operator.</summary>
     private static readonly TimeSpan SwitchTime = TimeSpan.FromSeconds(5);
 
-    private enum Result { GivenBack, LetGo, Failed }
+    /// <summary>How long the count of what is suspended may stand still until the command takes it that no operator gives it back.</summary>
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
+
+    /// <summary>The same where no operator holds the lease. One that runs without election may be there.</summary>
+    private static readonly TimeSpan IdleWithoutLease = TimeSpan.FromSeconds(2);
+
+    /// <summary>How often what an operator changes meanwhile is given back anew.</summary>
+    internal const int MostTries = 5;
+
+    private enum Result { GivenBack, WasSo, LetGo, Failed }
 
     public static Command Create()
     {
@@ -35,16 +51,18 @@ public static class ReleaseCommand
         var ns = new Option<string?>("--namespace", "-n") { Description = "The budget's namespace; by default the context's." };
         var all = new Option<bool>("--all") { Description = "Everything, of all budgets. Switches enforcement to observe first, so that nothing is parked again." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be given back." };
-        var command = new Command("release", "Give back everything that was parked; works without a running operator.") { budget, ns, all, dryRun };
+        var end = new Option<bool>("--end") { Description = "End the release of a budget: it enforces again." };
+        var command = new Command("release", "Resume everything that was suspended; works without a running operator.") { budget, ns, all, dryRun, end };
         command.Validators.Add(result =>
         {
             if (result.GetValue(all) == (result.GetValue(budget) is not null)) result.AddError("Name a budget, as gpub/<name>, or say --all.");
+            if (result.GetValue(end) && (result.GetValue(all) || result.GetValue(dryRun))) result.AddError("--end goes with a budget alone.");
         });
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
         {
             var request = parsed.GetValue(budget) is { } name
-                ? new ReleaseRequest(parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", BudgetName.Parse(name), parsed.GetValue(dryRun))
+                ? new ReleaseRequest(parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", BudgetName.Parse(name), parsed.GetValue(dryRun), parsed.GetValue(end))
                 : new ReleaseRequest(null, null, parsed.GetValue(dryRun));
             return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
         }));
@@ -54,19 +72,36 @@ public static class ReleaseCommand
     /// <summary>0 when nothing is held any more, 1 when something could not be given back.</summary>
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReleaseRequest request, TextWriter output, CancellationToken cancellationToken)
     {
+        if (request.End) return await EndAsync(client, request, output, cancellationToken);
+        var mayRun = false;
         if (request is { Budget: null, DryRun: false })
         {
             await ControlMap.SetAsync(client, bursarNamespace, ControlSwitch.EnforcementKey, ControlSwitch.ObserveValue, cancellationToken);
             await output.WriteLineAsync($"Enforcement is switched to observe (ConfigMap {bursarNamespace}/{ControlSwitch.Name}).");
-            if (await OperatorMayRunAsync(client, bursarNamespace, cancellationToken)) await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
+            mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
+            if (mayRun) await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
         }
+        var budget = request is { Budget: { } named, Namespace: { } home } ? await client.GetOrNullAsync<V1Alpha1GpuBudget>(named, home, cancellationToken) : null;
+        var isReleased = budget is not null && !request.DryRun && await MarkAsync(client, budget, output, cancellationToken);
 
         var every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
         var all = every.SelectMany(s => s.Parked ?? []).ToArray();
         var shards = request.Budget is null ? every : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
-        var notLetGo = request.Budget is null ? await HeldRelease.RunAsync(client, request.DryRun, output, cancellationToken) : 0;
+        if (request.Budget is not null && budget is null && held.Length == 0) throw new CommandException($"there is no GpuBudget {request.Namespace}/{request.Budget}, and nothing is suspended for one of that name.");
+        if (request is { Budget: not null, DryRun: false } && held.Length > 0 && (isReleased || budget is null))
+        {
+            mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
+            every = await WaitForOperatorAsync(client, bursarNamespace, request, mayRun ? Idle : IdleWithoutLease, cancellationToken);
+            shards = [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
+            var left = shards.SelectMany(s => s.Parked ?? []).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
+            foreach (var (_, record) in held.Where(h => !left.Contains(h.Record.Uid)))
+                await output.WriteLineAsync($"{record.Namespace}/{record.Kind}/{record.Name}: given back by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays as it is, held by {names} as well" : "")}");
+            held = [.. shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))];
+            if (held.Length == 0) return 0;
+        }
+        var notLetGo = request.Budget is null ? await HeldRelease.RunAsync(client, all, request.DryRun, output, cancellationToken) : 0;
         if (request.Budget is null) notLetGo += await ScaledRelease.RunAsync(client, bursarNamespace, request.DryRun, output, cancellationToken);
         if (held.Length == 0)
         {
@@ -76,13 +111,14 @@ public static class ReleaseCommand
 
         var actor = new WorkloadActor(client);
         var makers = new MakerActor(client);
-        var done = new HashSet<ParkedRecord>();
+        var done = new HashSet<(string Budget, string Work)>();
         var failed = 0;
-        foreach (var (shard, record) in held)
+        foreach (var (shard, stored) in held)
         {
+            var record = stored;
             var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
             // Released for one budget, work stays as it is while another holds it.
-            var others = string.Join(", ", every.Except(shards).Where(s => (s.Parked ?? []).Any(p => p.Uid == record.Uid && p.Field == record.Field)).Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}"));
+            var others = OthersOf(record, every.Except(shards));
             if (request.DryRun && others.Length > 0)
             {
                 await output.WriteLineAsync($"{what}: would stay as it is, held by {others} as well");
@@ -93,27 +129,86 @@ public static class ReleaseCommand
                 await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Value} back to {Back(record)}");
                 continue;
             }
-            var (result, word) = others.Length > 0 ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget") : await GiveBackAsync(actor, record, cancellationToken);
-            // What makes such runs comes back with the last of them.
-            if (result != Result.Failed && record.Maker is { } maker && !every.SelectMany(s => s.Parked ?? []).Any(other => other.Maker?.Uid == maker.Uid && other != record && !done.Contains(other)))
-                (result, word) = await FreeAsync(makers, record, maker, word, cancellationToken);
-            if (result == Result.Failed)
+            Result result;
+            string word;
+            ParkedRecord? newer = null;
+            var tried = 0;
+            do
             {
-                failed++;
+                record = newer ?? record;
+                newer = null;
+                (result, word) = others.Length > 0 ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget") : await GiveBackAsync(actor, record, cancellationToken);
+                if (result == Result.WasSo && mayRun && !ParkedCause.Read(record).Confirmed)
+                {
+                    // Its write may still be on its way: without the record nobody would undo it.
+                    (result, word) = isReleased ? (Result.LetGo, $"{word}; its record stays until an operator has seen the release")
+                        : (Result.Failed, $"{word}; an operator may be about to suspend it");
+                    break;
+                }
+                // What makes such runs comes back with the last of them.
+                if (result != Result.Failed && record.Maker is { } maker && !every.SelectMany(s => s.Parked ?? []).Any(other => other.Maker?.Uid == maker.Uid && (other.Uid, other.BudgetUid) != (record.Uid, record.BudgetUid) && !done.Contains((other.BudgetUid, other.Uid))))
+                    (result, word) = await FreeAsync(makers, record, maker, word, cancellationToken);
+                if (result == Result.Failed) break;
+                newer = await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
             }
-            else
-            {
-                done.Add(record);
-                await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
-            }
+            while (newer is not null && ++tried < MostTries);
+            if (newer is not null) (result, word) = (Result.Failed, "an operator suspends it again and again");
+            if (result == Result.Failed) failed++;
+            else done.Add((record.BudgetUid, record.Uid));
             await output.WriteLineAsync($"{what}: {word}");
         }
-        if (!request.DryRun && request is { Budget: { } name, Namespace: { } ns }
-            && await client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken) is { Spec.Mode: not "Observe" })
-            await output.WriteLineAsync($"GpuBudget {ns}/{name} still enforces: a running operator may park the work again. Raise its limit or set mode: Observe.");
         if (failed > 0) await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
         return failed + notLetGo > 0 ? 1 : 0;
     }
+
+    /// <summary>Writes the order on the budget. False where there is none to write: a budget that only observes suspends nothing.</summary>
+    private static async Task<bool> MarkAsync(KubeClient client, V1Alpha1GpuBudget budget, TextWriter output, CancellationToken cancellationToken)
+    {
+        if (budget.Spec?.Mode == "Observe" || GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0) return false;
+        var (ns, name) = (budget.Metadata.Namespace!, budget.Metadata.Name);
+        var now = ClusterAccess.NowIn(client);
+        await WriteMarkAsync(client, budget, new ReleaseMark(budget.Metadata.Generation, now).ToString(), cancellationToken);
+        var until = terms!.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Rfc3339.Format(Window.At(terms.Window, now).End)}";
+        await output.WriteLineAsync($"GpuBudget {ns}/{name} is released: it suspends nothing until its spec changes{until} or until 'bursar release gpub/{name} -n {ns} --end'.");
+        return true;
+    }
+
+    private static async Task<int> EndAsync(KubeClient client, ReleaseRequest request, TextWriter output, CancellationToken cancellationToken)
+    {
+        var budget = await client.GetOrNullAsync<V1Alpha1GpuBudget>(request.Budget!, request.Namespace, cancellationToken)
+            ?? throw new CommandException($"there is no GpuBudget {request.Namespace}/{request.Budget}.");
+        if (budget.Metadata.Annotations.ContainsKey(BursarAnnotations.Released)) await WriteMarkAsync(client, budget, null, cancellationToken);
+        await output.WriteLineAsync($"GpuBudget {request.Namespace}/{request.Budget} is not released.");
+        return 0;
+    }
+
+    private static Task WriteMarkAsync(KubeClient client, V1Alpha1GpuBudget budget, string? mark, CancellationToken cancellationToken) =>
+        ClusterAccess.WithRightAsync($"patch gpubudgets.{ApiGroup.Name} in namespace {budget.Metadata.Namespace}", () =>
+            client.PatchAsync<V1Alpha1GpuBudget>(budget.Metadata.Name, budget.Metadata.Namespace, KubePatch.Merge(new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["uid"] = budget.Metadata.Uid, ["annotations"] = new JsonObject { [BursarAnnotations.Released] = mark } },
+            }), cancellationToken));
+
+    /// <summary>
+    /// Waits while an operator gives back what is suspended for the budget; what is stored at the end. It waits for another process, so by the
+    /// real clock.
+    /// </summary>
+    private static async Task<IReadOnlyList<LedgerShard>> WaitForOperatorAsync(KubeClient client, string bursarNamespace, ReleaseRequest request, TimeSpan idle, CancellationToken cancellationToken)
+    {
+        var (least, since) = (int.MaxValue, TimeProvider.System.GetTimestamp());
+        while (true)
+        {
+            var shards = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
+            var count = shards.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget).Sum(s => s.Parked?.Count ?? 0);
+            if (count < least) (least, since) = (count, TimeProvider.System.GetTimestamp());
+            if (count == 0 || TimeProvider.System.GetElapsedTime(since) > idle) return shards;
+            await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellationToken);
+        }
+    }
+
+    /// <summary>The other budgets that hold the same work.</summary>
+    private static string OthersOf(ParkedRecord record, IEnumerable<LedgerShard> others) =>
+        string.Join(", ", others.Where(s => (s.Parked ?? []).Any(p => p.Uid == record.Uid && p.Field == record.Field)).Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}"));
 
     private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
     {
@@ -123,7 +218,7 @@ public static class ReleaseCommand
             return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? OwnerKinds.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
             {
                 ActOutcome.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
-                ActOutcome.AlreadySo => (Result.LetGo, $"{Where(record)} was {Back(record)} already"),
+                ActOutcome.AlreadySo => (Result.WasSo, $"{Where(record)} was {Back(record)} already"),
                 ActOutcome.Gone => (Result.LetGo, "is gone; forgotten"),
                 _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Value} any more"),
             };

@@ -13,8 +13,9 @@ internal static class ScaledRelease
     {
         var actor = new ScaledFieldActor(client);
         var failed = 0;
-        foreach (var (shard, record) in (await StoredLedger.ReadScaledAsync(client, bursarNamespace, cancellationToken)).OrderBy(one => one.Record.Since).ThenBy(one => one.Record.Target.Name, StringComparer.Ordinal))
+        foreach (var (shard, stored) in (await StoredLedger.ReadScaledAsync(client, bursarNamespace, cancellationToken)).OrderBy(one => one.Record.Since).ThenBy(one => one.Record.Target.Name, StringComparer.Ordinal))
         {
+            var record = stored;
             var what = $"{record.Namespace}/{record.Target.Kind}/{record.Target.Name}";
             if (dryRun)
             {
@@ -23,7 +24,17 @@ internal static class ScaledRelease
             }
             try
             {
-                var outcome = await ClusterAccess.WithRightAsync(ScaledFieldActor.RightOn(record.Namespace, record.Target), () => actor.RestoreAsync(record, cancellationToken));
+                var tried = 0;
+                ScaleOutcome outcome;
+                ScaledRecord? newer = null;
+                do
+                {
+                    record = newer ?? record;
+                    outcome = await ClusterAccess.WithRightAsync(ScaledFieldActor.RightOn(record.Namespace, record.Target), () => actor.RestoreAsync(record, cancellationToken));
+                    newer = await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
+                }
+                while (newer is not null && ++tried < ReleaseCommand.MostTries);
+                if (newer is not null) throw new CommandException("an operator changes it again and again; run the command once more");
                 var fields = string.Join(", ", record.Fields.Select(field => $"{field.Pointer} {Back(field)}"));
                 var word = outcome.Result switch
                 {
@@ -32,7 +43,6 @@ internal static class ScaledRelease
                     ScaleResult.Gone => "is gone; forgotten",
                     _ => $"left alone: {outcome.Text}",
                 };
-                await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
                 await output.WriteLineAsync($"{what}: {word}");
             }
             catch (Exception refused) when (refused is CommandException or ApiException or InvalidOperationException)

@@ -45,29 +45,55 @@ internal static class StoredLedger
     /// <summary>The shard in an object; null when it is not a budget's.</summary>
     public static LedgerShard? Read(V1Alpha1GpuLedger ledger) => GpuLedgerShards.Read(ledger) is { Kind: LedgerShard.BudgetKind } shard ? shard : null;
 
-    /// <summary>Takes a record out of its shard, on exactly the version that was read. False when it was not there any more.</summary>
-    public static Task<bool> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ParkedRecord record, CancellationToken cancellationToken) =>
-        ChangeAsync(client, bursarNamespace, shardName, shard =>
+    /// <summary>
+    /// Takes a record out of its shard, on exactly the version that was read. A record of the same field that is not this one stays, and is
+    /// the answer: an operator wrote it since, so what it names has to be given back anew. Null when none is left.
+    /// </summary>
+    public static async Task<ParkedRecord?> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ParkedRecord record, CancellationToken cancellationToken)
+    {
+        ParkedRecord? newer = null;
+        await ChangeAsync(client, bursarNamespace, shardName, shard =>
         {
-            if (shard.Kind != LedgerShard.BudgetKind) return null;
-            var left = (shard.Parked ?? []).Where(p => p.Uid != record.Uid || p.Field != record.Field).ToArray();
-            return left.Length == (shard.Parked ?? []).Count ? null : shard with { Parked = left.Length > 0 ? left : null };
+            newer = null;
+            if (shard.Kind != LedgerShard.BudgetKind || (shard.Parked ?? []).FirstOrDefault(one => one.Uid == record.Uid && one.Field == record.Field) is not { } stored) return null;
+            if (Json(stored) != Json(record))
+            {
+                newer = stored;
+                return null;
+            }
+            var left = shard.Parked!.Where(one => one != stored).ToArray();
+            return shard with { Parked = left.Length > 0 ? left : null };
         }, cancellationToken);
+        return newer;
+    }
 
     /// <summary>The same for what a scaler has changed.</summary>
-    public static Task<bool> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ScaledRecord record, CancellationToken cancellationToken) =>
-        ChangeAsync(client, bursarNamespace, shardName, shard =>
+    public static async Task<ScaledRecord?> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ScaledRecord record, CancellationToken cancellationToken)
+    {
+        ScaledRecord? newer = null;
+        await ChangeAsync(client, bursarNamespace, shardName, shard =>
         {
-            var left = (shard.Scaled ?? []).Where(one => one.ScalerUid != record.ScalerUid || one.Target.Uid != record.Target.Uid).ToArray();
-            return left.Length == (shard.Scaled ?? []).Count ? null : shard with { Scaled = left.Length > 0 ? left : null };
+            newer = null;
+            if ((shard.Scaled ?? []).FirstOrDefault(one => one.ScalerUid == record.ScalerUid && one.Target.Uid == record.Target.Uid) is not { } stored) return null;
+            if (JsonSerializer.Serialize(stored, LedgerJson.Default.ScaledRecord) != JsonSerializer.Serialize(record, LedgerJson.Default.ScaledRecord))
+            {
+                newer = stored;
+                return null;
+            }
+            var left = shard.Scaled!.Where(one => one != stored).ToArray();
+            return shard with { Scaled = left.Length > 0 ? left : null };
         }, cancellationToken);
+        return newer;
+    }
 
-    private static async Task<bool> ChangeAsync(KubeClient client, string bursarNamespace, string shardName, Func<LedgerShard, LedgerShard?> change, CancellationToken cancellationToken)
+    private static string Json(ParkedRecord record) => JsonSerializer.Serialize(record, LedgerJson.Default.ParkedRecord);
+
+    private static async Task ChangeAsync(KubeClient client, string bursarNamespace, string shardName, Func<LedgerShard, LedgerShard?> change, CancellationToken cancellationToken)
     {
         const int mostTries = 5;
         for (var tried = 1; ; tried++)
         {
-            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, cancellationToken) is not { } ledger || GpuLedgerShards.Read(ledger) is not { } shard || change(shard) is not { } changed) return false;
+            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, cancellationToken) is not { } ledger || GpuLedgerShards.Read(ledger) is not { } shard || change(shard) is not { } changed) return;
             // Later than whatever a running operator holds in memory: it then reads the ledger anew instead of writing its own over this.
             var next = changed with { Revision = shard.Revision + 1000 };
             var body = new V1Alpha1GpuLedger
@@ -87,7 +113,7 @@ internal static class StoredLedger
                     client.PatchAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, KubePatch.Json(
                         PatchOperation.Test("/metadata/resourceVersion", ledger.Metadata.ResourceVersion),
                         PatchOperation.Replace("/spec", JsonSerializer.SerializeToNode(body, ApiJson.GpuLedger)!["spec"]!.DeepClone())), cancellationToken));
-                return true;
+                return;
             }
             catch (ApiException raced) when ((raced.IsConflict || raced.IsInvalid) && tried < mostTries)
             {

@@ -66,6 +66,11 @@ public sealed record Work
     /// <summary>The template that speaks for the whole: the first that asks for GPUs, else the first.</summary>
     public V1PodTemplateSpec Template => (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
 
+    /// <summary>What suspending it takes beyond its processes and what they have not saved, as sentences for people; null where it takes nothing else.</summary>
+    public string? WhatIsLost => PodSets.Any(set => set.Template.Spec.HasScratch)
+        ? string.Join(' ', new[] { Kind.WhatIsLost, "Files in the emptyDir and ephemeral volumes of its pods are deleted with the pods." }.OfType<string>())
+        : Kind.WhatIsLost;
+
     public bool HasGpus => PodSets.Any(set => set.Request.IsAny);
 
     public int Gpus => PodSets.Sum(set => set.Gpus);

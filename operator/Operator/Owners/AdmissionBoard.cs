@@ -12,7 +12,7 @@ public sealed class AdmissionBoard(ControlSwitch control)
 
     public void Note(V1Alpha1GpuBudget budget, BudgetDecision decision)
     {
-        var observes = budget.Spec?.Mode == "Observe" || control.ObserveOnly;
+        var observes = !decision.IsEnforcing || control.ObserveOnly;
         _byBudget[budget.Metadata.Uid] = decision.Workloads.Where(verdict => verdict.State is WorkloadState.Pending or WorkloadState.Running)
             .ToDictionary(verdict => verdict.Key.Uid, verdict => AdmissionAnswer.Of(decision, verdict, budget.Metadata.Name, observes), StringComparer.Ordinal);
     }

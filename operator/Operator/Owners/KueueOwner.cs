@@ -29,8 +29,9 @@ public sealed class KueueOwner() : OwnerKind(OptionName)
     public override OwnerWord? Of(Work work, ClusterStores stores)
     {
         if (work.Kind.Serves || !IsServed(stores)) return null;
-        if (Find(work.Metadata.Uid, stores) is var (entity, workload) && workload is not null)
+        if (Find(work.Metadata.Uid, stores) is var (entity, slices) && slices.Count > 0)
         {
+            var workload = slices[0];
             var active = workload.Spec.Active != false;
             var reserved = workload.Status.Has("QuotaReserved");
             return new()
@@ -44,6 +45,7 @@ public sealed class KueueOwner() : OwnerKind(OptionName)
                     Value = Text(workload),
                     Stopped = "false",
                     On = "true",
+                    Also = [.. slices.Skip(1).Select(slice => slice.Metadata)],
                 },
                 WaitsIn = active && work.IsStopped && !reserved ? $"in Kueue's queue {workload.Spec.QueueName}" : null,
                 IsNext = active && work.IsStopped && reserved,
@@ -54,8 +56,19 @@ public sealed class KueueOwner() : OwnerKind(OptionName)
         return new() { Manager = why, WhyNot = why, WaitsIn = work.IsStopped ? $"for Kueue's queue {queue}" : null };
     }
 
-    public override string? ValueOf(string ns, ParkedTarget target, string field, ClusterStores stores) =>
-        Get(ns, target.Name, stores) is { } workload && workload.Metadata.Uid == target.Uid ? Text(workload) : null;
+    /// <summary>
+    /// One slice that waits and is active is enough for Kueue to start the job again, also where it was made since: then the job is not stopped, whatever the
+    /// Workload that was deactivated says.
+    /// </summary>
+    public override string? ValueOf(string ns, ParkedTarget target, string field, ClusterStores stores)
+    {
+        if (Get(ns, target.Name, stores) is not { } workload || workload.Metadata.Uid != target.Uid) return null;
+        var active = JobOf(workload) is { } job ? Find(job, stores).Slices.FirstOrDefault(slice => !slice.Status.Has("Finished") && slice.Spec.Active != false) : null;
+        return Text(active ?? workload);
+    }
+
+    private static string? JobOf(IKueueWorkload workload) =>
+        workload.Metadata.ControllerReference()?.Uid ?? workload.Metadata.Labels.GetValueOrDefault(JobUidLabel);
 
     public static IEnumerable<string> JobUids(IKueueWorkload workload) =>
         workload.Metadata.Labels.TryGetValue(JobUidLabel, out var uid) ? [uid] : [];
@@ -65,17 +78,24 @@ public sealed class KueueOwner() : OwnerKind(OptionName)
     private static IKueueWorkload? Get(string ns, string name, ClusterStores stores) =>
         (IKueueWorkload?)stores.KueueWorkloads.Store.Get(ns, name) ?? stores.OldKueueWorkloads.Store.Get(ns, name);
 
-    /// <summary>A job has one Workload; where Kueue is about to replace it, the newest that is not over counts.</summary>
-    private static (EntityKind Entity, IKueueWorkload? Workload) Find(string uid, ClusterStores stores) =>
-        Newest(stores.KueueWorkloads, uid) is { } one ? (V1Workload.EntityKind, one) : (V1Beta1Workload.EntityKind, Newest(stores.OldKueueWorkloads, uid));
+    /// <summary>
+    /// The Workloads of a job: one, or the slices of an elastic job (pkg/workloadslicing): the one that holds quota, and one that replaces it as soon as
+    /// it gets its own. The one that holds quota runs the job, so it comes first, and those that are over come only where there is no other.
+    /// When the first is evicted, Kueue finishes it and goes on with the second: both must be inactive for the job to stay stopped.
+    /// </summary>
+    private static (EntityKind Entity, IReadOnlyList<IKueueWorkload> Slices) Find(string uid, ClusterStores stores) =>
+        InOrder(stores.KueueWorkloads, uid) is { Count: > 0 } slices ? (V1Workload.EntityKind, slices) : (V1Beta1Workload.EntityKind, InOrder(stores.OldKueueWorkloads, uid));
 
-    private static T? Newest<T>(Informer<T> informer, string uid)
+    private static List<IKueueWorkload> InOrder<T>(Informer<T> informer, string uid)
         where T : class, IKubernetesEntity<T>, IKueueWorkload
     {
         var found = informer.Store.ByIndex(Indexes.OwnerUid, uid);
         if (found.Count == 0) found = informer.Store.ByIndex(JobUidIndex, uid);
-        return found.Count <= 1 ? found.FirstOrDefault()
-            : found.OrderBy(one => one.Status.Has("Finished")).ThenByDescending(one => one.Metadata.CreationTimestamp).ThenBy(one => one.Metadata.Name, StringComparer.Ordinal).First();
+        if (found.Count <= 1) return [.. found];
+        var live = found.Where(one => !one.Status.Has("Finished")).ToArray();
+        var ordered = (live.Length > 0 ? live : [.. found]).OrderByDescending(one => one.Status.Has("QuotaReserved"))
+            .ThenByDescending(one => one.Metadata.CreationTimestamp).ThenBy(one => one.Metadata.Name, StringComparer.Ordinal);
+        return live.Length > 0 ? [.. ordered] : [ordered.First()];
     }
 
     private static string Text(IKueueWorkload workload) => workload.Spec.Active switch { null => "null", true => "true", false => "false" };

@@ -12,14 +12,14 @@ namespace Bursar.Operator.Owners;
 /// </summary>
 public sealed class TargetActor(KubeClient client)
 {
-    /// <summary>Sets the field from one value to another; both are JSON, <c>null</c> where it is absent.</summary>
-    public async Task<ActOutcome> WriteAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
+    /// <summary>Sets the field from one value to another; both are JSON, <c>null</c> in text where it is absent. Without a value to begin from, whatever stands there.</summary>
+    public async Task<ActOutcome> WriteAsync(ParkedRecord record, string? from, string to, bool park, CancellationToken cancellationToken)
     {
         var (path, obj) = await ReadAsync(record, cancellationToken);
         if (obj is null) return ActOutcome.Gone;
         var present = ValueIn(obj, record.Field);
         if (Same(present, to)) return ActOutcome.AlreadySo;
-        if (!Same(present, from)) return ActOutcome.ChangedByOther;
+        if (from is not null && !Same(present, from)) return ActOutcome.ChangedByOther;
 
         var operations = new List<PatchOperation>
         {

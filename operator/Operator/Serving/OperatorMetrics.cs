@@ -48,6 +48,7 @@ public sealed class OperatorMetrics : IDisposable
         Budget("bursar_budget_projected", "Spent and reserved for the current window, in the currency.", d => d.Projected.ToDouble());
         Budget("bursar_budget_remaining", "Left of the limit, in the currency; negative when overspent.", d => d.Remaining.ToDouble());
         Budget("bursar_budget_burn_rate", "What the budget's running work costs at this moment, in the currency per hour.", d => (double)d.BurnRate.NanoPerGpuHour / 1e9);
+        _meter.CreateObservableGauge("bursar_suspensions_not_followed", () => OfBudgets(d => d.Workloads.Count(w => w.Reason == Reasons.SuspensionNotFollowed)), description: "Workloads that are suspended and whose pods run on.");
         _meter.CreateObservableGauge("bursar_budget_spent_ratio", () => OfBudgets(d => Ratio(d.Spent.ToDouble(), d.Limit.ToDouble())), description: "Spent, as a share of the limit.");
         _meter.CreateObservableGauge("bursar_budget_projected_ratio", () => OfBudgets(d => Ratio(d.Projected.ToDouble(), d.Limit.ToDouble())), description: "Spent and reserved, as a share of the limit.");
         _meter.CreateObservableGauge("bursar_budget_condition", Conditions, description: "The budget's conditions: 1 is True, 0 is False, -1 is Unknown.");

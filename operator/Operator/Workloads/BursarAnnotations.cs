@@ -23,6 +23,9 @@ public static class BursarAnnotations
     /// <summary>On a price book: the generation whose prices its owner accepts, guard or not.</summary>
     public const string AcceptGeneration = "bursar.dev/accept-generation";
 
+    /// <summary>On a budget: its user's order to resume everything and to suspend nothing (<see cref="Core.Budgets.ReleaseMark"/>).</summary>
+    public const string Released = "bursar.dev/released";
+
     /// <summary>A mirror of the ledger, for people; never read back as its source.</summary>
     public const string SuspendedBy = "bursar.dev/suspended-by";
 

@@ -11,13 +11,17 @@ public static class FieldOwner
     /// <summary>The field manager that set a field last, or that took it away: then nobody has it, and null is the answer.</summary>
     /// <param name="obj">The object as the API server gives it.</param>
     /// <param name="field">JSON pointer.</param>
-    public static string? LastOf(JsonNode? obj, string field)
-    {
-        if (obj?["metadata"]?["managedFields"] is not JsonArray entries) return null;
-        return entries.Where(entry => Has(entry?["fieldsV1"], field))
+    public static string? LastOf(JsonNode? obj, string field) =>
+        ManagersOf(obj, field).FirstOrDefault() is { Length: > 0 } manager && manager != Own ? manager : null;
+
+    /// <summary>Whether Bursar set a field, and nobody has set it since.</summary>
+    public static bool IsOwn(JsonNode? obj, string field) => ManagersOf(obj, field).FirstOrDefault() == Own;
+
+    /// <summary>Who has the field, the last who wrote it first.</summary>
+    private static IEnumerable<string?> ManagersOf(JsonNode? obj, string field) => obj?["metadata"]?["managedFields"] is not JsonArray entries ? []
+        : entries.Where(entry => Has(entry?["fieldsV1"], field))
             .OrderByDescending(entry => (string?)entry!["time"], StringComparer.Ordinal)
-            .Select(entry => (string?)entry!["manager"]).FirstOrDefault() is { Length: > 0 } manager && manager != Own ? manager : null;
-    }
+            .Select(entry => (string?)entry!["manager"]);
 
     private static bool Has(JsonNode? fields, string field)
     {

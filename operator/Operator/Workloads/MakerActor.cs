@@ -20,7 +20,9 @@ public sealed class MakerActor(KubeClient client)
     public async Task<HeldMaker?> FindAsync(V1ObjectMeta workload, CancellationToken cancellationToken)
     {
         if (workload.ControllerReference() is not { } owner || !IsMaker(owner)) return null;
-        if (await client.GetOrNullAsync<V1CronJob>(owner.Name, workload.Namespace, cancellationToken) is not { } maker || maker.Metadata.Uid != owner.Uid || maker.Spec.Suspend == true) return null;
+        if (await client.GetOrNullAsync<V1CronJob>(owner.Name, workload.Namespace, cancellationToken) is not { } maker || maker.Metadata.Uid != owner.Uid) return null;
+        // One that Bursar suspended for a run whose record is lost is still Bursar's.
+        if (maker.Spec.Suspend == true && !maker.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy)) return null;
         return new(owner.Kind, owner.Name, owner.Uid, maker.Spec.Suspend is null ? WorkloadActor.Absent : "false");
     }
 

@@ -53,6 +53,7 @@ public sealed class WorkloadActor(KubeClient client)
             Name = workload.Name,
             Uid = workload.Uid,
             Target = through?.Target,
+            Also = through is { Also.Count: > 0 } ? [.. through.Also.Select(one => through.Target with { Name = one.Name, Uid = one.Uid })] : null,
             Replicas = through is null || !kind.Serves ? null : kind.Scales ? work!.Replicas : work!.PodSets.Sum(set => set.Count),
             Field = through?.Field ?? kind.Field,
             // Of a switch that is seen off already, the other position is what is given back.
@@ -120,17 +121,26 @@ public sealed class WorkloadActor(KubeClient client)
     /// <summary>Who set the field that a record names, as the object's managed fields tell; null where they do not, or it was Bursar.</summary>
     public async Task<string?> LastWriterAsync(ParkedRecord record, CancellationToken cancellationToken)
     {
-        var (entity, name) = record.Target is { } target ? (OwnerKinds.EntitiesOf(target).FirstOrDefault(), target.Name) : (WorkKinds.Of(record.Kind)?.Entity, record.Name);
-        if (entity is null) return null;
         try
         {
-            return FieldOwner.LastOf(await client.RequestAsync(HttpMethod.Get, entity.Path(record.Namespace, name), null, cancellationToken), record.Field);
+            return FieldOwner.LastOf(await WrittenAsync(record, cancellationToken), record.Field);
         }
         catch (ApiException)
         {
             // It is for the message alone: the parking does not wait for it.
             return null;
         }
+    }
+
+    /// <summary>Whether the field that a record names is as Bursar set it, by the object's managed fields.</summary>
+    public async Task<bool> IsOwnWriteAsync(ParkedRecord record, CancellationToken cancellationToken) =>
+        FieldOwner.IsOwn(await WrittenAsync(record, cancellationToken), record.Field);
+
+    /// <summary>The object that a record writes to, as the API server gives it; null where this version does not know its kind.</summary>
+    private async Task<JsonNode?> WrittenAsync(ParkedRecord record, CancellationToken cancellationToken)
+    {
+        var (entity, name) = record.Target is { } target ? (OwnerKinds.EntitiesOf(target).FirstOrDefault(), target.Name) : (WorkKinds.Of(record.Kind)?.Entity, record.Name);
+        return entity is null ? null : await client.RequestAsync(HttpMethod.Get, entity.Path(record.Namespace, name), null, cancellationToken);
     }
 
     private async Task<ActOutcome> WriteAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
@@ -141,7 +151,7 @@ public sealed class WorkloadActor(KubeClient client)
         {
             try
             {
-                return record.Target is not null ? await _targets.WriteAsync(record, from, to, park, cancellationToken)
+                return record.Target is not null ? await WriteTargetsAsync(record, from, to, park, cancellationToken)
                     : kind.Scales ? await ScaleAsync(kind, record, from, to, cancellationToken) : await SuspendAsync(kind, record, park, cancellationToken);
             }
             catch (ApiException error) when (error.IsNotFound)
@@ -157,6 +167,14 @@ public sealed class WorkloadActor(KubeClient client)
                 return ActOutcome.ChangedByOther;
             }
         }
+    }
+
+    /// <summary>What would start the work alone is stopped ahead of what runs it, and given back after it. Of those that wait, one that others changed is theirs.</summary>
+    private async Task<ActOutcome> WriteTargetsAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
+    {
+        var outcome = park ? ActOutcome.Done : await _targets.WriteAsync(record, from, to, park, cancellationToken);
+        foreach (var other in record.Also ?? []) await _targets.WriteAsync(record with { Target = other }, park ? null : from, to, park, cancellationToken);
+        return park ? await _targets.WriteAsync(record, from, to, park, cancellationToken) : outcome;
     }
 
     private async Task<ActOutcome> SuspendAsync(WorkKind kind, ParkedRecord record, bool suspend, CancellationToken cancellationToken)

@@ -106,6 +106,10 @@ public sealed class WorkKindTests
     [InlineData("MPIJob", """{"spec": {"runPolicy": {"managedBy": "kubeflow.org/mpi-operator"}}}""", null)]
     [InlineData("StatefulSet", """{"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}""", "deletes its volumes")]
     [InlineData("StatefulSet", """{"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"}}}""", null)]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}}""", "deletes its leaders' volumes")]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"size": 2, "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}}}""", "deletes its workers' volumes")]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"size": 1, "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}}}""", null)]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"size": 2, "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Retain", "whenDeleted": "Retain"}}}}""", null)]
     [InlineData("RayJob", """{"spec": {}}""", "shutdownAfterJobFinishes")]
     [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true}}""", null)]
     [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true, "clusterSelector": {"ray.io/cluster": "x"}}}""", "clusterSelector")]
@@ -116,6 +120,17 @@ public sealed class WorkKindTests
     {
         if (why is null) Read(kind, json).WhyNot.Should().BeNull();
         else Read(kind, json).WhyNot.Should().Contain(why);
+    }
+
+    [Theory]
+    [InlineData("""[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "shm", "emptyDir": {"medium": "Memory"}}]""", false)]
+    [InlineData("""[{"name": "shm", "emptyDir": {"medium": "Memory"}}, {"name": "cache", "emptyDir": {}}]""", true)]
+    [InlineData("""[{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]""", true)]
+    [InlineData("""[null, 3, {"name": "odd", "emptyDir": null}]""", false)]
+    public void Files_that_go_with_the_pods_are_said(string volumes, bool said)
+    {
+        var work = Read("Job", """{"spec": {"template": {"spec": {"containers": [{"name": "main"}], "volumes": """ + volumes + "}}}}");
+        (work.WhatIsLost?.Contains("emptyDir and ephemeral volumes", StringComparison.Ordinal) == true).Should().Be(said);
     }
 
     [Theory]

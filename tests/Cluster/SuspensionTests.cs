@@ -1,0 +1,185 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Kinds;
+using Bursar.Sandbox.Faults;
+using Bursar.Tests.Cluster.Worlds;
+
+namespace Bursar.Tests.Cluster;
+
+/// <summary>A suspension counts when the pods end. The embedded cluster has no controllers for most kinds, so nothing follows here.</summary>
+public sealed class SuspensionTests
+{
+    private const string NotFollowed = "SuspensionNotFollowed";
+
+    private static CancellationToken Ct => CancellationToken.None;
+
+    public static TheoryData<string> KindsWithoutController => [.. Kinds.All, "StatefulSet"];
+
+    [Theory]
+    [MemberData(nameof(KindsWithoutController))]
+    public async Task Suspension_that_no_controller_follows_is_reported_until_the_pods_end(string kind)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await Kinds.ServeAsync(world, [.. Kinds.All.Intersect([kind])]);
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("4");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        var uid = await Kinds.CreateAsync(scene, kind, "numeric", Kinds.Spec(kind));
+        await Kinds.UntilSuspendedAsync(scene, kind, "numeric");
+        foreach (var pod in (string[])["numeric-0", "numeric-1"]) await Kinds.PodAsync(scene, pod, kind, WorkKinds.Of(kind)!.Entity.ApiVersion, "numeric", uid);
+
+        await UntilReportedAsync(scene, kind, "numeric");
+
+        var status = (await scene.StatusAsync())!;
+        status.SuspendedCount.Should().Be(0, "it burns");
+        status.Unstoppable!.RatePerHour.Should().Be("6.12");
+        status.Workloads.Should().ContainSingle().Which.Reason.Should().StartWith($"{NotFollowed}: Suspended, but its pods have run on since 2026-11-21T09:0").And.Contain($"check that the controller of {kind}s is running");
+        await scene.PassAsync(3600);
+        decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture).Should().BeGreaterThan(6.12m);
+        (await scene.EventsAsync(NotFollowed, "numeric")).Should().ContainSingle().Which.Series!.Count.Should().BeInRange(3, 5, "it is repeated with growing pauses");
+        (await world.MetricsAsync(Ct)).Where(sample => sample.Name == "bursar_suspensions_not_followed").Should().ContainSingle().Which.Value.Should().Be(1);
+
+        foreach (var pod in (string[])["numeric-0", "numeric-1"]) await world.Client.DeleteAsync<V1Pod>(pod, scene.Team, null, Ct);
+        await scene.UntilConditionAsync("FullyEnforceable", "True");
+        await scene.UntilAsync("it is suspended in the status", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "numeric" }]);
+        (await scene.UntilEventAsync("SuspensionFollowed", "numeric")).Regarding!.Kind.Should().Be(kind);
+        (await scene.StatusAsync())!.Unstoppable!.Workloads.Should().BeNullOrEmpty();
+    }
+
+    [Theory]
+    [InlineData("Job")]
+    [InlineData("Deployment")]
+    public async Task Suspension_is_not_followed_while_pods_are_not_deleted(string kind)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await StartAsync(scene, kind);
+        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Verb = "delete", Resource = "pods" });
+        await scene.SetLimitAsync("0.001");
+        await Kinds.UntilSuspendedAsync(scene, kind, "stays", TimeSpan.FromMinutes(5));
+
+        await UntilReportedAsync(scene, kind, "stays");
+
+        scene.Sandbox.Server.Faults.Clear();
+        await scene.UntilAsync("it is suspended in the status", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "stays" }], TimeSpan.FromMinutes(20));
+        await scene.UntilConditionAsync("FullyEnforceable", "True");
+    }
+
+    [Theory]
+    [InlineData("Job")]
+    [InlineData("Deployment")]
+    public async Task Suspended_work_whose_pods_are_terminating_for_long_follows(string kind)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await StartAsync(scene, kind);
+        foreach (var pod in (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items)
+            await world.Client.PatchAsync<V1Pod>(pod.Metadata.Name, scene.Team, KubePatch.Merge(JsonNode.Parse("""{"metadata": {"finalizers": ["example.com/hold"]}}""")!), Ct);
+        await scene.SetLimitAsync("0.001");
+        await Kinds.UntilSuspendedAsync(scene, kind, "stays", TimeSpan.FromMinutes(5));
+
+        await scene.PassAsync(900);
+
+        (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Should().OnlyContain(pod => pod.Metadata.DeletionTimestamp != null).And.NotBeEmpty();
+        (await scene.StatusAsync())!.Suspended.Should().ContainSingle(s => s.Name == "stays");
+        (await scene.ConditionAsync("FullyEnforceable"))!.Status.Should().Be("True");
+        (await scene.EventsAsync(NotFollowed)).Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Suspension_by_its_user_that_no_controller_follows_is_reported()
+    {
+        var scene = await TrainJobAsync("1000");
+        await using var world = scene.World;
+        using var patch = new StringContent("""{"spec": {"suspend": true}}""", System.Text.Encoding.UTF8, "application/merge-patch+json");
+        await world.Client.RequestAsync(HttpMethod.Patch, V1Alpha1TrainJob.EntityKind.Path(scene.Team, "tune"), patch, Ct);
+
+        await UntilReportedAsync(scene, "TrainJob", "tune");
+
+        await world.Client.DeleteAsync<V1Pod>("tune-0", scene.Team, null, Ct);
+        await scene.UntilAsync("it is its user's suspension", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Suspended" }]);
+        await scene.UntilConditionAsync("FullyEnforceable", "True");
+    }
+
+    [Fact]
+    public async Task Suspension_that_is_not_followed_is_taken_back_when_the_money_is_there()
+    {
+        var scene = await TrainJobAsync("0.1");
+        await using var world = scene.World;
+        await Kinds.UntilSuspendedAsync(scene, "TrainJob", "tune");
+        await UntilReportedAsync(scene, "TrainJob", "tune");
+
+        await scene.SetLimitAsync("1000");
+
+        await scene.UntilAsync("it is resumed", async () => await Kinds.SwitchAsync(scene, "TrainJob", "tune") == false);
+        await scene.UntilConditionAsync("FullyEnforceable", "True");
+        await scene.PassAsync(60);
+        (await Kinds.SwitchAsync(scene, "TrainJob", "tune")).Should().BeFalse();
+        (await scene.StatusAsync())!.Workloads.Should().ContainSingle(w => w.State == "Running");
+    }
+
+    [Fact]
+    public async Task Suspension_that_is_not_followed_is_reported_by_each_budget_over_it()
+    {
+        var scene = await TrainJobAsync("0.1");
+        await using var world = scene.World;
+        await scene.BudgetAsync("1000", name: "wide");
+        await Kinds.UntilSuspendedAsync(scene, "TrainJob", "tune");
+
+        await UntilReportedAsync(scene, "TrainJob", "tune");
+
+        await scene.UntilConditionAsync("FullyEnforceable", "False", "wide");
+        (await scene.StatusAsync("wide"))!.Unstoppable!.Workloads.Should().ContainSingle().Which.Should().Contain("TrainJob/tune");
+    }
+
+    [Fact]
+    public async Task Suspension_that_is_not_followed_stays_reported_by_the_next_operator()
+    {
+        var scene = await TrainJobAsync("0.1");
+        await using var world = scene.World;
+        await Kinds.UntilSuspendedAsync(scene, "TrainJob", "tune");
+        await UntilReportedAsync(scene, "TrainJob", "tune");
+        await scene.PassAsync(90);
+
+        await world.StopOperatorAsync();
+        await world.StartOperatorAsync(Ct, new() { Identity = "second" });
+        await scene.UntilAsync("it has looked", async () => (await scene.StatusAsync()) is not null);
+        await scene.PassAsync(30);
+
+        (await scene.ConditionAsync("FullyEnforceable"))!.Status.Should().Be("False");
+    }
+
+    /// <summary>A TrainJob without a controller, and a pod of it that runs.</summary>
+    private static async Task<Scene> TrainJobAsync(string limit)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await Kinds.ServeAsync(scene.World, "TrainJob");
+        await scene.World.StartOperatorAsync(Ct);
+        await scene.BudgetAsync(limit);
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        var uid = await Kinds.CreateAsync(scene, "TrainJob", "tune", Kinds.Spec("TrainJob"));
+        await Kinds.PodAsync(scene, "tune-0", "TrainJob", V1Alpha1TrainJob.EntityKind.ApiVersion, "tune", uid);
+        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
+        return scene;
+    }
+
+    /// <summary>One GPU's work that runs, of a kind that the embedded cluster has a controller for.</summary>
+    private static async Task StartAsync(Scene scene, string kind)
+    {
+        await scene.BudgetAsync("1000", """{"inference": {"whenExhausted": "Zero"}}""");
+        if (kind == "Job") await scene.JobAsync("stays", declared: "2h");
+        else await scene.World.CreateDeploymentAsync(scene.Team, "stays", 1, 1, Ct);
+        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
+    }
+
+    private static async Task UntilReportedAsync(Scene scene, string kind, string name)
+    {
+        await scene.UntilConditionAsync("FullyEnforceable", "False", within: TimeSpan.FromMinutes(6));
+        await scene.UntilAsync("it is named", async () => (await scene.StatusAsync())?.Unstoppable?.Workloads is [var one] && one.Contains($"{kind}/{name}", StringComparison.Ordinal));
+        (await scene.UntilEventAsync(NotFollowed, name)).Type.Should().Be("Warning");
+        (await scene.UntilEventAsync(NotFollowed, "b")).Note.Should().Contain(name);
+    }
+}
