@@ -187,7 +187,7 @@ public sealed class ReleaseTests
 
         // The spec changes: it enforces again, and what it then suspends is found by everything.
         await scene.SetLimitAsync("0.5");
-        await scene.UntilSuspendedAsync("too-long");
+        await scene.UntilSuspendedAsync("too-long", TimeSpan.FromMinutes(3));
         await scene.SetLimitAsync("100");
         await scene.UntilResumedAsync("too-long");
     }
