@@ -193,11 +193,13 @@ public static class Wiring
         };
         budgets.Forgotten += admissions.Forget;
         budgets.Forgotten += budget => metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+        budgets.Refused += budget => metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
         budgets.Decided += board.Note;
         budgets.Forgotten += board.Forget;
         board.Lead(observer.PriceOfNew);
         metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(b => GpuBudgetReader.TryReadSelector(b, out var s) ? [s] : Array.Empty<LabelSelector>())], () => prices.Currency);
         metrics.Watch(() => agents.GpuNodes.Select(sources.Of), () => prices.Untrusted.Count);
+        metrics.WatchInvalid(() => InvalidObject.In(stores));
         metrics.Leads = true;
         control.Changed += WakeAll;
         agents.Progressed += WakeNamespace;

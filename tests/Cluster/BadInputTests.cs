@@ -105,9 +105,13 @@ public sealed class BadInputTests
         await scene.UntilConditionAsync("Ready", "False");
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("too-long")).Should().BeTrue("an unreadable budget changes nothing");
+        var invalid = await world.MetricsAsync(CancellationToken.None);
+        invalid.Where(s => s.Name == "bursar_invalid_spec").Should().ContainSingle(s => s.Label("kind") == "GpuBudget" && s.Label("namespace") == scene.Team && s.Label("name") == "b" && s.Value == 1);
+        invalid.Should().NotContain(s => s.Name == "bursar_budget_condition" && s.Label("budget") == "b", "its last decision is no longer in force");
 
         await PatchZoneAsync(scene, "Europe/Berlin");
         await scene.UntilConditionAsync("Ready", "True");
+        (await world.MetricsAsync(CancellationToken.None)).Should().NotContain(s => s.Name == "bursar_invalid_spec");
         await scene.SetLimitAsync("50");
         await scene.UntilResumedAsync("too-long");
     }

@@ -38,6 +38,9 @@ public sealed partial class BudgetController(
     /// <summary>Each decision, for metrics and for whoever shows progress.</summary>
     public event Action<V1Alpha1GpuBudget, BudgetDecision>? Decided;
 
+    /// <summary>A budget whose spec became invalid: the figures of its last decision are no longer true.</summary>
+    public event Action<V1Alpha1GpuBudget>? Refused;
+
     /// <summary>A budget that is gone, for metrics.</summary>
     public event Action<V1Alpha1GpuBudget>? Forgotten;
 
@@ -118,6 +121,7 @@ public sealed partial class BudgetController(
         var message = BudgetStatus.Message(errors);
         LogInvalid(budget.Metadata.Namespace ?? "", budget.Metadata.Name, message);
         events.Refused(budget, message);
+        Refused?.Invoke(budget);
         if (budget.Status is { State: Reasons.InvalidSpec } status && status.ObservedGeneration == budget.Metadata.Generation) return true;
         return await PatchStatusAsync(budget, BudgetStatus.Invalid(budget, errors, time.GetUtcNow()), cancellationToken);
     }

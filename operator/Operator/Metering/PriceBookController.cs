@@ -41,6 +41,7 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
                 : inForce ? "This book prices the cluster." : "Another book prices the cluster.",
             ObservedGeneration = entity.Metadata.Generation,
         }, now);
+        if (errors.Count > 0) PublishInvalid(entity, Conditions.Find(conditions, "Ready")!.Message ?? "");
         conditions = inForce ? Conditions.Set(conditions, Trust(entity), now) : Conditions.Remove(conditions, Reasons.PricesTrusted);
         if (Conditions.Find(conditions, Reasons.PricesTrusted) is { } trust && Conditions.Find(entity.Status?.Conditions ?? [], Reasons.PricesTrusted) is var former
             && (former is null ? trust.Status == "False" : former.Status != trust.Status || former.Reason != trust.Reason || former.Message != trust.Message))
@@ -123,6 +124,16 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
         Action = "Price",
         Note = trust.Message ?? "",
         Key = string.Create(CultureInfo.InvariantCulture, $"{book.Metadata.Generation}/{trust.Message}"),
+    });
+
+    private void PublishInvalid(V1Alpha1GpuPriceBook book, string message) => recorder.Publish(new()
+    {
+        Regarding = V1ObjectReference.To(book),
+        Type = KubeEvent.Warning,
+        Reason = Reasons.InvalidSpec,
+        Action = "Validate",
+        Note = message,
+        Key = book.Metadata.Generation.ToString(CultureInfo.InvariantCulture),
     });
 
     private static string? Accepted(V1Alpha1GpuPriceBook book) => book.Metadata.Annotations.TryGetValue(BursarAnnotations.AcceptGeneration, out var value) ? value : null;

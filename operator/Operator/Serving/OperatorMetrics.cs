@@ -33,6 +33,7 @@ public sealed class OperatorMetrics : IDisposable
     private readonly PrometheusEndpoint _endpoint;
     private volatile Func<IEnumerable<MeteringSource>>? _nodes;
     private volatile Func<int>? _untrusted;
+    private volatile Func<IEnumerable<InvalidObject>>? _invalid;
     private volatile int _missing;
     private volatile bool _leads;
 
@@ -79,6 +80,8 @@ public sealed class OperatorMetrics : IDisposable
         _meter.CreateObservableGauge("bursar_agents_missing", () => _missing, description: "Nodes with GPU pods and no agent that answers.");
         _meter.CreateObservableGauge("bursar_gpu_nodes", NodesBySource, description: "Nodes with GPU pods, by who measures there: agent, dcgm-exporter, or none; awaited for the minute in which that is not settled.");
         _meter.CreateObservableGauge("bursar_untrusted_price_nodes", () => _untrusted?.Invoke() ?? 0, description: "Nodes whose price is not the price book's, because it cannot be trusted or there is none.");
+        _meter.CreateObservableGauge("bursar_invalid_spec", () => (_invalid?.Invoke() ?? []).Select(one => new Measurement<int>(1, new("kind", one.Kind), new("namespace", one.Namespace), new("name", one.Name))),
+            description: "1 for each budget, price book and scaler whose spec is invalid; it has no effect until it is corrected.");
         _meter.CreateObservableGauge("bursar_leader", () => _leads ? 1 : 0, description: "1 while this operator leads.");
         _meter.CreateObservableGauge("bursar_build_info", () => new Measurement<int>(1, new("component", "operator"), new("version", Version)), description: "The version that runs.");
         if (apiServer is not null) _api = new ApiTraffic(apiServer, _meter);
@@ -100,6 +103,9 @@ public sealed class OperatorMetrics : IDisposable
     /// <param name="currency">The price book's currency.</param>
     public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) => _ledger.Attach(ledger, selectorsOf, currency);
 
+    /// <summary>Shows, from now on, the objects whose spec is invalid.</summary>
+    internal void WatchInvalid(Func<IEnumerable<InvalidObject>> invalid) => _invalid = invalid;
+
     /// <summary>Shows, from now on, who measures on each node with GPU pods, and how many nodes have a price that is not trusted.</summary>
     public void Watch(Func<IEnumerable<MeteringSource>> nodes, Func<int> untrusted) => (_nodes, _untrusted) = (nodes, untrusted);
 
@@ -113,7 +119,7 @@ public sealed class OperatorMetrics : IDisposable
             _scalers.Clear();
             _agents.Clear();
         }
-        (_nodes, _untrusted) = (null, null);
+        (_nodes, _untrusted, _invalid) = (null, null, null);
         _missing = 0;
         _leads = false;
     }
