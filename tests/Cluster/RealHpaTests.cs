@@ -10,7 +10,11 @@ namespace Bursar.Tests.Cluster;
 public sealed class RealHpaTests(ITestOutputHelper output)
 {
     private const int Autoscalers = 18;
-    private static readonly TimeSpan s_length = TimeSpan.FromSeconds(150);
+
+    /// <summary>Steps of each autoscaler that the pure function explains at the very instant of the answer.</summary>
+    private const int Exact = 60;
+
+    private static readonly string[] s_reasons = ["free", "error", HorizontalScaler.ScaleUpLimit, HorizontalScaler.ScaleDownLimit, HorizontalScaler.ScaleUpStabilized, HorizontalScaler.ScaleDownStabilized, HorizontalScaler.TooManyReplicas, HorizontalScaler.TooFewReplicas];
 
     [SkippableFact]
     public async Task The_same_replicas_after_each_of_its_steps()
@@ -30,16 +34,19 @@ public sealed class RealHpaTests(ITestOutputHelper output)
         await figures.RegisterAsync(client, ct);
         foreach (var one in all.Values) await one.CreateAsync(ct);
 
-        await Task.Delay(s_length, ct);
+        // As long as it takes: on a busy machine the autoscaler reads its clock later than the answer, and such steps prove less.
+        while (all.Values.Any(one => one.Exact < Exact) || s_reasons.Except(Reasons().Keys).Any())
+        {
+            if (all.Values.Any(one => one.Difference is not null) || limit.IsCancellationRequested) break;
+            await Task.Delay(500, CancellationToken.None);
+        }
 
-        var reasons = all.Values.SelectMany(one => one.Reasons).GroupBy(one => one.Key).ToDictionary(group => group.Key, group => group.Sum(one => one.Value));
-        output.WriteLine($"{all.Values.Sum(one => one.Compared)} steps compared, {all.Values.Sum(one => one.Late)} of them with a late clock and {all.Values.Sum(one => one.LaterThanKnown)} after a later one than is known, {all.Values.Sum(one => one.Scalings)} of them scaled, {all.Values.Sum(one => one.Skipped)} looks skipped; {string.Join(", ", reasons.Select(one => $"{one.Key} {one.Value}"))}");
+        output.WriteLine($"{all.Values.Sum(one => one.Compared)} steps compared, {all.Values.Sum(one => one.Late)} of them with a late clock and {all.Values.Sum(one => one.LaterThanKnown)} after a later one than is known, {all.Values.Sum(one => one.Scalings)} of them scaled, {all.Values.Sum(one => one.Skipped)} looks skipped; {string.Join(", ", Reasons().Select(one => $"{one.Key} {one.Value}"))}");
         string.Join("\n\n", all.Values.Select(one => one.Difference).OfType<string>()).Should().BeEmpty();
-        all.Values.Sum(one => one.LaterThanKnown).Should().BeLessThan(4, "a clock that was read so late is a machine that stood still");
-        all.Values.Min(one => one.Compared).Should().BeGreaterThan(20, "each is looked at about once a second");
-        all.Values.Sum(one => one.Late).Should().BeLessThan(all.Values.Sum(one => one.Compared) / 20, "the clock hardly ever has to explain it");
-        all.Values.Sum(one => one.Skipped).Should().BeLessThan(all.Values.Sum(one => one.Compared) / 3);
-        reasons.Keys.Should().Contain(["free", "error", HorizontalScaler.ScaleUpLimit, HorizontalScaler.ScaleDownLimit, HorizontalScaler.ScaleUpStabilized, HorizontalScaler.ScaleDownStabilized, HorizontalScaler.TooManyReplicas, HorizontalScaler.TooFewReplicas]);
+        all.Values.Min(one => one.Exact).Should().BeGreaterThanOrEqualTo(Exact, "within eight minutes, at about one look a second");
+        Reasons().Keys.Should().Contain(s_reasons);
+
+        Dictionary<string, int> Reasons() => all.Values.SelectMany(one => one.Reasons.ToArray()).GroupBy(one => one.Key).ToDictionary(group => group.Key, group => group.Sum(one => one.Value));
 
         Task<IReadOnlyDictionary<string, long>?> AnswerAsync(string metric)
         {

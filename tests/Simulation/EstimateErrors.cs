@@ -37,8 +37,8 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         half.Held.Should().BeGreaterThan(held, "half-way, how often the interval held the truth");
     }
 
-    [SkippableFact]
-    public void The_error_of_the_estimate_on_runs_as_long_as_a_real_clusters()
+    [Fact]
+    public void Estimate_error_on_runs_as_scattered_as_a_clusters_is_bounded()
     {
         var durations = TraceRuns.Durations();
         var half = Print("trace", durations.Where((_, i) => i % 8 == 0).Select((seconds, i) => AsLongAs(seconds, new Random(i))));
@@ -48,7 +48,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
     }
 
     /// <summary>The request's shape is a poor series: what is printed is the worst that a series can be taken for.</summary>
-    [SkippableFact]
+    [Fact]
     public void The_error_of_what_earlier_runs_of_one_shape_tell()
     {
         var seen = new List<(Estimate Estimate, double Truth)>();

@@ -70,12 +70,15 @@ internal sealed class WatchedAutoscaler
     /// </summary>
     public int LaterThanKnown { get; private set; }
 
+    /// <summary>Looks that the pure function explains at the instant of the answer, without a guess about the autoscaler's clock.</summary>
+    public int Exact => Compared - Late - LaterThanKnown;
+
     /// <summary>Looks that were answered with errors only, for they fell between two worlds.</summary>
     public int Skipped { get; private set; }
 
     public int Scalings { get; private set; }
 
-    public Dictionary<string, int> Reasons { get; } = new(StringComparer.Ordinal);
+    public System.Collections.Concurrent.ConcurrentDictionary<string, int> Reasons { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Where the two differ, with what went before.</summary>
     public string? Difference { get; private set; }

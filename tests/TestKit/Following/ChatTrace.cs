@@ -19,5 +19,12 @@ public static class ChatTrace
         return [.. rows.Select(row => new ServedRequest(from + (row.At - rows[0].At), row.Prompt, row.Output))];
     }
 
+    /// <summary>Synthetic requests of the same shape, which need no file.</summary>
+    public static IReadOnlyList<ServedRequest> Synthetic(DateTimeOffset from)
+    {
+        var rows = SyntheticTraces.Chat();
+        return [.. rows.Select(row => new ServedRequest(from + (row.At - rows[0].At), row.Prompt, row.Generated))];
+    }
+
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 }

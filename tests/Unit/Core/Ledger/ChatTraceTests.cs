@@ -12,6 +12,7 @@ using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Agent;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -22,7 +23,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
-/// An hour of a production chat service (Azure's LLM inference trace, 2023) as one A100 would serve it: a server's counters, read by
+/// An hour of a chat service, in the shape of a production trace, as one A100 would serve it: a server's counters, read by
 /// the agent's own scrapes, through its journal into the ledger, beside a plain count over the same rows.
 /// </summary>
 public sealed class ChatTraceTests : IAsyncLifetime
@@ -56,18 +57,18 @@ public sealed class ChatTraceTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await server.DisposeAsync();
 
-    [SkippableTheory]
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Tokens_of_each_minute_and_their_cost_are_a_plain_count_over_the_rows(bool disturbed)
     {
         // The plain count: whole minutes by their text, summed as they stand.
         var minutes = new SortedDictionary<string, (BigInteger Prompt, BigInteger Generated)>(StringComparer.Ordinal);
-        foreach (var row in TraceFiles.Rows("azure-llm-2023-conv.csv"))
+        foreach (var (at, promptTokens, generatedTokens) in SyntheticTraces.Chat())
         {
-            var minute = row[0][..16];
+            var minute = at.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture);
             var (p, g) = minutes.GetValueOrDefault(minute);
-            minutes[minute] = (p + BigInteger.Parse(row[1], CultureInfo.InvariantCulture), g + BigInteger.Parse(row[2], CultureInfo.InvariantCulture));
+            minutes[minute] = (p + promptTokens, g + generatedTokens);
         }
         minutes.Should().HaveCount(60);
 

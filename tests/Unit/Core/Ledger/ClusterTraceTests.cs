@@ -9,11 +9,12 @@ using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Metering;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
-/// The tasks of a production cluster (Alibaba's openb, 2023) through the ledger, beside a plain count over the same rows that
+/// The tasks of a cluster, in the shape of a production trace, through the ledger, beside a plain count over the same rows that
 /// shares no code with the product: whole numbers of nano-currency × thousandths of a GPU × seconds, which are the ledger's units.
 /// </summary>
 public sealed class ClusterTraceTests
@@ -22,7 +23,7 @@ public sealed class ClusterTraceTests
     private static readonly DateTimeOffset Start = new(2024, 2, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly DateTimeOffset SummerTime = new(2024, 3, 31, 1, 0, 0, TimeSpan.Zero);
 
-    [SkippableTheory]
+    [Theory]
     [InlineData(2_500_000_000)]
     [InlineData(3_060_000_000)]
     [InlineData(1_000)] // the least rate of which a thousandth is a whole nano
@@ -40,7 +41,7 @@ public sealed class ClusterTraceTests
         trace.Rows.Count(row => row.Gpus > 0 && row.Scheduled is null).Should().BeGreaterThan(100, "what never ran has to be there to cost nothing");
     }
 
-    [SkippableFact]
+    [Fact]
     public void Each_day_each_local_day_and_each_odd_window_is_the_plain_count_of_it()
     {
         const long Nano = 2_500_000_000;
@@ -91,7 +92,7 @@ public sealed class ClusterTraceTests
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void On_every_node_the_parts_are_the_whole_and_all_nodes_together_are_all_work()
     {
         const long Nano = 3_060_000_000;
@@ -117,7 +118,7 @@ public sealed class ClusterTraceTests
         }
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
@@ -146,7 +147,7 @@ public sealed class ClusterTraceTests
     }
 
     /// <summary>As an operator lives it: a day's events, a flush, now and then a restart, old days made into sums; the report has them all.</summary>
-    [SkippableFact]
+    [Fact]
     public void Old_days_that_were_made_into_sums_are_still_the_plain_count_of_each()
     {
         const long Nano = 3_060_000_000;
@@ -185,7 +186,7 @@ public sealed class ClusterTraceTests
         static IEnumerable<LedgerShard> Shards(Dictionary<string, string> stored) => stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_rate_that_does_not_divide_by_the_part_is_rounded_down_by_less_than_a_nano_a_unit()
     {
         const long Nano = 1_234_567_891;
@@ -220,10 +221,10 @@ public sealed class ClusterTraceTests
 
         public Trace()
         {
-            var rows = TraceFiles.Rows("alibaba-openb-2023-pods.csv");
+            var rows = SyntheticTraces.Tasks();
             Rows = [.. rows.Select(f => new Row(f[0], Int(f[3]), Int(f[4]), Teams[Int(f[0][^4..]) % 3], f[7], Int(f[9]), f[10].Length > 0 ? Int(f[10]) : null))];
             LastSecond = Rows.Max(row => row.Deleted);
-            Place([.. TraceFiles.Rows("alibaba-openb-2023-gpu-nodes.csv").Select(f => (Name: f[0], Gpus: Int(f[3])))]);
+            Place([.. SyntheticTraces.Nodes()]);
             foreach (var row in Rows)
             {
                 // What the API would show of it, read as the operator reads it: a row that was never scheduled is no observation at all.
