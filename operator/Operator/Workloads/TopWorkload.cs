@@ -34,7 +34,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
 
     /// <summary>By the owner's word, else by kind: batch kinds train, serving kinds infer, the rest is interactive.</summary>
     public static WorkClass ClassOf(string kind, V1ObjectMeta metadata, V1PodTemplateSpec? template) =>
-        BursarAnnotations.Read(metadata, template, BursarAnnotations.Class) switch
+        BursarAnnotations.Read(metadata, IsClassReadFromTemplate(kind) ? template : null, BursarAnnotations.Class) switch
         {
             "training" => WorkClass.Training,
             "inference" => WorkClass.Inference,
@@ -46,6 +46,12 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
                 _ => WorkClass.Interactive,
             },
         };
+
+    /// <summary>
+    /// Returns false for custom kinds that train. There an annotation that says otherwise takes the workload out of suspension, and the guard
+    /// can check it on the object but not in the pod templates of every custom kind.
+    /// </summary>
+    private static bool IsClassReadFromTemplate(string kind) => kind == "Job" || WorkKinds.Of(kind)?.Class != WorkClass.Training;
 
     /// <summary>Whether the way up goes on with this controller: it is of the table, or it is a pod, which only a LeaderWorkerSet has as an owner.</summary>
     public static bool IsFollowed(V1OwnerReference? controller) => WorkKinds.Of(controller) is not null || controller is { Kind: "Pod", ApiVersion: "v1" };
