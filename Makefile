@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 CONFIGURATION ?= Release
 DOTNET ?= dotnet
+ARCHITECTURES ?= amd64 arm64
+export BASE_IMAGE
 TESTS := tests/Unit tests/Api tests/Simulation tests/Cluster
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-operator restore format format-check generate verify test test-only e2e demo bench publish images tools ci clean
+.PHONY: help build build-operator restore format format-check generate verify test test-only e2e demo bench publish images push tools ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,14 +74,17 @@ publish: ## Make both programs self-contained, trimmed, one file each, in artifa
 	done
 	@ls -l artifacts/publish/bursar artifacts/publish/bursar-agent
 
-images: ## Build both container images (needs docker; IMAGE_PREFIX=registry/name/)
-	docker build --file operator/Operator/Dockerfile --tag $(IMAGE_PREFIX)bursar:dev .
-	docker build --file operator/AgentHost/Dockerfile --tag $(IMAGE_PREFIX)bursar-agent:dev .
+images: ## Write both container images as archives to artifacts/images; needs no container engine (ARCHITECTURES="amd64 arm64", BASE_IMAGE=registry/name:tag)
+	@DOTNET=$(DOTNET) .ci/images save $(ARCHITECTURES)
+
+push: ## Build both container images for all architectures and push them (REGISTRY=registry.example/team)
+	@DOTNET=$(DOTNET) .ci/images push $(REGISTRY) $(ARCHITECTURES)
 
 # Published before it is built: publishing restores for one runtime, and what make test finds must be the everyday build.
-ci: format-check publish build ## What CI runs: format check, publish, build, generated files, all tests, also on the published files
+ci: ARCHITECTURES = amd64
+ci: format-check publish images build ## What CI runs: format check, publish, images, build, generated files, all tests, also on the published files and images
 	@bin/bursar generate --check --out .
-	@BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish $(MAKE) --no-print-directory test
+	@BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish BURSAR_IMAGES=$(CURDIR)/artifacts/images $(MAKE) --no-print-directory test
 
 clean: ## Remove what was built (keeps .tools/)
 	rm -rf bin artifacts TestResults

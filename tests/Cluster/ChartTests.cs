@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Scrape;
+using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Scaling.Signals;
@@ -41,6 +42,9 @@ public sealed class ChartTests
     [InlineData("operator.dcgmExporters[0].namespace=gpu-operator", "dcgmExporters")]
     [InlineData("agent.gpuResources[0]=gpu", "gpuResources")]
     [InlineData("agnet.enabled=false", "agnet")]
+    [InlineData("enabled=maybe", "enabled")]
+    [InlineData("image.digest=latest", "digest")]
+    [InlineData("agent.image.digest=sha256:0", "digest")]
     [InlineData("guard.enabled=maybe", "guard")]
     [InlineData("guard.mode=warn", "mode")]
     [InlineData("operator.logFormat=xml", "logFormat")]
@@ -61,6 +65,62 @@ public sealed class ChartTests
         documents.Should().NotContain(d => d.Contains("\napiVersion: bursar.dev/", StringComparison.Ordinal));
         var definitions = documents.Where(d => d.Contains("\nkind: CustomResourceDefinition\n", StringComparison.Ordinal)).ToList();
         definitions.Should().HaveCount(4).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
+    }
+
+    /// <summary>A parent chart decides by a value whether it wants this one; under an alias the value has another name.</summary>
+    [SkippableTheory]
+    [InlineData(null, true)]
+    [InlineData(null, false)]
+    [InlineData("gpu", true)]
+    [InlineData("gpu", false)]
+    public async Task Dependency_with_a_condition_is_rendered_only_when_it_holds(string? alias, bool enabled)
+    {
+        var name = alias ?? "gpu-budget-operator";
+        using var parent = ParentChart.Create(alias);
+        var (code, output) = await Helm("template", "platform", parent.Path, "--namespace", "platform", "--set", $"{name}.enabled={(enabled ? "true" : "false")},{name}.{Image},global.region=eu");
+        code.Should().Be(0, "{0}", output);
+        (output.Contains("kind: Deployment", StringComparison.Ordinal), output.Contains("gpubudgets.bursar.dev", StringComparison.Ordinal)).Should().Be((enabled, enabled));
+        (await Helm("lint", parent.Path, "--set", $"{name}.enabled={(enabled ? "true" : "false")},{name}.{Image}")).Code.Should().Be(0);
+    }
+
+    /// <summary>A parent chart that is not wanted here asks for no image either.</summary>
+    [SkippableFact]
+    public async Task Dependency_that_is_switched_off_needs_no_values()
+    {
+        using var parent = ParentChart.Create(alias: null);
+        var (code, output) = await Helm("template", "platform", parent.Path, "--set", "gpu-budget-operator.enabled=false");
+        code.Should().Be(0, "{0}", output);
+    }
+
+    [SkippableFact]
+    public async Task Images_are_pinned_by_their_digests()
+    {
+        string operatorDigest = $"sha256:{new string('a', 64)}", agentDigest = $"sha256:{new string('b', 64)}";
+        var documents = await DocumentsAsync("--set", $"image.digest={operatorDigest},agent.image.digest={agentDigest}");
+
+        var images = documents.Where(d => (string)d["kind"]! is "Deployment" or "DaemonSet" or "Job").Select(d => ((string)d["metadata"]!["name"]!, (string)d["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!));
+        images.Should().BeEquivalentTo([("bursar", $"registry.example/bursar@{operatorDigest}"), ("bursar-release", $"registry.example/bursar@{operatorDigest}"), ("bursar-agent", $"registry.example/bursar-agent@{agentDigest}")]);
+    }
+
+    [SkippableFact]
+    public async Task Release_hook_is_left_out_where_hooks_are()
+    {
+        var documents = await DocumentsAsync("--no-hooks");
+        documents.Should().NotBeEmpty().And.NotContain(d => ((string)d["metadata"]!["name"]!).StartsWith("bursar-release", StringComparison.Ordinal));
+    }
+
+    [SkippableFact]
+    public async Task Release_hook_runs_after_the_deletion_with_the_rights_of_the_operator()
+    {
+        var documents = await DocumentsAsync();
+        var hooks = documents.Where(d => d["metadata"]!["annotations"]?["helm.sh/hook"] is not null).ToArray();
+        hooks.Should().OnlyContain(d => (string)d["metadata"]!["annotations"]!["helm.sh/hook"]! == "post-delete");
+        JsonNode Role(string kind, string name) => documents.Single(d => (string)d["kind"]! == kind && (string)d["metadata"]!["name"]! == name && (string?)d["metadata"]!["namespace"] is null or "bursar-system")["rules"]!;
+        foreach (var kind in (string[])["ClusterRole", "Role"])
+            JsonNode.DeepEquals(Role(kind, "bursar-release"), Role(kind, "bursar")).Should().BeTrue();
+        var job = hooks.Single(d => (string)d["kind"]! == "Job")["spec"]!;
+        job["template"]!["spec"]!["containers"]![0]!["args"]!.AsArray().Select(a => (string)a!).Should().Contain("--if-uninstalled");
+        ((long)job["activeDeadlineSeconds"]!).Should().BeLessThan(300, "helm waits 300 seconds and would report its own timeout instead");
     }
 
     [SkippableFact]
@@ -156,7 +216,7 @@ public sealed class ChartTests
             // Work runs on when a policy errs; a limit stays.
             ((string)policy["failurePolicy"]!).Should().Be(name == "bursar-guard-budgets" ? "Fail" : "Ignore");
             var passes = policy["matchConditions"]!.AsArray().Select(c => (string)c!["expression"]!).ToArray();
-            passes[0].Should().Be("request.userInfo.username != 'system:serviceaccount:bursar-system:bursar'");
+            passes[0].Should().Be("!(request.userInfo.username in ['system:serviceaccount:bursar-system:bursar', 'system:serviceaccount:bursar-system:bursar-release'])");
             passes[1].Should().Contain("'system:serviceaccounts:kube-system' in request.userInfo.groups");
             // 403, not 422: the operator takes 422 as a sign that someone was faster.
             policy["validations"]!.AsArray().Should().OnlyContain(v => (string)v!["reason"]! == "Forbidden");
@@ -165,6 +225,12 @@ public sealed class ChartTests
         {
             var expression = (string)policies[$"bursar-guard-{kind.Entity.Plural}"]["validations"]![0]!["expression"]!;
             expression.Should().Contain($"object{kind.Field.Replace('/', '.')}", "it is the field that Bursar writes");
+        }
+        foreach (var kind in guarded)
+        {
+            ((string)policies[$"bursar-guard-{kind.Plural}"]["validations"]!.AsArray().Select(v => v!["expression"]).Single(e => ((string)e!).Contains(BursarAnnotations.Resume, StringComparison.Ordinal))!).Should().Contain("variables.mayOverride");
+            var trains = WorkKinds.All.Any(known => known.Entity == kind && known.Class == WorkClass.Training);
+            policies[$"bursar-guard-{kind.Plural}"]["validations"]!.AsArray().Any(v => ((string)v!["expression"]!).Contains("!variables.escapes", StringComparison.Ordinal)).Should().Be(trains, "{0}: a kind that trains is not taken out of suspension by its class", kind.Kind);
         }
         foreach (var annotation in (string[])[BursarAnnotations.SuspendedBy, BursarAnnotations.SuspendedReason])
             ((string)policies["bursar-guard-jobs"]["variables"]!.AsArray().Single(v => (string)v!["name"]! == "changed")!["expression"]!).Should().Contain($"'{annotation}'");

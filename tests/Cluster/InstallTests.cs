@@ -83,7 +83,7 @@ public sealed class InstallTests(InstallServers servers)
         (await server.Client.GetAsync<V1Alpha1GpuBudget>("after", CommandsWorld.Team, ct)).Spec!.Limit!.Cost.Should().Be("500", "budgets outlive the release");
         (await server.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = Own }, ct)).Items.Should().NotBeEmpty("so does the ledger");
         (await server.GetAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles", ct))!["items"]!.AsArray().Select(r => (string)r!["metadata"]!["name"]!)
-            .Should().NotContain("bursar").And.NotContain("bursar-view");
+            .Should().NotContain("bursar").And.NotContain("bursar-view").And.NotContain("bursar-release");
 
         // Who installs it again is told that the release has switched enforcement off.
         await server.UntilAsync("the agents' namespace is gone", async () => await server.Client.GetOrNullAsync<V1Namespace>(Agents, null, ct) is null, ct);
@@ -91,6 +91,50 @@ public sealed class InstallTests(InstallServers servers)
         again.Output.Should().Contain("Enforcement is switched to observe");
         (await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own, "--no-hooks")).Succeeded();
         await server.UntilAsync("the agents' namespace is gone", async () => await server.Client.GetOrNullAsync<V1Namespace>(Agents, null, ct) is null, ct);
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task Release_hook_applied_by_kubectl_changes_nothing(bool real)
+    {
+        InstallTool.RequireTools();
+        var ct = CancellationToken.None;
+        await using var server = await servers.StartAsync(real, ct);
+        var manifests = (await InstallTool.HelmAsync(server.Kubeconfig, "template", "bursar", InstallTool.Chart, "--namespace", Own, "--set", $"{Image},agent.namespace={Agents},namespace.create=true")).Succeeded().Output;
+        // Twice, since an installation by kubectl is updated in the same way.
+        (await InstallTool.KubectlWithInputAsync(server.Kubeconfig, manifests, "apply", "-f", "-")).Succeeded();
+        await ServedAsync(server, ct);
+        (await InstallTool.KubectlWithInputAsync(server.Kubeconfig, manifests, "apply", "-f", "-")).Succeeded();
+        await EnsureNamespaceAsync(server, CommandsWorld.Team, ct);
+        await CostCenterAsync(server, "after", ct);
+        await ParkAsync(server, ct);
+
+        var released = await RunReleasePodAsync(server, real, ct);
+
+        released.Succeeded().Output.Should().Contain($"Deployment {Own}/bursar exists: Bursar is not being uninstalled. Nothing was changed.");
+        (await server.Client.GetAsync<V1Job>("runaway", CommandsWorld.Team, ct)).Spec.Suspend.Should().BeTrue();
+        (await server.Client.GetOrNullAsync<V1ConfigMap>("bursar-control", Own, ct)).Should().BeNull("enforcement goes on");
+        await CleanUpAsync(server, ct);
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task Uninstall_with_an_image_that_cannot_run_ends_in_time_and_says_so(bool real)
+    {
+        InstallTool.RequireTools();
+        var ct = CancellationToken.None;
+        await using var server = await servers.StartAsync(real, ct);
+        var set = $"{Image},agent.namespace={Agents},release.timeoutSeconds=10";
+        (await InstallTool.HelmAsync(server.Kubeconfig, "install", "bursar", InstallTool.Chart, "--namespace", Own, "--create-namespace", "--set", set)).Succeeded();
+
+        // No kubelet runs here, so the hook's pod stays pending, as one does whose image cannot be pulled.
+        var uninstall = await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own);
+
+        (await server.GetAsync($"/apis/batch/v1/namespaces/{Own}/jobs/bursar-release", ct))!["status"]!["conditions"]!.AsArray().Select(c => (string?)c!["reason"]).Should().Contain("DeadlineExceeded", "helm's own timeout of five minutes has not ended it");
+        uninstall.Code.Should().NotBe(0);
+        uninstall.Text.Should().Contain("bursar-release").And.Contain("Failed");
+        (await server.Client.GetOrNullAsync<V1Deployment>("bursar", Own, ct)).Should().BeNull("the uninstall itself is done");
+        (await InstallTool.HelmAsync(server.Kubeconfig, "list", "--namespace", Own)).Succeeded().Output.Should().NotContain("bursar", "so that it can be installed again");
     }
 
     [SkippableFact]
@@ -116,12 +160,12 @@ public sealed class InstallTests(InstallServers servers)
             pod = (await server.GetAsync($"/api/v1/namespaces/{Own}/pods?labelSelector=app.kubernetes.io/name%3Dbursar-release", ct))!["items"]!.AsArray().FirstOrDefault();
             return pod is not null;
         }, ct);
-        ((string?)pod!["spec"]!["serviceAccountName"]).Should().Be("bursar");
+        ((string?)pod!["spec"]!["serviceAccountName"]).Should().Be("bursar-release");
         var kubeconfig = server.Kubeconfig;
         if (real)
         {
             // The Sandbox stores rights and does not judge by them; here they count.
-            var account = await server.ServiceAccountAsync(Own, "bursar", ct);
+            var account = await server.ServiceAccountAsync(Own, "bursar-release", ct);
             kubeconfig = Path.Combine(Directory.CreateTempSubdirectory("bursar-hook-").FullName, "kubeconfig");
             await File.WriteAllTextAsync(kubeconfig, (await File.ReadAllTextAsync(server.Kubeconfig, ct)).Replace(server.Plane!.Token, account.Token, StringComparison.Ordinal), ct);
         }
@@ -132,6 +176,15 @@ public sealed class InstallTests(InstallServers servers)
         await server.Client.RequestAsync(HttpMethod.Patch, $"/api/v1/namespaces/{Own}/pods/{(string)pod["metadata"]!["name"]!}/status",
             new StringContent(status.ToJsonString(), System.Text.Encoding.UTF8, "application/merge-patch+json"), ct);
         return result;
+    }
+
+    /// <summary>Removes what kubectl applied, for the next test on a shared server.</summary>
+    private static async Task CleanUpAsync(InstallServer server, CancellationToken ct)
+    {
+        if (server.Plane is null) return;
+        foreach (var ns in new[] { Own, Agents, CommandsWorld.Team })
+            await InstallTool.KubectlAsync(server.Kubeconfig, "delete", "namespace", ns, "--ignore-not-found");
+        await InstallTool.KubectlAsync(server.Kubeconfig, "delete", "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingwebhookconfigurations", "--selector", "app.kubernetes.io/part-of=bursar");
     }
 
     private static async Task ParkAsync(InstallServer server, CancellationToken ct)
@@ -173,12 +226,7 @@ public sealed class InstallTests(InstallServers servers)
     private static string CopyChartWithNewField()
     {
         var copy = Directory.CreateTempSubdirectory("bursar-chart-").FullName;
-        foreach (var file in Directory.EnumerateFiles(InstallTool.Chart, "*", SearchOption.AllDirectories))
-        {
-            var target = Path.Combine(copy, Path.GetRelativePath(InstallTool.Chart, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
-        }
+        ParentChart.CopyTo(InstallTool.Chart, copy);
         var crd = Path.Combine(copy, "templates", "crds", "bursar.dev_gpubudgets.yaml");
         const string Before = "            description: What the owner asks for.\n            properties:\n";
         var text = File.ReadAllText(crd);

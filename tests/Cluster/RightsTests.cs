@@ -219,7 +219,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         }
     }
 
-    /// <summary>What the chart's pre-delete hook does.</summary>
+    /// <summary>The work of the chart's uninstall hook, under the operator's rights, which are the hook's too.</summary>
     private static async Task ReleaseAsync(KubeConfig account, CancellationToken ct)
     {
         using var client = new KubeClient(account);

@@ -1,17 +1,42 @@
 {{/* The images. */}}
 {{- define "bursar.image" -}}
-{{- $repository := required "image.repository is required: the operator's image without a tag, for example --set image.repository=ghcr.io/example/bursar" .Values.image.repository -}}
-{{ $repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- include "bursar.repository" . -}}
+{{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{- /* A digest names one image: the operator's is not the agent's, so image.digest says nothing about the agent. */ -}}
 {{- define "bursar.agentImage" -}}
 {{- if .Values.agent.image.repository -}}
 {{ .Values.agent.image.repository }}
 {{- else -}}
-{{- $repository := required "image.repository is required: the operator's image without a tag, for example --set image.repository=ghcr.io/example/bursar" .Values.image.repository -}}
-{{ $repository }}-agent
+{{- include "bursar.repository" . -}}-agent
 {{- end -}}
-:{{ .Values.agent.image.tag | default .Values.image.tag | default .Chart.AppVersion }}
+{{- if .Values.agent.image.digest }}@{{ .Values.agent.image.digest }}{{ else }}:{{ .Values.agent.image.tag | default .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- define "bursar.repository" -}}
+{{- required "image.repository is required: the operator's image without a tag, for example --set image.repository=ghcr.io/example/bursar" .Values.image.repository -}}
+{{- end }}
+
+{{/* The rights of the operator in the whole cluster; files/rbac.yaml is generated (make generate). */}}
+{{- define "bursar.clusterRules" -}}
+{{- $rules := .Files.Get "files/rbac.yaml" | fromYaml }}
+{{- toYaml $rules.cluster }}
+{{- range concat .Values.operator.kinds .Values.operator.owners }}
+{{ toYaml (index $rules.options .) }}
+{{- end }}
+{{- end }}
+
+{{/* The hook that resumes everything when the release is gone: labels, and the annotations of an object of this weight. */}}
+{{- define "bursar.releaseLabels" -}}
+app.kubernetes.io/name: bursar-release
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{ include "bursar.labels" . }}
+{{- end }}
+{{- define "bursar.releaseHook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
 {{- define "bursar.agentNamespace" -}}
@@ -61,26 +86,37 @@ The kinds of work that the guard watches: one line a kind that Bursar can park, 
 stands still by the very field that Bursar writes; every step of the way is tested by has(), because an expression that errs lets the write
 pass. `parked` says how a policy can know that it was Bursar who stopped it: by its mark on
 the object (mark), or by the list in the budget's status (status), for kinds that Bursar writes through the scale subresource only,
-where it leaves no mark.
+where it leaves no mark. `trains`, for kinds that are training unless an annotation says otherwise, names what the operator reads
+`bursar.dev/class` and `bursar.dev/resume` from: the class from the first that has it, the approval from the first alone.
 */}}
 {{- define "bursar.guardedWork" -}}
-- {group: batch, version: v1, resource: jobs, kind: Job, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
-- {group: jobset.x-k8s.io, version: v1alpha2, resource: jobsets, kind: JobSet, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
-- {group: trainer.kubeflow.org, version: v1alpha1, resource: trainjobs, kind: TrainJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
-- {group: kubeflow.org, version: v1, resource: pytorchjobs, kind: PyTorchJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v1, resource: tfjobs, kind: TFJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v1, resource: xgboostjobs, kind: XGBoostJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v1, resource: paddlejobs, kind: PaddleJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v1, resource: jaxjobs, kind: JAXJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v2beta1, resource: mpijobs, kind: MPIJob, parked: mark, stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: ray.io, version: v1, resource: rayjobs, kind: RayJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: batch, version: v1, resource: jobs, kind: Job, parked: mark, trains: [self, self.spec.template], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: jobset.x-k8s.io, version: v1alpha2, resource: jobsets, kind: JobSet, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: trainer.kubeflow.org, version: v1alpha1, resource: trainjobs, kind: TrainJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: kubeflow.org, version: v1, resource: pytorchjobs, kind: PyTorchJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: tfjobs, kind: TFJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: xgboostjobs, kind: XGBoostJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: paddlejobs, kind: PaddleJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: jaxjobs, kind: JAXJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v2beta1, resource: mpijobs, kind: MPIJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: ray.io, version: v1, resource: rayjobs, kind: RayJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 - {group: apps, version: v1, resource: deployments, kind: Deployment, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
 - {group: serving.kserve.io, version: v1beta1, resource: inferenceservices, kind: InferenceService, parked: mark, stopped: "has(self.metadata.annotations) && 'serving.kserve.io/stop' in self.metadata.annotations && self.metadata.annotations['serving.kserve.io/stop'] == 'true'"}
 - {group: kueue.x-k8s.io, version: v1beta2, resource: workloads, kind: Workload, parked: mark, stopped: "has(self.spec) && has(self.spec.active) && !self.spec.active"}
 - {group: keda.sh, version: v1alpha1, resource: scaledobjects, kind: ScaledObject, parked: mark, stopped: "has(self.metadata.annotations) && 'autoscaling.keda.sh/paused-replicas' in self.metadata.annotations && self.metadata.annotations['autoscaling.keda.sh/paused-replicas'] == '0'"}
 - {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
 - {group: leaderworkerset.x-k8s.io, version: v1, resource: leaderworkersets, kind: LeaderWorkerSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
-- {group: batch, version: v1, resource: cronjobs, kind: CronJob, parked: mark, stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: batch, version: v1, resource: cronjobs, kind: CronJob, parked: mark, trains: [self.spec.jobTemplate, self.spec.jobTemplate.spec.template], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+{{- end }}
+
+{{/* The annotations of an object that may have none, in CEL. */}}
+{{- define "bursar.guardAnnotationsOf" -}}
+(has({{ . }}.metadata) && has({{ . }}.metadata.annotations) ? {{ . }}.metadata.annotations : {})
+{{- end }}
+
+{{/* In CEL, whether the object says that it does not train: the annotation of the first that has one counts. Takes the list `trains`. */}}
+{{- define "bursar.guardEscapes" -}}
+{{- range . }}{{ $annotations := include "bursar.guardAnnotationsOf" . }}'bursar.dev/class' in {{ $annotations }} ? {{ $annotations }}['bursar.dev/class'] in ['inference', 'interactive'] : {{ end }}false
 {{- end }}
 
 {{/* The annotations that are Bursar's own, and the fields of a budget's spec that say what it holds. */}}
@@ -97,7 +133,7 @@ not empty and owners not be collected. Users alone are asked for, so that this c
 */}}
 {{- define "bursar.guardPasses" -}}
 - name: not-by-bursar
-  expression: request.userInfo.username != {{ printf "system:serviceaccount:%s:bursar" .Release.Namespace | squote }}
+  expression: "!(request.userInfo.username in ['system:serviceaccount:{{ .Release.Namespace }}:bursar', 'system:serviceaccount:{{ .Release.Namespace }}:bursar-release'])"
 - name: not-by-the-clusters-controllers
   expression: >-
     request.userInfo.username != 'system:kube-controller-manager' &&

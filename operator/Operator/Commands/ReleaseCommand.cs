@@ -52,19 +52,26 @@ public static class ReleaseCommand
         var all = new Option<bool>("--all") { Description = "Everything, of all budgets. Switches enforcement to observe first, so that nothing is parked again." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be given back." };
         var end = new Option<bool>("--end") { Description = "End the release of a budget: it enforces again." };
-        var command = new Command("release", "Resume everything that was suspended; works without a running operator.") { budget, ns, all, dryRun, end };
+        var ifUninstalled = new Option<bool>("--if-uninstalled") { Description = "With --all: do nothing while the operator's Deployment exists. For the chart's uninstall hook." };
+        var command = new Command("release", "Resume everything that was suspended; works without a running operator.") { budget, ns, all, dryRun, end, ifUninstalled };
         command.Validators.Add(result =>
         {
             if (result.GetValue(all) == (result.GetValue(budget) is not null)) result.AddError("Name a budget, as gpub/<name>, or say --all.");
             if (result.GetValue(end) && (result.GetValue(all) || result.GetValue(dryRun))) result.AddError("--end goes with a budget alone.");
+            if (result.GetValue(ifUninstalled) && !result.GetValue(all)) result.AddError("--if-uninstalled needs --all.");
         });
         access.AddTo(command);
-        command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
+        command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, async (client, bursarNamespace) =>
         {
+            if (parsed.GetValue(ifUninstalled) && await UninstallCheck.IsInstalledAsync(client, bursarNamespace, cancellationToken))
+            {
+                await parsed.InvocationConfiguration.Output.WriteLineAsync($"Deployment {bursarNamespace}/{UninstallCheck.Deployment} exists: Bursar is not being uninstalled. Nothing was changed.");
+                return 0;
+            }
             var request = parsed.GetValue(budget) is { } name
                 ? new ReleaseRequest(parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", BudgetName.Parse(name), parsed.GetValue(dryRun), parsed.GetValue(end))
                 : new ReleaseRequest(null, null, parsed.GetValue(dryRun));
-            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
+            return await RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
         }));
         return command;
     }

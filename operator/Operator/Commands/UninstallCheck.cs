@@ -1,0 +1,23 @@
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>The condition under which the chart's uninstall hook may act.</summary>
+internal static class UninstallCheck
+{
+    /// <summary>The operator's Deployment; the chart fixes its name.</summary>
+    public const string Deployment = "bursar";
+
+    /// <summary>
+    /// Returns whether the operator's Deployment exists and is not being deleted. Tools that ignore Helm's hook annotation apply the hook's
+    /// Job together with the Deployment; <c>helm uninstall</c> creates the Job after it has deleted the Deployment.
+    /// </summary>
+    public static async Task<bool> IsInstalledAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
+    {
+        // A list, because the chart's role has no right to get Deployments.
+        var found = await ClusterAccess.WithRightAsync($"list deployments.apps in namespace {bursarNamespace}", () =>
+            client.ListAsync<V1Deployment>(new() { Namespace = bursarNamespace, FieldSelector = $"metadata.name={Deployment}" }, cancellationToken));
+        return found.Items.Any(deployment => deployment.Metadata.DeletionTimestamp is null);
+    }
+}
