@@ -53,6 +53,10 @@ internal sealed class CommandsWorld : IAsyncDisposable
     /// <summary>From now on the API server forbids this verb on this resource.</summary>
     public void Refuse(string verb, string resource) => _sandbox.Faults.Add(new FaultRule(new Fault.Answer(403)) { Verb = verb, Resource = resource });
 
+    /// <summary>The next such request fails, after it took place or before.</summary>
+    public void Fail(string verb, string resource, bool happens) =>
+        _sandbox.Faults.Add(new FaultRule(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500)) { Verb = verb, Resource = resource, Times = 1 });
+
     public Task<V1Alpha1GpuBudget> CreateBudgetAsync(string name, string limit) => Client.CreateAsync(new V1Alpha1GpuBudget
     {
         Metadata = new() { Name = name, Namespace = Team },

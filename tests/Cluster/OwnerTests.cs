@@ -132,6 +132,11 @@ public sealed class OwnerTests
         await kueue.UntilAsync("train is suspended", () => scene.IsSuspendedAsync("train"));
         await scene.UntilAsync("it is in the status", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "train" }]);
 
+        // One that Kueue makes later would start it too.
+        slice["metadata"]!["name"] = "job-train-slice-3";
+        await scene.CreateAsync(V1Workload.EntityKind.Path(scene.Team), slice.ToJsonString());
+        await scene.UntilAsync("it is deactivated as well", async () => (bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-3"))!["spec"]!["active"] == false);
+
         await scene.SetLimitAsync("100");
         await scene.UntilAsync("both are as they were", async () => await kueue.IsActiveAsync("train") == true
             && (bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-2"))!["spec"]!["active"] != false);

@@ -89,6 +89,40 @@ public sealed class SuspensionTests
         (await scene.EventsAsync(NotFollowed)).Should().BeEmpty();
     }
 
+    /// <summary>KEDA and KServe are not there: nobody reads what was written to their objects.</summary>
+    [Theory]
+    [InlineData("Deployment")]
+    [InlineData("InferenceService")]
+    public async Task Suspension_through_a_manager_that_does_nothing_is_reported(string kind)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await FakeManager.ServeAsync(scene, V1ScaledObject.EntityKind);
+        await FakeManager.ServeAsync(scene, V1Beta1InferenceService.EntityKind);
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("1000", """{"inference": {"whenExhausted": "Zero"}}""");
+        if (kind == "Deployment")
+        {
+            await world.CreateDeploymentAsync(scene.Team, "chat", 1, 1, Ct);
+            await scene.CreateAsync(V1ScaledObject.EntityKind.Path(scene.Team), """{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "chat-scaler"}, "spec": {"scaleTargetRef": {"name": "chat"}}}""");
+        }
+        else
+        {
+            await scene.CreateAsync(V1Beta1InferenceService.EntityKind.Path(scene.Team), """
+                {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "chat"},
+                 "spec": {"predictor": {"minReplicas": 1, "model": {"modelFormat": {"name": "huggingface"}, "resources": {"limits": {"nvidia.com/gpu": "1"}}}}}}
+                """);
+            var uid = (string)(await world.Client.RequestAsync(HttpMethod.Get, V1Beta1InferenceService.EntityKind.Path(scene.Team, "chat"), null, Ct))!["metadata"]!["uid"]!;
+            await Kinds.PodAsync(scene, "chat-0", kind, V1Beta1InferenceService.EntityKind.ApiVersion, "chat", uid);
+        }
+        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
+        await scene.SetLimitAsync("0.001");
+
+        await UntilReportedAsync(scene, kind, "chat");
+
+        (await scene.StatusAsync())!.Workloads!.Single(w => w.Kind == kind).Reason.Should().Contain("has not stopped it since").And.Contain("check that its controller is running");
+    }
+
     [Fact]
     public async Task Suspension_by_its_user_that_no_controller_follows_is_reported()
     {

@@ -21,9 +21,13 @@ public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledge
     /// <summary>How long such work must have been seen: the record of a resume may go before the resume is seen on the watch.</summary>
     private static readonly TimeSpan Doubt = TimeSpan.FromSeconds(30);
 
+    /// <summary>How often it is looked for.</summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromSeconds(30);
+
     private const string BudgetPrefix = "gpubudget/";
 
     private readonly Dictionary<string, DateTimeOffset> _seen = new(StringComparer.Ordinal);
+    private DateTimeOffset _lookedAt;
 
     /// <summary>Suspended by its own field, and Bursar's mirror stands on it.</summary>
     public static bool IsMarked(Work work) =>
@@ -52,6 +56,8 @@ public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledge
     public async Task FindAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
+        if (now - _lookedAt < Pace) return;
+        _lookedAt = now;
         var recorded = ledger.Parked().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (var cache in stores.Kinds)

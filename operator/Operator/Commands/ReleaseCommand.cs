@@ -100,7 +100,8 @@ public static class ReleaseCommand
         if (request is { Budget: not null, DryRun: false } && held.Length > 0 && (isReleased || budget is null))
         {
             mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
-            every = await WaitForOperatorAsync(client, bursarNamespace, request, mayRun ? Idle : IdleWithoutLease, cancellationToken);
+            await WaitForOperatorAsync(client, bursarNamespace, [.. held.Select(h => h.Shard).Distinct(StringComparer.Ordinal)], mayRun ? Idle : IdleWithoutLease, cancellationToken);
+            every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
             shards = [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
             var left = shards.SelectMany(s => s.Parked ?? []).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
             foreach (var (_, record) in held.Where(h => !left.Contains(h.Record.Uid)))
@@ -196,19 +197,14 @@ public static class ReleaseCommand
                 ["metadata"] = new JsonObject { ["uid"] = budget.Metadata.Uid, ["annotations"] = new JsonObject { [BursarAnnotations.Released] = mark } },
             }), cancellationToken));
 
-    /// <summary>
-    /// Waits while an operator gives back what is suspended for the budget; what is stored at the end. It waits for another process, so by the
-    /// real clock.
-    /// </summary>
-    private static async Task<IReadOnlyList<LedgerShard>> WaitForOperatorAsync(KubeClient client, string bursarNamespace, ReleaseRequest request, TimeSpan idle, CancellationToken cancellationToken)
+    /// <summary>Waits while an operator gives back what these shards hold. It waits for another process, so by the real clock.</summary>
+    private static async Task WaitForOperatorAsync(KubeClient client, string bursarNamespace, IReadOnlyList<string> shards, TimeSpan idle, CancellationToken cancellationToken)
     {
         var (least, since) = (int.MaxValue, TimeProvider.System.GetTimestamp());
-        while (true)
+        while (await StoredLedger.CountParkedAsync(client, bursarNamespace, shards, cancellationToken) is > 0 and var count)
         {
-            var shards = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
-            var count = shards.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget).Sum(s => s.Parked?.Count ?? 0);
             if (count < least) (least, since) = (count, TimeProvider.System.GetTimestamp());
-            if (count == 0 || TimeProvider.System.GetElapsedTime(since) > idle) return shards;
+            if (TimeProvider.System.GetElapsedTime(since) > idle) return;
             await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellationToken);
         }
     }

@@ -12,6 +12,15 @@ internal static class StoredLedger
     public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
         [.. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.BudgetKind)];
 
+    /// <summary>How much is suspended by what stands in these objects.</summary>
+    public static async Task<int> CountParkedAsync(KubeClient client, string bursarNamespace, IEnumerable<string> shardNames, CancellationToken cancellationToken)
+    {
+        var count = 0;
+        foreach (var name in shardNames)
+            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(name, bursarNamespace, cancellationToken) is { } ledger) count += Read(ledger)?.Parked?.Count ?? 0;
+        return count;
+    }
+
     /// <summary>What scalers have changed of other people's objects, each with the name of the object that holds the record.</summary>
     public static async Task<IReadOnlyList<(string Shard, ScaledRecord Record)>> ReadScaledAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
         [.. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.ScaledKind)
