@@ -17,9 +17,10 @@ public readonly record struct Rate(long NanoPerGpuHour) : IComparable<Rate>
 
     public Amount For(TimeSpan time, int gpus = 1) => For(time.Ticks / TimeSpan.TicksPerMillisecond, gpus);
 
-    public static Rate operator *(Rate rate, int gpus) => new(checked(rate.NanoPerGpuHour * gpus));
+    // Bounded, for a count that somebody mistyped must neither wrap to a gift nor end the reading of a whole namespace.
+    public static Rate operator *(Rate rate, int gpus) => Bounded((Int128)rate.NanoPerGpuHour * gpus);
 
-    public static Rate operator +(Rate left, Rate right) => new(checked(left.NanoPerGpuHour + right.NanoPerGpuHour));
+    public static Rate operator +(Rate left, Rate right) => Bounded((Int128)left.NanoPerGpuHour + right.NanoPerGpuHour);
 
     public static bool operator <(Rate left, Rate right) => left.NanoPerGpuHour < right.NanoPerGpuHour;
 
@@ -36,6 +37,8 @@ public readonly record struct Rate(long NanoPerGpuHour) : IComparable<Rate>
         rate = FromDecimal(value);
         return true;
     }
+
+    private static Rate Bounded(Int128 nano) => new((long)Int128.Clamp(nano, long.MinValue, long.MaxValue));
 
     public int CompareTo(Rate other) => NanoPerGpuHour.CompareTo(other.NanoPerGpuHour);
 

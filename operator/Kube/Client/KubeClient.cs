@@ -157,7 +157,7 @@ public sealed partial class KubeClient : IDisposable
                 ContentType = content?.Headers.ContentType?.ToString() ?? (body is null ? null : "application/json"),
                 Fenced = method != HttpMethod.Get && method != HttpMethod.Head,
             },
-            static json => json.IsEmpty ? null : JsonNode.Parse(json),
+            static json => json.IsEmpty ? null : JsonNode.Parse(json, documentOptions: new() { MaxDepth = KubeJson.Depth }),
             cancellationToken).ConfigureAwait(false);
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Kube.Http;
@@ -9,9 +10,53 @@ internal sealed record ListPage(string ResourceVersion, string? Continue, string
 /// <summary>Decodes envelopes of any kind with the kind's own JSON, item by item as the bytes come in.</summary>
 internal static class EntityJson
 {
+    /// <summary>
+    /// Reads an object. A field with another JSON type than expected reads as absent and is named in the object's metadata. Throws
+    /// <see cref="JsonException"/> for what is no JSON object, or is an object without metadata that can be read.
+    /// </summary>
     public static T Read<T>(ReadOnlySpan<byte> json)
-        where T : class, IKubernetesEntity<T> =>
-        JsonSerializer.Deserialize(json, T.JsonTypeInfo) ?? throw new JsonException($"The server sent null for a {T.EntityKind.Kind}.");
+        where T : class, IKubernetesEntity<T>
+    {
+        JsonTypeInfo<T> type = T.JsonTypeInfo;
+        // Kinds with a converter of their own skip what they do not expect.
+        bool mayNeedFitting = type.Kind == JsonTypeInfoKind.Object;
+        List<MistypedField> mistyped = [];
+        List<MistypedTokens.Token>? tokens;
+        T? obj = null;
+        try
+        {
+            MistypedTokens.Begin();
+            if (!mayNeedFitting || !FittedJson.HasNullItem(json))
+            {
+                try
+                {
+                    obj = JsonSerializer.Deserialize(json, type);
+                }
+                catch (JsonException) when (mayNeedFitting)
+                {
+                    // Read again below, without the values that do not fit.
+                }
+            }
+
+            if (obj is null && mayNeedFitting)
+            {
+                json = FittedJson.Of(json, type, mistyped);
+                MistypedTokens.Begin();
+                obj = JsonSerializer.Deserialize(json, type);
+            }
+        }
+        finally
+        {
+            tokens = MistypedTokens.End();
+        }
+
+        if (obj is null) throw new JsonException($"The server sent null for a {T.EntityKind.Kind}.");
+        if (tokens is not null) MistypedTokens.Resolve(json, tokens, mistyped);
+        if (mistyped.Count == 0) return obj;
+        if (ReferenceEquals(obj.Metadata, V1ObjectMeta.Empty)) throw new JsonException($"A {T.EntityKind.Kind} without metadata: {mistyped[0]}.");
+        obj.Metadata.MistypedFields = mistyped;
+        return obj;
+    }
 
     /// <summary>
     /// Reads one page into <paramref name="items"/>. <paramref name="onContinue"/> is told of a next page as soon as the list's metadata is
@@ -68,7 +113,7 @@ internal static class EntityJson
     /// <summary>Takes a watch event apart; the object stays bytes until its type is known.</summary>
     public static (string Type, Range Object) ReadEvent(ReadOnlySpan<byte> json)
     {
-        Utf8JsonReader reader = new(json);
+        Utf8JsonReader reader = new(json, KubeJson.ReaderOptions);
         string type = "";
         Range found = default;
         reader.Read();

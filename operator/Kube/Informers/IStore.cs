@@ -16,6 +16,9 @@ public interface IStore<T>
 
     IReadOnlyList<T> List();
 
+    /// <summary>The objects with a field that could not be read. Nearly always empty, and cheap then.</summary>
+    IReadOnlyList<T> Unreadable();
+
     /// <summary>Objects whose index function named the key. See <see cref="Indexes"/> for those that are always there.</summary>
     IReadOnlyList<T> ByIndex(string indexName, string key);
 }

@@ -9,7 +9,7 @@ namespace Bursar.Kube.Informers;
 /// Keeps a store equal to the API server's objects of a kind: list (or streaming list), watch, and after whatever goes wrong, watch
 /// on or list again. What vanished while nobody watched is told as deleted after the list.
 /// </summary>
-public sealed partial class Informer<T>
+public sealed partial class Informer<T> : IInformer
     where T : class, IKubernetesEntity<T>
 {
     private readonly KubeClient _client;
@@ -40,6 +40,12 @@ public sealed partial class Informer<T>
     }
 
     public IStore<T> Store => _store;
+
+    public EntityKind Kind => T.EntityKind;
+
+    public IReadOnlyList<IKubernetesObject> Unreadable => _store.Unreadable();
+
+    public event Action<IKubernetesObject>? UnreadableSeen;
 
     /// <summary>Whether the store has once been equal to the server's state. Decisions wait for it.</summary>
     public bool HasSynced => _synced.Task.IsCompleted;
@@ -313,6 +319,12 @@ public sealed partial class Informer<T>
         if (former is not null && former.Metadata.ResourceVersion == obj.Metadata.ResourceVersion && former.Metadata.Uid == obj.Metadata.Uid) return;
         _transform?.Invoke(obj);
         _store.Put(obj);
+        if (obj.Metadata.IsUnreadable)
+        {
+            LogUnreadable(T.EntityKind.Kind, obj.Metadata.Namespace ?? "", obj.Metadata.Name, obj.Metadata.Uid, string.Join("; ", obj.Metadata.MistypedFields.Where(field => !field.IsConverted)));
+            if (UnreadableSeen is { } seen) Tell(() => seen(obj));
+        }
+
         if (former is not null && former.Metadata.Uid != obj.Metadata.Uid)
         {
             // Deleted and made again while nobody looked: two objects, whose lives must not run together.
@@ -377,6 +389,9 @@ public sealed partial class Informer<T>
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The server has no streaming lists, using paged ones: {Reason}")]
     private partial void LogNoStreamingList(string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Read an object without the fields that have an unexpected type: kind={Kind} namespace={Namespace} name={Name} uid={Uid} reason={Reason}")]
+    private partial void LogUnreadable(string kind, string @namespace, string name, string uid, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "A handler of {Plural} failed")]
     private partial void LogHandlerFailed(Exception failure, string plural);

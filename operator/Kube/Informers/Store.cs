@@ -9,6 +9,7 @@ internal sealed class Store<T> : IStore<T>
     private readonly Lock _lock = new();
     private readonly Dictionary<ObjectKey, T> _byKey = [];
     private readonly Dictionary<string, T> _byUid = new(StringComparer.Ordinal);
+    private readonly Dictionary<ObjectKey, T> _unreadable = [];
     private readonly List<Index> _indexes =
     [
         new Index(Indexes.Namespace, static obj => [obj.Metadata.Namespace ?? ""]),
@@ -38,6 +39,11 @@ internal sealed class Store<T> : IStore<T>
     public IReadOnlyList<T> List()
     {
         lock (_lock) return [.. _byKey.Values];
+    }
+
+    public IReadOnlyList<T> Unreadable()
+    {
+        lock (_lock) return _unreadable.Count == 0 ? [] : [.. _unreadable.Values];
     }
 
     public IReadOnlyList<T> ByIndex(string indexName, string key)
@@ -71,6 +77,7 @@ internal sealed class Store<T> : IStore<T>
             ObjectKey key = ObjectKey.Of(obj);
             T? former = Remove_NeedsLock(key);
             _byKey[key] = obj;
+            if (obj.Metadata.IsUnreadable) _unreadable[key] = obj;
             if (obj.Metadata.Uid.Length > 0) _byUid[obj.Metadata.Uid] = obj;
             foreach (Index index in _indexes) index.Add(obj);
             return former;
@@ -94,6 +101,7 @@ internal sealed class Store<T> : IStore<T>
     private T? Remove_NeedsLock(ObjectKey key)
     {
         if (!_byKey.Remove(key, out T? former)) return null;
+        _unreadable.Remove(key);
         if (_byUid.TryGetValue(former.Metadata.Uid, out T? same) && ReferenceEquals(same, former)) _byUid.Remove(former.Metadata.Uid);
         foreach (Index index in _indexes) index.Remove(former);
         return former;

@@ -53,11 +53,31 @@ internal sealed partial class KubeJsonContext : JsonSerializerContext;
 /// <summary>JSON of the built-in kinds: camelCase, nulls and empty parts left out.</summary>
 public static class KubeJson
 {
+    /// <summary>Nesting that is read: as much as the API server itself accepts, since fields that nobody reads may be that deep.</summary>
+    internal const int Depth = 10_000;
+
+    internal static readonly JsonReaderOptions ReaderOptions = new() { MaxDepth = Depth };
+
     /// <summary>Options for the built-in kinds.</summary>
-    public static JsonSerializerOptions Options { get; } = new(KubeJsonContext.Default.Options)
+    public static JsonSerializerOptions Options { get; } = OptionsOf(KubeJsonContext.Default);
+
+    /// <summary>
+    /// Options for the kinds of a context: empty parts are left out (<see cref="OmitEmpty"/>), and scalars of unexpected types are
+    /// converted or read as absent (<see cref="ScalarConverters"/>).
+    /// </summary>
+    public static JsonSerializerOptions OptionsOf(JsonSerializerContext context)
     {
-        TypeInfoResolver = KubeJsonContext.Default.WithAddedModifier(OmitEmpty),
-    };
+        JsonSerializerOptions options = new(context.Options) { TypeInfoResolver = context.WithAddedModifier(OmitEmpty), MaxDepth = Depth };
+        ScalarConverters.AddTo(options.Converters);
+        return options;
+    }
+
+    /// <summary>
+    /// Reads an object of which a field may have another type than expected: that field reads as absent, and the object's metadata names
+    /// it (<see cref="V1ObjectMeta.MistypedFields"/>). Throws <see cref="JsonException"/> only for what is no JSON object or has no metadata.
+    /// </summary>
+    public static T Read<T>(ReadOnlySpan<byte> json)
+        where T : class, IKubernetesEntity<T> => Http.EntityJson.Read<T>(json);
 
     public static JsonTypeInfo<T> Of<T>() => Cache<T>.TypeInfo;
 

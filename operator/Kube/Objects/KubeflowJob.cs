@@ -37,7 +37,9 @@ public sealed record KubeflowJobSpec
 
     /// <summary>By the replica's type, as Master or Worker.</summary>
     [JsonIgnore]
-    public IReadOnlyDictionary<string, KubeflowReplicaSpec>? Replicas => PyTorch ?? TensorFlow ?? XGBoost ?? Paddle ?? Jax ?? Mpi;
+    public IEnumerable<KeyValuePair<string, KubeflowReplicaSpec>> Replicas =>
+        // A null under a replica type stands for no replicas of it.
+        (PyTorch ?? TensorFlow ?? XGBoost ?? Paddle ?? Jax ?? Mpi)?.Where(pair => pair.Value is not null) ?? [];
 }
 
 public sealed record KubeflowRunPolicy

@@ -102,7 +102,8 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
 /// <summary>Reads a map of texts compactly; numbers keep their text, since quantities in foreign templates may be written as numbers.</summary>
 public sealed class StringMapConverter : JsonConverter<IReadOnlyDictionary<string, string>>
 {
-    public override bool CanConvert(Type typeToConvert) => typeToConvert.IsAssignableFrom(typeof(StringMap));
+    public override bool CanConvert(Type typeToConvert) =>
+        typeToConvert == typeof(IReadOnlyDictionary<string, string>) || typeToConvert == typeof(StringMap);
 
     public override IReadOnlyDictionary<string, string> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         Wire.Map(ref reader);

@@ -10,12 +10,7 @@ public sealed class TimeConverter : JsonConverter<DateTimeOffset?>
 
     public override void Write(Utf8JsonWriter writer, DateTimeOffset? value, JsonSerializerOptions options) => WriteTime(writer, value, micro: false);
 
-    internal static DateTimeOffset? ReadTime(ref Utf8JsonReader reader)
-    {
-        if (reader.TokenType == JsonTokenType.String && reader.TryGetDateTimeOffset(out DateTimeOffset time)) return time.ToUniversalTime();
-        reader.TrySkip();
-        return null;
-    }
+    internal static DateTimeOffset? ReadTime(ref Utf8JsonReader reader) => Wire.Time(Wire.TicksHere(ref reader));
 
     internal static void WriteTime(Utf8JsonWriter writer, DateTimeOffset? value, bool micro)
     {

@@ -44,6 +44,24 @@ public sealed record V1ObjectMeta
 
     public IReadOnlyList<string> Finalizers { get; init => field = value ?? []; } = [];
 
+    /// <summary>
+    /// The fields of the whole object whose JSON has another type than expected: empty for nearly every object. Those that were not
+    /// converted read as absent. Not part of the JSON.
+    /// </summary>
+    public IReadOnlyList<MistypedField> MistypedFields { get; internal set; } = [];
+
+    /// <summary>Whether a field of the object could not be read.</summary>
+    public bool IsUnreadable
+    {
+        get
+        {
+            foreach (MistypedField mistyped in MistypedFields)
+                if (!mistyped.IsConverted)
+                    return true;
+            return false;
+        }
+    }
+
     /// <summary>The owner that manages this object, or null.</summary>
     public V1OwnerReference? ControllerReference()
     {

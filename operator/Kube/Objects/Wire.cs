@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
@@ -7,7 +8,7 @@ namespace Bursar.Kube.Objects;
 
 /// <summary>
 /// Reads and writes the small shapes of the API's JSON. Readers stand on the value's first token and leave on its last. A value
-/// of an unexpected shape is skipped and reads as absent: one odd object must not fail a whole list.
+/// of an unexpected shape is reported, skipped and reads as absent: one odd object must not fail a whole list.
 /// </summary>
 internal static class Wire
 {
@@ -21,8 +22,15 @@ internal static class Wire
     {
         if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
         if (reader.TokenType == JsonTokenType.StartObject) return true;
-        reader.TrySkip();
+        Skip(ref reader, MistypedTokens.Object);
         return false;
+    }
+
+    /// <summary>Passes over a value of an unexpected type.</summary>
+    public static void Skip(ref Utf8JsonReader reader, string expected)
+    {
+        MistypedTokens.Report(ref reader, expected);
+        reader.TrySkip();
     }
 
     /// <summary>Passes over the value of the current property.</summary>
@@ -37,7 +45,7 @@ internal static class Wire
     {
         reader.Read();
         if (reader.TokenType == JsonTokenType.String) return StringPool.Get(ref reader);
-        reader.TrySkip();
+        Skip(ref reader, MistypedTokens.Text);
         return null;
     }
 
@@ -46,16 +54,14 @@ internal static class Wire
     {
         reader.Read();
         if (reader.TokenType == JsonTokenType.String) return reader.GetString();
-        reader.TrySkip();
+        Skip(ref reader, MistypedTokens.Text);
         return null;
     }
 
     public static long Long(ref Utf8JsonReader reader, long absent = 0)
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value)) return value;
-        reader.TrySkip();
-        return absent;
+        return Whole(ref reader, long.MinValue, long.MaxValue) ?? absent;
     }
 
     public static int Int(ref Utf8JsonReader reader) => (int)Math.Clamp(Long(ref reader), int.MinValue, int.MaxValue);
@@ -63,18 +69,85 @@ internal static class Wire
     public static bool Bool(ref Utf8JsonReader reader)
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.True) return true;
-        reader.TrySkip();
-        return false;
+        return Truth(ref reader) ?? false;
     }
 
     /// <summary>UTC ticks of a time; 0 when absent.</summary>
     public static long Ticks(ref Utf8JsonReader reader)
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.String && reader.TryGetDateTimeOffset(out DateTimeOffset time)) return time.UtcTicks;
-        reader.TrySkip();
+        return TicksHere(ref reader);
+    }
+
+    /// <summary>
+    /// The current value as UTC ticks; 0 when absent. Go writes a time that was never set as an empty text or as the first moment of the
+    /// year 1, both of which read as absent.
+    /// </summary>
+    public static long TicksHere(ref Utf8JsonReader reader)
+    {
+        if (reader.TokenType == JsonTokenType.String)
+        {
+            if (reader.TryGetDateTimeOffset(out DateTimeOffset time)) return time.UtcTicks;
+            if (reader.ValueTextEquals(""u8)) return 0;
+        }
+
+        Skip(ref reader, MistypedTokens.Time);
         return 0;
+    }
+
+    /// <summary>The current value as a text, which may be written as a number or a boolean.</summary>
+    public static string? AnyText(ref Utf8JsonReader reader)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.String:
+                return reader.GetString();
+            case JsonTokenType.Number:
+                MistypedTokens.Report(ref reader, MistypedTokens.Text, isConverted: true);
+                return Encoding.UTF8.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan);
+            case JsonTokenType.True or JsonTokenType.False:
+                MistypedTokens.Report(ref reader, MistypedTokens.Text, isConverted: true);
+                return reader.TokenType == JsonTokenType.True ? "true" : "false";
+            default:
+                Skip(ref reader, MistypedTokens.Text);
+                return null;
+        }
+    }
+
+    /// <summary>The current value as a whole number, which may be written as a text or with a fraction of zero. Null when absent.</summary>
+    public static long? Whole(ref Utf8JsonReader reader, long least, long most)
+    {
+        if (reader.TokenType == JsonTokenType.Number)
+        {
+            if (!reader.TryGetInt64(out long value)) value = reader.TryGetDecimal(out decimal exact) && decimal.Truncate(exact) == exact && exact >= long.MinValue && exact <= long.MaxValue ? (long)exact : long.MinValue;
+            if (value >= least && value <= most && value != long.MinValue) return value;
+        }
+        else if (reader.TokenType == JsonTokenType.String && long.TryParse(reader.GetString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long written) && written >= least && written <= most)
+        {
+            MistypedTokens.Report(ref reader, MistypedTokens.Number, isConverted: true);
+            return written;
+        }
+
+        Skip(ref reader, MistypedTokens.Number);
+        return null;
+    }
+
+    /// <summary>The current value as a boolean, which may be written as a text. Null when absent.</summary>
+    public static bool? Truth(ref Utf8JsonReader reader)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.True:
+                return true;
+            case JsonTokenType.False:
+                return false;
+            case JsonTokenType.String when reader.ValueTextEquals("true"u8) || reader.ValueTextEquals("false"u8):
+                MistypedTokens.Report(ref reader, MistypedTokens.Boolean, isConverted: true);
+                return reader.ValueTextEquals("true"u8);
+            default:
+                Skip(ref reader, MistypedTokens.Boolean);
+                return null;
+        }
     }
 
     public static DateTimeOffset? Time(long ticks) => ticks == 0 ? null : new DateTimeOffset(ticks, TimeSpan.Zero);
@@ -88,7 +161,7 @@ internal static class Wire
         if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
         if (reader.TokenType != JsonTokenType.StartArray)
         {
-            reader.TrySkip();
+            Skip(ref reader, MistypedTokens.List);
             return [];
         }
 
@@ -118,7 +191,7 @@ internal static class Wire
     public static string? SharedItem(ref Utf8JsonReader reader)
     {
         if (reader.TokenType == JsonTokenType.String) return StringPool.Get(ref reader);
-        reader.TrySkip();
+        Skip(ref reader, MistypedTokens.Text);
         return null;
     }
 
@@ -150,7 +223,7 @@ internal static class Wire
             };
             if (value is null)
             {
-                reader.TrySkip();
+                Skip(ref reader, MistypedTokens.Text);
                 continue;
             }
 
