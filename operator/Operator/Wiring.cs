@@ -200,6 +200,10 @@ public static class Wiring
         metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(b => GpuBudgetReader.TryReadSelector(b, out var s) ? [s] : Array.Empty<LabelSelector>())], () => prices.Currency);
         metrics.Watch(() => agents.GpuNodes.Select(sources.Of), () => prices.Untrusted.Count);
         metrics.WatchInvalid(() => InvalidObject.In(stores));
+        var unreadable = new UnreadableObjects(stores, recorder);
+        metrics.WatchUnreadable(unreadable.Counts);
+        budgets.Decided += unreadable.Report;
+        unreadable.Start();
         metrics.Leads = true;
         control.Changed += WakeAll;
         agents.Progressed += WakeNamespace;

@@ -54,14 +54,14 @@ public sealed record Balance
                 bound += item.Charge.StopCost;
                 sharp += item.Charge.SharpStopCost;
             }
-            else if (burns)
+            else if (burns || item.Work is { IsUnreadable: true, State: WorkloadState.Running or WorkloadState.Pending })
             {
                 // What a scaler holds above its floor is given up at once; the floor stays.
                 var elastic = ScalingRoom.ElasticStopCost(item.Work, budget);
                 bound += elastic;
                 sharp += elastic;
                 var stays = elastic > Amount.Zero ? item.Work.FloorRate!.Value : item.Work.BurnRate;
-                if (stays > Rate.Zero) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays));
+                if (stays > Rate.Zero || item.Work.IsUnreadable) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays));
             }
 
             if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended) ending += item.Charge.StopCost;

@@ -113,6 +113,9 @@ public sealed record WorkloadSnapshot
     /// <summary>It has run on for longer than a suspension may take. It counts as running, and <see cref="NotParkable"/> says why.</summary>
     public bool NotFollowed { get; init; }
 
+    /// <summary>Its object has a field that cannot be read and that its suspension depends on: it is named as unstoppable before its pods run, too.</summary>
+    public bool IsUnreadable { get; init; }
+
     /// <summary>The PriorityClass's value, then <c>bursar.dev/priority</c> within one class.</summary>
     public int Priority { get; init; }
 

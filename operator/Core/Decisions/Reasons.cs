@@ -104,6 +104,9 @@ public static class Reasons
     public const string UnstoppableWork = "UnstoppableWork";
     public const string FloorExceedsLimit = "FloorExceedsLimit";
 
+    /// <summary>On an object and on its budget: a field has an unexpected JSON type and reads as absent.</summary>
+    public const string Unreadable = "Unreadable";
+
     // Events on the budget alone.
     public const string ThresholdReached = "ThresholdReached";
 

@@ -38,7 +38,9 @@ public sealed class BudgetObserver(
         foreach (var cache in stores.Kinds)
             foreach (var one in cache.In(budget.Namespace))
                 if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, memory, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
-        work.AddRange(spends.Values.Where(s => s.Gpus > 0 && stores.Of(s.Workload.Kind) is not { IsServed: true }).Select(OfOther));
+        // Nothing that costs money is left out, whatever its object says or does not say.
+        var listed = work.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        work.AddRange(spends.Values.Where(s => s.Gpus > 0 && !listed.Contains(s.Workload.Uid)).Select(OfUnlisted).OfType<WorkloadSnapshot>());
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
         for (var i = 0; i < work.Count; i++)
@@ -89,7 +91,7 @@ public sealed class BudgetObserver(
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
-        if (!work.HasGpus || work.IsFinished || TopWorkload.BelongsToAnother(work, stores)) return null;
+        if (!MayHaveGpus(work) || work.IsFinished || TopWorkload.BelongsToAnother(work, stores)) return null;
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
         var labels = LabelsOf(work, record);
@@ -136,9 +138,10 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
+            IsUnreadable = work.Unreadable is not null,
             RunsOn = standing.RunsOn,
             NotFollowed = standing.IsIgnored,
-            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : sets.Sum(set => set.Gpus),
+            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, spend),
             Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
@@ -165,7 +168,7 @@ public sealed class BudgetObserver(
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
         // What KServe made is its InferenceService's.
-        if (!work.HasGpus || TopWorkload.BelongsToAnother(work, stores)) return null;
+        if (!MayHaveGpus(work) || TopWorkload.BelongsToAnother(work, stores)) return null;
         var labels = LabelsOf(work, record);
         if (!budget.Selector.Matches(labels)) return null;
         var template = work.Template;
@@ -185,9 +188,10 @@ public sealed class BudgetObserver(
             Priority = PriorityOf(template.Spec, []),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? now,
+            IsUnreadable = work.Unreadable is not null,
             RunsOn = standing.RunsOn,
             NotFollowed = standing.IsIgnored,
-            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : sets.Sum(set => set.Gpus),
+            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, spend),
             Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, [], spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             FloorRate = standing.IsIgnored ? null : scalers?.FloorRateOf(uid, spend?.RatePerHour ?? Rate.Zero),
@@ -241,20 +245,44 @@ public sealed class BudgetObserver(
     private bool RunsOn(string uid) =>
         ledger.OpenPods().Any(open => open.Workload.Uid == uid && stores.Pods.Store.GetByUid(open.Uid) is { Metadata.DeletionTimestamp: null });
 
+    /// <summary>What it asks for is unknown where its object cannot be read: then it counts as GPU work.</summary>
+    private static bool MayHaveGpus(Work work) => work.HasGpus || work.Unreadable is not null;
+
+    /// <summary>The GPUs of its spec, or those that its pods hold where its spec names none.</summary>
+    private static int GpusOf(IReadOnlyList<PodSet> sets, WorkloadSpend? spend) => PodSet.GpusOf(sets) is > 0 and var asked ? asked : spend?.Gpus ?? 0;
+
+    /// <summary>
+    /// Work that burns and that no object of the caches stands for in this budget: of a kind without an adapter, or whose object is gone,
+    /// has ended or asks for no GPU while its pods hold some. Null while its last pods are ending.
+    /// </summary>
+    private WorkloadSnapshot? OfUnlisted(WorkloadSpend spend)
+    {
+        var key = spend.Workload;
+        if (stores.Of(key.Kind) is not { IsServed: true } cache) return OfOther(spend, Parkability.WhyNot(key.Kind), "Bursar has no adapter for its kind");
+        if (!RunsOn(key.Uid)) return null;
+        var why = cache.Get(key.Namespace, key.Name, key.Uid) switch
+        {
+            null => $"its {key.Kind} is gone and its pods still run",
+            { IsFinished: true } => $"its {key.Kind} has ended and its pods still run",
+            _ => $"its {key.Kind} asks for no GPUs and its pods hold some",
+        };
+        return OfOther(spend, why, why);
+    }
+
     /// <summary>A gang is stopped when its last pod is.</summary>
-    private WorkloadSnapshot OfOther(WorkloadSpend spend) => new()
+    private WorkloadSnapshot OfOther(WorkloadSpend spend, string whyNot, string noEstimate) => new()
     {
         Key = spend.Workload,
         Class = spend.Class,
         State = WorkloadState.Running,
-        NotParkable = Parkability.WhyNot(spend.Workload.Kind),
+        NotParkable = whyNot,
         CreatedAt = spend.Since,
         Gpus = spend.Gpus,
         Rate = spend.RatePerHour == Rate.Zero ? null : spend.RatePerHour,
         BurnRate = spend.RatePerHour,
         FloorRate = spend.Class == WorkClass.Training ? null : scalers?.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
         Spent = spend.Spent,
-        Estimate = Estimate.Unknown("Bursar has no adapter for its kind"),
+        Estimate = Estimate.Unknown(noEstimate),
     };
 
     /// <summary>
@@ -263,7 +291,7 @@ public sealed class BudgetObserver(
     /// </summary>
     private Rate? RateOf(IReadOnlyList<PodSet> sets, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
     {
-        var gpus = sets.Sum(set => set.Gpus);
+        var gpus = GpusOf(sets, spend);
         if (spend is { Gpus: > 0 } && spend.RatePerHour != Rate.Zero) return new Rate(spend.RatePerHour.NanoPerGpuHour / spend.Gpus) * gpus;
         if (live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node)
             return Sum(sets, set => prices.RateOn(node, set.Request));

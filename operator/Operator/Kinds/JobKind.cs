@@ -45,7 +45,8 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
     {
         if (spec.PodFailurePolicy is not { ValueKind: JsonValueKind.Object } value || !value.TryGetProperty("rules", out var rules) || rules.ValueKind != JsonValueKind.Array) return false;
         foreach (var rule in rules.EnumerateArray())
-            if (rule.TryGetProperty("action", out var action) && action.GetString() == "FailJob" && rule.TryGetProperty("onExitCodes", out _)) return true;
+            if (rule.ValueKind == JsonValueKind.Object && rule.TryGetProperty("action", out var action) && action.ValueKind == JsonValueKind.String && action.GetString() == "FailJob"
+                && rule.TryGetProperty("onExitCodes", out _)) return true;
         return false;
     }
 }

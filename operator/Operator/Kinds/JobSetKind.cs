@@ -26,6 +26,6 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
             : set.Spec.ReplicatedJobs.FirstOrDefault(job => JobKind.FailsOnStop(job.Template.Spec)) is { } job
                 ? $"the podFailurePolicy of its {job.Name} has a FailJob rule that a stopped pod could match, which would fail the Job for good"
             : null,
-        PodSets = [.. set.Spec.ReplicatedJobs.Select(job => new PodSet((job.Replicas ?? 1) * JobKind.AtOnce(job.Template.Spec, 0), job.Template.Spec.Template))],
+        PodSets = [.. set.Spec.ReplicatedJobs.Select(job => new PodSet(PodSet.Times(job.Replicas ?? 1, JobKind.AtOnce(job.Template.Spec, 0)), job.Template.Spec.Template))],
     };
 }

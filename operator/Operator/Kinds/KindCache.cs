@@ -13,7 +13,7 @@ public abstract class KindCache(WorkKind kind)
     /// <summary>False while the cluster has no such kind.</summary>
     public abstract bool IsServed { get; }
 
-    public abstract bool HasSynced { get; }
+    public bool HasSynced => Followed.HasSynced;
 
     public abstract Work? Get(string ns, string name);
 
@@ -30,9 +30,7 @@ public abstract class KindCache(WorkKind kind)
     /// <summary>Told of each object as it comes or changes, and of those that go.</summary>
     public abstract void Watch(Action<Work> seen, Action<Work> gone);
 
-    public abstract Task RunAsync(CancellationToken cancellationToken);
-
-    public abstract Task HasSyncedAsync(CancellationToken cancellationToken);
+    public abstract IInformer Followed { get; }
 
     /// <summary>The object that a record names, unless it is gone or another one has its name.</summary>
     public Work? Get(string ns, string name, string uid) => Get(ns, name) is { } work && work.Metadata.Uid == uid ? work : null;
@@ -45,7 +43,7 @@ internal sealed class KindCache<T>(WorkKind<T> kind, KubeClient client, ClusterS
 
     public override bool IsServed => Informer.IsServed;
 
-    public override bool HasSynced => Informer.HasSynced;
+    public override IInformer Followed => Informer;
 
     public override Work? Get(string ns, string name) => Informer.Store.Get(ns, name) is { } obj ? Read(obj) : null;
 
@@ -60,9 +58,5 @@ internal sealed class KindCache<T>(WorkKind<T> kind, KubeClient client, ClusterS
     public override void Watch(Action<Work> seen, Action<Work> gone) =>
         Informer.AddHandler(new() { Added = obj => seen(Read(obj)), Updated = (_, obj) => seen(Read(obj)), Deleted = obj => gone(Read(obj)) });
 
-    public override Task RunAsync(CancellationToken cancellationToken) => Informer.RunAsync(cancellationToken);
-
-    public override Task HasSyncedAsync(CancellationToken cancellationToken) => Informer.HasSyncedAsync(cancellationToken);
-
-    private Work Read(T obj) => kind.Complete(kind.Read(obj), stores);
+    private Work Read(T obj) => kind.Complete(kind.ReadKnown(obj), stores);
 }

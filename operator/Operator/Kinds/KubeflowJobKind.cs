@@ -31,7 +31,7 @@ public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOper
             SucceededAt = Since(job.Status.Conditions, "Succeeded") is { } since ? job.Status.CompletionTime ?? since : null,
             WhyNot = policy?.ManagedBy is { Length: > 0 } other && other != manager ? $"spec.runPolicy.managedBy is {other}" : null,
             // By name: the order of a map is nobody's promise.
-            PodSets = [.. (job.Spec.Replicas ?? new Dictionary<string, KubeflowReplicaSpec>()).OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            PodSets = [.. job.Spec.Replicas.OrderBy(pair => pair.Key, StringComparer.Ordinal)
                 .Select(pair => new PodSet(pair.Value.Replicas ?? 1, pair.Value.Template))],
             ActiveDeadlineSeconds = policy?.ActiveDeadlineSeconds,
             StartTime = job.Status.StartTime,

@@ -29,8 +29,8 @@ public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClas
             Switch = groups.ToString(CultureInfo.InvariantCulture),
             WhyNot = WhyNotOf(template, size),
             PodSets = template.LeaderTemplate is { } leader
-                ? [new(groups, leader), new(groups * (size - 1), template.WorkerTemplate, size - 1)]
-                : [new(groups * size, template.WorkerTemplate, size)],
+                ? [new(groups, leader), new(PodSet.Times(groups, size - 1), template.WorkerTemplate, size - 1)]
+                : [new(PodSet.Times(groups, size), template.WorkerTemplate, size)],
         };
     }
 

@@ -42,6 +42,6 @@ public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, Suspen
     [
         new(1, cluster.HeadGroupSpec.Template),
         .. cluster.WorkerGroupSpecs.Where(group => group.Suspend != true)
-            .Select(group => new PodSet((group.Replicas ?? group.MinReplicas ?? 0) * (group.NumOfHosts ?? 1), group.Template)),
+            .Select(group => new PodSet(PodSet.Times(group.Replicas ?? group.MinReplicas ?? 0, group.NumOfHosts ?? 1), group.Template)),
     ];
 }

@@ -38,7 +38,7 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
         foreach (var part in sets.OwnedBy(work.Metadata.Uid))
             if (sets.Get(work.Namespace, part.Name, part.Uid) is { } set)
                 // A JobSet that a stopped pod would fail fails its TrainJob.
-                return work with { PodSets = set.PodSets, WhyNot = work.WhyNot ?? set.WhyNot };
+                return work with { PodSets = set.PodSets, WhyNot = work.WhyNot ?? set.WhyNot, Unreadable = work.Unreadable ?? (set.Unreadable is { } why ? $"of its JobSet {set.Metadata.Name}, {why}" : null) };
         return work;
     }
 

@@ -29,7 +29,10 @@ public sealed record Work
     public ReportedProgress? Reported { get; init; }
 
     /// <summary>What of the object itself stands against parking it; null when nothing does.</summary>
-    public string? WhyNot { get; init; }
+    public string? WhyNot { get => Unreadable ?? field; init; }
+
+    /// <summary>Why what it runs, or how it is suspended, cannot be read; null when it can. It is counted as GPU work whatever it asks for.</summary>
+    public string? Unreadable { get; init; }
 
     public IReadOnlyList<PodSet> PodSets { get; init; } = [];
 
@@ -42,7 +45,8 @@ public sealed record Work
 
     public int Parallelism { get; init; } = 1;
 
-    public long? ActiveDeadlineSeconds { get; init; }
+    /// <summary>At most a century: a larger number is written by people who mean none, and is no time that can be added to another.</summary>
+    public long? ActiveDeadlineSeconds { get; init => field = value is { } seconds ? Math.Clamp(seconds, 0, 100L * 366 * 86400) : null; }
 
     public DateTimeOffset? StartTime { get; init; }
 
@@ -61,7 +65,7 @@ public sealed record Work
     public int Replicas => int.TryParse(Switch, NumberStyles.None, CultureInfo.InvariantCulture, out var replicas) ? replicas : 1;
 
     /// <summary>Of kinds that scale: its pods when it has so many replicas.</summary>
-    public IReadOnlyList<PodSet> PodSetsAt(int replicas) => [.. PodSets.Select(set => set with { Count = replicas * set.PerReplica })];
+    public IReadOnlyList<PodSet> PodSetsAt(int replicas) => [.. PodSets.Select(set => set with { Count = PodSet.Times(replicas, set.PerReplica) })];
 
     /// <summary>The template that speaks for the whole: the first that asks for GPUs, else the first.</summary>
     public V1PodTemplateSpec Template => (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
@@ -73,7 +77,7 @@ public sealed record Work
 
     public bool HasGpus => PodSets.Any(set => set.Request.IsAny);
 
-    public int Gpus => PodSets.Sum(set => set.Gpus);
+    public int Gpus => PodSet.GpusOf(PodSets);
 
     /// <summary>The longest that a pod with GPUs may take to end.</summary>
     public TimeSpan TerminationGrace =>

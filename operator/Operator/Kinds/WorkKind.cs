@@ -58,7 +58,7 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     public virtual Work Complete(Work work, ClusterStores stores) => work;
 
     /// <summary>Of an object that is not in the cluster yet.</summary>
-    public abstract Work? Parse(JsonElement json);
+    public abstract Work Parse(JsonElement json);
 
     /// <summary>A cache of the kind's objects.</summary>
     internal abstract KindCache Open(KubeClient client, ClusterStores stores);
@@ -88,7 +88,14 @@ public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.E
     /// <summary>Pure: the object alone.</summary>
     public abstract Work Read(T obj);
 
-    public sealed override Work? Parse(JsonElement json) => json.Deserialize(T.JsonTypeInfo) is { } obj ? Read(obj) : null;
+    /// <summary>The same, and what could not be read of it: where a field is unreadable that suspending it depends on, it is not suspended.</summary>
+    internal Work ReadKnown(T obj)
+    {
+        var work = Read(obj);
+        return UnreadableWork.WhyNot(work, Field) is { } why ? work with { Unreadable = why } : work;
+    }
+
+    public sealed override Work Parse(JsonElement json) => ReadKnown(KubeJson.Read<T>(System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(json)));
 
     internal sealed override KindCache Open(KubeClient client, ClusterStores stores) => new KindCache<T>(this, client, stores);
 
@@ -96,7 +103,7 @@ public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.E
     {
         try
         {
-            return [.. (await client.ListAsync<T>(new() { Limit = 500 }, cancellationToken)).Items.Select(Read)];
+            return [.. (await client.ListAsync<T>(new() { Limit = 500 }, cancellationToken)).Items.Select(ReadKnown)];
         }
         catch (ApiException missing) when (missing.IsNotFound)
         {
@@ -105,7 +112,7 @@ public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.E
     }
 
     public sealed override async Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
-        await client.GetOrNullAsync<T>(name, ns, cancellationToken) is { } obj ? Read(obj) : null;
+        await client.GetOrNullAsync<T>(name, ns, cancellationToken) is { } obj ? ReadKnown(obj) : null;
 
     public sealed override Task PatchAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken) =>
         client.PatchAsync<T>(name, ns, patch, cancellationToken);

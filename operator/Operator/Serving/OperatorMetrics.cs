@@ -34,6 +34,7 @@ public sealed class OperatorMetrics : IDisposable
     private volatile Func<IEnumerable<MeteringSource>>? _nodes;
     private volatile Func<int>? _untrusted;
     private volatile Func<IEnumerable<InvalidObject>>? _invalid;
+    private volatile Func<IEnumerable<(string Kind, int Count)>>? _unreadable;
     private volatile int _missing;
     private volatile bool _leads;
 
@@ -82,6 +83,7 @@ public sealed class OperatorMetrics : IDisposable
         _meter.CreateObservableGauge("bursar_untrusted_price_nodes", () => _untrusted?.Invoke() ?? 0, description: "Nodes whose price is not the price book's, because it cannot be trusted or there is none.");
         _meter.CreateObservableGauge("bursar_invalid_spec", () => (_invalid?.Invoke() ?? []).Select(one => new Measurement<int>(1, new("kind", one.Kind), new("namespace", one.Namespace), new("name", one.Name))),
             description: "1 for each budget, price book and scaler whose spec is invalid; it has no effect until it is corrected.");
+        _meter.CreateObservableGauge("bursar_unreadable_objects", UnreadableByKind, description: "Objects with a field of an unexpected JSON type, which reads as absent, by kind.");
         _meter.CreateObservableGauge("bursar_leader", () => _leads ? 1 : 0, description: "1 while this operator leads.");
         _meter.CreateObservableGauge("bursar_build_info", () => new Measurement<int>(1, new("component", "operator"), new("version", Version)), description: "The version that runs.");
         if (apiServer is not null) _api = new ApiTraffic(apiServer, _meter);
@@ -109,6 +111,9 @@ public sealed class OperatorMetrics : IDisposable
     /// <summary>Shows, from now on, who measures on each node with GPU pods, and how many nodes have a price that is not trusted.</summary>
     public void Watch(Func<IEnumerable<MeteringSource>> nodes, Func<int> untrusted) => (_nodes, _untrusted) = (nodes, untrusted);
 
+    /// <summary>Shows, from now on, how many objects of each kind have a field that cannot be read.</summary>
+    public void WatchUnreadable(Func<IEnumerable<(string Kind, int Count)>> counts) => _unreadable = counts;
+
     /// <summary>This operator leads no more: what another one now decides and books is the other's to show.</summary>
     public void Detach()
     {
@@ -119,7 +124,7 @@ public sealed class OperatorMetrics : IDisposable
             _scalers.Clear();
             _agents.Clear();
         }
-        (_nodes, _untrusted, _invalid) = (null, null, null);
+        (_nodes, _untrusted, _invalid, _unreadable) = (null, null, null, null);
         _missing = 0;
         _leads = false;
     }
@@ -274,6 +279,9 @@ public sealed class OperatorMetrics : IDisposable
             _ => "none",
         })))];
     }
+
+    private IEnumerable<Measurement<int>> UnreadableByKind() =>
+        (_unreadable?.Invoke() ?? []).Select(one => new Measurement<int>(one.Count, new KeyValuePair<string, object?>("kind", one.Kind)));
 
     private List<Measurement<double>> AgentLags()
     {

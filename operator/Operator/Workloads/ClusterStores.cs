@@ -44,6 +44,11 @@ public sealed class ClusterStores
         Kinds = [.. WorkKinds.All.Select(kind => kind.Open(client, this))];
         _kinds = Kinds.ToDictionary(cache => cache.Kind.Name, StringComparer.Ordinal);
         Jobs = ((KindCache<V1Job>)_kinds["Job"]).Informer;
+        All =
+        [
+            Pods, Nodes, ReplicaSets, RayClusters, PriorityClasses, HorizontalPodAutoscalers, ScaledObjects, Rollouts, DynamoAdapters, KueueWorkloads, OldKueueWorkloads,
+            Budgets, Scalers, PriceBooks, Control, .. AdmissionChecks is { } checks ? [checks] : Array.Empty<IInformer>(), .. Kinds.Select(kind => kind.Followed),
+        ];
     }
 
     public Informer<V1Pod> Pods { get; }
@@ -104,22 +109,14 @@ public sealed class ClusterStores
     public IStore<T> StoreOf<T>()
         where T : class, IKubernetesEntity<T> => ((KindCache<T>)_kinds[T.EntityKind.Kind]).Informer.Store;
 
+    /// <summary>Every cache, for what is done with all of them alike.</summary>
+    public IReadOnlyList<IInformer> All { get; }
+
     /// <summary>Runs all caches until cancelled.</summary>
-    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll([
-        Pods.RunAsync(cancellationToken), Nodes.RunAsync(cancellationToken), ReplicaSets.RunAsync(cancellationToken), RayClusters.RunAsync(cancellationToken), PriorityClasses.RunAsync(cancellationToken),
-        HorizontalPodAutoscalers.RunAsync(cancellationToken), ScaledObjects.RunAsync(cancellationToken), Rollouts.RunAsync(cancellationToken), DynamoAdapters.RunAsync(cancellationToken), KueueWorkloads.RunAsync(cancellationToken), OldKueueWorkloads.RunAsync(cancellationToken), AdmissionChecks?.RunAsync(cancellationToken) ?? Task.CompletedTask,
-        Budgets.RunAsync(cancellationToken), Scalers.RunAsync(cancellationToken), PriceBooks.RunAsync(cancellationToken), Control.RunAsync(cancellationToken),
-        .. Kinds.Select(kind => kind.RunAsync(cancellationToken))]);
+    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(All.Select(cache => cache.RunAsync(cancellationToken)));
 
     /// <summary>No decision is made before every cache was once equal to the server's state.</summary>
-    public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll([
-        Pods.HasSyncedAsync(cancellationToken), Nodes.HasSyncedAsync(cancellationToken), ReplicaSets.HasSyncedAsync(cancellationToken), RayClusters.HasSyncedAsync(cancellationToken), PriorityClasses.HasSyncedAsync(cancellationToken),
-        HorizontalPodAutoscalers.HasSyncedAsync(cancellationToken), ScaledObjects.HasSyncedAsync(cancellationToken), Rollouts.HasSyncedAsync(cancellationToken), DynamoAdapters.HasSyncedAsync(cancellationToken), KueueWorkloads.HasSyncedAsync(cancellationToken), OldKueueWorkloads.HasSyncedAsync(cancellationToken), AdmissionChecks?.HasSyncedAsync(cancellationToken) ?? Task.CompletedTask,
-        Budgets.HasSyncedAsync(cancellationToken), Scalers.HasSyncedAsync(cancellationToken), PriceBooks.HasSyncedAsync(cancellationToken), Control.HasSyncedAsync(cancellationToken),
-        .. Kinds.Select(kind => kind.HasSyncedAsync(cancellationToken))]);
+    public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll(All.Select(cache => cache.HasSyncedAsync(cancellationToken)));
 
-    public bool HasSynced =>
-        Pods.HasSynced && Nodes.HasSynced && ReplicaSets.HasSynced && RayClusters.HasSynced && PriorityClasses.HasSynced
-        && HorizontalPodAutoscalers.HasSynced && ScaledObjects.HasSynced && Rollouts.HasSynced && DynamoAdapters.HasSynced && KueueWorkloads.HasSynced && OldKueueWorkloads.HasSynced && AdmissionChecks?.HasSynced != false && Budgets.HasSynced && Scalers.HasSynced && PriceBooks.HasSynced && Control.HasSynced
-        && Kinds.All(kind => kind.HasSynced);
+    public bool HasSynced => All.All(cache => cache.HasSynced);
 }

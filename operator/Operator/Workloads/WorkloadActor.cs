@@ -187,7 +187,9 @@ public sealed class WorkloadActor(KubeClient client)
         {
             PatchOperation.Test("/metadata/uid", record.Uid),
             // What is not there cannot be tested; the generation stands for the spec that was read.
-            work.Switch == Absent ? PatchOperation.Test("/metadata/generation", work.Metadata.Generation) : PatchOperation.Test(kind.Field, work.IsStopped),
+            // Nor a boolean that stands there as a text.
+            work.Switch == Absent || work.Metadata.MistypedFields.Any(field => field.IsConverted && "/" + field.Path.Replace('.', '/') == kind.Field)
+                ? PatchOperation.Test("/metadata/generation", work.Metadata.Generation) : PatchOperation.Test(kind.Field, work.IsStopped),
         };
         if (suspend && work.MissingPart is { } part) operations.Add(PatchOperation.Add(part, new JsonObject()));
         if (!isHeld) operations.Add(

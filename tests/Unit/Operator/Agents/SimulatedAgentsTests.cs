@@ -92,7 +92,7 @@ public sealed class SimulatedAgentsTests
         };
         var board = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, cluster.Time);
         collector.Signalled += board.Take;
-        Task[] loops = [stores.Pods.RunAsync(stop.Token), stores.ReplicaSets.RunAsync(stop.Token), .. stores.Kinds.Select(kind => kind.RunAsync(stop.Token)), keeper.RunAsync(stop.Token), collector.RunAsync(stop.Token)];
+        Task[] loops = [stores.Pods.RunAsync(stop.Token), stores.ReplicaSets.RunAsync(stop.Token), .. stores.Kinds.Select(kind => kind.Followed.RunAsync(stop.Token)), keeper.RunAsync(stop.Token), collector.RunAsync(stop.Token)];
         try
         {
             // One server of four slots: 50 requests a minute of 2 s each are little, 40 at once are much.
