@@ -27,7 +27,13 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("a negative amount", """{limit: {cost: "-2"}}""", "spec.limit.cost"),
         ("an amount with a comma", """{limit: {cost: "2,50"}}""", "spec.limit.cost"),
         ("an exponent", """{limit: {cost: "1e3"}}""", "spec.limit.cost"),
-        ("a number instead of a string", """{limit: {cost: 2}}""", "must be of type string"),
+        ("an amount without quotes", """{limit: {cost: 2}, topUps: [{amount: 3, window: "2026-11"}]}""", null),
+        ("a fraction without quotes", """{limit: {cost: 2.5}}""", "spec.limit.cost"),
+        ("a negative number", """{limit: {cost: -2}}""", "spec.limit.cost"),
+        ("a number beyond any amount", """{limit: {cost: 1000000000000}}""", "spec.limit.cost"),
+        ("an amount that is no scalar", """{limit: {cost: {usd: 2}}}""", "spec.limit.cost"),
+        ("days", """{limit: {cost: "2"}, window: {period: Rolling, length: 30d}, training: {settle: 0d90s}}""", null),
+        ("days behind hours", """{limit: {cost: "2"}, window: {period: Rolling, length: 2h1d}}""", "spec.window.length"),
         ("a period that does not exist", """{limit: {cost: "2"}, window: {period: Fortnight}}""", "spec.window.period"),
         ("a threshold of zero", """{limit: {cost: "2"}, thresholds: [0, 50]}""", "spec.thresholds[0]"),
         ("a threshold out of range", """{limit: {cost: "2"}, thresholds: [100000]}""", "spec.thresholds[0]"),
@@ -44,6 +50,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
     [
         ("Rolling without length", """{limit: {cost: "2"}, window: {period: Rolling}}""", "spec.window.length"),
         ("Rolling for more than a year", """{limit: {cost: "2"}, window: {period: Rolling, length: 9999h}}""", "spec.window.length"),
+        ("Rolling for more than a year in days", """{limit: {cost: "2"}, window: {period: Rolling, length: 366d1h}}""", "spec.window.length"),
         ("a length with Month", """{limit: {cost: "2"}, window: {length: 9h}}""", "spec.window.length"),
         ("Once that ends before it starts", """{limit: {cost: "2"}, window: {period: Once, start: "2026-01-01T00:00:00Z", end: "2025-01-01T00:00:00Z"}}""", "spec.window.end"),
         ("Once without an end", """{limit: {cost: "2"}, window: {period: Once, start: "2026-01-01T00:00:00Z"}}""", "spec.window"),
@@ -52,6 +59,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("Exists with values", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Exists, values: [x]}]}}""", "matchExpressions[0].values"),
         ("an exemption of everything", """{limit: {cost: "2"}, exempt: {}}""", "spec.exempt"),
         ("a settle time of two days", """{limit: {cost: "2"}, training: {settle: 48h}}""", "spec.training.settle"),
+        ("a settle time in days", """{limit: {cost: "2"}, training: {settle: 2d}}""", "spec.training.settle"),
         ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
     ];
 

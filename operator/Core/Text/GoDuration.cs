@@ -4,13 +4,12 @@ using System.Text;
 namespace Bursar.Core.Text;
 
 /// <summary>
-/// Durations as Go and Kubernetes write them: <c>90s</c>, <c>2h30m</c>, <c>1.5h</c>, <c>100ms</c>. There is no unit
-/// beyond the hour, for a day has not always 24 of them.
+/// Durations as Go and Kubernetes write them, and days of 24 hours: <c>90s</c>, <c>2h30m</c>, <c>1.5h</c>, <c>100ms</c>, <c>30d</c>, <c>1d12h</c>.
 /// </summary>
 public static class GoDuration
 {
-    /// <summary>A schema pattern for durations that are not negative.</summary>
-    public const string Pattern = @"^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$";
+    /// <summary>A schema pattern for durations that are not negative. Days stand first and are whole, so that a rule in CEL can read them.</summary>
+    public const string Pattern = @"^(0|[0-9]+d([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))*|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$";
 
     /// <summary>Reads a duration; parts below 100 ns, .NET's tick, are cut off.</summary>
     public static bool TryParse(string? text, out TimeSpan duration)
@@ -39,6 +38,7 @@ public static class GoDuration
             else if (rest.StartsWith("s")) (unit, length) = (1_000_000_000, 1);
             else if (rest.StartsWith("m")) (unit, length) = (60_000_000_000, 1);
             else if (rest.StartsWith("h")) (unit, length) = (3_600_000_000_000, 1);
+            else if (rest.StartsWith("d")) (unit, length) = (86_400_000_000_000, 1);
             else return false;
             rest = rest[length..];
 

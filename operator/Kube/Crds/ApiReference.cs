@@ -43,6 +43,7 @@ public static class ApiReference
     {
         "array" => $"list of {TypeOf(schema["items"]!.AsObject())}",
         "object" when schema["additionalProperties"] is JsonObject values => $"map of {TypeOf(values)}",
+        "" when schema.ContainsKey("x-kubernetes-int-or-string") => "int or string",
         "string" when Text(schema["format"]) == "date-time" => "time",
         var type => type,
     };
@@ -53,7 +54,7 @@ public static class ApiReference
         if (required) text.Append(" Required.");
         if (schema["enum"] is JsonArray values) text.Append(" One of ").Append(string.Join(", ", values.Select(v => $"`{v}`"))).Append('.');
         if (schema["default"] is { } value) text.Append(" Default: `").Append(Compact(value)).Append("`.");
-        if (schema["minimum"] is { } minimum && schema["maximum"] is { } maximum) text.Append($" From {minimum} to {maximum}.");
+        if (!schema.ContainsKey("x-kubernetes-int-or-string") && schema["minimum"] is { } minimum && schema["maximum"] is { } maximum) text.Append($" From {minimum} to {maximum}.");
         if (schema["maxItems"] is { } most) text.Append($" At most {most} entries.");
         if (schema["x-kubernetes-validations"] is JsonArray rules)
             foreach (var rule in rules) text.Append(" Rule: ").Append(Text(rule!["message"])).Append('.');

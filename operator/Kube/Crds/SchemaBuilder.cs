@@ -53,6 +53,7 @@ public static class SchemaBuilder
                 ["x-kubernetes-map-type"] = "atomic",
             }
             : OfType(property.PropertyType, property);
+        if (property.IsDefined(typeof(IntOrStringAttribute))) AllowInt(schema["additionalProperties"] as JsonObject ?? schema);
 
         if (property.GetCustomAttribute<DescriptionAttribute>() is { } description) schema["description"] = description.Description;
         if (property.GetCustomAttribute<DefaultJsonAttribute>() is { } value) schema["default"] = JsonNode.Parse(value.Json);
@@ -101,6 +102,14 @@ public static class SchemaBuilder
         }
         AddRules(schema, property.GetCustomAttributes<ValidationRuleAttribute>());
         return schema;
+    }
+
+    /// <summary>The form that the API server demands: no type of its own, and the two types in an anyOf.</summary>
+    private static void AllowInt(JsonObject schema)
+    {
+        schema.Remove("type");
+        schema["anyOf"] = new JsonArray(new JsonObject { ["type"] = "integer" }, new JsonObject { ["type"] = "string" });
+        schema["x-kubernetes-int-or-string"] = true;
     }
 
     [UnconditionalSuppressMessage("Trimming", "IL2067", Justification = "The caller of Build roots the types of the kinds that it passes.")]

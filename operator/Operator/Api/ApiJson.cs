@@ -17,10 +17,7 @@ internal sealed partial class ApiJsonContext : JsonSerializerContext;
 
 public static class ApiJson
 {
-    private static readonly System.Text.Json.JsonSerializerOptions Options = new(ApiJsonContext.Default.Options)
-    {
-        TypeInfoResolver = ApiJsonContext.Default.WithAddedModifier(KubeJson.OmitEmpty),
-    };
+    private static readonly System.Text.Json.JsonSerializerOptions Options = KubeJson.OptionsOf(ApiJsonContext.Default);
 
     public static JsonTypeInfo<V1Alpha1GpuBudget> GpuBudget { get; } = Of<V1Alpha1GpuBudget>();
 

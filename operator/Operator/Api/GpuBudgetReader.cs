@@ -21,6 +21,7 @@ public static class GpuBudgetReader
         terms = null;
         exempt = null;
         selector = LabelSelector.Everything;
+        MistypedSpec.Report(budget.Metadata, "spec", errors);
         if (budget.Spec is not { } spec)
         {
             errors.Add(new("spec", "is required"));
@@ -82,8 +83,9 @@ public static class GpuBudgetReader
     public static bool TryReadSelector(V1Alpha1GpuBudget budget, out LabelSelector selector)
     {
         var errors = new List<FieldError>();
+        MistypedSpec.Report(budget.Metadata, "spec.selector", errors);
         selector = WorkSelectors.Read(budget.Spec?.Selector, "spec.selector", errors);
-        return errors.Count == 0;
+        return budget.Spec is not null && errors.Count == 0;
     }
 
     private static Amount ReadAmount(string? text, string path, List<FieldError> errors)
@@ -121,7 +123,7 @@ public static class GpuBudgetReader
     private static TimeSpan ReadDuration(string text, string path, List<FieldError> errors)
     {
         if (GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero) return duration;
-        errors.Add(new(path, $"\"{Shorten(text)}\" is not a duration such as 90s or 2h30m"));
+        errors.Add(new(path, $"\"{Shorten(text)}\" is not a duration such as 90s, 2h30m or 30d"));
         return TimeSpan.Zero;
     }
 

@@ -68,8 +68,11 @@ public sealed class GpuBudgetLimit
 {
     [Required]
     [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
-    [Description("Money per window, in the price book's currency: digits with an optional fraction of up to nine digits, as \"500\" or \"2.295\".")]
+    [Description("Money per window, in the price book's currency: a whole number such as 500, or in quotes digits with a fraction of up to nine digits, such as \"2.295\".")]
     public string? Cost { get; set; }
 }
 
@@ -77,6 +80,9 @@ public sealed class GpuBudgetTopUp
 {
     [Required]
     [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Description("Money added to the limit of that window, in the price book's currency.")]
     public string? Amount { get; set; }
@@ -100,8 +106,6 @@ public sealed class GpuBudgetTopUp
     message: "start and end belong to period Once, which needs both; no other period has them", fieldPath: ".start")]
 [ValidationRule("!has(self.start) || !has(self.end) || self.start < self.end",
     message: "start must be before end", fieldPath: ".end")]
-[ValidationRule("!has(self.length) || (duration(self.length) >= duration('1m') && duration(self.length) <= duration('8784h'))",
-    message: "length must be from 1m to 8784h (366 days)", fieldPath: ".length")]
 public sealed class GpuBudgetWindow
 {
     [AllowedValues("Hour", "Day", "Week", "Month", "Quarter", "Year", "Rolling", "Once")]
@@ -118,7 +122,8 @@ public sealed class GpuBudgetWindow
 
     [Length(2, 32)]
     [Pattern(GoDuration.Pattern)]
-    [Description("Rolling only: how long the window is, from 1m to 8784h, such as 168h.")]
+    [ValidationRule(DurationRule.Value + " >= duration('1m') && " + DurationRule.Value + " <= duration('8784h')", message: "length must be from 1m to 366d")]
+    [Description("Rolling only: how long the window is, from 1m to 366d, such as 7d or 168h.")]
     public string? Length { get; set; }
 
     [Format("date-time")]
@@ -154,7 +159,7 @@ public sealed class GpuBudgetTraining
 
     [Length(2, 32)]
     [Pattern(GoDuration.Pattern)]
-    [ValidationRule("duration(self) <= duration('24h')", message: "settle must be at most 24h")]
+    [ValidationRule(DurationRule.Value + " <= duration('24h')", message: "settle must be at most 24h")]
     [DefaultJson("\"60s\"")]
     [Description("When a budget appears or its limit falls, work that already runs is parked by forecast only after this time, at most 24h; an Event tells before.")]
     public string? Settle { get; set; } = "60s";
@@ -177,7 +182,7 @@ public sealed class GpuBudgetCheckpoint
 {
     [Length(2, 32)]
     [Pattern(GoDuration.Pattern)]
-    [ValidationRule("duration(self) <= duration('1h')", message: "grace must be at most 1h")]
+    [ValidationRule(DurationRule.Value + " <= duration('1h')", message: "grace must be at most 1h")]
     [DefaultJson("\"5m\"")]
     [Description("How long a job is waited for, at most 1h, once it was asked to write a checkpoint; it is parked as soon as it says that one is written. 0s: nobody is asked. "
         + "What the wait costs is part of the overspend bound: the limit is enforced that much earlier.")]

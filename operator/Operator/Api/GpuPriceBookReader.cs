@@ -21,6 +21,7 @@ public static class GpuPriceBookReader
     {
         var errors = new List<FieldError>();
         read = null;
+        MistypedSpec.Report(book.Metadata, "spec", errors);
         if (book.Spec is not { } spec)
         {
             errors.Add(new("spec", "is required"));
@@ -111,7 +112,7 @@ public static class GpuPriceBookReader
     {
         if (!GoDuration.TryParse(owned.Lifetime, out var lifetime) || lifetime < TimeSpan.FromHours(1) || lifetime > LongestLifetime)
         {
-            errors.Add(new($"{path}.lifetime", owned.Lifetime is null ? "is required" : $"\"{Shorten(owned.Lifetime)}\" is not a duration from 1h to 876000h, such as 35040h"));
+            errors.Add(new($"{path}.lifetime", owned.Lifetime is null ? "is required" : $"\"{Shorten(owned.Lifetime)}\" is not a duration from 1h to 876000h, such as 1460d"));
             lifetime = TimeSpan.FromHours(1);
         }
         var pue = ReadDecimal(owned.Pue ?? "1", $"{path}.pue", errors);

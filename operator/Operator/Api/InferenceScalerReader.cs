@@ -18,6 +18,7 @@ public static class InferenceScalerReader
     {
         terms = null;
         var errors = new List<FieldError>();
+        MistypedSpec.Report(scaler.Metadata, "spec", errors);
         if (scaler.Spec is not { } spec)
         {
             errors.Add(new("spec", "is required"));

@@ -146,6 +146,9 @@ public sealed class InferenceScalerRules
     [Description("Each says how far it may go in how much time.")]
     public IReadOnlyList<InferenceScalerPolicy>? Policies { get; set; }
 
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(10)]
     [Length(1, 16)]
     [Pattern(@"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
     [Description("How far the ratio of measured to target may be from one without a change, as a quantity such as \"0.1\" or \"50m\".")]
@@ -180,11 +183,17 @@ public sealed class InferenceScalerModifiers
     public string? Formula { get; set; }
 
     [Required]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
     [Description("The target of what the formula gives.")]
     public string? Target { get; set; }
 
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
     [Description("Above this it is active. Left out: 0.")]
@@ -208,6 +217,7 @@ public sealed class InferenceScalerTrigger
     [Description("Names the trigger, for the formula and the status.")]
     public string? Name { get; set; }
 
+    [IntOrString]
     [Items(0, 16)]
     [ItemLength(0, 4096)]
     [Description("tokens: generatedPerSecond or promptPerSecond. queue: waiting. kv-cache, gpu-utilization: percent. latency: metric (firstToken, betweenTokens, endToEnd), percentile (95), seconds. "
@@ -236,6 +246,9 @@ public sealed class InferenceScalerBudgetRef
 public sealed class InferenceScalerCostCap
 {
     [Required]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
     [Description("Money per hour for all replicas together, in the price book's currency.")]

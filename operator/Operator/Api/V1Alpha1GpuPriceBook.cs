@@ -69,9 +69,12 @@ public sealed class GpuPriceRate
     [Description("Which nodes the rate is for: all that is given must hold. Left out or empty: all nodes.")]
     public GpuPriceMatch? Match { get; set; } = new();
 
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999)]
     [Length(1, 20)]
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
-    [Description("Money per GPU and hour, in the book's currency: digits with an optional fraction of up to nine digits, as \"3.06\". "
+    [Description("Money per GPU and hour, in the book's currency: a whole number, or in quotes digits with a fraction of up to nine digits, such as \"3.06\". "
         + "Of a whole card: MIG slices cost the mean of their parts of its compute and memory, shared slots the card divided by its slots.")]
     public string? PerGpuHour { get; set; }
 
@@ -111,11 +114,13 @@ public sealed class GpuPriceMatch
     public WorkSelector? NodeSelector { get; set; }
 }
 
-[ValidationRule("duration(self.lifetime) >= duration('1h') && duration(self.lifetime) <= duration('876000h')", message: "lifetime must be from 1h to 876000h", fieldPath: ".lifetime")]
 [ValidationRule("!has(self.powerWatts) || has(self.powerPricePerKWh)", message: "powerWatts needs powerPricePerKWh")]
 public sealed class GpuPriceOwned
 {
     [Required]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
     [Description("What one GPU cost to buy, with its share of the machine, network and rack.")]
@@ -124,20 +129,30 @@ public sealed class GpuPriceOwned
     [Required]
     [Length(1, 64)]
     [Pattern(GoDuration.Pattern)]
-    [Description("Over how long that is written off, such as 35040h for four years.")]
+    [ValidationRule(DurationRule.Value + " >= duration('1h') && " + DurationRule.Value + " <= duration('876000h')", message: "lifetime must be from 1h to 876000h")]
+    [Description("Over how long that is written off, such as 1460d for four years.")]
     public string? Lifetime { get; set; }
 
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
     [Description("What one GPU costs a year beside power: room, repairs, people.")]
     public string? YearlyCost { get; set; }
 
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
     [Description("The price of a kilowatt-hour. Left out: power is not counted.")]
     public string? PowerPricePerKWh { get; set; }
 
     [DefaultJson("\"1\"")]
+    [IntOrString]
+    [RangeMinimum(1)]
+    [RangeMaximum(5)]
     [Length(1, 12)]
     [Pattern(@"^[1-5](\.[0-9]{1,9})?$")]
     [Description("Power usage effectiveness: what the building draws for each watt of the machines, from 1 to 5.")]
@@ -152,11 +167,17 @@ public sealed class GpuPriceOwned
 [ValidationRule("!has(self.minPerGpuHour) || !has(self.maxPerGpuHour) || double(self.minPerGpuHour) <= double(self.maxPerGpuHour)", message: "minPerGpuHour must not be more than maxPerGpuHour", fieldPath: ".minPerGpuHour")]
 public sealed class GpuPriceGuard
 {
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999)]
     [Length(1, 20)]
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
     [Description("The least a GPU hour may cost.")]
     public string? MinPerGpuHour { get; set; }
 
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999)]
     [Length(1, 20)]
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
     [Description("The most a GPU hour may cost.")]

@@ -65,8 +65,10 @@ public static class GenerateCommand
         files.Add(($"{Chart}/files/rbac.yaml", header + YamlText.Write(Rights())));
         files.Add(("docs/api.md", ApiReference.Write("API reference", $"""
             The kinds of the group `{ApiGroup.Name}`, version `{ApiGroup.Version}`. This page is generated from the C# types by
-            `make generate`; `kubectl explain` shows the same texts. Amounts of money are decimal strings in the price book's
-            currency; durations are Go-style, such as `90s` or `2h30m`; times are RFC 3339.
+            `make generate`; `kubectl explain` shows the same texts. Amounts are in the price book's currency, and
+            `int or string`: a whole number needs no quotes (`cost: 30`), a fraction does (`cost: "30.5"`). Without them the API server refuses it, as it
+            refuses every number with a fraction where an int-or-string stands, for such numbers do not keep their decimal value. In status amounts are
+            strings. Durations are Go's, and days of 24 hours that stand first: `90s`, `2h30m`, `30d`, `1d12h`. Times are RFC 3339.
 
             """.ReplaceLineEndings("\n"), definitions)));
         return files;
