@@ -50,8 +50,10 @@ public sealed class SchemaTests
         void Visit(string path, JsonObject schema)
         {
             if (path is ".apiVersion" or ".kind") return;
-            var bounded = schema["type"]!.GetValue<string>() switch
+            var bounded = schema["type"]?.GetValue<string>() switch
             {
+                // An int-or-string: the number needs a bound as the text does.
+                null => schema.ContainsKey("x-kubernetes-int-or-string") && schema.ContainsKey("maxLength") && (schema.ContainsKey("maximum") || path.EndsWith("{}", StringComparison.Ordinal)),
                 "array" => schema.ContainsKey("maxItems"),
                 "string" => schema.ContainsKey("maxLength") || schema.ContainsKey("enum") || schema["format"]?.GetValue<string>() == "date-time",
                 "object" => schema["additionalProperties"] is null || schema.ContainsKey("maxProperties"),
