@@ -226,7 +226,7 @@ public static class Wiring
         stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(scalers.WakeIfScaled));
         stores.HorizontalPodAutoscalers.AddHandler(Waking<V1HorizontalPodAutoscaler>(scalers.WakeIfScaled));
         stores.Pods.AddHandler(Waking<V1Pod>(scalers.WakeIfScaled));
-        stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone });
+        stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone, DeletedUnseen = pods.ObserveGoneUnseen });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.RayClusters.AddHandler(new() { Added = cluster => pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
         stores.KueueWorkloads.AddHandler(Waking<V1Workload>(WakeNamespace));
@@ -241,6 +241,7 @@ public static class Wiring
             scalers.Decided += external.Wake;
         }
         pods.CloseVanished();
+        nodes.CloseVanished();
         await books.EnsureDefaultAsync(everPriced, cancellationToken);
         leading?.Invoke(new(client, stores, ledger, progress, prices, nodes, budgets, control, brake, WakeNamespace));
         try

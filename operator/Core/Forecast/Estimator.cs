@@ -153,7 +153,7 @@ public static class Estimator
     private static string Text(double seconds) => seconds.ToString("0.####", CultureInfo.InvariantCulture);
 
     private static Estimate CapByDeadline(Estimate estimate, JobFacts job, DateTimeOffset now) =>
-        job.ActiveDeadline is { } deadline ? Cap(estimate, job.RunningSince is { } since ? Less(deadline, now - since) : deadline) : estimate;
+        job.ActiveDeadline is { } deadline ? Cap(estimate, (job.StartedAt ?? job.RunningSince) is { } since ? Less(deadline, now - since) : deadline) : estimate;
 
     private static Estimate Cap(Estimate estimate, TimeSpan left) =>
         !estimate.IsKnown || estimate.High <= left ? estimate : estimate with { High = left, Mid = Min(estimate.Mid, left), Low = Min(estimate.Low, left) };

@@ -26,8 +26,14 @@ public sealed record JobFacts
 
     public int Parallelism { get; init; } = 1;
 
-    /// <summary>Only caps the high end: it says when a job is killed, not when it is done.</summary>
+    /// <summary>Only caps the high end: it says when a job is killed, not when it is done. Counted from <see cref="StartedAt"/>.</summary>
     public TimeSpan? ActiveDeadline { get; init; }
+
+    /// <summary>
+    /// When the present run began by the job's own status: a pod that was made anew after a failure does not begin it again, a resume does.
+    /// Null where the status does not say.
+    /// </summary>
+    public DateTimeOffset? StartedAt { get; init; }
 
     /// <summary>The step a parked job would start again from, where a checkpoint is known; else it starts at zero.</summary>
     public long? CheckpointStep { get; init; }

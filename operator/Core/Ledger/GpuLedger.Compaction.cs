@@ -173,7 +173,7 @@ public sealed partial class GpuLedger
         foreach (var node in nodes.Values.ToArray())
         {
             node.ReadProducts();
-            var gone = node.Pods.Count == 0 && node.Capacity is [.., { Gpus: 0 } last] && last.At < before;
+            var gone = node.Pods.Count == 0 && node.Capacity is [.., { Gpus: <= 0 } last] && last.At < before;
             if (gone) nodes.Remove(node.Name);
             if (gone) node.Shard?.Nodes.Remove(node);
             if (node.Forget(before) || gone) node.Shard?.Touch();

@@ -130,8 +130,8 @@ public sealed partial class GpuLedger
             {
                 if (previous is { } begin && begin < at)
                 {
-                    var capacity = CapacityAt(account, begin);
-                    var present = Math.Max(capacity, CardsOf(taken));
+                    // What a node that the cluster does not have any more held is nobody's cost.
+                    var present = account.IsGone(begin) ? 0 : Math.Max(account.CapacityAt(begin) ?? 0, CardsOf(taken));
                     scratch.Clear();
                     CutByPrice(account, begin, at);
                     foreach (var span in scratch)
@@ -144,6 +144,7 @@ public sealed partial class GpuLedger
                         }
                         var perGpu = length * nano;
                         total += perGpu * present;
+                        if (present == 0) continue;
                         if (IsLost(account, begin)) lost += perGpu * present;
                         else
                         {
@@ -248,7 +249,7 @@ public sealed partial class GpuLedger
     /// <summary>What a node was last said to have; nothing while it is not known.</summary>
     public (string Product, int Gpus) LastStatement(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) && account.Capacity.Count > 0 ? (account.Capacity[^1].Product, account.Capacity[^1].Gpus) : ("", 0);
+        lock (gate) return nodes.TryGetValue(node, out var account) && account.Capacity.Count > 0 ? (account.Capacity[^1].Product, Math.Max(0, account.Capacity[^1].Gpus)) : ("", 0);
     }
 
     private List<(LedgerEntry Entry, IReadOnlyDictionary<string, string>? Labels)> EntriesWithLabels(string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
@@ -323,7 +324,7 @@ public sealed partial class GpuLedger
     {
         from = Math.Max(from, pod.From);
         to = Math.Min(to, pod.End ?? to);
-        foreach (var (away, back) in pod.Node.Lost)
+        foreach (var (away, back) in pod.Node.Away)
         {
             if (from >= to) return;
             if (back <= from) continue;
@@ -362,12 +363,6 @@ public sealed partial class GpuLedger
 
     private static string ProductAt(NodeAccount node, long at) =>
         ProductOf(node, node.Capacity.Count == 0 ? -1 : Math.Max(0, node.Capacity.FindLastIndex(statement => statement.At <= at)));
-
-    private static int CapacityAt(NodeAccount node, long at)
-    {
-        var index = node.Capacity.FindLastIndex(statement => statement.At <= at);
-        return index < 0 ? 0 : node.Capacity[index].Gpus;
-    }
 
     private static bool IsLost(NodeAccount node, long at)
     {

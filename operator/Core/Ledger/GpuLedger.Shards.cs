@@ -17,6 +17,7 @@ public sealed partial class GpuLedger
 
     private const int NodeShardBytes = 64 * 1024;
     private const string BaseName = "bursar.base";
+    private const string ClockName = "bursar.clock";
 
     private readonly Dictionary<string, ShardState> openPodShards = [];
     private readonly Dictionary<string, ShardState> openUsageShards = [];
@@ -27,6 +28,27 @@ public sealed partial class GpuLedger
 
     /// <summary>Objects that hold something this version cannot read: what is in there is in no sum.</summary>
     public int Unreadable => taken.Count;
+
+    /// <summary>
+    /// Up to when the stored ledger is complete: what began or ended later may be in no shard yet. Whoever reads the stored ledger counts what is
+    /// still open up to this moment and no further. Null for a ledger that an older version wrote.
+    /// </summary>
+    public DateTimeOffset? AsOf
+    {
+        get { lock (gate) return asOf is { } at ? Moment(at) : null; }
+    }
+
+    /// <summary>Moves <see cref="AsOf"/> on, once everything up to that moment is written. Returns the shard that holds it, to be written next.</summary>
+    public LedgerShard AdvanceClock(DateTimeOffset to)
+    {
+        lock (gate)
+        {
+            if (!shards.TryGetValue(ClockName, out var shard)) shard = NewShard(new(ClockName, LedgerShard.ClockKind));
+            asOf = Math.Max(asOf ?? long.MinValue, to.ToUnixTimeMilliseconds());
+            shard.Touch();
+            return ToShard(shard, factsOnly: true);
+        }
+    }
 
     public bool IsDirty
     {
@@ -124,6 +146,7 @@ public sealed partial class GpuLedger
         LedgerShard.PodsKind => 2,
         LedgerShard.UsageKind => 3,
         LedgerShard.BudgetKind or LedgerShard.SeriesKind or LedgerShard.ScaledKind => 4,
+        LedgerShard.ClockKind => 6,
         _ => 5,
     };
 
@@ -312,6 +335,8 @@ public sealed partial class GpuLedger
                 return shard with { Series = [.. state.Series!.Select(one => new ShardSeries(one.Key, [.. one.Value]))] };
             case LedgerShard.ScaledKind:
                 return shard with { Scaled = [.. state.Scaled!] };
+            case LedgerShard.ClockKind:
+                return shard with { AsOf = asOf };
             default:
                 foreach (var node in state.Nodes) node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
                 return shard with { Nodes = [.. state.Nodes.Select(ToShard)] };
@@ -341,6 +366,7 @@ public sealed partial class GpuLedger
         From = pod.From,
         Finished = pod.FinishedAt,
         Gone = pod.GoneAt,
+        Alive = pod.AliveAt < pod.GoneAt ? pod.AliveAt : null,
         Seen = pod.FirstObserved == long.MaxValue ? null : pod.FirstObserved,
         ProductSeen = pod.ProductObserved == long.MaxValue ? null : pod.ProductObserved,
         Usage = pod.Cursor is not { } cursor ? null : new()
@@ -443,6 +469,10 @@ public sealed partial class GpuLedger
             case LedgerShard.ScaledKind:
                 RestoreScaled(shard);
                 break;
+            case LedgerShard.ClockKind:
+                NewShard(new(shard.Name, shard.Kind)).Restore(shard.Revision);
+                asOf = shard.AsOf;
+                break;
             case LedgerShard.NodesKind:
                 var nodeShard = NewShard(new(shard.Name, shard.Kind) { Day = shard.Day, Index = shard.Index });
                 nodeShard.Restore(shard.Revision);
@@ -467,6 +497,7 @@ public sealed partial class GpuLedger
             From = stored.From,
             FinishedAt = stored.Finished,
             GoneAt = stored.Gone,
+            AliveAt = stored.Alive ?? stored.Gone,
             FirstObserved = stored.Seen ?? long.MaxValue,
             ProductObserved = stored.ProductSeen ?? long.MaxValue,
         };
@@ -549,6 +580,7 @@ public sealed partial class GpuLedger
         pods.Remove(pod.Uid);
         podsByNamespace[pod.Workload.Namespace].Remove(pod);
         pod.Node.Pods.Remove(pod);
+        pod.Node.Changed();
         pod.Shard!.Pods.Remove(pod);
         pod.Shard.Touch();
     }

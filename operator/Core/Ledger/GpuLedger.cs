@@ -18,6 +18,7 @@ public sealed partial class GpuLedger
     private readonly Dictionary<string, PriceTimeline> prices = [];
     private readonly Dictionary<string, ShardState> shards = [];
     private long? installed;
+    private long? asOf;
     private string? currency;
 
     /// <summary>From when on is counted. Null until <see cref="Install"/>.</summary>
@@ -108,6 +109,8 @@ public sealed partial class GpuLedger
                 pod.Node.Add(pod);
             }
             pod.Node.ReadProducts();
+            pod.Node.Changed();
+            before.Changed();
             pod.Shard!.Touch();
             if (seen.IsGone) pod.Shard.Hurry();
             return true;
@@ -126,14 +129,31 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The node's object is gone: it has no devices any more. Was it lost before, it stays lost: its pods are not charged again.</summary>
+    /// <summary>The node's object is gone: it has no devices any more, and its pods are not charged beyond this.</summary>
     public bool ObserveNodeGone(string node, DateTimeOffset at)
     {
         lock (gate)
         {
-            if (!nodes.TryGetValue(node, out var account) || account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), 0, "")) return false;
+            if (!nodes.TryGetValue(node, out var account) || account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "")) return false;
             ShardOf(account).Touch();
             return true;
+        }
+    }
+
+    /// <summary>
+    /// When a node was last known to be there, where it went unseen: the latest of the stored ledger's time, of the beginnings and ends of its
+    /// pods before a moment, and of what its agent told.
+    /// </summary>
+    public DateTimeOffset LastSignOf(string node, DateTimeOffset before)
+    {
+        lock (gate)
+        {
+            var (latest, limit) = (asOf ?? installed ?? 0, before.ToUnixTimeMilliseconds());
+            if (nodes.TryGetValue(node, out var account))
+                foreach (var pod in account.Pods)
+                    foreach (var sign in (long?[])[pod.From, pod.End, pod.JournalTo])
+                        if (sign > latest && sign < limit) latest = sign.Value;
+            return Moment(Math.Min(latest, limit));
         }
     }
 
@@ -224,6 +244,7 @@ public sealed partial class GpuLedger
                     pod.Add(checkpoint!);
                 }
                 CloseDays(pod);
+                node.Changed();
                 pod.Cursor = new(report.Epoch, seq);
                 pod.Shard!.TouchMeasured();
                 applied++;

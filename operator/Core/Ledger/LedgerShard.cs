@@ -17,6 +17,7 @@ public sealed record LedgerShard
     public const string DayKind = "day";
     public const string SeriesKind = "series";
     public const string ScaledKind = "scaled";
+    public const string ClockKind = "clock";
 
     /// <summary>A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.</summary>
     public string Name { get; init; } = "";
@@ -45,6 +46,9 @@ public sealed record LedgerShard
     public long? Installed { get; init; }
 
     public string? Currency { get; init; }
+
+    /// <summary>Up to when all other shards are complete.</summary>
+    public long? AsOf { get; init; }
 
     /// <summary>The first day, counted from 1970-01-01, whose facts are kept; days before are sums.</summary>
     public int? DetailDay { get; init; }
@@ -120,6 +124,9 @@ public sealed record ShardPod
 
     public long? Gone { get; init; }
 
+    /// <summary>Until when at least it ran, where its end was not seen; absent where it was.</summary>
+    public long? Alive { get; init; }
+
     public long? Seen { get; init; }
 
     public long? ProductSeen { get; init; }
@@ -189,6 +196,7 @@ public sealed record ShardWork(string Namespace, string Kind, string Name, strin
 /// <summary>The nodes' cost on one day, and what of it no pod had.</summary>
 public sealed record ShardRemainder(Amount Total, Amount Unallocated, Amount NodeLost);
 
+/// <param name="Gpus">-1: the cluster has no such node.</param>
 public sealed record ShardCapacity(long At, int Gpus, string Product);
 
 public sealed record ShardLoss(long From, long? To);

@@ -5,6 +5,9 @@ namespace Bursar.Core.Ledger;
 /// <summary>What is known of one node: its devices over time, when it was lost, how far its agent's journal is read.</summary>
 internal sealed class NodeAccount(string name)
 {
+    /// <summary>In the place of a number of devices: the cluster has no such node. None of its devices is billed, whoever is said to hold them.</summary>
+    public const int Gone = -1;
+
     public string Name { get; } = name;
 
     public ShardState? Shard { get; set; }
@@ -18,6 +21,14 @@ internal sealed class NodeAccount(string name)
 
     public List<PodAccount> Pods { get; } = [];
 
+    /// <summary>
+    /// When nothing of it is billed to pods: while it was lost, and while the cluster had no such node. Sorted, disjoint; only the last may be open.
+    /// </summary>
+    public IReadOnlyList<(long From, long? To)> Away => away ??= FindAway();
+
+    private List<(long From, long? To)>? away;
+    private bool areEndsResolved;
+
     /// <summary>What its pods were said to run on, for as long as the node itself has not told.</summary>
     public string PodsProduct { get; private set; } = "";
 
@@ -29,7 +40,71 @@ internal sealed class NodeAccount(string name)
     public void Add(PodAccount pod)
     {
         Pods.Add(pod);
+        Changed();
         ReadProduct(pod);
+    }
+
+    /// <summary>A fact of the node or of one of its pods is another one: what was derived from them is derived anew.</summary>
+    public void Changed() => (away, areEndsResolved) = (null, false);
+
+    /// <summary>What the node had at a moment; null while that is not known.</summary>
+    public int? CapacityAt(long at) => Capacity.FindLastIndex(statement => statement.At <= at) is >= 0 and var index ? Capacity[index].Gpus : null;
+
+    public bool IsGone(long at) => CapacityAt(at) == Gone;
+
+    /// <summary>
+    /// Lets pods whose end was not seen yield to pods that came later, where all of them together would hold more than the node has. First
+    /// yields a pod of the newcomer's own workload, which it has replaced, then the oldest. A pod that was seen to run, or to end, never yields.
+    /// </summary>
+    public void ResolveUnseenEnds()
+    {
+        if (areEndsResolved) return;
+        areEndsResolved = true;
+        foreach (var pod in Pods) pod.YieldsAt = null;
+        var unseen = Pods.Where(pod => pod.IsEndUnseen).OrderBy(pod => pod.From).ThenBy(pod => pod.Uid, StringComparer.Ordinal).ToList();
+        if (unseen.Count == 0) return;
+        var from = unseen.Min(pod => pod.AliveAt!.Value);
+        var others = Pods.Where(pod => !(pod.Bound <= from)).ToList();
+        foreach (var at in others.Select(pod => pod.From).Concat(Capacity.Select(statement => statement.At)).Where(at => at >= from).Distinct().Order())
+        {
+            if (CapacityAt(at) is not { } capacity) continue;
+            var holding = others.Where(pod => pod.From <= at && !((pod.YieldsAt ?? pod.Bound) <= at)).ToList();
+            var comers = holding.Where(pod => pod.From == at).Select(pod => pod.Workload).ToHashSet();
+            foreach (var pod in unseen.Where(pod => pod.From < at && pod.AliveAt <= at && holding.Contains(pod)).OrderByDescending(pod => comers.Contains(pod.Workload)))
+            {
+                if (CardsOf(holding) <= Math.Max(0, capacity)) break;
+                pod.YieldsAt = at;
+                holding.Remove(pod);
+            }
+        }
+    }
+
+    /// <summary>The cards that pods need at least: parts are summed exactly, and rounded up. Parts that are not known need none.</summary>
+    private static int CardsOf(IEnumerable<PodAccount> holding)
+    {
+        var sum = new DeviceShare(0, 1);
+        var cards = 0;
+        foreach (var pod in holding)
+        {
+            if (pod.Share.IsWhole) cards += pod.Gpus;
+            else if (DeviceShare.Sum(sum, pod.Share * pod.Gpus) is { IsKnown: true } more) sum = more;
+        }
+        return cards + (sum.Parts + sum.Of - 1) / sum.Of;
+    }
+
+    private List<(long From, long? To)> FindAway()
+    {
+        var spans = new List<(long From, long? To)>(Lost);
+        for (var i = 0; i < Capacity.Count; i++)
+            if (Capacity[i].Gpus == Gone) spans.Add((Capacity[i].At, i + 1 < Capacity.Count ? Capacity[i + 1].At : null));
+        spans.Sort((left, right) => left.From.CompareTo(right.From));
+        var merged = new List<(long From, long? To)>();
+        foreach (var span in spans)
+        {
+            if (merged.Count > 0 && !(merged[^1].To < span.From)) merged[^1] = (merged[^1].From, merged[^1].To is { } end && span.To is { } other ? Math.Max(end, other) : null);
+            else merged.Add(span);
+        }
+        return merged;
     }
 
     /// <summary>Reads again what its pods say, after one has changed its mind or left.</summary>
@@ -56,11 +131,13 @@ internal sealed class NodeAccount(string name)
         else Capacity.Insert(index + 1, (at, gpus, product));
         // Before its label came, the node was the same machine.
         for (var i = 0; i < Capacity.Count && Capacity[i].Product.Length == 0; i++) Capacity[i] = Capacity[i] with { Product = product };
+        Changed();
         return true;
     }
 
     public bool Lose(long lastProof)
     {
+        Changed();
         if (Lost.Count > 0)
         {
             var last = Lost[^1];
@@ -80,6 +157,7 @@ internal sealed class NodeAccount(string name)
     /// <summary>Forgets what was before a moment and says nothing of the time after it.</summary>
     public bool Forget(long before)
     {
+        Changed();
         var inForce = Capacity.FindLastIndex(statement => statement.At <= before);
         if (inForce > 0) Capacity.RemoveRange(0, inForce);
         return Lost.RemoveAll(loss => loss.To <= before) > 0 | inForce > 0;
@@ -87,6 +165,7 @@ internal sealed class NodeAccount(string name)
 
     public bool Return(long at)
     {
+        Changed();
         if (Lost.Count == 0 || Lost[^1].To is not null) return false;
         var from = Lost[^1].From;
         if (at < from) return false; // an old return, told again

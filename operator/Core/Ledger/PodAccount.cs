@@ -39,11 +39,32 @@ internal sealed class PodAccount(string uid)
 
     public long? GoneAt { get; set; }
 
+    /// <summary>Until when at least the pod ran, where its end was not seen.</summary>
+    public long? AliveAt { get; set; }
+
+    /// <summary>When another pod had its devices, where its own end was not seen. Derived from the facts of the node's pods, never stored.</summary>
+    public long? YieldsAt { get; set; }
+
     public long FirstObserved { get; set; } = long.MaxValue;
 
     public long ProductObserved { get; set; } = long.MaxValue;
 
-    public long? End => Labels is null ? JournalTo : FinishedAt ?? GoneAt;
+    /// <summary>Until when the pod is billed; null while it runs.</summary>
+    public long? End
+    {
+        get
+        {
+            if (!IsEndUnseen) return Bound;
+            Node.ResolveUnseenEnds();
+            return YieldsAt ?? Bound;
+        }
+    }
+
+    /// <summary>The end by this pod's own facts alone. An agent that saw the pod after it was last known to run saw its end too.</summary>
+    public long? Bound => Labels is null ? JournalTo : FinishedAt ?? (JournalTo is { } told && told > AliveAt && told < GoneAt ? told : GoneAt);
+
+    /// <summary>The end lies between <see cref="AliveAt"/> and <see cref="Bound"/>, and no fact of the pod itself says where.</summary>
+    public bool IsEndUnseen => Labels is not null && FinishedAt is null && AliveAt is { } alive && alive < Bound && Bound == GoneAt;
 
     public SortedSet<string> Devices { get; } = new(StringComparer.Ordinal);
 
@@ -94,10 +115,14 @@ internal sealed class PodAccount(string uid)
             FinishedAt = finished;
             changed = true;
         }
-        if (seen.GoneAt?.ToUnixTimeMilliseconds() is { } gone && !(GoneAt <= gone))
+        if (seen.GoneAt?.ToUnixTimeMilliseconds() is { } gone)
         {
-            changed |= FinishedAt is null;
-            GoneAt = gone;
+            var alive = (seen.AliveAt ?? seen.GoneAt.Value).ToUnixTimeMilliseconds();
+            if (!(GoneAt <= gone) || GoneAt is not null && AliveAt < alive)
+            {
+                changed |= FinishedAt is null;
+                (GoneAt, AliveAt) = (GoneAt is { } known ? Math.Min(known, gone) : gone, GoneAt is null ? alive : AliveAt is { } least ? Math.Max(least, alive) : null);
+            }
         }
         return changed;
     }

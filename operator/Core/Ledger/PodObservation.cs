@@ -4,7 +4,7 @@ namespace Bursar.Core.Ledger;
 /// <summary>
 /// What the API says of one scheduled pod that holds GPUs. Any repetition, and any order, of the same observations
 /// leaves the same ledger: the start is the API's own time, the labels are those of the earliest observation, and of
-/// two ends the container's own (<see cref="FinishedAt"/>) counts before the object's (<see cref="GoneAt"/>).
+/// two ends the container's own (<see cref="FinishedAt"/>) counts before a bound (<see cref="GoneAt"/>), and the earlier bound before the later.
 /// </summary>
 public sealed record PodObservation
 {
@@ -36,13 +36,27 @@ public sealed record PodObservation
     /// <summary>When the last container ended.</summary>
     public DateTimeOffset? FinishedAt { get; init; }
 
-    /// <summary>When the object was found gone, where no container's end was seen.</summary>
+    /// <summary>The latest moment at which the pod can have ended, where the end of a container is not known.</summary>
     public DateTimeOffset? GoneAt { get; init; }
+
+    /// <summary>
+    /// The earliest moment at which the pod can have ended. Null, or equal to <see cref="GoneAt"/>: the end was seen. Else the end lies
+    /// somewhere between the two, and gives way to pods that held the same devices.
+    /// </summary>
+    public DateTimeOffset? AliveAt { get; init; }
 
     /// <summary>The API no longer shows the pod: nobody will tell its end again.</summary>
     public bool IsGone { get; init; }
 
     public required DateTimeOffset ObservedAt { get; init; }
+
+    /// <summary>The same with its end; null for a pod that runs.</summary>
+    public PodObservation EndedAt(PodEnd? end) => end switch
+    {
+        null => this,
+        { IsExact: true } exact => this with { FinishedAt = exact.NotAfter },
+        { } bounded => this with { GoneAt = bounded.NotAfter, AliveAt = bounded.NotBefore },
+    };
 }
 
 /// <summary>A pod the ledger still bills; at start, those that the API no longer shows are to be closed.</summary>

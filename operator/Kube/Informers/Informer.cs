@@ -301,7 +301,7 @@ public sealed partial class Informer<T> : IInformer
             foreach (T former in _store.List())
             {
                 ObjectKey key = ObjectKey.Of(former);
-                if (!present.Contains(key) && _store.Remove(key) is not null) Deleted_NeedsLock(former);
+                if (!present.Contains(key) && _store.Remove(key) is not null) Deleted_NeedsLock(former, seen: false);
             }
 
             foreach (T obj in items) Put_NeedsLock(obj);
@@ -328,7 +328,7 @@ public sealed partial class Informer<T> : IInformer
         if (former is not null && former.Metadata.Uid != obj.Metadata.Uid)
         {
             // Deleted and made again while nobody looked: two objects, whose lives must not run together.
-            Deleted_NeedsLock(former);
+            Deleted_NeedsLock(former, seen: false);
             former = null;
         }
 
@@ -339,9 +339,9 @@ public sealed partial class Informer<T> : IInformer
         }
     }
 
-    private void Deleted_NeedsLock(T obj)
+    private void Deleted_NeedsLock(T obj, bool seen = true)
     {
-        foreach (InformerHandler<T> handler in _handlers) Tell(() => handler.Deleted?.Invoke(obj));
+        foreach (InformerHandler<T> handler in _handlers) Tell(() => (seen ? handler.Deleted : handler.DeletedUnseen ?? handler.Deleted)?.Invoke(obj));
     }
 
     private void Tell(Action tell)

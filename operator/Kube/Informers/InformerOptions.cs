@@ -50,4 +50,10 @@ public sealed record InformerHandler<T>
 
     /// <summary>The last state known; for a deletion that was missed, the one before it.</summary>
     public Action<T>? Deleted { get; init; }
+
+    /// <summary>
+    /// Called instead of <see cref="Deleted"/>, where set, with an object that went while the watch was broken: when it went is not known.
+    /// The informer's <see cref="InformerHealth.LastSync"/> is then the last time it was known to be there.
+    /// </summary>
+    public Action<T>? DeletedUnseen { get; init; }
 }

@@ -2,7 +2,10 @@ using System.Text.Json;
 
 namespace Bursar.Kube.Objects;
 
-/// <summary>A condition of a pod: since when it is scheduled, and since when ready. Other types, reasons and messages are not kept.</summary>
+/// <summary>
+/// A condition of a pod that tells when it began or ended: scheduled, ready, disrupted, or without a sandbox. Other types,
+/// reasons and messages are not kept, and neither is the sandbox of a pod that has one.
+/// </summary>
 public sealed record V1PodCondition
 {
     private long _changed;
@@ -30,7 +33,7 @@ public sealed record V1PodCondition
             else Wire.Pass(ref reader);
         }
 
-        return type is "PodScheduled" or "Ready" ? new V1PodCondition { Type = type, Status = status!, _changed = changed } : null;
+        return type is "PodScheduled" or "Ready" or "DisruptionTarget" || (type is "PodReadyToStartContainers" && status is "False") ? new V1PodCondition { Type = type, Status = status!, _changed = changed } : null;
     }
 
     internal void Write(Utf8JsonWriter writer)

@@ -15,6 +15,9 @@ public sealed record V1PodStatus
 
     public string? Phase { get; init; }
 
+    /// <summary>Why the pod as a whole failed, as <c>Evicted</c>; null for most.</summary>
+    public string? Reason { get; init; }
+
     public string? PodIP { get; init; }
 
     public IReadOnlyList<string> PodIPs
@@ -47,7 +50,7 @@ public sealed record V1PodStatus
     internal static V1PodStatus Read(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader)) return Empty;
-        string? phase = null, ip = null;
+        string? phase = null, reason = null, ip = null;
         string[] ips = [];
         long started = 0;
         V1PodCondition[] conditions = [];
@@ -55,6 +58,7 @@ public sealed record V1PodStatus
         while (Wire.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("phase"u8)) phase = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("reason"u8)) reason = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("conditions"u8)) conditions = Wire.Array(ref reader, V1PodCondition.Read);
             else if (reader.ValueTextEquals("podIP"u8)) ip = Wire.Text(ref reader);
             else if (reader.ValueTextEquals("podIPs"u8)) ips = Wire.Array(ref reader, IpOf);
@@ -67,6 +71,7 @@ public sealed record V1PodStatus
         return new V1PodStatus
         {
             Phase = phase,
+            Reason = reason,
             PodIP = ip,
             _ips = ips.Length == 0 || (ips.Length == 1 && ips[0] == ip) ? null : ips,
             Conditions = SharedParts.Of(conditions),
@@ -80,6 +85,7 @@ public sealed record V1PodStatus
     {
         writer.WriteStartObject();
         Wire.Write(writer, "phase", Phase);
+        Wire.Write(writer, "reason", Reason);
         Wire.Write(writer, "podIP", PodIP);
         Wire.Write(writer, "podIPs", PodIPs, static (w, ip) =>
         {

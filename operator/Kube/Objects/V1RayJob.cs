@@ -30,6 +30,8 @@ public sealed record V1RayJobSpec
 
     public bool? ShutdownAfterJobFinishes { get; init; }
 
+    public int? TtlSecondsAfterFinished { get; init; }
+
     public IReadOnlyDictionary<string, string> ClusterSelector { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
 
     public string? ManagedBy { get; init; }

@@ -25,7 +25,7 @@ internal sealed class GpuPods
     public string? See(V1Pod pod, bool gone)
     {
         if (pod.Spec.NodeName is not { Length: > 0 } node || !GpuRequest.OfPod(pod).IsAny) return null;
-        var holds = !gone && PodTimes.FinishedAt(pod) is null;
+        var holds = !gone && !PodTimes.IsOver(pod);
         lock (_gate)
         {
             if (holds)

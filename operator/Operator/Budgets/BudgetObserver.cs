@@ -100,7 +100,7 @@ public sealed class BudgetObserver(
         var template = work.Template;
         var spend = spends.GetValueOrDefault(uid);
         var pods = PodsOf(uid);
-        var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && PodTimes.FinishedAt(p) is null).ToArray();
+        var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && !PodTimes.IsOver(p)).ToArray();
         var standing = Standing.Of(work, record, others[uid], live.Length > 0, () => RunsOn(uid), stores, memory, now);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
         if (work is { Kind.Scales: true, IsStopped: true } && standing.Noted is null && live.Length == 0) return null;
@@ -125,6 +125,7 @@ public sealed class BudgetObserver(
             Completions = work.Completions,
             Parallelism = work.Parallelism,
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            StartedAt = work.StartTime,
             CheckpointStep = mark?.Step,
         };
         return new()

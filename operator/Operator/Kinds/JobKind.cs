@@ -22,6 +22,8 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
         Switch = Json(job.Spec.Suspend),
         IsFinished = job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" },
         SucceededAt = job.Status.Condition("Complete") is { Status: "True" } ? job.Status.CompletionTime : null,
+        EndedAt = Since(job.Status.Conditions, "Complete") is { } since ? job.Status.CompletionTime ?? since : Since(job.Status.Conditions, "Failed"),
+        SuspendedAt = Since(job.Status.Conditions, "Suspended"),
         WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
             : FailsOnStop(job.Spec) ? "its podFailurePolicy has a FailJob rule that a stopped pod could match, which would fail the Job for good"
             : null,

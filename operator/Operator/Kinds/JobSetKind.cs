@@ -22,6 +22,8 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
         Switch = Json(set.Spec.Suspend),
         IsFinished = set.Status.TerminalState is { Length: > 0 } || set.Status.Conditions.Any(condition => condition is { Type: "Completed" or "Failed", Status: "True" }),
         SucceededAt = Since(set.Status.Conditions, "Completed"),
+        EndedAt = Since(set.Status.Conditions, "Completed") ?? Since(set.Status.Conditions, "Failed"),
+        SuspendedAt = Since(set.Status.Conditions, "Suspended"),
         WhyNot = set.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
             : set.Spec.ReplicatedJobs.FirstOrDefault(job => JobKind.FailsOnStop(job.Template.Spec)) is { } job
                 ? $"the podFailurePolicy of its {job.Name} has a FailJob rule that a stopped pod could match, which would fail the Job for good"

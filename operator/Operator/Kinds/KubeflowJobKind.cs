@@ -29,6 +29,8 @@ public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOper
             MissingPart = policy is null ? "/spec/runPolicy" : null,
             IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Succeeded" or "Failed", Status: "True" }),
             SucceededAt = Since(job.Status.Conditions, "Succeeded") is { } since ? job.Status.CompletionTime ?? since : null,
+            EndedAt = (Since(job.Status.Conditions, "Succeeded") ?? Since(job.Status.Conditions, "Failed")) is { } over ? job.Status.CompletionTime ?? over : null,
+            SuspendedAt = Since(job.Status.Conditions, "Suspended"),
             WhyNot = policy?.ManagedBy is { Length: > 0 } other && other != manager ? $"spec.runPolicy.managedBy is {other}" : null,
             // By name: the order of a map is nobody's promise.
             PodSets = [.. job.Spec.Replicas.OrderBy(pair => pair.Key, StringComparer.Ordinal)

@@ -24,6 +24,8 @@ public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, Suspen
         Switch = Json(job.Spec.Suspend),
         IsFinished = job.Status.JobDeploymentStatus is "Complete" or "Failed",
         SucceededAt = job.Status is { JobDeploymentStatus: "Complete", JobStatus: "SUCCEEDED" } ? job.Status.EndTime : null,
+        // Without shutdownAfterJobFinishes its cluster stays, and with it the pods.
+        EndedAt = job.Spec.ShutdownAfterJobFinishes == true && job.Status.JobDeploymentStatus is ("Complete" or "Failed") ? job.Status.EndTime?.AddSeconds(job.Spec.TtlSecondsAfterFinished ?? 0) : null,
         WhyNot = WhyNotOf(job),
         PodSets = SetsOf(job.Spec.RayClusterSpec),
         ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,

@@ -23,6 +23,8 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
         Switch = Json(job.Spec.Suspend),
         IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Complete" or "Failed", Status: "True" }),
         SucceededAt = Since(job.Status.Conditions, "Complete"),
+        EndedAt = Since(job.Status.Conditions, "Complete") ?? Since(job.Status.Conditions, "Failed"),
+        SuspendedAt = Since(job.Status.Conditions, "Suspended"),
         Reported = ReportedBy(job.Status.TrainerStatus),
         WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}" : null,
         PodSets = job.Spec.Trainer is { } trainer
@@ -30,6 +32,8 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
             : [],
         OwnLabels = LabelsOf(job),
         ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
+        // Its status names no start. The deadline counts from the creation, and again from each resume.
+        StartTime = job.Status.Conditions.FirstOrDefault(condition => condition is { Type: "Suspended", Status: "False" })?.LastTransitionTime ?? job.Metadata.CreationTimestamp,
     };
 
     public override Work Complete(Work work, ClusterStores stores)

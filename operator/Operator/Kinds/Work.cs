@@ -25,6 +25,12 @@ public sealed record Work
     /// <summary>When it was completed, where it was: one that failed or was stopped says nothing of how long such work takes.</summary>
     public DateTimeOffset? SucceededAt { get; init; }
 
+    /// <summary>When it ended for good, completed or failed: none of its pods runs after this. Null while it is not over or does not say when.</summary>
+    public DateTimeOffset? EndedAt { get; init; }
+
+    /// <summary>When its controller last suspended it; null while it is not suspended or does not say when.</summary>
+    public DateTimeOffset? SuspendedAt { get; init; }
+
     /// <summary>What the work's own controller says is left of it.</summary>
     public ReportedProgress? Reported { get; init; }
 

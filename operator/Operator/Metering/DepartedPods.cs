@@ -14,29 +14,29 @@ public sealed class DepartedPods
 
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, (V1Pod Pod, DateTimeOffset At)> _gone = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (V1Pod Pod, DateTimeOffset At, DateTimeOffset LastSeenAt)> _gone = new(StringComparer.Ordinal);
     private readonly Queue<string> _order = new();
 
     public DepartedPods(ClusterStores stores, TimeProvider time)
     {
         _time = time;
-        stores.Pods.AddHandler(new() { Deleted = Note });
+        stores.Pods.AddHandler(new() { Deleted = pod => Note(pod, null), DeletedUnseen = pod => Note(pod, stores.Pods.Health.LastSync) });
     }
 
-    /// <summary>The last state of a pod that this process saw go, and when.</summary>
-    public (V1Pod Pod, DateTimeOffset At)? Find(string uid)
+    /// <summary>The last state of a pod that is gone, when this process saw it gone, and when it last saw it there: the same moment, unless the watch was broken.</summary>
+    public (V1Pod Pod, DateTimeOffset At, DateTimeOffset LastSeenAt)? Find(string uid)
     {
         lock (_gate) return _gone.TryGetValue(uid, out var found) ? found : null;
     }
 
-    private void Note(V1Pod pod)
+    private void Note(V1Pod pod, DateTimeOffset? lastSeen)
     {
         if (!GpuRequest.OfPod(pod).IsAny) return;
         var now = _time.GetUtcNow();
         lock (_gate)
         {
             while (_order.TryPeek(out var oldest) && now - _gone[oldest].At > Kept) _gone.Remove(_order.Dequeue());
-            if (_gone.TryAdd(pod.Metadata.Uid, (pod, now))) _order.Enqueue(pod.Metadata.Uid);
+            if (_gone.TryAdd(pod.Metadata.Uid, (pod, now, lastSeen ?? now))) _order.Enqueue(pod.Metadata.Uid);
         }
     }
 }

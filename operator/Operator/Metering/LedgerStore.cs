@@ -23,6 +23,9 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     /// <summary>Writes a second that usage may take, of the ten that the operator has.</summary>
     private const int UsageWritesPerSecond = 1;
 
+    /// <summary>How often the stored ledger says up to when it is complete, at the least.</summary>
+    private static readonly TimeSpan ClockPace = TimeSpan.FromSeconds(10);
+
     private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
 
     private readonly ActivityGate _writing = new("the ledger", client.ActivityTracker);
@@ -87,20 +90,24 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         using var pass = await _writing.EnterAsync(cancellationToken);
         // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
         var behind = false;
+        var complete = time.GetUtcNow();
         var usagePace = TimeSpan.FromSeconds(Math.Clamp(_versions.Count / UsageWritesPerSecond, Pace.TotalSeconds, LongestUsagePace.TotalSeconds));
         var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= usagePace;
         if (withUsage) _usageWrittenAt = time.GetUtcNow();
         foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
         {
             var due = all || shard.IsUrgent || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
-            if (!due)
+            if (shard.Kind == LedgerShard.ClockKind) continue;
+            if (!due || shard.Kind == LedgerShard.NodesKind && behind)
             {
                 behind |= shard.Kind == LedgerShard.PodsKind;
+                // The change may be as old as the last write.
+                if (_versions.TryGetValue(shard.Name, out var waits) && waits.WrittenAt < complete) complete = waits.WrittenAt;
                 continue;
             }
-            if (shard.Kind == LedgerShard.NodesKind && behind) continue;
             await WriteAsync(ledger, shard, cancellationToken);
         }
+        if (complete > DateTimeOffset.MinValue && (all || ledger.AsOf is not { } asOf || complete - asOf >= ClockPace)) await WriteAsync(ledger, ledger.AdvanceClock(complete), cancellationToken);
     }
 
     private async Task WriteAsync(GpuLedger ledger, LedgerShard shard, CancellationToken cancellationToken)

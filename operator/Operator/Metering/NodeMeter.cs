@@ -46,7 +46,9 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
         else
         {
             lock (_gate) _lost.Remove(name);
-            ledger.MarkNodeBack(name, time.GetUtcNow());
+            // Of a return that nobody watched the node's own condition tells when it was.
+            var now = time.GetUtcNow();
+            ledger.MarkNodeBack(name, node.Status.Condition("Ready") is { Status: "True", LastTransitionTime: { } back } && back < now ? back : now);
         }
     }
 
@@ -61,6 +63,14 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
         lock (_gate) _lost.Remove(node.Metadata.Name);
         prices.ObserveGone(node.Metadata.Name);
         ledger.ObserveNodeGone(node.Metadata.Name, time.GetUtcNow());
+    }
+
+    /// <summary>Nodes that the ledger has and the cluster does not: they went while no process watched, and are billed up to their last sign.</summary>
+    public void CloseVanished()
+    {
+        var now = time.GetUtcNow();
+        foreach (var name in ledger.Nodes())
+            if (ledger.LastStatement(name).Gpus > 0 && stores.Nodes.Store.Get(null, name) is null) ledger.ObserveNodeGone(name, ledger.LastSignOf(name, now));
     }
 
     /// <summary>The nodes with GPUs that a template's node selector leaves open: what a job without a bound pod may be charged for.</summary>

@@ -24,6 +24,13 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         Book(pod, gone: true);
     }
 
+    /// <summary>The pod went while the API server could not be watched.</summary>
+    public void ObserveGoneUnseen(V1Pod pod)
+    {
+        lock (_gate) _ownerMissing.Remove(pod.Metadata.Uid);
+        Book(pod, gone: true, stores.Pods.Health.LastSync);
+    }
+
     /// <summary>A link of a chain came: pods that waited for their chain of owners are booked.</summary>
     public void ObserveOwner(string ns)
     {
@@ -44,19 +51,19 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
     }
 
     /// <summary>
-    /// Closes what the ledger still bills and the API no longer shows. A replica that stood by saw when it went; where
-    /// nobody watched, its end is the moment this is noticed, for nothing proves an earlier one.
+    /// Closes what the ledger still bills and the API no longer shows. A replica that stood by saw when it went; where no process watched,
+    /// the end lies between the ledger's last write and now, and every other fact bounds it.
     /// </summary>
     public void CloseVanished()
     {
         var now = time.GetUtcNow();
         var present = stores.Pods.Store.List().Select(p => p.Metadata.Uid).ToHashSet(StringComparer.Ordinal);
-        foreach (var open in ledger.OpenPods())
+        var vanished = ledger.OpenPods().Where(open => !present.Contains(open.Uid)).ToArray();
+        var replaced = PodBounds.Replaced(vanished, stores);
+        foreach (var open in vanished)
         {
-            if (present.Contains(open.Uid)) continue;
-            var seen = departed?.Find(open.Uid);
-            var finished = seen is { } last ? PodTimes.FinishedAt(last.Pod) : null;
-            ledger.Observe(new()
+            var bounds = PodBounds.Of(open.Workload, open.Pod, open.Uid, open.Since, stores).Concat(replaced.TryGetValue(open.Uid, out var at) ? [at] : []);
+            ledger.Observe(new PodObservation
             {
                 Uid = open.Uid,
                 Pod = open.Pod,
@@ -67,15 +74,28 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
                 Node = open.Node,
                 Gpus = open.Gpus,
                 ScheduledAt = open.Since,
-                FinishedAt = finished,
-                GoneAt = finished is null ? seen?.At ?? now : null,
                 IsGone = true,
                 ObservedAt = now,
-            });
+            }.EndedAt(departed?.Find(open.Uid) is { } seen ? EndOf(seen.Pod, open.Since, gone: true, seen.At, seen.LastSeenAt, () => bounds)
+                : PodEnd.Of(new() { ScheduledAt = open.Since, LastSeenAt = ledger.AsOf ?? open.LastProof, Bounds = [.. bounds], ObservedAt = now })));
         }
     }
 
-    private void Book(V1Pod pod, bool gone)
+    /// <summary>The end of a pod by its last state; null while it runs.</summary>
+    private static PodEnd? EndOf(V1Pod pod, DateTimeOffset scheduled, bool gone, DateTimeOffset observed, DateTimeOffset? lastSeen, Func<IEnumerable<DateTimeOffset>> bounds)
+    {
+        var over = PodTimes.IsOver(pod);
+        if (!over && !gone) return null;
+        // It was seen to run until it went.
+        if (!over && !(lastSeen < observed)) return new(observed, observed, IsExact: false);
+        var facts = PodTimes.EndFacts(pod, scheduled, observed);
+        return PodEnd.Of(facts) is { IsExact: true } exact ? exact : PodEnd.Of(facts with { LastSeenAt = over ? null : lastSeen, Bounds = [.. bounds()] });
+    }
+
+    /// <param name="pod">Its last state.</param>
+    /// <param name="gone">The API shows it no longer.</param>
+    /// <param name="lastSeen">When it was last known to be there, where its going was not seen.</param>
+    private void Book(V1Pod pod, bool gone, DateTimeOffset? lastSeen = null)
     {
         var request = GpuRequest.OfPod(pod);
         // Its GPU is billed to the pods that have parts of it; what nobody has of it is the node's, unallocated.
@@ -86,10 +106,10 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
             return;
         }
         var now = time.GetUtcNow();
-        var finished = PodTimes.FinishedAt(pod);
+        var end = EndOf(pod, scheduled, gone, now, lastSeen, () => PodBounds.Of(top.Key, pod.Metadata.Name, pod.Metadata.Uid, scheduled, stores));
         var devices = stores.Nodes.Store.Get(null, pod.Spec.NodeName!) is { } node ? PriceList.DevicesOf(node) : null;
         var share = request.ShareOn(devices);
-        var changed = ledger.Observe(new()
+        var changed = ledger.Observe(new PodObservation
         {
             Uid = pod.Metadata.Uid,
             Pod = pod.Metadata.Name,
@@ -102,12 +122,10 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
             Gpus = request.Units,
             Share = share,
             ScheduledAt = scheduled,
-            FinishedAt = finished,
-            GoneAt = gone && finished is null ? now : null,
             IsGone = gone,
             ObservedAt = now,
-        });
-        if (gone || finished is not null) progress.Forget(top.Key.Uid, pod.Metadata.Uid);
+        }.EndedAt(end));
+        if (end is not null) progress.Forget(top.Key.Uid, pod.Metadata.Uid);
         if (changed) Changed?.Invoke(top.Key);
     }
 }

@@ -1,3 +1,4 @@
+using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Metering;
@@ -8,6 +9,9 @@ namespace Bursar.Operator.Metering;
 /// </summary>
 public static class PodTimes
 {
+    /// <summary>Within this time of the start the kubelet writes the first status: a condition that is False since then was never True.</summary>
+    private static readonly TimeSpan FirstStatus = TimeSpan.FromSeconds(5);
+
     public static DateTimeOffset? ScheduledAt(V1Pod pod)
     {
         if (pod.Spec.NodeName is not { Length: > 0 }) return null;
@@ -16,14 +20,51 @@ public static class PodTimes
             : pod.Status.StartTime ?? pod.Metadata.CreationTimestamp;
     }
 
-    /// <summary>When the last container finished; null while anything may still run.</summary>
-    public static DateTimeOffset? FinishedAt(V1Pod pod)
+    /// <summary>Whether the pod has ended for good: nothing of it runs, and nothing will.</summary>
+    public static bool IsOver(V1Pod pod) => pod.Status.Phase is "Succeeded" or "Failed";
+
+    /// <summary>When a pod that is over ended, as far as its own object tells; null while anything may still run.</summary>
+    public static DateTimeOffset? FinishedAt(V1Pod pod) =>
+        IsOver(pod) && ScheduledAt(pod) is { } scheduled ? PodEnd.Of(EndFacts(pod, scheduled, DateTimeOffset.MaxValue)).NotAfter is var end && end < DateTimeOffset.MaxValue ? end : scheduled : null;
+
+    /// <summary>What the pod's own object tells of its end.</summary>
+    public static PodEndFacts EndFacts(V1Pod pod, DateTimeOffset scheduled, DateTimeOffset observed)
     {
-        if (pod.Status.Phase is not ("Succeeded" or "Failed")) return null;
-        DateTimeOffset? last = null;
-        foreach (var status in pod.Status.ContainerStatuses.Concat(pod.Status.InitContainerStatuses))
-            if (status.State.Terminated?.FinishedAt is { } finished && (last is null || finished > last)) last = finished;
-        // Evicted before a container ran: the moment its readiness ended is the best the API has.
-        return last ?? pod.Status.Condition("Ready")?.LastTransitionTime ?? pod.Metadata.DeletionTimestamp ?? pod.Status.StartTime;
+        if (!IsOver(pod)) return new() { ScheduledAt = scheduled, DeletionDeadline = pod.Metadata.DeletionTimestamp, ObservedAt = observed };
+        var statuses = pod.Status.ContainerStatuses.Concat(pod.Status.InitContainerStatuses).ToArray();
+        return new()
+        {
+            ScheduledAt = scheduled,
+            // A container that waits and never ran has no end, and is not one whose end is unknown.
+            ContainerEnds = [.. statuses.Where(status => !status.State.IsWaiting || status.WaitsToRestart).Select(status => status.State.Terminated?.FinishedAt), .. Untold(pod)],
+            RefusedAt = statuses.Length == 0 && IsRefusal(pod.Status.Reason) ? pod.Status.StartTime ?? pod.Metadata.CreationTimestamp : null,
+            EndSigns = [.. Signs(pod)],
+            DeletionDeadline = pod.Metadata.DeletionTimestamp,
+            ObservedAt = observed,
+        };
     }
+
+    /// <summary>Containers of which the status says nothing, as of a pod whose kubelet was lost or is old: their ends are not known.</summary>
+    private static IEnumerable<DateTimeOffset?> Untold(V1Pod pod) =>
+        pod.Spec.Containers.Skip(pod.Status.ContainerStatuses.Count).Select(_ => (DateTimeOffset?)null);
+
+    private static IEnumerable<DateTimeOffset> Signs(V1Pod pod)
+    {
+        var started = pod.Status.StartTime ?? ScheduledAt(pod);
+        foreach (var condition in pod.Status.Conditions)
+        {
+            if (condition.LastTransitionTime is not { } at) continue;
+            if (condition is { Type: "DisruptionTarget", Status: "True" }) yield return at;
+            else if (condition is { Type: "Ready" or "PodReadyToStartContainers", Status: "False" } && at > started + FirstStatus) yield return at;
+        }
+    }
+
+    /// <summary>
+    /// Reasons with which the kubelet refuses a pod that was bound to its node (Kubernetes, pkg/kubelet/lifecycle/predicate.go and
+    /// pkg/kubelet/cm): such a pod held no device. Evicted, Preempting, NodeLost and others are reasons of pods that ran.
+    /// </summary>
+    private static bool IsRefusal(string? reason) =>
+        reason is "UnexpectedAdmissionError" or "NodeAffinity" or "NodeName" or "NodePorts" or "TaintToleration" or "TopologyAffinityError" or "PodOSSelectorNodeLabelDoesNotMatch" or "PodOSNotSupported"
+            or "InvalidNodeInfo" or "UnknownReason" or "AppArmor" or "SysctlForbidden" or "PodFeatureUnsupported"
+        || reason?.StartsWith("OutOf", StringComparison.Ordinal) == true;
 }

@@ -109,7 +109,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
         return (link != V1ObjectMeta.Empty, link?.Uid == owner.Uid ? link : null);
     }
 
-    private static bool Ends(V1Pod pod) => pod.Metadata.DeletionTimestamp is not null || PodTimes.FinishedAt(pod) is not null;
+    private static bool Ends(V1Pod pod) => pod.Metadata.DeletionTimestamp is not null || PodTimes.IsOver(pod);
 
     /// <summary>
     /// An owner that is not in the cache is gone or has not come yet. Where the pod's labels say that more stands above it, a pod

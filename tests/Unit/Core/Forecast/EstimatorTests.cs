@@ -128,6 +128,15 @@ public sealed class EstimatorTests
     }
 
     [Fact]
+    public void Deadline_counts_from_the_start_of_the_job_and_not_of_its_present_pod()
+    {
+        var job = new JobFacts { ActiveDeadline = TimeSpan.FromHours(1), DeclaredDuration = TimeSpan.FromHours(10), StartedAt = Start, RunningSince = Start.AddMinutes(50) };
+
+        Estimator.Remaining(job, Start.AddMinutes(55)).High.Should().Be(TimeSpan.FromMinutes(5));
+        Estimator.Remaining(job with { RunningSince = null }, Start.AddMinutes(52)).High.Should().Be(TimeSpan.FromMinutes(8), "between two pods it runs on");
+    }
+
+    [Fact]
     public void A_parked_job_starts_at_its_checkpoint_else_at_zero()
     {
         var job = Job(Steady(0.09, 100, 11), 30_000);

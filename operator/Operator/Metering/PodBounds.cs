@@ -1,0 +1,92 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Kinds;
+using Bursar.Operator.Workloads;
+
+namespace Bursar.Operator.Metering;
+
+/// <summary>Times by which a pod cannot have run any more, as objects other than the pod tell them.</summary>
+internal static class PodBounds
+{
+    /// <summary>A controller writes its start time in the same pass in which it makes its pods: only a much later one is of a later run.</summary>
+    private static readonly TimeSpan SameStart = TimeSpan.FromSeconds(10);
+
+    /// <summary>Bounds by the pod's name and by its owners.</summary>
+    public static IEnumerable<DateTimeOffset> Of(WorkloadKey workload, string pod, string uid, DateTimeOffset since, ClusterStores stores)
+    {
+        // A name is free only when the pod that had it is gone.
+        if (stores.Pods.Store.Get(workload.Namespace, pod) is { Metadata: { CreationTimestamp: { } taken } namesake } && namesake.Uid != uid) yield return taken;
+        if (stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name) is { } top)
+            foreach (var bound in Of(top, top.Metadata.Uid == workload.Uid, since)) yield return bound;
+        if (JobOf(workload, pod, stores) is not { } job || job.Metadata.Uid == workload.Uid) yield break;
+        // A JobSet that starts anew makes its Jobs anew, by the same names.
+        foreach (var bound in Of(job, !(job.Metadata.CreationTimestamp > since + SameStart), since)) yield return bound;
+    }
+
+    /// <summary>
+    /// When pods that are gone were replaced, by UID: a controller that keeps N pods made a newcomer when one of the others had ended. Of
+    /// several the oldest went first.
+    /// </summary>
+    public static IReadOnlyDictionary<string, DateTimeOffset> Replaced(IReadOnlyCollection<OpenPod> vanished, ClusterStores stores)
+    {
+        var replaced = new Dictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+        if (vanished.Count == 0) return replaced;
+        var present = stores.Pods.Store.List().Where(pod => PodTimes.ScheduledAt(pod) is not null).ToLookup(pod => TopWorkload.UidOf(pod, stores) ?? "", StringComparer.Ordinal);
+        foreach (var gone in vanished.GroupBy(open => open.Workload))
+        {
+            var workload = gone.Key;
+            if (stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name) is not { } work || work.Metadata.Uid != workload.Uid) continue;
+            var most = work.PodSets.Where(set => set.Request.IsAny).Sum(set => set.Count);
+            var open = gone.OrderBy(one => one.Since).ThenBy(one => one.Uid, StringComparer.Ordinal).ToList();
+            var running = new List<V1Pod>();
+            foreach (var pod in present[workload.Uid].OrderBy(PodTimes.ScheduledAt))
+            {
+                var at = PodTimes.ScheduledAt(pod)!.Value;
+                running.RemoveAll(one => PodTimes.FinishedAt(one) <= at);
+                running.Add(pod);
+                while (open.Count + running.Count > most && open.FindIndex(one => one.Since < at) is >= 0 and var first)
+                {
+                    // In a rollout the old pod stays until the new one is ready.
+                    replaced[open[first].Uid] = IsOfSameTemplate(open[first].Pod, pod.Metadata.Name) || pod.Status.Condition("Ready") is not { Status: "True", LastTransitionTime: { } ready } ? at : ready;
+                    open.RemoveAt(first);
+                }
+            }
+        }
+        return replaced;
+    }
+
+    private static IEnumerable<DateTimeOffset> Of(Work owner, bool isTheSame, DateTimeOffset since)
+    {
+        // The owner was deleted with its pods before another one could have its name.
+        if (!isTheSame)
+        {
+            if (owner.Metadata.CreationTimestamp is { } made) yield return made;
+            yield break;
+        }
+        if (owner.EndedAt is { } ended) yield return ended;
+        if (owner.SuspendedAt is { } suspended) yield return suspended;
+        // Started anew after a suspension, which ended the pods of the run before.
+        if (owner.StartTime is { } started && started > since + SameStart) yield return started;
+    }
+
+    /// <summary>The Job between a pod and its workload: pods of a Job begin with its name.</summary>
+    private static Work? JobOf(WorkloadKey workload, string pod, ClusterStores stores) =>
+        stores.Jobs.Store.ByIndex(Indexes.Namespace, workload.Namespace)
+            .Where(job => pod.StartsWith(job.Metadata.Name + "-", StringComparison.Ordinal) && BelongsTo(job.Metadata, workload, stores))
+            .MaxBy(job => job.Metadata.Name.Length) is { } found ? stores.Of("Job")!.Get(workload.Namespace, found.Metadata.Name) : null;
+
+    private static bool BelongsTo(V1ObjectMeta metadata, WorkloadKey workload, ClusterStores stores)
+    {
+        while (metadata.Uid != workload.Uid)
+        {
+            if (metadata.ControllerReference() is not { } owner) return false;
+            if (owner.Uid == workload.Uid) return true;
+            if (stores.Of(owner)?.MetadataOf(workload.Namespace, owner.Name) is not { } above || above.Uid != owner.Uid) return false;
+            metadata = above;
+        }
+        return true;
+    }
+
+    private static bool IsOfSameTemplate(string left, string right) => left[..Math.Max(0, left.LastIndexOf('-'))] == right[..Math.Max(0, right.LastIndexOf('-'))];
+}

@@ -1,0 +1,74 @@
+using System.Globalization;
+using System.Text.Json;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Metering;
+
+namespace Bursar.Tests.Unit.Operator.Metering;
+
+/// <summary>When pods ended, from their JSON as kubelets of several versions write it. All were scheduled at 10:00:00.</summary>
+public sealed class PodTimesTests
+{
+    private const string Init = """{"name":"init","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T10:03:00Z"}}}""";
+    private const string Unknown = """{"name":"main","state":{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown","finishedAt":null}}}""";
+
+    [Theory]
+    // The field report: the end of the main container is not known, that of the init container is.
+    [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """, "Ready/False/22:00:05", "DisruptionTarget/True/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """, "Ready/False/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """, "Ready/False/10:00:01", "PodReadyToStartContainers/False/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """, "Ready/False/10:00:01", "DisruptionTarget/True/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT] """, "Ready/False/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"finishedAt":"1970-01-01T00:00:00Z"}}}] """, "Ready/False/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"finishedAt":""}}}] """, "Ready/False/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"running":{"startedAt":"2026-11-21T10:03:00Z"}}}] """, "Ready/False/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T22:00:05Z"}}}] """, "Ready/False/10:30:00")]
+    // A restartable init container that still runs when the pod is over: its end is not known either.
+    [InlineData("22:00:05", "Succeeded", """ "initContainerStatuses":[{"name":"side","state":{"running":{}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """, "Ready/False/22:00:05")]
+    [InlineData("22:00:05", "Succeeded", """ "initContainerStatuses":[{"name":"side","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:05Z"}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """)]
+    // The init container failed: the main one never ran.
+    [InlineData("10:03:00", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"PodInitializing"}}}] """, "Ready/False/10:00:01")]
+    // In a crash loop when the pod was failed: it held its devices to the end.
+    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":7,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T21:58:00Z"}}}] """, "Ready/False/21:58:01", "DisruptionTarget/True/22:00:05")]
+    // No container statuses at all.
+    [InlineData("22:00:05", "Failed", """ "reason":"Evicted" """, "DisruptionTarget/True/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "reason":"NodeLost" """, "Ready/False/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "reason":"Preempting" """, "Ready/False/22:00:05")]
+    [InlineData("10:00:01", "Failed", """ "reason":"UnexpectedAdmissionError" """)]
+    [InlineData("10:00:01", "Failed", """ "reason":"OutOfnvidia.com/gpu" """)]
+    public void End_of_a_pod_that_is_over_is_its_last_known_moment(string end, string phase, string statuses, params string[] conditions)
+    {
+        var pod = Pod(phase, statuses, conditions);
+
+        PodTimes.IsOver(pod).Should().BeTrue();
+        PodTimes.FinishedAt(pod).Should().Be(At(end));
+    }
+
+    [Theory]
+    [InlineData(""" "containerStatuses":[UNKNOWN] """)]
+    [InlineData(""" "reason":"Evicted" """)]
+    [InlineData(""" "containerStatuses":[{"name":"main","state":{}}] """)]
+    public void End_that_nothing_tells_is_open_until_it_is_observed(string statuses)
+    {
+        var pod = Pod("Failed", statuses, "Ready/False/10:00:01");
+
+        var end = Bursar.Core.Ledger.PodEnd.Of(PodTimes.EndFacts(pod, At("10:00:00"), At("23:00:00")));
+
+        end.Should().Be(new Bursar.Core.Ledger.PodEnd(At("10:00:00"), At("23:00:00"), IsExact: false));
+    }
+
+    [Fact]
+    public void Running_pod_has_no_end() => PodTimes.FinishedAt(Pod("Running", """ "containerStatuses":[UNKNOWN] """)).Should().BeNull();
+
+    private static V1Pod Pod(string phase, string statuses, params string[] conditions)
+    {
+        var all = conditions.Select(condition => condition.Split('/')).Select(parts => $$"""{"type":"{{parts[0]}}","status":"{{parts[1]}}","lastTransitionTime":"2026-11-21T{{parts[2]}}Z"}""")
+            .Prepend("""{"type":"PodScheduled","status":"True","lastTransitionTime":"2026-11-21T10:00:00Z"}""");
+        return JsonSerializer.Deserialize($$$"""
+            {"metadata":{"name":"p","namespace":"team","uid":"u","creationTimestamp":"2026-11-21T10:00:00Z"},
+             "spec":{"nodeName":"n","containers":[{"name":"main"}]},
+             "status":{"phase":"{{{phase}}}","startTime":"2026-11-21T10:00:01Z","conditions":[{{{string.Join(',', all)}}}],{{{statuses.Replace("INIT", Init).Replace("UNKNOWN", Unknown)}}}}}
+            """, V1Pod.JsonTypeInfo)!;
+    }
+
+    private static DateTimeOffset At(string time) => DateTimeOffset.Parse($"2026-11-21T{time}Z", CultureInfo.InvariantCulture);
+}
