@@ -5,6 +5,7 @@ using Bursar.Core.Reports;
 using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Metering;
+using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Cluster;
@@ -28,7 +29,7 @@ public sealed class LedgerStoreTests
         ledger.Compact(Day.AddDays(2), Now).Should().BeTrue();
         await store.FlushAllAsync(ledger, Ct);
 
-        (await NamesAsync(world)).Should().BeEquivalentTo("bursar.base", "day.2026-09-01-0", "day.2026-09-02-0", "nodes.2026-09-01-0", "team-b-2026-09-01-0");
+        (await NamesAsync(world)).Should().BeEquivalentTo("bursar.base", "bursar.clock", "day.2026-09-01-0", "day.2026-09-02-0", "nodes.2026-09-01-0", "team-b-2026-09-01-0");
         (await ReportAsync(world)).Should().Be(before);
         before.Should().Contain("team-a").And.Contain("team-b");
 
@@ -73,7 +74,7 @@ public sealed class LedgerStoreTests
         await FluentActions.Awaiting(() => Store(world).LoadAsync(Ct)).Should().ThrowAsync<LedgerUnreadableException>().WithMessage($"GpuLedger {name} cannot be read*");
     }
 
-    private static LedgerStore Store(CommandsWorld world) => new(world.Client, CommandsWorld.BursarNamespace, TimeProvider.System, NullLogger<LedgerStore>.Instance);
+    private static LedgerStore Store(CommandsWorld world) => new(world.Client, CommandsWorld.BursarNamespace, new ManualTimeProvider(Now), NullLogger<LedgerStore>.Instance);
 
     private static Task AddUnreadableAsync(CommandsWorld world, string name, string kind) => world.Client.CreateAsync(new V1Alpha1GpuLedger
     {

@@ -19,6 +19,9 @@ public sealed record CostReport
 
     public required ReportBy By { get; init; }
 
+    /// <summary>Up to when the ledger is complete; null for a ledger that an older version wrote.</summary>
+    public DateTimeOffset? AsOf { get; init; }
+
     /// <summary>The dearest first; by day in order.</summary>
     public required IReadOnlyList<ReportRow> Rows { get; init; }
 
@@ -33,10 +36,11 @@ public sealed record CostReport
 
     /// <param name="ledger">Read, not changed.</param>
     /// <param name="query">What is to be told.</param>
-    /// <param name="now">Open work is charged up to now.</param>
+    /// <param name="now">Open work is charged up to now, or up to when the ledger is complete, if that is earlier: what happened since is not known.</param>
     /// <param name="stepsOf">How far a workload's training has come since it began, by its UID.</param>
     public static CostReport Of(GpuLedger ledger, ReportQuery query, DateTimeOffset now, Func<string, long?> stepsOf)
     {
+        if (ledger.AsOf < now) now = ledger.AsOf.Value;
         // Time that is not over yet has cost nothing; what was before the installation was never charged.
         var from = ledger.Installed is { } installed && installed > query.From ? installed : query.From;
         var to = query.To < now ? query.To : now;
@@ -51,7 +55,7 @@ public sealed record CostReport
         var names = query.Namespace is { } one ? [one] : ledger.Namespaces();
         var rows = query.By == ReportBy.Day ? ByDay(ledger, names, from, to, now) : Grouped(ledger, names, query.By, from, to, now, stepsOf);
         var sum = rows.Aggregate(Amount.Zero, (total, row) => total + row.Spent);
-        var report = new CostReport { From = from, To = to, By = query.By, Rows = rows, Total = sum };
+        var report = new CostReport { From = from, To = to, By = query.By, Rows = rows, Total = sum, AsOf = ledger.AsOf };
         if (query.Namespace is not null) return report;
 
         Amount unallocated = Amount.Zero, lost = Amount.Zero, total = Amount.Zero;

@@ -59,7 +59,11 @@ public static class ExplainCommand
             await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)], [.. shards.SelectMany(s => s.Windows ?? []).OrderBy(w => w.End)],
                 [.. shards.SelectMany(s => BudgetMemoryJson.Read(s.Memory).Checkpoints.Values)]));
             if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
-                await output.WriteAsync(ExplainCost.Of(GpuLedger.Load(everything), await DefaultBook.ReadAsync(client, cancellationToken), ns, selector, from, ClusterAccess.NowIn(client)));
+            {
+                var (ledger, now) = (GpuLedger.Load(everything), ClusterAccess.NowIn(client));
+                var cost = ExplainCost.Of(ledger, await DefaultBook.ReadAsync(client, cancellationToken), ns, selector, from, ledger.AsOf < now ? ledger.AsOf.Value : now);
+                await output.WriteAsync(cost + ReportText.AsOf(ledger.AsOf, now));
+            }
         }
         if (StoredLedger.Missing(unreadable) is not { } missing) return 0;
         await errors.WriteLineAsync(missing);

@@ -43,7 +43,7 @@ public static class ReportCommand
     {
         var (shards, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: true, cancellationToken);
         var ledger = GpuLedger.Load(shards);
-        // Running work is charged up to now, by the clock that its beginning was told by.
+        // By the clock that the beginning of running work was told by.
         var now = ClusterAccess.NowIn(client);
         var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
         if (query.To <= query.From) throw new CommandException($"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)}).");
@@ -58,7 +58,7 @@ public static class ReportCommand
         else
         {
             var book = await DefaultBook.ReadAsync(client, cancellationToken);
-            await output.WriteAsync(ReportText.Table(report, query.Namespace, currency, model => RateOf(ledger, book, model, now)));
+            await output.WriteAsync(ReportText.Table(report, query.Namespace, currency, now, model => RateOf(ledger, book, model, now)));
         }
         // A bill that lacks something is no bill: the exit code says so too, for scripts that read the CSV.
         if (StoredLedger.Missing(unreadable) is not { } missing) return 0;

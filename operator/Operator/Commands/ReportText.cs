@@ -13,10 +13,14 @@ internal static class ReportText
     private const string Unallocated = "(unallocated)";
     private const string NodeLost = "(node lost)";
 
-    public static string Table(CostReport report, string? ns, string currency, Func<GpuModel, Rate?> rateOf)
+    /// <summary>A running operator writes more often than this.</summary>
+    private static readonly TimeSpan Late = TimeSpan.FromMinutes(5);
+
+    public static string Table(CostReport report, string? ns, string currency, DateTimeOffset now, Func<GpuModel, Rate?> rateOf)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{ns ?? "The cluster"}, {Rfc3339.Format(report.From)} to {Rfc3339.Format(report.To)}, in {currency}\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"{ns ?? "The cluster"}, {Rfc3339.Format(report.From)} to {Rfc3339.Format(report.To)}, in {currency}\n");
+        text.Append(AsOf(report.AsOf, now)).Append('\n');
         var costs = Rounded(report);
         var rows = new List<string[]> { Heads(report.By) };
         for (var i = 0; i < report.Rows.Count; i++) rows.Add(Cells(report.By, report.Rows[i], costs[i]));
@@ -46,19 +50,28 @@ internal static class ReportText
             "days_cost", "days_gpu_hours", "measured_ratio", "busy_gpu_hours", "idle_cost", "energy_kwh", "prompt_tokens", "cached_prompt_tokens", "generated_tokens", "requests", "steps",
             "cost_per_gpu_hour", "cost_per_1000_tokens", "cost_per_1000_prompt_tokens", "cost_per_1000_generated_tokens", "cost_per_request", "cost_per_step", "joules_per_token",
         ];
-        Line([.. KeysOf(report.By).Select(k => k.ToLowerInvariant()), "cost", "currency", "gpu_hours", "unpriced_gpu_hours", .. measures]);
+        var asOf = report.AsOf is { } at ? Rfc3339.Format(at) : "";
+        Line([.. KeysOf(report.By).Select(k => k.ToLowerInvariant()), "cost", "currency", "gpu_hours", "unpriced_gpu_hours", .. measures, "as_of"]);
         var costs = Rounded(report);
         for (var i = 0; i < report.Rows.Count; i++)
         {
             var row = report.Rows[i];
-            Line([.. Keys(report.By, row), costs[i], currency, Hours(row.ReservedGpuMs), Hours(row.UnpricedGpuMs), .. Measures(row.Done)]);
+            Line([.. Keys(report.By, row), costs[i], currency, Hours(row.ReservedGpuMs), Hours(row.UnpricedGpuMs), .. Measures(row.Done), asOf]);
         }
         var blank = KeysOf(report.By).Length - 1;
-        foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count))) Line([name, .. Enumerable.Repeat("", blank), cost, currency, "", "", .. measures.Select(_ => "")]);
+        foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count))) Line([name, .. Enumerable.Repeat("", blank), cost, currency, "", "", .. measures.Select(_ => ""), asOf]);
         return text.ToString();
 
         void Line(IEnumerable<string> cells) => text.AppendJoin(',', cells.Select(Quoted)).Append("\r\n");
     }
+
+    /// <summary>
+    /// A line that says up to when the stored ledger is complete, and that the operator has not written for a while, where so. Empty for a ledger
+    /// that an older version wrote.
+    /// </summary>
+    internal static string AsOf(DateTimeOffset? asOf, DateTimeOffset now) => asOf is not { } at ? "" : now - at < Late
+        ? $"The ledger is complete up to {Rfc3339.Format(at)}.\n"
+        : $"The ledger is complete up to {Rfc3339.Format(at)}: the operator has written nothing for {(long)(now - at).TotalHours} h {(now - at).Minutes} min. Work after that is not in these sums.\n";
 
     private static string[] Measures(WorkDone done)
     {
