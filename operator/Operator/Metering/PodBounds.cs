@@ -65,7 +65,7 @@ internal static class PodBounds
             yield break;
         }
         if (owner.EndedAt is { } ended) yield return ended;
-        if (owner.SuspendedAt is { } suspended) yield return suspended;
+        if (owner.SuspendedAt is { } suspended) yield return suspended + owner.TerminationGrace;
         // Started anew after a suspension, which ended the pods of the run before.
         if (owner.StartTime is { } started && started > since + SameStart) yield return started;
     }
