@@ -9,6 +9,7 @@ using Bursar.Agent.PodResources;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Probe;
 using Bursar.Agent.Scrape;
+using Bursar.Core.Prices;
 using Bursar.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -29,7 +30,7 @@ internal static class AgentCommand
         var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
         var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
         var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
-        var resources = OptionSources.Text("--gpu-resources", "Extended resources that are GPUs besides nvidia.com/gpu, its .shared and nvidia.com/mig-*, with commas between.", "");
+        var resources = OptionSources.Text("--gpu-resources", GpuResources.OptionText, "");
         var exporter = OptionSources.Text("--dcgm-exporter", "URL of this node's dcgm-exporter, read where NVML is not there and for the activity of MIG devices; empty reads none.", "");
         var scrapeInterval = OptionSources.Text("--scrape-interval-seconds", "How often pods are scraped.", "5");
         var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
@@ -72,7 +73,7 @@ internal static class AgentCommand
             var time = TimeProvider.System;
             using var loggers = Logging.Create(format, level, Console.Error, time);
             using var gpus = new NvmlGpuReader(Value(library), time);
-            using var kubelet = new KubeletPodResources(Value(socket), time, Value(resources).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+            using var kubelet = new KubeletPodResources(Value(socket), time, GpuResources.Parse(Value(resources)));
             using var dcgm = exporterAddress is null ? null : new DcgmExporter(exporterAddress, time);
             using var both = dcgm is null ? null : new SecondSource(gpus, kubelet, dcgm);
             var options = new AgentOptions

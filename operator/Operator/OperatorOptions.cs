@@ -1,3 +1,4 @@
+using Bursar.Core.Prices;
 using Bursar.Operator.Agents;
 
 namespace Bursar.Operator;
@@ -19,6 +20,9 @@ public sealed record OperatorOptions
 
     /// <summary>Names of the managers (<see cref="Owners.OwnerKinds.Names"/>) through whose objects it may stop work, as it has rights to; null for all. Work of others is reported as not parkable.</summary>
     public IReadOnlyCollection<string>? Owners { get; init; }
+
+    /// <summary>Which resources, drivers and DeviceClasses are GPUs.</summary>
+    public GpuResources Gpus { get; init; } = GpuResources.BuiltIn;
 
     /// <summary>Wait for the lease before acting, as two replicas need it.</summary>
     public bool LeaderElect { get; init; }

@@ -46,7 +46,7 @@ public static class Wiring
             // Between losing the lease and noticing it nothing may be written.
             WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,
         });
-        var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Owners);
+        var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Owners, options.Gpus);
         var departed = new DepartedPods(stores, time);
         using var metrics = new OperatorMetrics(time, config.Server);
         // Ready: the caches are the cluster's, and whoever leads has its ledger.
@@ -216,6 +216,12 @@ public static class Wiring
             WakeAll();
         };
         nodes.DevicesTold += pods.ObserveOn;
+        stores.Gpus.DevicesChanged += node =>
+        {
+            nodeWatch.Look(node);
+            pods.ObserveOn(node);
+        };
+        stores.Gpus.ClaimChanged += pods.ObserveClaim;
         pods.Changed += workload => WakeNamespace(workload.Namespace);
         var series = new SeriesKeeper(ledger, progress);
         stores.Control.AddHandler(new() { Added = control.Read, Updated = (_, map) => control.Read(map), Deleted = _ => control.Read(null) });

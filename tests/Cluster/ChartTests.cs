@@ -40,7 +40,7 @@ public sealed class ChartTests
     [InlineData("operator.prometheus[0].address=http://user@host", "prometheus")]
     [InlineData("agent.dcgmExporter=node:9400", "dcgmExporter")]
     [InlineData("operator.dcgmExporters[0].namespace=gpu-operator", "dcgmExporters")]
-    [InlineData("agent.gpuResources[0]=gpu", "gpuResources")]
+    [InlineData("gpuResources[0]=gpu", "gpuResources")]
     [InlineData("agnet.enabled=false", "agnet")]
     [InlineData("enabled=maybe", "enabled")]
     [InlineData("image.digest=latest", "digest")]
@@ -173,13 +173,14 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task Other_gpu_resources_and_the_nodes_exporter_reach_the_agent()
+    public async Task Other_gpu_resources_and_the_nodes_exporter_reach_both_programs()
     {
         var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image,
-            "--set-json", """agent.gpuResources=["example.com/gpu", "example.com/slice"]""", "--set", "agent.dcgmExporter=http://$(HOST_IP):9400/metrics");
+            "--set-json", """gpuResources=["example.com/*-card", "!nvidia.com/fake", "gpu.example.com"]""", "--set", "agent.dcgmExporter=http://$(HOST_IP):9400/metrics");
         code.Should().Be(0, "{0}", output);
 
-        output.Should().Contain("- --gpu-resources=example.com/gpu,example.com/slice").And.Contain("- \"--dcgm-exporter=http://$(HOST_IP):9400/metrics\"").And.Contain("fieldPath: status.hostIP");
+        output.Split("- \"--gpu-resources=example.com/*-card,!nvidia.com/fake,gpu.example.com\"").Should().HaveCount(3, "the operator and the agents share one table");
+        output.Should().Contain("- \"--dcgm-exporter=http://$(HOST_IP):9400/metrics\"").And.Contain("fieldPath: status.hostIP");
     }
 
     [SkippableFact]

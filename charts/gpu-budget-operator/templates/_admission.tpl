@@ -13,10 +13,14 @@ JAXJob: "has(object.spec.jaxReplicaSpecs) && object.spec.jaxReplicaSpecs.exists(
 MPIJob: "has(object.spec.mpiReplicaSpecs) && object.spec.mpiReplicaSpecs.exists(k, {object.spec.mpiReplicaSpecs[k].template})"
 {{- end }}
 
-{{/* The condition of one line: a container that asks for a GPU by resource, or the scheduler's annotation for a part of one. */}}
+{{/*
+The condition of one line: a container that asks for a GPU by resource (where the values add some, for any extended one), a claim on devices, or the
+scheduler's annotation for a part of a GPU.
+*/}}
 {{- define "bursar.asksForGpus" -}}
-{{- $resource := "r.startsWith('nvidia.com/') || r == 'amd.com/gpu' || r.startsWith('gpu.intel.com/')" }}
+{{- $resource := "r.startsWith('nvidia.com/') || r.startsWith('amd.com/') || r.startsWith('gpu.intel.com/') || r.startsWith('habana.ai/') || r.contains('gpu')" }}
+{{- if .more }}{{ $resource = "r.contains('/')" }}{{ end }}
 {{- $asks := printf "has(c.resources) && ((has(c.resources.limits) && c.resources.limits.exists(r, %s)) || (has(c.resources.requests) && c.resources.requests.exists(r, %s)))" $resource $resource }}
-{{- $template := printf "((has(${1}.spec) && ((has(${1}.spec.containers) && ${1}.spec.containers.exists(c, %s)) || (has(${1}.spec.initContainers) && ${1}.spec.initContainers.exists(c, %s)))) || (has(${1}.metadata) && has(${1}.metadata.annotations) && ('gpu-fraction' in ${1}.metadata.annotations || 'gpu-memory' in ${1}.metadata.annotations)))" $asks $asks }}
-{{- regexReplaceAll "[{]([^}]*)[}]" . $template }}
+{{- $template := printf "((has(${1}.spec) && ((has(${1}.spec.containers) && ${1}.spec.containers.exists(c, %s)) || (has(${1}.spec.initContainers) && ${1}.spec.initContainers.exists(c, %s)) || has(${1}.spec.resourceClaims))) || (has(${1}.metadata) && has(${1}.metadata.annotations) && ('gpu-fraction' in ${1}.metadata.annotations || 'gpu-memory' in ${1}.metadata.annotations)))" $asks $asks }}
+{{- regexReplaceAll "[{]([^}]*)[}]" .work $template }}
 {{- end }}

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Bursar.Agent.PodResources.Wire;
+using Bursar.Core.Prices;
 using Google.Protobuf;
 
 namespace Bursar.Agent.PodResources;
@@ -17,14 +18,14 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
     private readonly string socketPath;
     private readonly TimeProvider time;
     private readonly HttpClient client;
-    private readonly IReadOnlyCollection<string> renamed;
+    private readonly GpuResources table;
 
     /// <param name="socketPath">The kubelet's socket.</param>
     /// <param name="time">The clock of the deadline.</param>
-    /// <param name="renamed">What this cluster's device plugin calls GPUs besides the usual names.</param>
-    public KubeletPodResources(string socketPath, TimeProvider time, IReadOnlyCollection<string>? renamed = null)
+    /// <param name="table">Which resources and drivers are GPUs; null is the built-in table.</param>
+    public KubeletPodResources(string socketPath, TimeProvider time, GpuResources? table = null)
     {
-        this.renamed = renamed ?? [];
+        this.table = table ?? GpuResources.BuiltIn;
         this.socketPath = socketPath;
         this.time = time;
         client = new HttpClient(new SocketsHttpHandler
@@ -72,13 +73,13 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
             {
                 foreach (var devices in container.Devices)
                 {
-                    if (!GpuResourceNames.IsGpu(devices.ResourceName, renamed))
+                    if (!table.IsGpu(devices.ResourceName))
                         continue;
                     foreach (string id in devices.DeviceIds)
                         list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, devices.ResourceName, id));
                 }
                 // Devices of a ResourceClaim come by driver, pool and name; a claim may be several pods'.
-                foreach (var claimed in container.DynamicResources.SelectMany(claim => claim.ClaimResources).Where(claimed => claimed.DriverName == DeviceId.ClaimDriver))
+                foreach (var claimed in container.DynamicResources.SelectMany(claim => claim.ClaimResources).Where(claimed => table.IsDriver(claimed.DriverName)))
                     list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, claimed.DriverName, $"{claimed.DriverName}/{claimed.PoolName}/{claimed.DeviceName}"));
             }
         }

@@ -41,7 +41,7 @@ public static class ConditionRules
                 ? new("PricesTrusted", false, Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand(budget.ChargedAsOnDemand))
             : budget.UnpricedProducts.Count == 0
                 ? new("PricesTrusted", true, Reasons.Priced, "Every GPU in use has a price.")
-                : new("PricesTrusted", false, Reasons.Unpriced, $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook."),
+                : new("PricesTrusted", false, Reasons.Unpriced, $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook{(budget.UnpricedProducts.Any(product => product.Contains('/')) ? ", or name the resource in the chart's gpuResources" : "")}."),
         };
         if (balance.FloorExceedsLimit)
             conditions.Add(new("FloorExceedsLimit", true, Reasons.FloorExceedsLimit,

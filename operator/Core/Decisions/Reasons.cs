@@ -94,6 +94,9 @@ public static class Reasons
     public const string Priced = "Priced";
     public const string Unpriced = "Unpriced";
 
+    /// <summary>Nodes have a resource that looks like a GPU and is not in the table of GPUs.</summary>
+    public const string UnknownGpuResource = "UnknownGpuResource";
+
     /// <summary>Spot or reserved nodes are charged at a rate that is meant for on-demand: amounts are an upper bound, and forecasts go on.</summary>
     public const string ChargedAsOnDemand = "ChargedAsOnDemand";
 

@@ -104,6 +104,7 @@ public sealed partial class GpuLedger
             // subtraction, so a flaw in either shows as a bill that does not add up.
             Int128 reserved = 0;
             var edges = new SortedDictionary<long, List<(DeviceShare Share, int Held, int Unknown)>>();
+            var claimed = new List<(long At, SharedClaim Claim, int Holders)>();
             foreach (var pod in account.Pods)
             {
                 if (pod.Labels is not null) reserved += UnitsOf(pod, start, end);
@@ -113,6 +114,7 @@ public sealed partial class GpuLedger
                 var step = pod.Labels is not null ? (Held: pod.Gpus, Unknown: 0) : (Held: 0, Unknown: pod.Gpus);
                 Edge(edges, begin).Add((pod.Share, step.Held, step.Unknown));
                 Edge(edges, close).Add((pod.Share, -step.Held, -step.Unknown));
+                foreach (var claim in pod.Claims) claimed.AddRange([(begin, claim, 1), (close, claim, -1)]);
             }
             foreach (var (at, _, _) in account.Capacity) Edge(edges, Math.Clamp(at, start, Math.Max(start, end)));
             foreach (var (away, back) in account.Lost)
@@ -125,6 +127,10 @@ public sealed partial class GpuLedger
 
             Int128 total = 0, unallocated = 0, lost = 0, unknownLabels = 0, unpriced = 0;
             var taken = new Dictionary<DeviceShare, (int Held, int Unknown)>();
+            // A claim is taken once, by however many pods.
+            var holders = new Dictionary<string, int>(StringComparer.Ordinal);
+            claimed.Sort((left, right) => left.At.CompareTo(right.At));
+            var next = 0;
             long? previous = null;
             foreach (var (at, steps) in edges)
             {
@@ -166,6 +172,16 @@ public sealed partial class GpuLedger
                 {
                     taken.TryGetValue(share, out var sum);
                     taken[share] = (sum.Held + held, sum.Unknown + unknown);
+                }
+                for (; next < claimed.Count && claimed[next].At <= at; next++)
+                {
+                    var (_, claim, step) = claimed[next];
+                    holders.TryGetValue(claim.Uid, out var many);
+                    holders[claim.Uid] = many + step;
+                    var change = many > 0 == many + step > 0 ? 0 : step;
+                    if (change == 0) continue;
+                    taken.TryGetValue(claim.Share, out var sum);
+                    taken[claim.Share] = (sum.Held + change, sum.Unknown);
                 }
                 previous = at;
             }
@@ -268,7 +284,7 @@ public sealed partial class GpuLedger
                     var open = pod.End is null && span.To == present && end == present && !IsLost(pod.Node, present);
                     entries.Add((new(pod.Uid, pod.Pod, pod.Workload, pod.Class, pod.Node.Name, pod.Share.IsKnown ? ProductAt(pod.Node, span.From) : pod.Product, pod.Gpus,
                         span.Nano is { } nano ? new Rate(nano) : null, Moment(span.From), open ? null : Moment(span.To))
-                    { Share = pod.Share }, pod.Labels));
+                    { Share = span.Share ?? pod.Share }, pod.Labels));
                 }
             }
             return entries;
@@ -316,8 +332,52 @@ public sealed partial class GpuLedger
     {
         scratch.Clear();
         CutFrame(pod, from, to);
+        if (pod.Claims.Count > 0)
+        {
+            DivideClaims(pod);
+            return;
+        }
         if (pod.Share.IsWhole) return;
         for (var i = 0; i < scratch.Count; i++) scratch[i] = scratch[i] with { Nano = pod.Share.NanoOf(scratch[i].Nano) };
+    }
+
+    /// <summary>
+    /// Cuts the spans where another pod begins or ends to hold one of the pod's claims, and gives the pod its part of each: what the claim costs,
+    /// divided evenly, with the nanos that are left to the first of its holders.
+    /// </summary>
+    private void DivideClaims(PodAccount pod)
+    {
+        var spans = scratch.ToArray();
+        scratch.Clear();
+        var edges = new SortedSet<long>();
+        foreach (var other in pod.Node.Pods)
+        {
+            if (!other.Claims.Any(claim => pod.Claims.Any(mine => mine.Uid == claim.Uid))) continue;
+            edges.Add(other.From);
+            if (other.End is { } end) edges.Add(end);
+        }
+        foreach (var span in spans)
+            for (var from = span.From; from < span.To;)
+            {
+                var to = edges.GetViewBetween(from + 1, long.MaxValue) is { Count: > 0 } later && later.Min < span.To ? later.Min : span.To;
+                var nano = pod.Share.NanoOf(span.Nano);
+                var share = pod.Share;
+                foreach (var claim in pod.Claims)
+                {
+                    int holders = 0, before = 0;
+                    foreach (var other in pod.Node.Pods)
+                    {
+                        if (other.From > from || other.End <= from || !other.Claims.Any(one => one.Uid == claim.Uid)) continue;
+                        holders++;
+                        if (string.CompareOrdinal(other.Uid, pod.Uid) < 0) before++;
+                    }
+                    holders = Math.Max(1, holders);
+                    nano += claim.Share.NanoOf(span.Nano) is { } whole ? whole / holders + (before < whole % holders ? 1 : 0) : null;
+                    share = DeviceShare.Sum(share, claim.Share / holders);
+                }
+                scratch.Add(new(from, to, nano) { Share = share });
+                from = to;
+            }
     }
 
     private void CutFrame(PodAccount pod, long from, long to)
@@ -443,11 +503,11 @@ public sealed partial class GpuLedger
             foreach (var span in ledger.scratch)
             {
                 var time = (Int128)(span.To - span.From) * pod.Gpus;
-                held += time;
+                held += span.Share is { IsKnown: true } part ? time * part.Parts / part.Of : time;
                 if (span.Nano is { } nano) units += time * nano;
                 else unpriced += time;
             }
-            return (units, pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held, unpriced);
+            return (units, pod.Claims.Count == 0 && pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held, unpriced);
         }
 
         public WorkloadSpend ToSpend(WorkloadKey key) => new()

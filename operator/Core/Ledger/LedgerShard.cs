@@ -118,6 +118,9 @@ public sealed record ShardPod
 
     public int? Of { get; init; }
 
+    /// <summary>Claims that it shares with other pods.</summary>
+    public IReadOnlyList<ShardClaim>? Claims { get; init; }
+
     public long From { get; init; }
 
     public long? Finished { get; init; }
@@ -133,6 +136,8 @@ public sealed record ShardPod
 
     public ShardUsage? Usage { get; init; }
 }
+
+public sealed record ShardClaim(string Uid, int Parts, int Of);
 
 public sealed record ShardUsage
 {

@@ -84,8 +84,11 @@ internal sealed class NodeAccount(string name)
     {
         var sum = new DeviceShare(0, 1);
         var cards = 0;
+        var claims = new HashSet<string>(StringComparer.Ordinal);
         foreach (var pod in holding)
         {
+            foreach (var claim in pod.Claims)
+                if (claims.Add(claim.Uid) && DeviceShare.Sum(sum, claim.Share) is { IsKnown: true } all) sum = all;
             if (pod.Share.IsWhole) cards += pod.Gpus;
             else if (DeviceShare.Sum(sum, pod.Share * pod.Gpus) is { IsKnown: true } more) sum = more;
         }

@@ -33,6 +33,8 @@ internal sealed class PodAccount(string uid)
 
     public DeviceShare Share { get; set; } = DeviceShare.Whole;
 
+    public IReadOnlyList<SharedClaim> Claims { get; set; } = [];
+
     public long From { get; set; }
 
     public long? FinishedAt { get; set; }
@@ -94,12 +96,12 @@ internal sealed class PodAccount(string uid)
         if (observed < FirstObserved)
         {
             // An earlier sight of the same facts changes no fact, and is not worth a write.
-            changed = FirstObserved == long.MaxValue || Pod != seen.Pod || Workload != seen.Workload || Class != seen.Class || Gpus != seen.Gpus || Share != seen.Share
+            changed = FirstObserved == long.MaxValue || Pod != seen.Pod || Workload != seen.Workload || Class != seen.Class || Gpus != seen.Gpus || Share != seen.Share || !Claims.SequenceEqual(seen.Claims)
                 || Node != node || From != seen.ScheduledAt.ToUnixTimeMilliseconds() || !SameLabels(Labels, seen.Labels);
             FirstObserved = observed;
             (Pod, Workload, Class, Node) = (seen.Pod, seen.Workload, seen.Class, node);
             // What part of a device it holds is fixed once its node has told: a job's rate does not hang on its neighbours.
-            if (ProductObserved == long.MaxValue) (Gpus, Share) = (seen.Gpus, seen.Share);
+            if (ProductObserved == long.MaxValue) (Gpus, Share, Claims) = (seen.Gpus, seen.Share, seen.Claims);
             From = seen.ScheduledAt.ToUnixTimeMilliseconds();
             if (!SameLabels(Labels, seen.Labels)) Labels = new Dictionary<string, string>(seen.Labels);
         }
@@ -107,8 +109,8 @@ internal sealed class PodAccount(string uid)
         if (seen.Product.Length > 0 && (ProductObserved == long.MaxValue || (Share.IsKnown == seen.Share.IsKnown ? observed < ProductObserved : seen.Share.IsKnown)))
         {
             ProductObserved = observed;
-            changed |= Product != seen.Product || Share != seen.Share || Gpus != seen.Gpus;
-            (Product, Share, Gpus) = (seen.Product, seen.Share, seen.Gpus);
+            changed |= Product != seen.Product || Share != seen.Share || Gpus != seen.Gpus || !Claims.SequenceEqual(seen.Claims);
+            (Product, Share, Gpus, Claims) = (seen.Product, seen.Share, seen.Gpus, seen.Claims);
         }
         if (seen.FinishedAt?.ToUnixTimeMilliseconds() is { } finished && !(FinishedAt <= finished))
         {

@@ -30,6 +30,12 @@ public sealed record PodObservation
     /// <summary>What part of a device each is, as the node says that <see cref="Product"/> is of.</summary>
     public DeviceShare Share { get; init; } = DeviceShare.Whole;
 
+    /// <summary>
+    /// What it has together with the other pods of its node that hold the same claims: each claim's devices are divided among those that hold
+    /// it, moment by moment. A pod with such claims has one of <see cref="Gpus"/>, whose <see cref="Share"/> is all that it has alone.
+    /// </summary>
+    public IReadOnlyList<SharedClaim> Claims { get; init; } = [];
+
     /// <summary>When <c>PodScheduled</c> became true: billing begins.</summary>
     public required DateTimeOffset ScheduledAt { get; init; }
 
@@ -58,6 +64,11 @@ public sealed record PodObservation
         { } bounded => this with { GoneAt = bounded.NotAfter, AliveAt = bounded.NotBefore },
     };
 }
+
+/// <summary>A ResourceClaim that several pods may hold.</summary>
+/// <param name="Uid">The claim.</param>
+/// <param name="Share">All of its devices together, in devices of the node.</param>
+public readonly record struct SharedClaim(string Uid, DeviceShare Share);
 
 /// <summary>A pod the ledger still bills; at start, those that the API no longer shows are to be closed.</summary>
 public sealed record OpenPod(string Uid, string Pod, string Node, WorkloadKey Workload, int Gpus, DateTimeOffset Since, DateTimeOffset? LastProof);

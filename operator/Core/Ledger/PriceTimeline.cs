@@ -56,4 +56,8 @@ internal sealed class PriceTimeline
 }
 
 /// <summary>[From, To) at a rate per GPU; no rate while the product has none.</summary>
-internal readonly record struct RatedSpan(long From, long To, long? Nano);
+internal readonly record struct RatedSpan(long From, long To, long? Nano)
+{
+    /// <summary>What part of a device the rate is of, where that changes over the pod's life; null: the pod's.</summary>
+    public DeviceShare? Share { get; init; }
+}

@@ -14,9 +14,13 @@ public sealed record NodeDevices
     public const string WholeGpu = "nvidia.com/gpu";
     public const string SharedGpu = "nvidia.com/gpu.shared";
     public const string AmdGpu = "amd.com/gpu";
+
+    private const string Gaudi = "habana.ai/gaudi";
     public const string ProductLabel = "nvidia.com/gpu.product";
 
+    private const string Nvidia = "nvidia.com/";
     private const string Mig = "nvidia.com/mig-";
+    private const string Shared = ".shared";
     private const int MostDevices = 4096;
 
     private IReadOnlyDictionary<string, string> _labels = ImmutableDictionary<string, string>.Empty;
@@ -34,6 +38,14 @@ public sealed record NodeDevices
 
     private HamiRegister? Hami { get; init; }
 
+    private GpuResources Table { get; init; } = GpuResources.BuiltIn;
+
+    /// <summary>Its GPUs of other makers than NVIDIA and AMD.</summary>
+    private IReadOnlyCollection<string> Others { get; init; } = [];
+
+    /// <summary>Resources that look like GPUs and are not in the table.</summary>
+    public IReadOnlyList<string> Unknown { get; private init; } = [];
+
     /// <summary>
     /// The product by the names that the driver gives the cards, in the letters of feature discovery; null unless all are alike. A
     /// node whose labels say nothing has it from here.
@@ -47,8 +59,11 @@ public sealed record NodeDevices
     /// <param name="labels">The node's labels.</param>
     /// <param name="capacity">Its resources.</param>
     /// <param name="hami">What HAMi wrote of its cards.</param>
-    public static NodeDevices Of(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> capacity, HamiRegister? hami = null)
+    /// <param name="table">Which resources are GPUs; null is the built-in table.</param>
+    /// <param name="dra">What DRA drivers publish of it.</param>
+    public static NodeDevices Of(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> capacity, HamiRegister? hami = null, GpuResources? table = null, IReadOnlyList<DraDevice>? dra = null)
     {
+        table ??= GpuResources.BuiltIn;
         var product = Text(labels, ProductLabel);
         if (product.EndsWith("-SHARED", StringComparison.Ordinal)) product = product[..^"-SHARED".Length];
         string? profile = null;
@@ -62,24 +77,48 @@ public sealed record NodeDevices
         // GKE's own device plugin writes no product; its name of the accelerator is one.
         if (product.Length == 0) product = Text(labels, "cloud.google.com/gke-accelerator");
 
+        if (product.Length == 0) product = Text(labels, "gpu.intel.com/product");
         if (product.Length == 0) product = hami?.Product ?? "";
+        // One label cannot tell cards of several products apart.
+        string[] products = dra is null ? [] : [.. dra.Select(device => device.Product).Where(one => one.Length > 0).Distinct(StringComparer.Ordinal).Take(2)];
+        if (products.Length > 1) product = "";
+        else if (product.Length == 0 && products.Length == 1) product = products[0];
+        // Where no discovery of the maker's will tell a product later, the resource's own name is one.
+        if (product.Length == 0) product = capacity.Keys.Where(resource => (resource == Gaudi || table.IsAdded(resource)) && Count(capacity, resource) > 0).Order(StringComparer.Ordinal).FirstOrDefault() ?? "";
 
         var whole = Count(capacity, WholeGpu);
-        var read = new NodeDevices { _labels = labels, Product = product, SingleProfile = profile, CapacityOfWhole = whole, Hami = hami };
-        return read with { Cards = read.CountCards(capacity) };
+        var read = new NodeDevices
+        {
+            _labels = labels,
+            Product = product,
+            SingleProfile = profile,
+            CapacityOfWhole = whole,
+            Hami = hami,
+            Table = table,
+            Others = [.. capacity.Keys.Where(resource => table.IsGpu(resource) && !resource.StartsWith(Nvidia, StringComparison.Ordinal) && !resource.StartsWith("amd.com/", StringComparison.Ordinal))],
+            Unknown = capacity.Keys.All(resource => table.KindOf(resource) != GpuResourceKind.Unknown) || capacity.Keys.Any(table.IsGpu) ? []
+                : [.. capacity.Keys.Where(resource => table.KindOf(resource) == GpuResourceKind.Unknown && Count(capacity, resource) > 0).Order(StringComparer.Ordinal)],
+        };
+        // A device plugin and a DRA driver that both publish a node's cards publish the same ones.
+        return read with { Cards = Math.Max(read.CountCards(capacity), dra?.Select(device => device.Card).Distinct(StringComparer.Ordinal).Count() ?? 0) };
     }
 
     /// <summary>The part of a card that one unit of a resource is; <see cref="DeviceShare.Unknown"/> where nothing tells.</summary>
     public DeviceShare ShareOf(string resource)
     {
-        if (resource == AmdGpu) return DeviceShare.Whole;
-        if (resource is WholeGpu or SharedGpu)
+        if (!Table.IsGpu(resource)) return DeviceShare.Unknown;
+        // Cards of which all are partitioned alike stand as whole ones.
+        if (resource == AmdGpu) return Text(_labels, "amd.com/compute-memory-partition") is { Length: > 0 } partition ? AmdPartition.Of(partition, Product) ?? DeviceShare.Unknown : DeviceShare.Whole;
+        if (resource.StartsWith("amd.com/", StringComparison.Ordinal) && AmdPartition.Of(resource["amd.com/".Length..], Product) is { } part) return part;
+        var name = resource.EndsWith(Shared, StringComparison.Ordinal) ? resource[..^Shared.Length] : resource;
+        if (resource.StartsWith(Nvidia, StringComparison.Ordinal) && !resource.StartsWith(Mig, StringComparison.Ordinal))
         {
+            if (VgpuProfile.Of(name) is not null) return DeviceShare.Unknown;
             var device = SingleProfile is null ? DeviceShare.Whole : MigProfile.ShareOf(SingleProfile, Product) ?? DeviceShare.Unknown;
             return device / SlotsOf(WholeGpu);
         }
-        if (!resource.StartsWith(Mig, StringComparison.Ordinal)) return DeviceShare.Unknown;
-        var name = resource.EndsWith(".shared", StringComparison.Ordinal) ? resource[..^".shared".Length] : resource;
+        // What the node does not have, nothing tells of.
+        if (!resource.StartsWith(Mig, StringComparison.Ordinal)) return Others.Contains(resource) ? DeviceShare.Whole : DeviceShare.Unknown;
         return (MigProfile.ShareOf(name[Mig.Length..], Product) ?? DeviceShare.Unknown) / SlotsOf(name);
     }
 
@@ -89,7 +128,9 @@ public sealed record NodeDevices
 
     private int CountCards(IReadOnlyDictionary<string, string> capacity)
     {
-        var units = CapacityOfWhole + Count(capacity, SharedGpu);
+        var units = 0;
+        foreach (var resource in capacity.Keys)
+            if (resource.StartsWith(Nvidia, StringComparison.Ordinal) && !resource.StartsWith(Mig, StringComparison.Ordinal) && Table.IsGpu(resource)) units += Count(capacity, resource);
         if (SingleProfile is not null)
         {
             // Here the label counts MIG devices: as many cards as they need at least.
@@ -100,13 +141,19 @@ public sealed record NodeDevices
         var slots = SlotsOf(WholeGpu);
         // HAMi's resource counts a card as often as it may be shared.
         if (!cut && Hami is { } hami && units > 0) return Math.Min(hami.Cards, units);
-        if (!cut && slots <= 1) return units > 0 ? units : Count(capacity, AmdGpu);
+        if (!cut && slots <= 1) return units > 0 ? units : CardsFor(capacity, resource => !resource.StartsWith(Nvidia, StringComparison.Ordinal));
         if (Label("nvidia.com/gpu.count") is { } cards) return cards;
-        // No label: what the resources need at least. Slices are summed exactly and rounded up to cards.
-        var slices = new DeviceShare(0, 1);
-        foreach (var (resource, _) in capacity)
-            if (resource.StartsWith(Mig, StringComparison.Ordinal) && ShareOf(resource) is { IsKnown: true } share) slices = DeviceShare.Sum(slices, share * Count(capacity, resource));
-        return (units + Math.Max(1, slots) - 1) / Math.Max(1, slots) + (slices.IsKnown ? (slices.Parts + slices.Of - 1) / slices.Of : 0);
+        // No label: what the resources need at least.
+        return (units + Math.Max(1, slots) - 1) / Math.Max(1, slots) + CardsFor(capacity, resource => resource.StartsWith(Mig, StringComparison.Ordinal));
+    }
+
+    /// <summary>The cards that some of the resources need at least: their parts are summed exactly and rounded up.</summary>
+    private int CardsFor(IReadOnlyDictionary<string, string> capacity, Func<string, bool> counts)
+    {
+        var parts = new DeviceShare(0, 1);
+        foreach (var resource in capacity.Keys)
+            if (counts(resource) && Table.IsGpu(resource) && ShareOf(resource) is { IsKnown: true } share) parts = DeviceShare.Sum(parts, share * Count(capacity, resource));
+        return parts.IsKnown ? (parts.Parts + parts.Of - 1) / parts.Of : 0;
     }
 
     /// <summary>Slots a device of the resource is shared out in; 1 where it is not shared, 0 where it is and nothing tells how.</summary>

@@ -12,10 +12,12 @@ public sealed partial class KubeClient
     private readonly Dictionary<string, (DateTimeOffset At, HashSet<string>? Resources)> _discovered = new(StringComparer.Ordinal);
 
     /// <summary>Whether the server has this kind now. Asked at once for all groups where the server can answer so, else group by group; remembered for five seconds.</summary>
-    public async Task<bool> IsServedAsync<T>(CancellationToken cancellationToken)
-        where T : class, IKubernetesEntity<T>
+    public Task<bool> IsServedAsync<T>(CancellationToken cancellationToken)
+        where T : class, IKubernetesEntity<T> => IsServedAsync(T.EntityKind, cancellationToken);
+
+    /// <summary>The same of a kind in a version that has no type.</summary>
+    public async Task<bool> IsServedAsync(EntityKind kind, CancellationToken cancellationToken)
     {
-        EntityKind kind = T.EntityKind;
         string root = kind.Group.Length == 0 ? "/api" : "/apis";
         string wanted = $"{kind.ApiVersion}/{kind.Plural}";
         using ActivityGate.Pass pass = await _discoveryGate.EnterAsync(cancellationToken).ConfigureAwait(false);

@@ -64,7 +64,7 @@ public sealed partial class KubeClient
     private OpenPage AskPage<T>(ListOptions options, int limit, string? next, ActivityUnit? unit, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
-        StringBuilder query = new(T.EntityKind.Path(options.Namespace));
+        StringBuilder query = new((options.Kind ?? T.EntityKind).Path(options.Namespace));
         char separator = '?';
         void Add(string name, string? value)
         {

@@ -30,7 +30,7 @@ public sealed partial class KubeClient
         int timeout;
         if (options.TimeoutSeconds is { } given) timeout = given;
         else lock (_options.Random) timeout = _options.Random.Next(300, 601);
-        StringBuilder query = new(T.EntityKind.Path(options.Namespace));
+        StringBuilder query = new((options.Kind ?? T.EntityKind).Path(options.Namespace));
         query.Append("?watch=true&allowWatchBookmarks=true&timeoutSeconds=").Append(timeout);
         void Add(string name, string? value)
         {

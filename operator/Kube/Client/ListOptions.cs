@@ -1,8 +1,13 @@
+using Bursar.Kube.Objects;
+
 namespace Bursar.Kube.Client;
 
 /// <summary>What to list.</summary>
 public sealed record ListOptions
 {
+    /// <summary>Another version of the kind; null is the type's own.</summary>
+    public EntityKind? Kind { get; init; }
+
     /// <summary>Null: all namespaces.</summary>
     public string? Namespace { get; init; }
 
@@ -20,6 +25,9 @@ public sealed record ListOptions
 /// <summary>What to watch, and from where.</summary>
 public sealed record WatchOptions
 {
+    /// <summary>Another version of the kind; null is the type's own.</summary>
+    public EntityKind? Kind { get; init; }
+
     public string? Namespace { get; init; }
 
     public string? LabelSelector { get; init; }

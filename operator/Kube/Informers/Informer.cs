@@ -22,6 +22,7 @@ public sealed partial class Informer<T> : IInformer
     private readonly Lock _handlerLock = new();
     private readonly List<InformerHandler<T>> _handlers = [];
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private EntityKind _kind = T.EntityKind;
     private string? _version;
     private bool _listConsistently;
     private InformerHealth _health = new(true, false, null, null, 0, null, 0, 0);
@@ -151,8 +152,20 @@ public sealed partial class Informer<T> : IInformer
     }
 
     private async Task<bool> IsToBeFollowedAsync(CancellationToken cancellationToken) =>
-        await _client.IsServedAsync<T>(cancellationToken).ConfigureAwait(false)
+        await IsServedAsync(cancellationToken).ConfigureAwait(false)
         && (_options.Superseded is null || !await _options.Superseded(cancellationToken).ConfigureAwait(false));
+
+    private async Task<bool> IsServedAsync(CancellationToken cancellationToken)
+    {
+        foreach (EntityKind kind in (IEnumerable<EntityKind>)[T.EntityKind, .. _options.OlderVersions.Select(version => new EntityKind(T.EntityKind.Group, version, T.EntityKind.Kind, T.EntityKind.Plural, T.EntityKind.Namespaced))])
+        {
+            if (!await _client.IsServedAsync(kind, cancellationToken).ConfigureAwait(false)) continue;
+            _kind = kind;
+            return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Makes the store equal to the server's state. A streaming list goes on as the watch, which is then returned.</summary>
     private async Task<WatchStream<T>?> ListAsync(CancellationToken cancellationToken)
@@ -167,6 +180,7 @@ public sealed partial class Informer<T> : IInformer
         KubeList<T> list = await _client.ListAsync<T>(
             new ListOptions
             {
+                Kind = _kind,
                 Namespace = _options.Namespace,
                 LabelSelector = _options.LabelSelector,
                 FieldSelector = _options.FieldSelector,
@@ -187,7 +201,8 @@ public sealed partial class Informer<T> : IInformer
             stream = await _client.OpenWatchAsync<T>(
                 new WatchOptions
                 {
-                    Namespace = _options.Namespace,
+                    Kind = _kind,
+                Namespace = _options.Namespace,
                     LabelSelector = _options.LabelSelector,
                     FieldSelector = _options.FieldSelector,
                     SendInitialEvents = true,
@@ -236,6 +251,7 @@ public sealed partial class Informer<T> : IInformer
         WatchStream<T> watch = open ?? await _client.OpenWatchAsync<T>(
             new WatchOptions
             {
+                Kind = _kind,
                 Namespace = _options.Namespace,
                 LabelSelector = _options.LabelSelector,
                 FieldSelector = _options.FieldSelector,

@@ -15,6 +15,9 @@ public sealed record InformerOptions
     /// <summary>Whether another informer sees the same objects, in a newer version of their kind: then this one takes the kind for absent.</summary>
     public Func<CancellationToken, Task<bool>>? Superseded { get; init; }
 
+    /// <summary>Versions that are followed where an optional kind's own is not served, the best first; their JSON must be readable as the type.</summary>
+    public IReadOnlyList<string> OlderVersions { get; init; } = [];
+
     public TimeSpan ServedCheck { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Ask for the first state as a stream where the server can; else, and else always, as a list.</summary>

@@ -47,6 +47,7 @@ internal static class SharedParts
     private static readonly PartPool<V1ContainerPort[]> _ports = new(new ItemComparer<V1ContainerPort>(), 1 << 10);
     private static readonly PartPool<V1PodCondition[]> _conditions = new(new ItemComparer<V1PodCondition>(), 1 << 12);
     private static readonly PartPool<V1ContainerStatus[]> _statuses = new(new ItemComparer<V1ContainerStatus>(), 1 << 12);
+    private static readonly PartPool<V1PodResourceClaim[]> _claims = new(new ItemComparer<V1PodResourceClaim>(), 1 << 10);
 
     public static StringMap Of(StringMap map) => map.Count == 0 ? StringMap.Empty : _maps.Share(map);
 
@@ -55,6 +56,8 @@ internal static class SharedParts
     public static V1Container[] Of(V1Container[] containers) => containers.Length == 0 ? [] : _containers.Share(containers);
 
     public static V1ContainerPort[] Of(V1ContainerPort[] ports) => ports.Length == 0 ? [] : _ports.Share(ports);
+
+    public static V1PodResourceClaim[] Of(V1PodResourceClaim[] claims) => claims.Length == 0 ? [] : _claims.Share(claims);
 
     public static V1PodCondition[] Of(V1PodCondition[] conditions) => conditions.Length == 0 ? [] : _conditions.Share(conditions);
 

@@ -58,6 +58,12 @@ public sealed record V1PodSpec
         init => _common = _common with { RestartPolicy = value };
     }
 
+    public IReadOnlyList<V1PodResourceClaim> ResourceClaims
+    {
+        get => _common.ResourceClaims;
+        init => _common = _common with { ResourceClaims = value ?? [] };
+    }
+
     public bool HostNetwork
     {
         get => _common.HostNetwork;
@@ -80,6 +86,7 @@ public sealed record V1PodSpec
         int priority = 0;
         StringMap selector = StringMap.Empty;
         bool hostNetwork = false, scratch = false;
+        V1PodResourceClaim[] claims = [];
         while (Wire.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("containers"u8)) containers = Wire.Array(ref reader, V1Container.Read);
@@ -92,6 +99,7 @@ public sealed record V1PodSpec
             else if (reader.ValueTextEquals("restartPolicy"u8)) restart = Wire.Shared(ref reader);
             else if (reader.ValueTextEquals("volumes"u8)) scratch = Wire.Array(ref reader, ReadScratch).Length > 0;
             else if (reader.ValueTextEquals("hostNetwork"u8)) hostNetwork = Wire.Bool(ref reader);
+            else if (reader.ValueTextEquals("resourceClaims"u8)) claims = Wire.Array(ref reader, V1PodResourceClaim.Read);
             else Wire.Pass(ref reader);
         }
 
@@ -106,6 +114,7 @@ public sealed record V1PodSpec
             RestartPolicy = restart,
             HostNetwork = hostNetwork,
             HasScratch = scratch,
+            ResourceClaims = SharedParts.Of(claims),
         };
         return new V1PodSpec { NodeName = nodeName, _common = _pool.Share(common) };
     }
@@ -122,6 +131,7 @@ public sealed record V1PodSpec
         if (Priority != 0) writer.WriteNumber("priority", Priority);
         Wire.Write(writer, "nodeSelector", NodeSelector);
         if (HostNetwork) writer.WriteBoolean("hostNetwork", true);
+        Wire.Write(writer, "resourceClaims", ResourceClaims, static (w, claim) => claim.Write(w));
         writer.WriteEndObject();
     }
 
@@ -175,6 +185,42 @@ public sealed record V1PodSpec
         public bool HostNetwork { get; init; }
 
         public bool HasScratch { get; init; }
+
+        public IReadOnlyList<V1PodResourceClaim> ResourceClaims { get; init; } = [];
+    }
+}
+
+/// <summary>A pod's reference to a claim: by its name, or by the template that one is made from for this pod.</summary>
+public sealed record V1PodResourceClaim
+{
+    public string Name { get; init => field = value ?? ""; } = "";
+
+    public string? ClaimName { get; init; }
+
+    public string? TemplateName { get; init; }
+
+    internal static V1PodResourceClaim? Read(ref Utf8JsonReader reader)
+    {
+        if (!Wire.EnterObject(ref reader)) return null;
+        string? name = null, claim = null, template = null;
+        while (Wire.NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("name"u8)) name = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("resourceClaimName"u8)) claim = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("resourceClaimTemplateName"u8)) template = Wire.Shared(ref reader);
+            else Wire.Pass(ref reader);
+        }
+
+        return new() { Name = name!, ClaimName = claim, TemplateName = template };
+    }
+
+    internal void Write(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("name", Name);
+        Wire.Write(writer, "resourceClaimName", ClaimName);
+        Wire.Write(writer, "resourceClaimTemplateName", TemplateName);
+        writer.WriteEndObject();
     }
 }
 

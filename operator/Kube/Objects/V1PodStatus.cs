@@ -38,6 +38,15 @@ public sealed record V1PodStatus
 
     public IReadOnlyList<V1ContainerStatus> InitContainerStatuses { get; init => field = value ?? []; } = [];
 
+    /// <summary>Names of the claims that were made for the pod from templates, by the names of its references.</summary>
+    public StringMap ResourceClaimNames { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+
+    /// <summary>The claim that was made for extended resources which a DRA driver serves.</summary>
+    public V1ExtendedResourceClaim? ExtendedResourceClaim { get; init; }
+
+    /// <summary>The claim that was made for one of the pod's references; null while there is none.</summary>
+    public string? ClaimNameOf(string reference) => ResourceClaimNames.TryGetValue(reference, out string? name) ? name : null;
+
     /// <summary>The condition of a type, or null.</summary>
     public V1PodCondition? Condition(string type)
     {
@@ -55,6 +64,8 @@ public sealed record V1PodStatus
         long started = 0;
         V1PodCondition[] conditions = [];
         V1ContainerStatus[] containers = [], init = [];
+        StringMap claims = StringMap.Empty;
+        V1ExtendedResourceClaim? extended = null;
         while (Wire.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("phase"u8)) phase = Wire.Shared(ref reader);
@@ -65,6 +76,8 @@ public sealed record V1PodStatus
             else if (reader.ValueTextEquals("startTime"u8)) started = Wire.Ticks(ref reader);
             else if (reader.ValueTextEquals("containerStatuses"u8)) containers = Wire.Array(ref reader, V1ContainerStatus.Read);
             else if (reader.ValueTextEquals("initContainerStatuses"u8)) init = Wire.Array(ref reader, V1ContainerStatus.Read);
+            else if (reader.ValueTextEquals("resourceClaimStatuses"u8)) claims = ClaimNames(Wire.Array(ref reader, V1PodResourceClaim.Read));
+            else if (reader.ValueTextEquals("extendedResourceClaimStatus"u8)) extended = V1ExtendedResourceClaim.Read(ref reader);
             else Wire.Pass(ref reader);
         }
 
@@ -78,6 +91,8 @@ public sealed record V1PodStatus
             ContainerStatuses = SharedParts.Of(containers),
             InitContainerStatuses = SharedParts.Of(init),
             _started = started,
+            ResourceClaimNames = claims,
+            ExtendedResourceClaim = extended,
         };
     }
 
@@ -97,8 +112,13 @@ public sealed record V1PodStatus
         Wire.Write(writer, "conditions", Conditions, static (w, condition) => condition.Write(w));
         Wire.Write(writer, "initContainerStatuses", InitContainerStatuses, static (w, status) => status.Write(w));
         Wire.Write(writer, "containerStatuses", ContainerStatuses, static (w, status) => status.Write(w));
+        Wire.Write(writer, "resourceClaimStatuses", [.. ResourceClaimNames.Select(pair => new V1PodResourceClaim { Name = pair.Key, ClaimName = pair.Value })], static (w, claim) => claim.Write(w));
+        ExtendedResourceClaim?.Write(writer);
         writer.WriteEndObject();
     }
+
+    private static StringMap ClaimNames(V1PodResourceClaim[] claims) =>
+        claims.Length == 0 ? StringMap.Empty : StringMap.From(claims.Where(claim => claim.ClaimName is not null).Select(claim => new KeyValuePair<string, string>(claim.Name, claim.ClaimName!)));
 
     private static string? IpOf(ref Utf8JsonReader reader)
     {
@@ -111,6 +131,56 @@ public sealed record V1PodStatus
         }
 
         return ip;
+    }
+}
+
+/// <summary>The claim for extended resources that a DRA driver serves, and the resources that it stands for.</summary>
+public sealed record V1ExtendedResourceClaim
+{
+    public string ClaimName { get; init => field = value ?? ""; } = "";
+
+    public IReadOnlyList<string> Resources { get; init => field = value ?? []; } = [];
+
+    internal static V1ExtendedResourceClaim? Read(ref Utf8JsonReader reader)
+    {
+        if (!Wire.EnterObject(ref reader)) return null;
+        string? name = null;
+        string[] resources = [];
+        while (Wire.NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("resourceClaimName"u8)) name = Wire.Text(ref reader);
+            else if (reader.ValueTextEquals("requestMappings"u8)) resources = Wire.Array(ref reader, ReadMapping);
+            else Wire.Pass(ref reader);
+        }
+
+        return name is null ? null : new() { ClaimName = name, Resources = resources };
+    }
+
+    /// <summary>Writes itself as property <c>extendedResourceClaimStatus</c>.</summary>
+    internal void Write(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject("extendedResourceClaimStatus");
+        writer.WriteString("resourceClaimName", ClaimName);
+        Wire.Write(writer, "requestMappings", Resources, static (w, resource) =>
+        {
+            w.WriteStartObject();
+            w.WriteString("resourceName", resource);
+            w.WriteEndObject();
+        });
+        writer.WriteEndObject();
+    }
+
+    private static string? ReadMapping(ref Utf8JsonReader reader)
+    {
+        if (!Wire.EnterObject(ref reader)) return null;
+        string? resource = null;
+        while (Wire.NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("resourceName"u8)) resource = Wire.Shared(ref reader);
+            else Wire.Pass(ref reader);
+        }
+
+        return resource;
     }
 }
 

@@ -69,7 +69,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         if (WorkKinds.Of(name) is not { Suspends: true } known || known.Entity.Group != kind.Group || known.Entity.Version != kind.Version) return null;
         try
         {
-            return known.Parse(json) is { } work ? work with { Metadata = work.Metadata with { Namespace = request.Namespace } } : null;
+            return known.Parse(json) is { } work ? stores.Gpus.Complete(work with { Metadata = work.Metadata with { Namespace = request.Namespace } }) : null;
         }
         catch (JsonException odd)
         {

@@ -34,7 +34,7 @@ public sealed partial class AgentCollector
     private readonly TimeProvider _time;
     private readonly ActivityTracker? _tracker;
     private readonly ILogger<AgentCollector> _logger;
-    private readonly GpuPods _pods = new();
+    private readonly GpuPods _pods;
     private readonly CheckpointBoard _requests;
     private readonly Wakeup _changed;
     private readonly Lock _gate = new();
@@ -59,6 +59,7 @@ public sealed partial class AgentCollector
     {
         _requests = requests ?? new();
         _stores = stores;
+        _pods = new(stores.Gpus);
         _ledger = ledger;
         _progress = progress;
         _certificates = certificates;

@@ -38,7 +38,7 @@ public sealed partial class ExporterReader : IDisposable
     private readonly ILogger<ExporterReader> _logger;
     private readonly DcgmScraper _scraper;
     private readonly Wakeup _changed;
-    private readonly GpuPods _pods = new();
+    private readonly GpuPods _pods;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, V1Pod> _exporters = new(StringComparer.Ordinal);
     private readonly Dictionary<string, V1Pod> _agents = new(StringComparer.Ordinal);
@@ -59,6 +59,7 @@ public sealed partial class ExporterReader : IDisposable
     {
         _selection = selection;
         _stores = stores;
+        _pods = new(stores.Gpus);
         _ledger = ledger;
         _metrics = metrics;
         _agentNamespace = agentNamespace;

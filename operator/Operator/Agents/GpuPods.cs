@@ -5,7 +5,7 @@ using Bursar.Operator.Workloads;
 namespace Bursar.Operator.Agents;
 
 /// <summary>The pods that hold GPUs, by the node they are bound to, kept as the cache tells of changes.</summary>
-internal sealed class GpuPods
+internal sealed class GpuPods(ClusterGpus gpus)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Dictionary<string, V1Pod>> _nodes = new(StringComparer.Ordinal);
@@ -24,7 +24,7 @@ internal sealed class GpuPods
     /// <summary>The pod's node, when what its agent is to know of it may have changed.</summary>
     public string? See(V1Pod pod, bool gone)
     {
-        if (pod.Spec.NodeName is not { Length: > 0 } node || !GpuRequest.OfPod(pod).IsAny) return null;
+        if (pod.Spec.NodeName is not { Length: > 0 } node || !gpus.OfPod(pod).IsAny) return null;
         var holds = !gone && !PodTimes.IsOver(pod);
         lock (_gate)
         {

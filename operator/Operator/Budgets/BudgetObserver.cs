@@ -376,7 +376,7 @@ public sealed class BudgetObserver(
         {
             if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed") continue;
             var uid = TopWorkload.UidOf(pod, stores);
-            if (uid is null || !spends.ContainsKey(uid) || !GpuRequest.OfPod(pod).IsAny) continue;
+            if (uid is null || !spends.ContainsKey(uid) || !stores.Gpus.OfPod(pod).IsAny) continue;
             if (!byNode.TryGetValue(node, out var source)) byNode.Add(node, source = sources.Of(node));
             if (!byWorkload.TryGetValue(uid, out var set)) byWorkload.Add(uid, set = []);
             set.Add(source);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Bursar.Core.Prices;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
@@ -21,6 +22,7 @@ public static class OperatorCommand
         var exporters = OptionSources.Text("--dcgm-exporters", "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.", "");
         var kinds = OptionSources.Text("--kinds", "Kinds of work that it may stop, with commas between them; empty for all that Bursar knows.", "");
         var owners = OptionSources.Text("--owners", "Managers through whose objects it may stop work, with commas between them; empty for all that Bursar knows, none for none.", "");
+        var gpus = OptionSources.Text("--gpu-resources", GpuResources.OptionText, "");
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
         var identity = OptionSources.Text("--identity", "This process among the replicas.", Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName);
         var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
@@ -34,7 +36,7 @@ public static class OperatorCommand
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
 
-        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, elect, identity, metrics, webhook, webhookUrl, external, prometheus, detail, sums, format, level, kubeconfig };
+        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, gpus, elect, identity, metrics, webhook, webhookUrl, external, prometheus, detail, sums, format, level, kubeconfig };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             ExporterSelection selection;
@@ -73,6 +75,7 @@ public static class OperatorCommand
                 Namespace = parsed.GetValue(ns)!,
                 AgentNamespace = parsed.GetValue(agents)!,
                 Exporters = selection,
+                Gpus = parsed.GetValue(gpus) is { Length: > 0 } more ? GpuResources.Parse(more) : GpuResources.BuiltIn,
                 LeaderElect = parsed.GetValue(elect),
                 Identity = parsed.GetValue(identity)!,
                 MetricsAddress = parsed.GetValue(metrics)!,

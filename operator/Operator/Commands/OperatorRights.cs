@@ -16,6 +16,8 @@ namespace Bursar.Operator.Commands;
 [GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status", "inferencescalers/status"], Verbs = RbacVerb.Patch)]
 // What uses GPUs, and on what: metering and the chain of owners.
 [EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1StatefulSet), typeof(V1Job), Verbs = RbacVerb.List | RbacVerb.Watch)]
+// GPUs that DRA drivers give out: which there are, who claims them. Any of them may be absent from the cluster.
+[EntityRbac(typeof(V1ResourceClaim), typeof(V1ResourceClaimTemplate), typeof(V1ResourceSlice), typeof(V1DeviceClass), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // Who else manages the work: it is stopped through them, or reported. All but the first may be absent from the cluster.
 [EntityRbac(typeof(V1HorizontalPodAutoscaler), typeof(V1ScaledObject), typeof(V1Workload), typeof(V1Beta1InferenceService), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // The kinds of work beside those, and the RayCluster between a RayJob and its pods. Any of them may be absent from the cluster.

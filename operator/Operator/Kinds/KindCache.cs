@@ -58,5 +58,5 @@ internal sealed class KindCache<T>(WorkKind<T> kind, KubeClient client, ClusterS
     public override void Watch(Action<Work> seen, Action<Work> gone) =>
         Informer.AddHandler(new() { Added = obj => seen(Read(obj)), Updated = (_, obj) => seen(Read(obj)), Deleted = obj => gone(Read(obj)) });
 
-    private Work Read(T obj) => kind.Complete(kind.ReadKnown(obj), stores);
+    private Work Read(T obj) => stores.Gpus.Complete(kind.Complete(kind.ReadKnown(obj), stores));
 }

@@ -14,7 +14,8 @@ public sealed record PodSet(int Count, V1PodTemplateSpec Template, int PerReplic
 
     public int Count { get; init => field = Math.Clamp(value, 0, MostPods); } = Math.Clamp(Count, 0, MostPods);
 
-    public GpuRequest Request { get; } = GpuRequest.OfTemplate(Template);
+    /// <summary>By the built-in table alone until <see cref="ClusterGpus.Complete"/> has read the cluster's.</summary>
+    public GpuRequest Request { get; init; } = GpuRequest.OfTemplate(Template);
 
     public int Gpus => Times(Request.Units, Count);
 

@@ -12,6 +12,7 @@ public sealed class DepartedPods
     /// <summary>Longer than any fail-over takes.</summary>
     private static readonly TimeSpan Kept = TimeSpan.FromMinutes(15);
 
+    private readonly ClusterStores _stores;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, (V1Pod Pod, DateTimeOffset At, DateTimeOffset LastSeenAt)> _gone = new(StringComparer.Ordinal);
@@ -19,6 +20,7 @@ public sealed class DepartedPods
 
     public DepartedPods(ClusterStores stores, TimeProvider time)
     {
+        _stores = stores;
         _time = time;
         stores.Pods.AddHandler(new() { Deleted = pod => Note(pod, null), DeletedUnseen = pod => Note(pod, stores.Pods.Health.LastSync) });
     }
@@ -31,7 +33,7 @@ public sealed class DepartedPods
 
     private void Note(V1Pod pod, DateTimeOffset? lastSeen)
     {
-        if (!GpuRequest.OfPod(pod).IsAny) return;
+        if (!_stores.Gpus.OfPod(pod).IsAny) return;
         var now = _time.GetUtcNow();
         lock (_gate)
         {

@@ -75,7 +75,7 @@ public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient
 
     /// <summary>The nodes with GPUs that a template's node selector leaves open: what a job without a bound pod may be charged for.</summary>
     public IEnumerable<V1Node> NodesFor(IReadOnlyDictionary<string, string> nodeSelector) =>
-        stores.Nodes.Store.List().Where(n => nodeSelector.All(s => n.Metadata.Labels.TryGetValue(s.Key, out var value) && value == s.Value) && PriceList.DevicesOf(n).Cards > 0);
+        stores.Nodes.Store.List().Where(n => nodeSelector.All(s => n.Metadata.Labels.TryGetValue(s.Key, out var value) && value == s.Value) && stores.Gpus.DevicesOf(n).Cards > 0);
 
     private static DateTimeOffset? Latest(DateTimeOffset? left, DateTimeOffset? right) => left is null || right > left ? right : left;
 }

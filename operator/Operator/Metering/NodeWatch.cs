@@ -21,6 +21,9 @@ public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient 
         Deleted = meter.ObserveGone,
     });
 
+    /// <summary>What DRA drivers publish of a node changed.</summary>
+    public void Look(string node) => _queue.Add(node);
+
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         while (true)

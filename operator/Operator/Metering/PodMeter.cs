@@ -1,4 +1,6 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.Prices;
+using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Workloads;
 
@@ -43,6 +45,14 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         foreach (var pod in waiting) Book(pod, gone: false);
     }
 
+    /// <summary>A claim was allocated, or came: the pods that use it hold what it has.</summary>
+    public void ObserveClaim(V1ResourceClaim claim)
+    {
+        foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, claim.Metadata.Namespace ?? ""))
+            if (pod.Spec.ResourceClaims.Any(one => (one.ClaimName ?? pod.Status.ClaimNameOf(one.Name)) == claim.Metadata.Name) || pod.Status.ExtendedResourceClaim?.ClaimName == claim.Metadata.Name)
+                Book(pod, gone: false);
+    }
+
     /// <summary>A node told what its devices are: its pods' parts of them are booked by that.</summary>
     public void ObserveOn(string node)
     {
@@ -81,6 +91,10 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         }
     }
 
+    /// <summary>What was allocated for a claim is settled, also on a node that tells no product.</summary>
+    private static string ProductOf(NodeDevices? devices, V1Pod pod) =>
+        devices is { Product.Length: > 0 } ? devices.Product : pod.Spec.ResourceClaims.Count > 0 && devices is not null ? PriceClass.UnknownProduct : "";
+
     /// <summary>The end of a pod by its last state; null while it runs.</summary>
     private static PodEnd? EndOf(V1Pod pod, DateTimeOffset scheduled, bool gone, DateTimeOffset observed, DateTimeOffset? lastSeen, Func<IEnumerable<DateTimeOffset>> bounds)
     {
@@ -97,7 +111,7 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
     /// <param name="lastSeen">When it was last known to be there, where its going was not seen.</param>
     private void Book(V1Pod pod, bool gone, DateTimeOffset? lastSeen = null)
     {
-        var request = GpuRequest.OfPod(pod);
+        var request = stores.Gpus.OfPod(pod);
         // Its GPU is billed to the pods that have parts of it; what nobody has of it is the node's, unallocated.
         if (!request.IsAny || KaiSharing.IsReservation(pod) || PodTimes.ScheduledAt(pod) is not { } scheduled) return;
         if (TopWorkload.Of(pod, stores) is not { } top)
@@ -107,7 +121,7 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         }
         var now = time.GetUtcNow();
         var end = EndOf(pod, scheduled, gone, now, lastSeen, () => PodBounds.Of(top.Key, pod.Metadata.Name, pod.Metadata.Uid, scheduled, stores));
-        var devices = stores.Nodes.Store.Get(null, pod.Spec.NodeName!) is { } node ? PriceList.DevicesOf(node) : null;
+        var devices = stores.Nodes.Store.Get(null, pod.Spec.NodeName!) is { } node ? stores.Gpus.DevicesOf(node) : null;
         var share = request.ShareOn(devices);
         var changed = ledger.Observe(new PodObservation
         {
@@ -117,10 +131,12 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
             Class = top.Class,
             Labels = top.Labels,
             Node = pod.Spec.NodeName!,
-            // A unit of which nobody can say what part of a card it is is named with its resource: it has no price.
-            Product = devices is not { Product.Length: > 0 } ? "" : share.IsKnown ? devices.Product : $"{request.Resources![0].Resource} of {devices.Product}",
+            // A unit of which nobody can say what part of a card it is is named with its resource: it has no price. What a claim asks for is
+            // not settled before it is allocated.
+            Product = request.IsPending ? "" : share.IsKnown ? ProductOf(devices, pod) : devices is { Product.Length: > 0 } ? $"{request.Name} of {devices.Product}" : request.Name,
             Gpus = request.Units,
             Share = share,
+            Claims = request.Claims ?? [],
             ScheduledAt = scheduled,
             IsGone = gone,
             ObservedAt = now,

@@ -46,6 +46,7 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
         if (Conditions.Find(conditions, Reasons.PricesTrusted) is { } trust && Conditions.Find(entity.Status?.Conditions ?? [], Reasons.PricesTrusted) is var former
             && (former is null ? trust.Status == "False" : former.Status != trust.Status || former.Reason != trust.Reason || former.Message != trust.Message))
             Publish(entity, trust);
+        if (inForce && prices.UnknownResources is { Count: > 0 } unknown) Publish(entity, unknown);
         var result = prices.NextDate is { } date && inForce
             ? ReconciliationResult<V1Alpha1GpuPriceBook>.Success(entity, date - now < LongestWait ? date - now + TimeSpan.FromMilliseconds(1) : LongestWait)
             : ReconciliationResult<V1Alpha1GpuPriceBook>.Success(entity);
@@ -134,6 +135,16 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
         Action = "Validate",
         Note = message,
         Key = book.Metadata.Generation.ToString(CultureInfo.InvariantCulture),
+    });
+
+    private void Publish(V1Alpha1GpuPriceBook book, IReadOnlyCollection<string> unknown) => recorder.Publish(new()
+    {
+        Regarding = V1ObjectReference.To(book),
+        Type = KubeEvent.Warning,
+        Reason = Reasons.UnknownGpuResource,
+        Action = "Price",
+        Note = $"Nodes have {string.Join(", ", unknown.Take(5))}, which Bursar does not know to be GPUs: they are in no bill, and pods that hold them are unpriced. Add them to the chart's gpuResources, or exclude them there with ! in front.",
+        Key = $"unknown/{string.Join(",", unknown)}",
     });
 
     private static string? Accepted(V1Alpha1GpuPriceBook book) => book.Metadata.Annotations.TryGetValue(BursarAnnotations.AcceptGeneration, out var value) ? value : null;

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
@@ -18,14 +17,13 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
 {
     private sealed record Reading(PriceBook? Book, string? Name, string? Problem);
 
-    private static readonly ConditionalWeakTable<V1Node, NodeDevices> s_devices = [];
-
     private readonly Lock _gate = new();
     private DateTimeOffset _latest;
     private volatile Reading _reading = new(null, null, PriceDecider.NoBook);
     private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
     private ImmutableSortedDictionary<string, (string Class, string Why)> _untrusted = ImmutableSortedDictionary.Create<string, (string, string)>(StringComparer.Ordinal);
 
+    private readonly SortedSet<string> _unknown = new(StringComparer.Ordinal);
     private ImmutableSortedDictionary<string, string> _asOnDemand = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
 
     /// <summary>A node's price became untrusted, or trusted again, or the book itself did.</summary>
@@ -52,6 +50,12 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     public IReadOnlyDictionary<string, string> ChargedAsOnDemand
     {
         get { lock (_gate) return _asOnDemand; }
+    }
+
+    /// <summary>Resources of nodes that look like GPUs and are not in the table.</summary>
+    public IReadOnlyCollection<string> UnknownResources
+    {
+        get { lock (_gate) return [.. _unknown]; }
     }
 
     /// <summary>When the book next changes by itself.</summary>
@@ -85,7 +89,7 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
             if (_names.TryGetValue(node, out var known) && known == product) return false;
             _names[node] = product;
         }
-        return stores.Nodes.Store.Get(null, node) is { } told && DevicesOf(told).Product.Length == 0 && Observe(told);
+        return stores.Nodes.Store.Get(null, node) is { } told && stores.Gpus.DevicesOf(told).Product.Length == 0 && Observe(told);
     }
 
     public void ObserveGone(string node)
@@ -101,21 +105,23 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
         if (changed) TrustChanged?.Invoke();
     }
 
-    /// <summary>Read once of each state of a node: every job that waits asks it of every node.</summary>
-    public static NodeDevices DevicesOf(V1Node node) => s_devices.GetValue(node, static one =>
-        NodeDevices.Of(one.Metadata.Labels, one.Status.Capacity.Count > 0 ? one.Status.Capacity : one.Status.Allocatable, HamiRegister.Read(RegisterOf(one))));
-
     /// <summary>What HAMi wrote of the node's cards; null where it is not at work.</summary>
     public static string? RegisterOf(V1Node node) => node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var text) ? text : null;
 
     /// <summary>What a pod's request costs an hour on a node, at the trusted price; null while that is not known.</summary>
-    public Rate? RateOn(V1Node node, GpuRequest request) => RateOf(ClassOf(node), request.ShareOn(DevicesOf(node))) is { } rate ? rate * request.Units : null;
+    public Rate? RateOn(V1Node node, GpuRequest request)
+    {
+        var share = request.ShareOn(stores.Gpus.DevicesOf(node));
+        // With others it pays a part of its claims; at most it pays them alone.
+        foreach (var claim in request.Claims ?? []) share = DeviceShare.Sum(share, claim.Share);
+        return RateOf(ClassOf(node), share) is { } rate ? rate * request.Units : null;
+    }
 
     /// <summary>The trusted price of a part of a device of a class.</summary>
     public Rate? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, Now()));
 
     /// <summary>The class under which the ledger keeps a node.</summary>
-    public string ClassOf(V1Node node) => ledger.LastStatement(node.Metadata.Name) is { Product.Length: > 0 } told ? told.Product : DevicesOf(node).Product;
+    public string ClassOf(V1Node node) => ledger.LastStatement(node.Metadata.Name) is { Product.Length: > 0 } told ? told.Product : stores.Gpus.DevicesOf(node).Product;
 
     /// <summary>A clock that is set back stands still here: a price told for a time that was charged already would rewrite the past.</summary>
     private DateTimeOffset Now()
@@ -146,7 +152,8 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     {
         news = false;
         var name = node.Metadata.Name;
-        var devices = DevicesOf(node);
+        var devices = stores.Gpus.DevicesOf(node);
+        foreach (var resource in devices.Unknown) changed |= _unknown.Add(resource);
         if (devices is { Product.Length: 0, Cards: 0 }) return;
         var now = Now();
         var told = ledger.LastStatement(name);

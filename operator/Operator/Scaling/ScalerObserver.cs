@@ -88,7 +88,7 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
         foreach (var pod in replica.Pods)
         {
             if (PodTimes.ScheduledAt(pod) is null || PodTimes.IsOver(pod)) continue;
-            var request = GpuRequest.OfPod(pod);
+            var request = stores.Gpus.OfPod(pod);
             if (!request.IsAny) continue;
             if (pod.Spec.NodeName is not { Length: > 0 } name || stores.Nodes.Store.Get(null, name) is not { } node || prices.RateOn(node, request) is not { } rate) return null;
             sum += rate;

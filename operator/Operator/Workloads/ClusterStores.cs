@@ -1,3 +1,4 @@
+using Bursar.Core.Prices;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
@@ -18,8 +19,10 @@ public sealed class ClusterStores
     /// <param name="ownNamespace">Where Bursar runs.</param>
     /// <param name="stoppable">Names of the kinds of work that this operator may stop; null for all of the table.</param>
     /// <param name="owners">Names of the managers through whose objects it may stop work; null for all of theirs.</param>
-    public ClusterStores(KubeClient client, string ownNamespace, IReadOnlyCollection<string>? stoppable = null, IReadOnlyCollection<string>? owners = null)
+    /// <param name="gpus">Which resources and devices are GPUs; null is the built-in table.</param>
+    public ClusterStores(KubeClient client, string ownNamespace, IReadOnlyCollection<string>? stoppable = null, IReadOnlyCollection<string>? owners = null, GpuResources? gpus = null)
     {
+        Gpus = new(client, gpus);
         Pods = new(client);
         Nodes = new(client);
         ReplicaSets = new(client);
@@ -47,13 +50,16 @@ public sealed class ClusterStores
         All =
         [
             Pods, Nodes, ReplicaSets, RayClusters, PriorityClasses, HorizontalPodAutoscalers, ScaledObjects, Rollouts, DynamoAdapters, KueueWorkloads, OldKueueWorkloads,
-            Budgets, Scalers, PriceBooks, Control, .. AdmissionChecks is { } checks ? [checks] : Array.Empty<IInformer>(), .. Kinds.Select(kind => kind.Followed),
+            Budgets, Scalers, PriceBooks, Control, .. Gpus.Caches, .. AdmissionChecks is { } checks ? [checks] : Array.Empty<IInformer>(), .. Kinds.Select(kind => kind.Followed),
         ];
     }
 
     public Informer<V1Pod> Pods { get; }
 
     public Informer<V1Node> Nodes { get; }
+
+    /// <summary>Which of the cluster's devices are GPUs, with the kinds of dynamic resource allocation.</summary>
+    public ClusterGpus Gpus { get; }
 
     /// <summary>The kinds of the table, in its order.</summary>
     public IReadOnlyList<KindCache> Kinds { get; }

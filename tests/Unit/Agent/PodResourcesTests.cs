@@ -1,5 +1,6 @@
 using Bursar.Agent.PodResources;
 using Bursar.Agent.PodResources.Wire;
+using Bursar.Core.Prices;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -84,7 +85,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     [Fact]
     public async Task A_resource_that_the_plugin_was_told_to_call_otherwise_is_a_gpu_where_that_is_said()
     {
-        using var told = new KubeletPodResources(folder.File("kubelet.sock"), TimeProvider.System, ["example.com/a100"]);
+        using var told = new KubeletPodResources(folder.File("kubelet.sock"), TimeProvider.System, new GpuResources(["example.com/*"]));
         answer = context => ReplyAsync(context, new ListPodResourcesResponse
         {
             PodResources =

@@ -110,6 +110,44 @@ public sealed class NodeDevicesTests
         sum.Parts.Should().BeLessThanOrEqualTo(sum.Of).And.BeGreaterThan(sum.Of / 2);
     }
 
+    [Theory]
+    [InlineData("nvidia.com/gpu.product=NVIDIA-A100-SXM4-40GB", "nvidia.com/a100=8", "nvidia.com/a100", "NVIDIA-A100-SXM4-40GB", 8, "1")]
+    [InlineData("nvidia.com/gpu.product=Tesla-T4,nvidia.com/gpu.replicas=4,nvidia.com/gpu.count=2", "nvidia.com/t4.shared=8", "nvidia.com/t4.shared", "Tesla-T4", 2, "1/4")]
+    [InlineData("amd.com/gpu.product-name=AMD_Instinct_MI300X_OAM", "amd.com/cpx_nps4=64", "amd.com/cpx_nps4", "AMD_Instinct_MI300X_OAM", 8, "1/8")]
+    [InlineData("amd.com/gpu.product-name=AMD_Instinct_MI300X_OAM,amd.com/compute-memory-partition=dpx_nps2", "amd.com/gpu=16", "amd.com/gpu", "AMD_Instinct_MI300X_OAM", 8, "1/2")]
+    [InlineData("gpu.intel.com/product=Max_1550", "gpu.intel.com/i915=4", "gpu.intel.com/i915", "Max_1550", 4, "1")]
+    [InlineData("x=y", "habana.ai/gaudi=8", "habana.ai/gaudi", "habana.ai/gaudi", 8, "1")]
+    [InlineData("x=y", "example.com/big-card=2", "example.com/big-card", "example.com/big-card", 2, "1")]
+    [InlineData("nvidia.com/gpu.product=Tesla-T4", "nvidia.com/GRID_T4-4Q=4", "nvidia.com/GRID_T4-4Q", "Tesla-T4", 4, "an unknown part")]
+    [InlineData("x=y", "example.com/gpu=2", "example.com/gpu", "", 0, "an unknown part")]
+    public void Resources_of_every_maker_are_parts_of_cards(string labels, string capacity, string resource, string product, int cards, string share)
+    {
+        var node = NodeDevices.Of(Pairs(labels), Pairs(capacity), null, new(["example.com/*-card"]));
+        (node.Product, node.Cards, node.ShareOf(resource).ToString()).Should().Be((product, cards, share));
+        node.Unknown.Should().Equal(resource == "example.com/gpu" ? ["example.com/gpu"] : []);
+    }
+
+    [Fact]
+    public void Devices_of_a_DRA_driver_are_cards_and_parts_of_them()
+    {
+        DraDevice Device(string name, params (string Key, string Value)[] attributes) => DraDevice.Of("gpu.nvidia.com", "n", name, attributes.ToDictionary(one => one.Key, one => one.Value), 0);
+        DraDevice[] devices =
+        [
+            Device("gpu-0", ("gpu.nvidia.com/type", "gpu"), ("gpu.nvidia.com/uuid", "GPU-0"), ("gpu.nvidia.com/productName", "NVIDIA A100-SXM4-40GB")),
+            Device("gpu-0-mig-1g5gb-0", ("type", "mig"), ("parentUUID", "GPU-0"), ("uuid", "MIG-1"), ("profile", "1g.5gb"), ("productName", "NVIDIA A100-SXM4-40GB")),
+            Device("gpu-1-mig-3g20gb-0", ("type", "mig"), ("parentUUID", "GPU-1"), ("profile", "3g.20gb"), ("productName", "NVIDIA A100-SXM4-40GB")),
+            Device("gpu-1-mig-odd", ("type", "mig"), ("parentUUID", "GPU-1"), ("profile", "9g.1gb"), ("productName", "NVIDIA A100-SXM4-40GB")),
+        ];
+        devices.Select(device => device.Share.ToString()).Should().Equal("1", "15/112", "13/28", "an unknown part");
+        var node = NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string>(), null, null, devices);
+        (node.Product, node.Cards).Should().Be(("NVIDIA-A100-SXM4-40GB", 2));
+        NodeDevices.Of(Pairs("nvidia.com/gpu.product=NVIDIA-A100-SXM4-40GB"), Pairs("nvidia.com/gpu=2"), null, null, devices).Cards.Should().Be(2, "the plugin and the driver tell of the same cards");
+
+        var partition = DraDevice.Of("gpu.amd.com", "n", "gpu-1-129", new Dictionary<string, string> { ["type"] = "amdgpu-partition", ["partitionProfile"] = "cpx_nps4", ["productName"] = "AMD_Instinct_MI300X", ["pciAddr"] = "0000:19:00.0" }, 0);
+        (partition.Share, partition.Card).Should().Be((new DeviceShare(1, 8), "0000:19:00.0"));
+        DraDevice.Of("gpu.nvidia.com", "n", "gpu-0", new Dictionary<string, string>(), 40L << 30).ShareOfMemory(10L << 30).Should().Be(new DeviceShare(1, 4));
+    }
+
     private static NodeDevices Node(string labels, string capacity) => NodeDevices.Of(Pairs(labels), Pairs(capacity));
 
     private static Dictionary<string, string> Pairs(string text) => text.Split(',').Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]);

@@ -1,0 +1,155 @@
+using System.Collections.Concurrent;
+using System.Text.RegularExpressions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Text;
+
+namespace Bursar.Core.Prices;
+
+/// <summary>What an extended resource is.</summary>
+public enum GpuResourceKind
+{
+    /// <summary>Not a GPU.</summary>
+    None,
+
+    /// <summary>A GPU, or a part of one that the node's labels or the name tell.</summary>
+    Gpu,
+
+    /// <summary>Looks like a GPU, and the table does not know it: it is reported and has no price.</summary>
+    Unknown,
+}
+
+/// <summary>
+/// The one table of GPUs: extended resources, DRA drivers and DeviceClasses. The operator and the agent share it, and the chart's value
+/// <c>gpuResources</c> extends it. Thread-safe.
+/// </summary>
+public sealed partial class GpuResources
+{
+    /// <summary>The built-in table alone.</summary>
+    public static readonly GpuResources BuiltIn = new([]);
+
+    /// <summary>Names of drivers and of the DeviceClasses that they install: NVIDIA, AMD, Intel.</summary>
+    private static readonly string[] s_drivers = ["gpu.nvidia.com", "gpu.amd.com", "gpu.intel.com"];
+
+    private static readonly string[] s_classes = [.. s_drivers, "mig.nvidia.com", "vfio.gpu.nvidia.com"];
+
+    /// <summary>Domains whose resources are GPUs unless they are known to be something else.</summary>
+    private static readonly string[] s_vendors = ["nvidia.com", "amd.com", "gpu.intel.com", "habana.ai"];
+
+    /// <summary>Tenants name resources too, so only so many answers are remembered.</summary>
+    private const int MostRemembered = 1024;
+
+    private readonly string[] _more;
+    private readonly string[] _less;
+    private readonly ConcurrentDictionary<string, GpuResourceKind> _kinds = new(StringComparer.Ordinal);
+
+    /// <param name="entries">Globs over names of resources, drivers and DeviceClasses that are GPUs besides; with <c>!</c> in front, that are none.</param>
+    public GpuResources(IEnumerable<string> entries)
+    {
+        string[] all = [.. entries.Select(entry => entry.Trim()).Where(entry => entry.Length > 0)];
+        _more = [.. all.Where(entry => entry[0] != '!')];
+        _less = [.. all.Where(entry => entry[0] == '!').Select(entry => entry[1..])];
+    }
+
+    /// <summary>What both programs say of the option that extends the table.</summary>
+    public const string OptionText = "Extended resources, DRA drivers and DeviceClasses that are GPUs besides the built-in table's, as globs with commas between; with ! in front: that are none.";
+
+    /// <summary>Reads a comma-separated option.</summary>
+    public static GpuResources Parse(string option) => new(option.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+
+    /// <summary>The same table with more names.</summary>
+    public GpuResources With(IEnumerable<string> entries) => new([.. _more, .. _less.Select(entry => "!" + entry), .. entries]);
+
+    /// <summary>Whether the user added the resource.</summary>
+    public bool IsAdded(string resource) => Any(_more, resource) && !Any(_less, resource);
+
+    public bool IsGpu(string resource) => KindOf(resource) == GpuResourceKind.Gpu;
+
+    public GpuResourceKind KindOf(string resource)
+    {
+        // cpu, memory and the like have no domain.
+        if (!resource.Contains('/')) return GpuResourceKind.None;
+        if (_kinds.TryGetValue(resource, out var known)) return known;
+        var kind = Decide(resource);
+        if (_kinds.Count < MostRemembered) _kinds.TryAdd(resource, kind);
+        return kind;
+    }
+
+    public bool IsDriver(string driver) => !Any(_less, driver) && (s_drivers.Contains(driver) || Any(_more, driver));
+
+    /// <summary>
+    /// Whether devices of a DeviceClass are GPUs: by its name, or by a driver that its selectors name. Selectors are not evaluated otherwise.
+    /// </summary>
+    public bool IsDeviceClass(string name, IEnumerable<string> selectors) =>
+        !Any(_less, name) && (s_classes.Contains(name) || Any(_more, name)
+            || selectors.Any(expression => DriverNames().Matches(expression).Any(match => IsDriver(match.Groups["driver"].Value))));
+
+    /// <summary>Whether a driver or DeviceClass that the table does not know looks like one of GPUs.</summary>
+    public bool LooksLikeGpus(string name) => !Any(_less, name) && !Others().IsMatch(name) && Words().IsMatch(name);
+
+    private GpuResourceKind Decide(string resource)
+    {
+        if (Any(_less, resource)) return GpuResourceKind.None;
+        if (Any(_more, resource)) return GpuResourceKind.Gpu;
+        var slash = resource.IndexOf('/');
+        var (domain, name) = (resource[..slash], resource[(slash + 1)..]);
+        var known = domain switch
+        {
+            "nvidia.com" => name is "gpu" or "pgpu" || name.StartsWith("mig-", StringComparison.Ordinal) || NvidiaNames().IsMatch(name),
+            "amd.com" => name == "gpu" || AmdPartition.Of(name) is not null,
+            "gpu.intel.com" => name is "i915" or "xe",
+            "habana.ai" => name == "gaudi",
+            _ => false,
+        };
+        if (known) return GpuResourceKind.Gpu;
+        if (domain.EndsWith("kubernetes.io", StringComparison.Ordinal) || Others().IsMatch(name)) return GpuResourceKind.None;
+        return s_vendors.Contains(domain) || Words().IsMatch(resource) ? GpuResourceKind.Unknown : GpuResourceKind.None;
+    }
+
+    private static bool Any(string[] globs, string name)
+    {
+        foreach (var glob in globs)
+            if (Glob.IsMatch(glob, name)) return true;
+        return false;
+    }
+
+    // What device plugins are told to call a product's cards (nvidia.com/a100, nvidia.com/tesla-v100), and what passthrough plugins do
+    // (nvidia.com/GA102GL_A10, nvidia.com/GRID_T4-4Q); .shared is appended where slots are renamed.
+    [GeneratedRegex("^gpu\\.shared$|(?:^|[-_. ])(?:a(?:2|10g?|16|30|40|100x?|800|2000|4000|4500|5000|6000)|h(?:20|100|200|800)|b(?:100|200|300)|g[bh](?:200|300)|l(?:2|4|20|40s?)|t4g?|v100s?|p(?:4|40|100)|k80|m60|rtx|gtx|geforce|tesla|quadro|titan|grid)(?![a-z0-9])|^(?:rtx|gtx)[0-9]", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex NvidiaNames();
+
+    [GeneratedRegex("(?:^|[^a-z])(?:v|d|c|p|s)?gpus?(?:[^a-z]|$)|(?:^|[^a-z])mig(?:[^a-z]|$)|accelerator", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Words();
+
+    // Networks beside GPUs, and rights to watch one.
+    [GeneratedRegex("(?:^|[^a-z])(?:v?nics?|mlnxnics|rdma|roce|hca|sriov|hostdev|infiniband|ib)(?:[^a-z]|$)|monitoring", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Others();
+
+    [GeneratedRegex("device\\.driver\\s*==\\s*[\"'](?<driver>[a-zA-Z0-9.-]+)[\"']", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
+    private static partial Regex DriverNames();
+}
+
+/// <summary>
+/// A compute partition of an AMD card, named by its mode and the memory's (<c>cpx_nps4</c>): SPX is the card, DPX a half, TPX a third, QPX
+/// a quarter, CPX one of its accelerator dies.
+/// </summary>
+public static class AmdPartition
+{
+    private const int DiesOfMi300A = 6;
+    private const int Dies = 8;
+
+    /// <summary>The part of a card; null where the name is no partition's.</summary>
+    public static DeviceShare? Of(string profile, string product = "")
+    {
+        var underscore = profile.IndexOf('_');
+        if (underscore >= 0 && !profile.AsSpan(underscore).StartsWith("_nps", StringComparison.OrdinalIgnoreCase)) return null;
+        return (underscore < 0 ? profile : profile[..underscore]).ToLowerInvariant() switch
+        {
+            "spx" => DeviceShare.Whole,
+            "dpx" => new(1, 2),
+            "tpx" => new(1, 3),
+            "qpx" => new(1, 4),
+            "cpx" => new(1, product.Contains("MI300A", StringComparison.OrdinalIgnoreCase) ? DiesOfMi300A : Dies),
+            _ => null,
+        };
+    }
+}
