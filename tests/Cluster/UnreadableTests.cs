@@ -84,6 +84,19 @@ var held = (await scene.StatusAsync())!.Suspended!.Single();
     }
 
     [Fact]
+    public async Task Part_that_another_object_says_in_its_place_need_not_be_readable()
+    {
+        var scene = await WithAsync("TrainJob", "JobSet");
+        await using var world = scene.World;
+        await scene.BudgetAsync("4");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        var top = await Kinds.CreateAsync(scene, "TrainJob", "tune", """{"trainer": ["torch"]}""", declared: "10h");
+        await scene.UntilAsync("it is unstoppable", async () => (await scene.StatusAsync())?.Unstoppable?.Workloads is ["TrainJob/tune"]);
+        await Kinds.CreateAsync(scene, "JobSet", "tune", Kinds.Spec("JobSet"), declared: null, owner: ("TrainJob", "tune", top));
+        await Kinds.UntilSuspendedAsync(scene, "TrainJob", "tune");
+    }
+
+    [Fact]
     public async Task Pods_of_work_that_has_ended_are_named_while_they_cost_money()
     {
         var scene = await WithAsync("JobSet");

@@ -35,8 +35,9 @@ public sealed record HamiRegister(int Cards, int MemoryMiB, string Product)
             }
             return cards is > 0 and <= MostCards ? new(cards, memories.Count == 1 ? memories.Single() : 0, products.Count == 1 ? products.Single() : "") : null;
         }
-        catch (JsonException)
+        catch (Exception odd) when (odd is JsonException or InvalidOperationException)
         {
+            // The second is a text with half a surrogate pair.
             return null;
         }
 

@@ -20,8 +20,8 @@ internal static class EntityJson
         JsonTypeInfo<T> type = T.JsonTypeInfo;
         // Kinds with a converter of their own skip what they do not expect.
         bool mayNeedFitting = type.Kind == JsonTypeInfoKind.Object;
-        List<MistypedField> mistyped = [];
-        List<MistypedTokens.Token>? tokens;
+        List<MistypedField>? mistyped = null;
+        List<MistypedTokens.Token>? tokens = null;
         T? obj = null;
         try
         {
@@ -40,19 +40,26 @@ internal static class EntityJson
 
             if (obj is null && mayNeedFitting)
             {
-                json = FittedJson.Of(json, type, mistyped);
+                json = FittedJson.Of(json, type, mistyped = []);
                 MistypedTokens.Begin();
                 obj = JsonSerializer.Deserialize(json, type);
             }
+
+            tokens = MistypedTokens.End();
+            if (tokens is not null) MistypedTokens.Resolve(json, tokens, mistyped ??= []);
+        }
+        catch (InvalidOperationException broken)
+        {
+            // A text with half a surrogate pair is found when it is read, not when it is parsed.
+            throw new JsonException(broken.Message, broken);
         }
         finally
         {
-            tokens = MistypedTokens.End();
+            MistypedTokens.End();
         }
 
         if (obj is null) throw new JsonException($"The server sent null for a {T.EntityKind.Kind}.");
-        if (tokens is not null) MistypedTokens.Resolve(json, tokens, mistyped);
-        if (mistyped.Count == 0) return obj;
+        if (mistyped is not { Count: > 0 }) return obj;
         if (ReferenceEquals(obj.Metadata, V1ObjectMeta.Empty)) throw new JsonException($"A {T.EntityKind.Kind} without metadata: {mistyped[0]}.");
         obj.Metadata.MistypedFields = mistyped;
         return obj;

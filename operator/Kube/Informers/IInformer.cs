@@ -13,7 +13,7 @@ public interface IInformer
     /// <summary>The objects in the store with a field that could not be read.</summary>
     IReadOnlyList<IKubernetesObject> Unreadable { get; }
 
-    /// <summary>Raised on the informer's loop for each such object as it comes, and again when it changes.</summary>
+    /// <summary>Raised on the informer's loop for each such object as it comes, and again when other fields of it cannot be read.</summary>
     event Action<IKubernetesObject>? UnreadableSeen;
 
     Task HasSyncedAsync(CancellationToken cancellationToken);

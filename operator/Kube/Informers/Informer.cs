@@ -335,7 +335,8 @@ public sealed partial class Informer<T> : IInformer
         if (former is not null && former.Metadata.ResourceVersion == obj.Metadata.ResourceVersion && former.Metadata.Uid == obj.Metadata.Uid) return;
         _transform?.Invoke(obj);
         _store.Put(obj);
-        if (obj.Metadata.IsUnreadable)
+        // Once, and not again with every other change of the object.
+        if (obj.Metadata.IsUnreadable && former?.Metadata.MistypedFields.SequenceEqual(obj.Metadata.MistypedFields) != true)
         {
             LogUnreadable(T.EntityKind.Kind, obj.Metadata.Namespace ?? "", obj.Metadata.Name, obj.Metadata.Uid, string.Join("; ", obj.Metadata.MistypedFields.Where(field => !field.IsConverted)));
             if (UnreadableSeen is { } seen) Tell(() => seen(obj));

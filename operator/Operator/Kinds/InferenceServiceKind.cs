@@ -55,7 +55,7 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
         var sets = new List<PodSet>();
         foreach (var part in deployments.OwnedBy(work.Metadata.Uid))
             if (deployments.Get(work.Namespace, part.Name, part.Uid) is { } deployment) sets.AddRange(deployment.PodSets);
-        return sets.Count == 0 ? work : work with { PodSets = sets };
+        return sets.Count == 0 ? work : WithPods(work, sets, "spec.predictor");
     }
 
     /// <summary>KServe gives the service's labels and the predictor's to its pods.</summary>

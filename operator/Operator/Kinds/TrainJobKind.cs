@@ -41,8 +41,11 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
         var sets = stores.Of("JobSet")!;
         foreach (var part in sets.OwnedBy(work.Metadata.Uid))
             if (sets.Get(work.Namespace, part.Name, part.Uid) is { } set)
+            {
+                var known = WithPods(work, set.PodSets, "spec.trainer");
                 // A JobSet that a stopped pod would fail fails its TrainJob.
-                return work with { PodSets = set.PodSets, WhyNot = work.WhyNot ?? set.WhyNot, Unreadable = work.Unreadable ?? (set.Unreadable is { } why ? $"of its JobSet {set.Metadata.Name}, {why}" : null) };
+                return known with { WhyNot = known.WhyNot ?? set.WhyNot, Unreadable = known.Unreadable ?? (set.Unreadable is { } why ? $"of its JobSet {set.Metadata.Name}, {why}" : null) };
+            }
         return work;
     }
 

@@ -17,11 +17,12 @@ internal static class UnreadableWork
 
     /// <param name="work">The object as it was read.</param>
     /// <param name="switchField">JSON pointer of the field that suspends it.</param>
+    /// <param name="known">A part of the object that other objects say in its place, such as <c>spec.trainer</c>.</param>
     /// <returns>A phrase that names the field, or null.</returns>
-    public static string? WhyNot(Work work, string switchField)
+    public static string? WhyNot(Work work, string switchField, string? known = null)
     {
         foreach (var field in work.Metadata.MistypedFields)
-            if (!field.IsConverted && IsNeeded(field, switchField[1..].Replace('/', '.')))
+            if (!field.IsConverted && (known is null || !field.Path.StartsWith(known, StringComparison.Ordinal)) && IsNeeded(field, switchField[1..].Replace('/', '.')))
                 return $"its {field.Path} cannot be read ({field.Found}, not {field.Expected})";
         foreach (var set in work.PodSets)
             foreach (var container in set.Template.Spec.Containers.Concat(set.Template.Spec.InitContainers))

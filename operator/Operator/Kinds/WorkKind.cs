@@ -74,6 +74,13 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
 
     public abstract Task PatchScaleAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken);
 
+    /// <summary>The work with the pods that other objects say in place of one part of its own, which then need not be readable.</summary>
+    protected Work WithPods(Work work, IReadOnlyList<PodSet> sets, string part)
+    {
+        var known = work with { PodSets = sets, Unreadable = null };
+        return known with { Unreadable = UnreadableWork.WhyNot(known, Field, part) };
+    }
+
     /// <summary>When a condition came to hold; null where it does not.</summary>
     protected static DateTimeOffset? Since(IReadOnlyList<V1Condition> conditions, string type) =>
         conditions.FirstOrDefault(condition => condition.Type == type && condition.Status == "True")?.LastTransitionTime;

@@ -141,6 +141,18 @@ public class MistypedFieldTests
         Prop.ForAll(changes.ToArbitrary(), s_kinds[kind].Several).Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithReplay(20261129, 7));
     }
 
+    [Fact]
+    public void Every_kind_that_is_read_is_tried()
+    {
+        Type[] kinds = [.. new[] { typeof(V1Pod).Assembly, typeof(V1Alpha1GpuBudget).Assembly }.SelectMany(assembly => assembly.GetTypes())
+            .Where(type => type is { IsClass: true, IsAbstract: false } && type.GetInterfaces().Any(face => face.IsGenericType && face.GetGenericTypeDefinition() == typeof(IKubernetesEntity<>)))];
+        kinds.Should().HaveCountGreaterThan(30);
+        s_kinds.Values.Select(trial => trial.Type).Should().BeEquivalentTo(kinds.Except(s_typedByTheServer));
+    }
+
+    /// <summary>Kinds whose objects hold bytes, or are only written.</summary>
+    private static readonly Type[] s_typedByTheServer = [typeof(V1Secret), typeof(V1ServiceAccount), typeof(V1MutatingWebhookConfiguration)];
+
     /// <summary>Every kind that the operator reads.</summary>
     private static readonly Dictionary<string, Trial> s_kinds = new(StringComparer.Ordinal)
     {
@@ -192,10 +204,10 @@ public class MistypedFieldTests
         where T : class, IKubernetesEntity<T> => KubeJson.Read<T>(Encoding.UTF8.GetBytes(json));
 
     /// <summary>What is tried on one kind.</summary>
-    private sealed record Trial(Action EachField, Action<int[]> Several)
+    private sealed record Trial(Type Type, Action EachField, Action<int[]> Several)
     {
         public static Trial Of<T>(Action<T>? use = null)
-            where T : class, IKubernetesEntity<T> => new(() => EachOf(use), changes => SeveralOf(use, changes));
+            where T : class, IKubernetesEntity<T> => new(typeof(T), () => EachOf(use), changes => SeveralOf(use, changes));
 
         private static void EachOf<T>(Action<T>? use)
             where T : class, IKubernetesEntity<T>
