@@ -49,6 +49,31 @@ public sealed class AdmissionTests
     }
 
     [Fact]
+    public async Task Held_work_whose_spec_its_user_changed_before_it_was_judged_is_not_left_suspended()
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await scene.BudgetAsync("10");
+        foreach (var name in (string[])["edited", "theirs"])
+        {
+            var job = Job(name, "10m");
+            job["spec"]!["suspend"] = true;
+            job["metadata"]!["annotations"]![HeldMark.Annotation] = "absent";
+            await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
+        }
+        await scene.PassAsync(5);
+        await world.Client.PatchAsync<V1Job>("edited", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"backoffLimit": 3}}""")!), Ct);
+        await scene.SuspendAsync("theirs", false);
+        await scene.SuspendAsync("theirs", true);
+        await world.StartOperatorAsync(Ct);
+
+        await scene.UntilAsync("edited runs", () => scene.RunsAsync("edited"), TimeSpan.FromMinutes(3));
+        (await scene.UntilEventAsync("Resumed", "edited")).Note.Should().StartWith("Resumed: it was made suspended by Bursar's webhook");
+        await scene.PassAsync(90);
+        (await scene.IsSuspendedAsync("theirs")).Should().BeTrue("its user suspended it");
+    }
+
+    [Fact]
     public async Task What_its_owner_suspends_is_his_whatever_the_mark_says()
     {
         var (scene, webhook) = await OpenAsync();

@@ -14,7 +14,8 @@ namespace Bursar.Operator.Budgets;
 /// <summary>
 /// Finds work that Bursar suspended and has no record of, as after a loss of the ledger, and records it anew. The mirror annotation only
 /// points at such work. The evidence is the object's managed fields: Bursar must be the last who set the field that suspends it. What a
-/// user has suspended, even beside a mirror that was left behind, stays the user's.
+/// user has suspended, even beside a mirror that was left behind, stays the user's. Work that the webhook held, and whose spec was changed before a
+/// leader judged it, is resumed where nobody has written the field since: its budgets then decide as of any work that runs.
 /// </summary>
 public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, BudgetEvents events, TimeProvider time, ILogger<LostSuspension> logger)
 {
@@ -65,20 +66,35 @@ public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledge
             {
                 var uid = work.Metadata.Uid;
                 if (recorded.Contains(uid) || work.IsFinished || !work.HasGpus || work.IsPart) continue;
-                var through = OwnerKinds.Of(work, stores)?.Switch;
-                if (through is null ? !IsMarked(work) : !(through.IsStopped && through.Object.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))) continue;
+                var owner = OwnerKinds.Of(work, stores);
+                var through = owner?.Switch;
+                var wasHeld = owner is null && IsFormerlyHeld(work);
+                if (through is null ? !IsMarked(work) && !wasHeld : !(through.IsStopped && through.Object.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))) continue;
                 found.Add(uid);
                 _seen.TryAdd(uid, now);
                 if (now - _seen[uid] < Doubt) continue;
-                await RestoreRecordAsync(work, through, now, cancellationToken);
+                // Whatever comes of it, it is not looked at again before the same time has passed.
+                _seen[uid] = now;
+                if (wasHeld) await ResumeHeldAsync(work, now, cancellationToken);
+                else await RestoreRecordAsync(work, through, now, cancellationToken);
             }
         foreach (var gone in _seen.Keys.Except(found).ToArray()) _seen.Remove(gone);
     }
 
+    /// <summary>The webhook made it suspended, and its mark does not count any more since the spec was changed.</summary>
+    private static bool IsFormerlyHeld(Work work) => work is { IsStopped: true, IsFinished: false, Kind.Suspends: true } && HeldMark.IsOn(work) && !HeldMark.IsHeld(work);
+
+    private async Task ResumeHeldAsync(Work work, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var record = RecordOf(work, now) with { Original = HeldMark.OriginalOf(work) };
+        if (!await workloads.IsAsCreatedAsync(record, cancellationToken)) return;
+        LogHeld(record.Namespace, record.Name, record.Kind);
+        if (await workloads.RestoreAsync(record, cancellationToken) == ActOutcome.Done)
+            events.GivenBack(record, null, Sentences.GivenBack("it was made suspended by Bursar's webhook, and its spec was changed before its budgets had judged it", null), isHeld: false);
+    }
+
     private async Task RestoreRecordAsync(Work work, OwnerSwitch? through, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        // Whatever comes of it, it is not looked at again before the same time has passed.
-        _seen[work.Metadata.Uid] = now;
         var record = RecordOf(work, now, through);
         if (!await workloads.IsOwnWriteAsync(record, cancellationToken)) return;
         LogFound(record.Namespace, record.Name, record.Kind, record.Budget);
@@ -94,6 +110,9 @@ public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledge
     }
 
     private static string BudgetOf(string? mirror) => mirror?.StartsWith(BudgetPrefix, StringComparison.Ordinal) == true ? mirror[BudgetPrefix.Length..] : "";
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Resuming what the webhook held and nobody judged: namespace={namespace} name={name} kind={kind}")]
+    private partial void LogHeld(string @namespace, string name, string kind);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Found suspended work that has no record: namespace={namespace} name={name} kind={kind} budget={budget}")]
     private partial void LogFound(string @namespace, string name, string kind, string budget);

@@ -110,7 +110,7 @@ public static class ReleaseCommand
             if (held.Length == 0) return 0;
         }
         var notLetGo = request.Budget is null ? await HeldRelease.RunAsync(client, all, request.DryRun, output, cancellationToken) : 0;
-        if (request.Budget is null) notLetGo += await ScaledRelease.RunAsync(client, bursarNamespace, request.DryRun, output, cancellationToken);
+        if (request.Budget is null) notLetGo += await ScaledRelease.RunAsync(client, bursarNamespace, mayRun, request.DryRun, output, cancellationToken);
         if (held.Length == 0)
         {
             await output.WriteLineAsync(request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}.");

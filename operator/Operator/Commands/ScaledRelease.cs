@@ -9,7 +9,7 @@ namespace Bursar.Operator.Commands;
 internal static class ScaledRelease
 {
     /// <summary>How much could not be given back.</summary>
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, bool dryRun, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, bool mayRun, bool dryRun, TextWriter output, CancellationToken cancellationToken)
     {
         var actor = new ScaledFieldActor(client);
         var failed = 0;
@@ -31,6 +31,9 @@ internal static class ScaledRelease
                 {
                     record = newer ?? record;
                     outcome = await ClusterAccess.WithRightAsync(ScaledFieldActor.RightOn(record.Namespace, record.Target), () => actor.RestoreAsync(record, cancellationToken));
+                    // Its write may still be on its way: without the record nobody would undo it.
+                    if (mayRun && outcome.Result == ScaleResult.AlreadySo && record.Fields.Any(field => field.Before is not null))
+                        throw new CommandException("it stands as it was, and an operator may be about to change it");
                     newer = await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
                 }
                 while (newer is not null && ++tried < ReleaseCommand.MostTries);

@@ -17,6 +17,11 @@ public static class FieldOwner
     /// <summary>Whether Bursar set a field, and nobody has set it since.</summary>
     public static bool IsOwn(JsonNode? obj, string field) => ManagersOf(obj, field).FirstOrDefault() == Own;
 
+    /// <summary>Whether a field still is as it was when the object was made, defaults and webhooks included: nobody has written it later.</summary>
+    public static bool IsAsCreated(JsonNode? obj, string field) =>
+        obj?["metadata"]?["managedFields"] is JsonArray entries && entries.Where(entry => Has(entry?["fieldsV1"], field)).ToArray() is { Length: > 0 } owners
+        && owners.All(entry => (string?)entry!["time"] == (string?)obj["metadata"]!["creationTimestamp"]);
+
     /// <summary>Who has the field, the last who wrote it first.</summary>
     private static IEnumerable<string?> ManagersOf(JsonNode? obj, string field) => obj?["metadata"]?["managedFields"] is not JsonArray entries ? []
         : entries.Where(entry => Has(entry?["fieldsV1"], field))

@@ -136,6 +136,10 @@ public sealed class WorkloadActor(KubeClient client)
     public async Task<bool> IsOwnWriteAsync(ParkedRecord record, CancellationToken cancellationToken) =>
         FieldOwner.IsOwn(await WrittenAsync(record, cancellationToken), record.Field);
 
+    /// <summary>Whether the field that a record names is as it was when the object was made.</summary>
+    public async Task<bool> IsAsCreatedAsync(ParkedRecord record, CancellationToken cancellationToken) =>
+        FieldOwner.IsAsCreated(await WrittenAsync(record, cancellationToken), record.Field);
+
     /// <summary>The object that a record writes to, as the API server gives it; null where this version does not know its kind.</summary>
     private async Task<JsonNode?> WrittenAsync(ParkedRecord record, CancellationToken cancellationToken)
     {

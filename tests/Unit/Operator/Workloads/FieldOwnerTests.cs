@@ -23,6 +23,18 @@ public sealed class FieldOwnerTests
     public void Who_set_a_field_last_is_told_unless_it_was_Bursar(string field, string? manager) => FieldOwner.LastOf(s_job, field).Should().Be(manager);
 
     [Theory]
+    [InlineData("2026-11-02T08:00:00Z", "/spec/runPolicy/suspend", true)]
+    [InlineData("2026-11-02T07:59:59Z", "/spec/runPolicy/suspend", false)]
+    [InlineData("2026-11-02T08:00:00Z", "/spec/suspend", false)]
+    [InlineData("2026-11-02T08:00:00Z", "/spec/replicas", false)]
+    public void Field_is_as_created_when_nobody_wrote_it_later(string created, string field, bool expected)
+    {
+        var job = s_job.DeepClone();
+        job["metadata"]!["creationTimestamp"] = created;
+        FieldOwner.IsAsCreated(job, field).Should().Be(expected);
+    }
+
+    [Theory]
     [InlineData("{}")]
     [InlineData("""{"metadata": {"managedFields": [{}]}}""")]
     [InlineData("""{"metadata": {"managedFields": "x"}}""")]
