@@ -62,7 +62,9 @@ public sealed class AdmissionTests
             await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
         }
         await scene.PassAsync(5);
-        await world.Client.PatchAsync<V1Job>("edited", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"backoffLimit": 3}}""")!), Ct);
+        // By another field manager: one that made the job and wrote to it later may have written the field again.
+        using var editor = new KubeClient(world.Config, new() { TimeProvider = world.Time, ActivityTracker = world.Activity, UserAgent = "kubectl-edit/v1.36" });
+        await editor.PatchAsync<V1Job>("edited", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"activeDeadlineSeconds": 86400}}""")!), Ct);
         await scene.SuspendAsync("theirs", false);
         await scene.SuspendAsync("theirs", true);
         await world.StartOperatorAsync(Ct);
