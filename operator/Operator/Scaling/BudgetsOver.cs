@@ -6,10 +6,13 @@ using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Which budgets of a namespace pay for a target, by its pods' labels.</summary>
+/// <summary>Which budgets of a namespace pay for a target, by its pods' labels. For one thread, the scaler loop's.</summary>
 internal sealed class BudgetsOver(ClusterStores stores)
 {
     private readonly Dictionary<string, (long Generation, LabelSelector? Selector, LabelSelector? Exempt)> _read = new(StringComparer.Ordinal);
+
+    /// <summary>How many budgets' selectors are kept.</summary>
+    public int Kept => _read.Count;
 
     /// <summary>Those that select it and do not exempt it; and why the one that is named is not among them, null where it is or none is named.</summary>
     public (IReadOnlyList<V1Alpha1GpuBudget> Budgets, string? Problem) Of(string ns, IReadOnlyDictionary<string, string>? labels, string? named, string target)
@@ -30,6 +33,9 @@ internal sealed class BudgetsOver(ClusterStores stores)
             if (selects && !(labels is not null && exempt?.Matches(labels) == true)) found.Add(budget);
             if (isNamed) problem = selects ? null : $"budget {named} does not select the pods of {target}";
         }
+        // Deleted budgets leave their entries behind.
+        if (_read.Count > stores.Budgets.Store.Count)
+            foreach (var uid in _read.Keys.Where(uid => stores.Budgets.Store.GetByUid(uid) is null).ToArray()) _read.Remove(uid);
         return (found, problem);
     }
 

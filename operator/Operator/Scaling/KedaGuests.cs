@@ -22,7 +22,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
     private readonly ConcurrentDictionary<ObjectKey, KedaGuest> _guests = new();
 
     /// <summary>The decisions on InferenceScalers.</summary>
-    public required Func<ObjectKey, (ScalerSnapshot Snapshot, ScalerDecision Decision)?> LastOf { get; init; }
+    public required Func<ObjectKey, ScalerResult?> LastOf { get; init; }
 
     /// <summary>Some guest asks what it did not ask before: its namespace.</summary>
     public event Action<string>? Came;
@@ -109,14 +109,20 @@ internal sealed class KedaGuest(DateTimeOffset since)
     private readonly Lock _gate = new();
     private readonly Dictionary<string, (TriggerTerms Trigger, Rate? Cap, DateTimeOffset At)> _asks = new(StringComparer.Ordinal);
     private DateTimeOffset _askedAt;
+    private int? _affordable;
 
+    /// <summary>Read and written by the scaler loop alone.</summary>
     public ScalerMemory Memory { get; set; } = ScalerMemory.Empty;
 
     /// <summary>Since when it asks.</summary>
     public DateTimeOffset Since { get; } = since;
 
-    /// <summary>What the money carries; null before that was found out.</summary>
-    public int? Affordable { get; set; }
+    /// <summary>The replicas that the budgets can afford; null before the first decision. The loop writes it, KEDA's calls read it.</summary>
+    public int? Affordable
+    {
+        get { lock (_gate) return _affordable; }
+        set { lock (_gate) _affordable = value; }
+    }
 
     public DateTimeOffset AskedAt
     {

@@ -12,6 +12,7 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
     private long _read = -1;
     private IReadOnlyList<FieldError> _errors = [];
     private ScalerTerms? _terms;
+    private ScalerResult? _latest;
 
     public V1Alpha1InferenceScaler Scaler { get; private set; } = scaler;
 
@@ -22,9 +23,15 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
 
     public ScaleTarget? Target { get; set; }
 
-    public ScalerSnapshot? Snapshot { get; set; }
-
-    public ScalerDecision? Decision { get; set; }
+    /// <summary>
+    /// The latest decision with its snapshot; null before the first and while the scaler cannot be evaluated. The loop replaces the pair in one
+    /// write when a pass has decided, so that KEDA's calls, on their own threads, read the former decision until the next one is there.
+    /// </summary>
+    public ScalerResult? Latest
+    {
+        get => Volatile.Read(ref _latest);
+        set => Volatile.Write(ref _latest, value);
+    }
 
     public Rate Burn { get; set; }
 
@@ -57,3 +64,6 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
         return _errors;
     }
 }
+
+/// <summary>A decision on a scaler and what it was made from.</summary>
+public sealed record ScalerResult(ScalerSnapshot Snapshot, ScalerDecision Decision);

@@ -37,6 +37,7 @@ public sealed partial class ScalerLoop(
 
     private const int WritesAtOnce = 8;
 
+    private readonly FailureLog _failures = new(client);
     private readonly Wakeup _wakeup = new(client.ActivityTracker);
     private readonly Lock _gate = new();
     private readonly HashSet<string> _dirty = new(StringComparer.Ordinal);
@@ -91,10 +92,10 @@ public sealed partial class ScalerLoop(
         return target is not null && (target.Uid == record.Target.Uid || target.Owner?.Uid == record.Target.Uid) && scaler.Metadata.DeletionTimestamp is null;
     }
 
-    /// <summary>The last decision on a scaler; null before the first and while it cannot be looked after.</summary>
-    public (ScalerSnapshot Snapshot, ScalerDecision Decision)? LastOf(ObjectKey scaler)
+    /// <summary>The latest decision on a scaler; null before the first and while it cannot be evaluated. Safe from any thread.</summary>
+    public ScalerResult? LastOf(ObjectKey scaler)
     {
-        lock (_entries) return _entries.TryGetValue(scaler, out var entry) && entry is { Snapshot: { } snapshot, Decision: { } decision } ? (snapshot, decision) : null;
+        lock (_entries) return _entries.GetValueOrDefault(scaler)?.Latest;
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -120,10 +121,11 @@ public sealed partial class ScalerLoop(
                     // What is written takes the API server's time and not this one's: it makes nobody wait for the next look.
                     looked = time.GetElapsedTime(begun);
                     await WriteAsync(entries, cancellationToken);
+                    _failures.Succeeded();
                 }
                 catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
                 {
-                    LogFailed(error);
+                    if (_failures.IsNews(error)) LogFailed(error.Message);
                 }
                 var pause = looked * RestPerWork;
                 await ActivityTracker.DelayAsync(client.ActivityTracker, time, pause < Gathering ? Gathering : pause > Evaluation ? Evaluation : pause, cancellationToken, Wakeup.What);
@@ -158,7 +160,7 @@ public sealed partial class ScalerLoop(
 
     private async Task WriteAsync(List<ScalerEntry> entries, CancellationToken cancellationToken)
     {
-        await Parallel.ForEachAsync(entries.Where(entry => entry.Decision is not null), new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
+        await Parallel.ForEachAsync(entries.Where(entry => entry.Latest is not null), new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
             async (entry, token) => await ActAsync(entry, token));
         foreach (var entry in entries) await TellAsync(entry, cancellationToken);
     }
@@ -197,7 +199,6 @@ public sealed partial class ScalerLoop(
         // The oldest scaler of a target scales it: who comes later is told.
         foreach (var entry in entries.OrderBy(entry => entry.Scaler.Metadata.CreationTimestamp).ThenBy(entry => entry.Scaler.Metadata.Name, StringComparer.Ordinal))
         {
-            entry.Decision = null;
             if (Find(entry, taken, out var terms) is not { } target) continue;
             var scaler = entry.Scaler;
             // Another target under the same name has another story.
@@ -207,9 +208,8 @@ public sealed partial class ScalerLoop(
             var parkedBy = parked[target.Uid].FirstOrDefault();
             var (budgets, problem) = _budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
             var snapshot = observer.Observe(scaler, terms, target, entry.Memory, parkedBy, entry.Since) with { BudgetProblem = problem };
-            var look = new Looked(scaler.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => Settle(entry, decision));
+            var look = new Looked(scaler.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => Settle(entry, snapshot, decision));
             if (problem is not null) look.Caps.Add(MoneyCaps.Hold(terms.Budget!, snapshot, problem));
-            entry.Snapshot = snapshot;
             entry.Burn = observer.BurnOf(target);
             Ask(look, budgets, purses, parkedBy is null);
             looks.Add(look);
@@ -304,11 +304,11 @@ public sealed partial class ScalerLoop(
         }
     }
 
-    private void Settle(ScalerEntry entry, ScalerDecision decision)
+    private void Settle(ScalerEntry entry, ScalerSnapshot snapshot, ScalerDecision decision)
     {
         var before = entry.Memory;
         entry.Memory = decision.Memory;
-        entry.Decision = decision;
+        entry.Latest = new(snapshot, decision);
         metrics.Record(entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Metadata.Name, decision);
         Note(entry, decision, before);
     }
@@ -334,7 +334,7 @@ public sealed partial class ScalerLoop(
 
     private void Refuse(ScalerEntry entry, string reason, string message)
     {
-        entry.Snapshot = null;
+        entry.Latest = null;
         entry.Target = null;
         prometheus.Forget(entry.Scaler.Metadata.Uid);
         board.Hold(ObjectKey.Of(entry.Scaler), null);
@@ -357,9 +357,9 @@ public sealed partial class ScalerLoop(
 
     private async Task ActAsync(ScalerEntry entry, CancellationToken cancellationToken)
     {
-        var (target, decision, scaler) = (entry.Target!, entry.Decision!, entry.Scaler);
+        var (target, (snapshot, decision), scaler) = (entry.Target!, entry.Latest!, entry.Scaler);
         entry.Refusal = null;
-        if (control.ObserveOnly || entry.Snapshot!.ParkedBy is not null) return;
+        if (control.ObserveOnly || snapshot.ParkedBy is not null) return;
         ScaleOutcome outcome;
         try
         {
@@ -382,7 +382,7 @@ public sealed partial class ScalerLoop(
                 if (outcome.Result == ScaleResult.Done)
                 {
                     if (decision.Memory.DemandSince is { } since && decision.Desired > decision.Replicas) metrics.ScaledUp(time.GetUtcNow() - since);
-                    entry.Memory = entry.Memory.WithScaled(decision.Replicas, decision.Desired, entry.Snapshot.Terms.Behavior, time.GetUtcNow());
+                    entry.Memory = entry.Memory.WithScaled(decision.Replicas, decision.Desired, snapshot.Terms.Behavior, time.GetUtcNow());
                     entry.ScaledAt = time.GetUtcNow();
                     events.Scaled(scaler, target, decision);
                     // What was given back here may be another one's now.
@@ -413,9 +413,9 @@ public sealed partial class ScalerLoop(
     private async Task TellAsync(ScalerEntry entry, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var status = entry is { Decision: { } decision, Snapshot: { } snapshot } ? ScalerStatus.Of(entry.Scaler, snapshot, decision, entry.Burn, entry.ScaledAt)
+        var status = entry.Latest is ({ } snapshot, { } decision) ? ScalerStatus.Of(entry.Scaler, snapshot, decision, entry.Burn, entry.ScaledAt)
             : ScalerStatus.Refused(entry.Scaler, entry.Hindrance?.Reason ?? Reasons.TargetNotFound, entry.Refusal ?? "", now);
-        if (entry.Decision is not null && entry.Refusal is { } refusal) status.Message = $"{status.Message} {Sentence(refusal)}";
+        if (entry.Latest is not null && entry.Refusal is { } refusal) status.Message = $"{status.Message} {Sentence(refusal)}";
         if (ScalerStatus.DueIn(entry.Written?.Status ?? entry.Scaler.Status, status, entry.Written is { } written ? now - written.At : TimeSpan.MaxValue) is not { } due || due > TimeSpan.Zero) return;
         if (!pacer.TryTake(entry.Scaler.Metadata.Uid, out _)) return;
         try
@@ -430,7 +430,7 @@ public sealed partial class ScalerLoop(
         catch (ApiException error)
         {
             // One status that is refused must not keep the others from being told.
-            LogFailed(error);
+            if (_failures.IsNews(error)) LogFailed(error.Message);
         }
     }
 
@@ -465,6 +465,6 @@ public sealed partial class ScalerLoop(
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not scale: namespace={namespace} name={name} why={why}")]
     private partial void LogRefused(string @namespace, string name, string why);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A look at scalers failed; they are looked at again")]
-    private partial void LogFailed(Exception error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Scaler evaluation failed, retrying: {Reason}")]
+    private partial void LogFailed(string reason);
 }

@@ -18,6 +18,7 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
     /// <summary>A scaler that is made anew takes over what the former one changed: it is given the time to.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
+    private readonly FailureLog _failures = new(client);
     private readonly Dictionary<(string Scaler, string Target), DateTimeOffset> _missing = [];
 
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -28,10 +29,11 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
             try
             {
                 if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
+                _failures.Succeeded();
             }
             catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
             {
-                LogFailed(error);
+                if (_failures.IsNews(error)) LogFailed(error.Message);
             }
             await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
         }
@@ -73,6 +75,6 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
     [LoggerMessage(Level = LogLevel.Information, Message = "Gave back what a deleted scaler had changed: namespace={ns} scaler={scaler} kind={kind} name={name} result={result}")]
     private partial void LogReleased(string ns, string scaler, string kind, string name, ScaleResult result);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not give back what a deleted scaler had changed; trying again")]
-    private partial void LogFailed(Exception error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore what a deleted scaler had changed, retrying: {Reason}")]
+    private partial void LogFailed(string reason);
 }
