@@ -11,6 +11,7 @@ public sealed class AgentCounters
     private long listFailures;
     private long readTicks;
     private long refusedConnections;
+    private long skippedLines;
 
     public IReadOnlyDictionary<string, long> Scrapes => scrapes;
 
@@ -26,6 +27,11 @@ public sealed class AgentCounters
     public long RefusedConnections => Interlocked.Read(ref refusedConnections);
 
     public void Scraped(string outcome) => scrapes.AddOrUpdate(outcome, 1, (_, n) => n + 1);
+
+    /// <summary>Lines of pods' pages that could not be read.</summary>
+    public long SkippedLines => Interlocked.Read(ref skippedLines);
+
+    public void LinesSkipped(int lines) => Interlocked.Add(ref skippedLines, lines);
 
     public void Posted(string outcome) => posts.AddOrUpdate(outcome, 1, (_, n) => n + 1);
 

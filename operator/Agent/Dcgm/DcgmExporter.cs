@@ -24,6 +24,7 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
     private GpuSnapshot snapshot = new(NvmlState.NoDriver, "the dcgm-exporter was not asked yet", []);
     private volatile IReadOnlyList<PodDevice>? pods;
     private DateTimeOffset next = DateTimeOffset.MinValue;
+    private long skippedLines;
 
     public DcgmExporter(Uri address, TimeProvider time)
     {
@@ -50,15 +51,16 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
         {
             var page = DcgmPage.Read(Fetch());
             pods = page.Pods;
+            skippedLines += page.SkippedLines;
             return snapshot = page.Devices.Count == 0
-                ? new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {address} shows no GPU", [])
-                : new GpuSnapshot(NvmlState.Ready, $"dcgm-exporter at {address}, {page.Devices.Count(d => d.ParentUuid is null)} GPUs", page.Devices) { Source = UsageReport.DcgmSource };
+                ? new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {address} shows no GPU", []) { SkippedLines = skippedLines }
+                : new GpuSnapshot(NvmlState.Ready, $"dcgm-exporter at {address}, {page.Devices.Count(d => d.ParentUuid is null)} GPUs", page.Devices) { Source = UsageReport.DcgmSource, SkippedLines = skippedLines };
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or PrometheusFormatException)
         {
             pods = null;
             string word = exception is OperationCanceledException ? $"no answer within {Timeout.TotalSeconds} s" : exception.GetBaseException().Message;
-            return snapshot = new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {address} cannot be read: {word}", []);
+            return snapshot = new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {address} cannot be read: {word}", []) { SkippedLines = skippedLines };
         }
     }
 

@@ -23,11 +23,14 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
     private static readonly string[] NamespaceLabels = ["exported_namespace", "pod_namespace", "namespace"];
     private static readonly string[] ContainerLabels = ["exported_container", "container_name", "container"];
 
-    /// <exception cref="PrometheusFormatException">The page is none.</exception>
+    /// <summary>Lines that cannot be read, such as a field whose value is a text; the others are used.</summary>
+    public int SkippedLines { get; private init; }
+
+    /// <exception cref="PrometheusFormatException">No line of the page is a sample, and some are no comment.</exception>
     public static DcgmPage Read(ReadOnlySpan<byte> page)
     {
         var samples = new List<PrometheusSample>();
-        PrometheusText.ReadStrict(page, (in PrometheusLine line) =>
+        var result = PrometheusText.ReadPage(page, (in PrometheusLine line) =>
         {
             if (line.Name.StartsWith("DCGM_FI_"u8))
                 samples.Add(line.ToSample());
@@ -67,7 +70,7 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
                 AddPods(uuid, instance, pods);
             }
         }
-        return new DcgmPage(devices, pods);
+        return new DcgmPage(devices, pods) { SkippedLines = result.Refused };
     }
 
     private static GpuReading Reading(string uuid, List<PrometheusSample> samples, bool slice)

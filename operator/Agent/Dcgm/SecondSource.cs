@@ -24,6 +24,7 @@ public sealed class SecondSource(IGpuReader nvml, IPodResources kubelet, DcgmExp
             return first;
         return first with
         {
+            SkippedLines = seen.SkippedLines,
             Word = $"{first.Word}; activity of MIG devices by the dcgm-exporter",
             Devices = [.. first.Devices.Select(d => d.ParentUuid is null ? d : d with
             {

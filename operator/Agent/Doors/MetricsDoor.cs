@@ -83,6 +83,9 @@ internal sealed class MetricsDoor(
         var outcomes = page.Family("bursar_agent_scrapes_total", PrometheusType.Counter, "Scrapes of pods by outcome.");
         foreach (var (outcome, count) in counters.Scrapes)
             outcomes.Sample(count, ("outcome", outcome));
+        var skipped = page.Family("bursar_agent_skipped_lines_total", PrometheusType.Counter, "Lines of scraped pages that could not be read, by whose pages they are. The other lines were used.");
+        skipped.Sample(counters.SkippedLines, ("source", "pods"));
+        skipped.Sample(view?.Gpus.SkippedLines ?? 0, ("source", "dcgm-exporter"));
         var posts = page.Family("bursar_agent_progress_posts_total", PrometheusType.Counter, "Progress posted by pods, by outcome.");
         foreach (var (outcome, count) in counters.Posts)
             posts.Sample(count, ("outcome", outcome));

@@ -29,6 +29,9 @@ public sealed record GpuSnapshot(NvmlState State, string Word, IReadOnlyList<Gpu
 {
     /// <summary>Which reader served, in one word.</summary>
     public string Source { get; init; } = "nvml";
+
+    /// <summary>Lines of a dcgm-exporter's pages that could not be read, since the agent started.</summary>
+    public long SkippedLines { get; init; }
 }
 
 /// <summary>One device. A figure the device does not give is null, never zero.</summary>

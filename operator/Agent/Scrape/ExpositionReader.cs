@@ -4,8 +4,8 @@ using Bursar.Core.Text;
 namespace Bursar.Agent.Scrape;
 
 /// <summary>
-/// Pure: how far a training pod's page says that it is. A page that is malformed anywhere, or carries a count that is none, is
-/// refused whole.
+/// Pure: how far a training pod's page says that it is. A line of another metric that cannot be read is skipped and counted. A page is
+/// refused when a line of one of the three metrics cannot be read, or its value is no count: the slowest rank might be missing.
 /// </summary>
 public static class ExpositionReader
 {
@@ -22,9 +22,10 @@ public static class ExpositionReader
         long? step = null, total = null;
         DateTimeOffset? checkpoint = null;
         string? wrong = null;
+        PrometheusReadResult result;
         try
         {
-            PrometheusText.ReadStrict(page, (in PrometheusLine line) =>
+            result = PrometheusText.ReadPage(page, (in PrometheusLine line) =>
             {
                 if (line.NameIs(stepName))
                 {
@@ -42,6 +43,9 @@ public static class ExpositionReader
                     var at = DateTimeOffset.FromUnixTimeSeconds(second);
                     checkpoint = checkpoint is null || at < checkpoint ? at : checkpoint;
                 }
+            }, name =>
+            {
+                if (name.SequenceEqual(stepName) || name.SequenceEqual(totalName) || name.SequenceEqual(checkpointName)) wrong = $"a line of {Encoding.UTF8.GetString(name)} cannot be read";
             });
         }
         catch (PrometheusFormatException exception)
@@ -49,10 +53,10 @@ public static class ExpositionReader
             return new ScrapeResult(ScrapeOutcome.Malformed, exception.Message);
         }
         if (wrong is not null)
-            return new ScrapeResult(ScrapeOutcome.Malformed, wrong);
+            return new ScrapeResult(ScrapeOutcome.Malformed, wrong) { SkippedLines = result.Refused };
         return step is { } done
-            ? new ScrapeResult(ScrapeOutcome.Ok) { Progress = new TrainingProgress(done, total > 0 ? total : null, checkpoint) }
-            : new ScrapeResult(ScrapeOutcome.Nothing, $"no {options.StepMetric} on the page");
+            ? new ScrapeResult(ScrapeOutcome.Ok) { Progress = new TrainingProgress(done, total > 0 ? total : null, checkpoint), SkippedLines = result.Refused }
+            : new ScrapeResult(ScrapeOutcome.Nothing, $"no {options.StepMetric} on the page") { SkippedLines = result.Refused };
     }
 
     private static long? Count(in PrometheusLine line, ref string? wrong)

@@ -125,6 +125,7 @@ public sealed partial class ScrapeLoop(
     private bool Take(TargetPod pod, ScrapeTarget target, ScrapeResult result)
     {
         counters.Scraped(result.Outcome.ToString());
+        counters.LinesSkipped(result.SkippedLines);
         var key = (pod.Uid, target.Port, target.Path);
         var known = last.TryGetValue(key, out var before);
         // A server that loads its model does not listen yet.

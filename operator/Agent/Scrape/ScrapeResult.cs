@@ -39,6 +39,9 @@ public sealed record ScrapeResult(ScrapeOutcome Outcome, string? Detail = null)
     public IReadOnlyList<EngineHistogram> Histograms { get; init; } = [];
 
     public TrainingProgress? Progress { get; init; }
+
+    /// <summary>Lines of the page that could not be read. The others were used.</summary>
+    public int SkippedLines { get; init; }
 }
 
 /// <summary>Cumulative tokens of one model, over all its engines, and the requests that ended; null where the server counts none.</summary>

@@ -31,23 +31,39 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
     private readonly Dictionary<int, byte[][]> _names = servers.SelectMany(server => server.All).Select(metric => metric.Name).Distinct(StringComparer.Ordinal)
         .Select(Encoding.UTF8.GetBytes).GroupBy(name => Hash(name)).ToDictionary(group => group.Key, group => group.ToArray());
 
+    private readonly HashSet<string> _counters = new(servers.SelectMany(server => server.Prompt.Concat(server.Cached).Concat(server.Generated).Concat(server.Requests)).SelectMany(way => way).Select(metric => metric.Name), MetricNameComparer.Instance);
+
     public ScrapeResult Read(ReadOnlySpan<byte> page)
     {
         var found = new Dictionary<string, List<PrometheusSample>>(MetricNameComparer.Instance);
+        // A metric with an unreadable line is incomplete, and a sum or a maximum over it would be too low.
+        var incomplete = new HashSet<string>(MetricNameComparer.Instance);
+        PrometheusReadResult result;
         try
         {
-            PrometheusText.ReadStrict(page, (in PrometheusLine line) =>
+            result = PrometheusText.ReadPage(page, (in PrometheusLine line) =>
             {
                 if (!IsKnown(line.Name)) return;
                 var sample = line.ToSample();
                 if (!found.TryGetValue(sample.Name, out var series)) found.Add(sample.Name, series = []);
                 series.Add(sample);
+            }, name =>
+            {
+                if (!name.IsEmpty && IsKnown(name)) incomplete.Add(Encoding.UTF8.GetString(name));
             });
         }
         catch (PrometheusFormatException exception)
         {
             return new(ScrapeOutcome.Malformed, exception.Message);
         }
+        return Read(found, incomplete, result) with { SkippedLines = result.Refused };
+    }
+
+    private ScrapeResult Read(Dictionary<string, List<PrometheusSample>> found, HashSet<string> incomplete, PrometheusReadResult result)
+    {
+        // The operator would read a token counter that lacks some engines as one that fell.
+        if (incomplete.FirstOrDefault(_counters.Contains) is { } counter) return new(ScrapeOutcome.Malformed, $"a line of {counter} cannot be read, the first such at line {result.Errors[0].Line}: {result.Errors[0].Reason}");
+        foreach (var name in incomplete) found.Remove(name);
         if (found.Count == 0) return new(ScrapeOutcome.Nothing, "no metric of a known model server on the page");
 
         var read = servers.Select(server => new Reading(server, found)).Where(reading => !reading.IsEmpty).ToArray();

@@ -47,3 +47,7 @@ public readonly ref struct PrometheusLine
 
 /// <summary>Called for each sample, in the order of the text.</summary>
 public delegate void PrometheusVisitor(in PrometheusLine line);
+
+/// <summary>Called for each line that cannot be read.</summary>
+/// <param name="name">The metric's name that the line begins with; empty where there is none.</param>
+public delegate void PrometheusSkipVisitor(ReadOnlySpan<byte> name);

@@ -25,11 +25,22 @@ public static class PrometheusText
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"u8);
 
     /// <summary>Hands each sample on; lines that cannot be read are counted and skipped.</summary>
-    public static PrometheusReadResult Read(ReadOnlySpan<byte> utf8, PrometheusVisitor visit)
+    /// <param name="utf8">The text.</param>
+    /// <param name="visit">Called for each sample.</param>
+    /// <param name="skipped">Called for each line that cannot be read, with the metric's name that it begins with; empty where there is none.</param>
+    public static PrometheusReadResult Read(ReadOnlySpan<byte> utf8, PrometheusVisitor visit, PrometheusSkipVisitor? skipped = null)
     {
         var errors = new List<PrometheusTextError>();
-        var (samples, refused) = Walk(utf8, visit, errors);
+        var (samples, refused) = Walk(utf8, visit, errors, skipped);
         return new(samples, refused, errors);
+    }
+
+    /// <summary>As <see cref="Read"/>, for a text that must be a page of metrics: one with unreadable lines and not one sample is none.</summary>
+    /// <exception cref="PrometheusFormatException">Names the first unreadable line.</exception>
+    public static PrometheusReadResult ReadPage(ReadOnlySpan<byte> utf8, PrometheusVisitor visit, PrometheusSkipVisitor? skipped = null)
+    {
+        var result = Read(utf8, visit, skipped);
+        return result is { Samples: 0, Refused: > 0 } ? throw new PrometheusFormatException(result.Errors[0]) : result;
     }
 
     /// <summary>Hands on all samples or none: a text with an unreadable line throws before the first call.</summary>
@@ -54,7 +65,7 @@ public static class PrometheusText
     /// <inheritdoc cref="Parse(ReadOnlySpan{byte})"/>
     public static List<PrometheusSample> Parse(string text) => Parse(Encoding.UTF8.GetBytes(text));
 
-    private static (int Samples, int Refused) Walk(ReadOnlySpan<byte> text, PrometheusVisitor? visit, List<PrometheusTextError> errors)
+    private static (int Samples, int Refused) Walk(ReadOnlySpan<byte> text, PrometheusVisitor? visit, List<PrometheusTextError> errors, PrometheusSkipVisitor? skipped = null)
     {
         // OpenMetrics counts its times in seconds, the classic format in milliseconds; only the end tells them apart.
         var openMetrics = text.TrimEnd("\r\n"u8).EndsWith("# EOF"u8);
@@ -80,6 +91,7 @@ public static class PrometheusText
                 continue;
             }
             refused++;
+            skipped?.Invoke(line[..(line.IndexOfAnyExcept(NameBytes) is >= 0 and var length ? length : line.Length)]);
             if (errors.Count < DescribedErrors) errors.Add(new(number, reason));
         }
         return (samples, refused);

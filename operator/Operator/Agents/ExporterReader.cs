@@ -139,6 +139,7 @@ public sealed partial class ExporterReader : IDisposable
         try
         {
             var page = await _scraper.ReadAsync(exporter.Address, cancellationToken);
+            _metrics.ExporterLinesSkipped(node, page.SkippedLines);
             var now = _time.GetUtcNow();
             bool agent;
             ExporterAccount? account;

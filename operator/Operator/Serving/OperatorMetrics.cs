@@ -25,6 +25,7 @@ public sealed class OperatorMetrics : IDisposable
     private readonly Counter<long> _agentFailures;
     private readonly Counter<long> _agentGaps;
     private readonly Counter<long> _exporterFailures;
+    private readonly Counter<long> _exporterSkippedLines;
     private readonly Dictionary<(string Namespace, string Name), BudgetDecision> _budgets = [];
     private readonly Dictionary<(string Namespace, string Name), ScalerDecision> _scalers = [];
     private readonly Histogram<double> _demandToScale;
@@ -35,6 +36,7 @@ public sealed class OperatorMetrics : IDisposable
     private volatile Func<int>? _untrusted;
     private volatile Func<IEnumerable<InvalidObject>>? _invalid;
     private volatile Func<IEnumerable<(string Kind, int Count)>>? _unreadable;
+    private volatile Func<string?>? _ledgerFault;
     private volatile int _missing;
     private volatile bool _leads;
 
@@ -76,6 +78,7 @@ public sealed class OperatorMetrics : IDisposable
         _reconcileFailures = _meter.CreateCounter<long>("bursar_reconcile_failures_total", description: "Reconciles that ended in an error, by controller.");
         _agentFailures = _meter.CreateCounter<long>("bursar_agent_failures_total", description: "Requests to agents that failed, and reports that were not believed, by node and reason.");
         _agentGaps = _meter.CreateCounter<long>("bursar_agent_gaps_total", description: "Gaps in agents' journals, by node.");
+        _exporterSkippedLines = _meter.CreateCounter<long>("bursar_exporter_skipped_lines_total", description: "Lines of dcgm-exporters' pages that could not be read, by node. The other lines were used.");
         _exporterFailures = _meter.CreateCounter<long>("bursar_exporter_failures_total", description: "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.");
         _meter.CreateObservableGauge("bursar_agent_lag_seconds", AgentLags, description: "Time since the node's agent last answered.");
         _meter.CreateObservableGauge("bursar_agents_missing", () => _missing, description: "Nodes with GPU pods and no agent that answers.");
@@ -84,6 +87,7 @@ public sealed class OperatorMetrics : IDisposable
         _meter.CreateObservableGauge("bursar_invalid_spec", () => (_invalid?.Invoke() ?? []).Select(one => new Measurement<int>(1, new("kind", one.Kind), new("namespace", one.Namespace), new("name", one.Name))),
             description: "1 for each budget, price book and scaler whose spec is invalid; it has no effect until it is corrected.");
         _meter.CreateObservableGauge("bursar_unreadable_objects", UnreadableByKind, description: "Objects with a field of an unexpected JSON type, which reads as absent, by kind.");
+        _meter.CreateObservableGauge("bursar_ledger_write_fault", () => _ledgerFault?.Invoke() is null ? 0 : 1, description: "1 while the API server refuses what is to be written to the ledger; nothing is suspended or resumed meanwhile.");
         _meter.CreateObservableGauge("bursar_leader", () => _leads ? 1 : 0, description: "1 while this operator leads.");
         _meter.CreateObservableGauge("bursar_build_info", () => new Measurement<int>(1, new("component", "operator"), new("version", Version)), description: "The version that runs.");
         if (apiServer is not null) _api = new ApiTraffic(apiServer, _meter);
@@ -114,6 +118,10 @@ public sealed class OperatorMetrics : IDisposable
     /// <summary>Shows, from now on, how many objects of each kind have a field that cannot be read.</summary>
     public void WatchUnreadable(Func<IEnumerable<(string Kind, int Count)>> counts) => _unreadable = counts;
 
+    /// <summary>Shows, from now on, whether the ledger can be written.</summary>
+    /// <param name="fault">Why it cannot; null where it can.</param>
+    public void WatchLedger(Func<string?> fault) => _ledgerFault = fault;
+
     /// <summary>This operator leads no more: what another one now decides and books is the other's to show.</summary>
     public void Detach()
     {
@@ -124,7 +132,7 @@ public sealed class OperatorMetrics : IDisposable
             _scalers.Clear();
             _agents.Clear();
         }
-        (_nodes, _untrusted, _invalid, _unreadable) = (null, null, null, null);
+        (_nodes, _untrusted, _invalid, _unreadable, _ledgerFault) = (null, null, null, null, null);
         _missing = 0;
         _leads = false;
     }
@@ -186,6 +194,11 @@ public sealed class OperatorMetrics : IDisposable
     public void AgentFailed(string node, string reason) => _agentFailures.Add(1, new("node", node), new("reason", reason));
 
     public void AgentGap(string node) => _agentGaps.Add(1, new KeyValuePair<string, object?>("node", node));
+
+    public void ExporterLinesSkipped(string node, int lines)
+    {
+        if (lines > 0) _exporterSkippedLines.Add(lines, new KeyValuePair<string, object?>("node", node));
+    }
 
     public void ExporterFailed(string node) => _exporterFailures.Add(1, new KeyValuePair<string, object?>("node", node));
 

@@ -55,6 +55,28 @@ public sealed class DcgmTests
     }
 
     [Fact]
+    public void Line_whose_value_is_a_text_is_skipped_and_counted()
+    {
+        var page = Read($$"""
+            DCGM_FI_DEV_CUDA_VISIBLE_DEVICES_STR{gpu="0",UUID="GPU-a"} MIG-GPU-1/3
+            DCGM_FI_DEV_GPU_UTIL{{{Device}}} 87
+            DCGM_FI_DEV_GPU_UTIL{gpu="1",UUID="GPU-b"} N/A
+            DCGM_FI_DEV_FB_USED{gpu="1",UUID="GPU-b"} 1024
+            DCGM_FI_DEV_FB_USED{gpu="2",UUID="GPU
+            """);
+
+        page.SkippedLines.Should().Be(3);
+        page.Devices.Select(device => (device.Uuid, device.UtilizationPercent, device.MemoryUsedBytes)).Should().Equal(("GPU-a", 87, null), ("GPU-b", null, 1024L * 1024 * 1024));
+    }
+
+    [Fact]
+    public void Page_without_one_readable_line_is_refused()
+    {
+        var read = () => Read("<html>\n<body>not found</body>");
+        read.Should().Throw<Bursar.Core.Text.PrometheusFormatException>();
+    }
+
+    [Fact]
     public void Figures_that_are_copied_to_each_pod_are_taken_once()
     {
         var page = Read($$"""

@@ -64,13 +64,41 @@ public sealed class ScrapeTests : IAsyncLifetime
     [InlineData("vllm:prompt_tokens_total{model_name=\"m\"} NaN\n")]
     [InlineData("vllm:prompt_tokens_total{model_name=\"m\"} -1\n")]
     [InlineData("vllm:prompt_tokens_total{model_name=\"m\"} 1e300\n")]
-    [InlineData("vllm:prompt_tokens_total{model_name=\"m\"} 1\n<html>\n")]
-    public void A_page_that_is_malformed_anywhere_is_refused_whole(string page)
+    [InlineData("vllm:prompt_tokens_total{model_name=\"m\"} 1\nvllm:prompt_tokens_total{model_name=\"n\"} MIG-1/3\n")]
+    [InlineData("<html>\n<body>\n")]
+    public void A_page_whose_counters_cannot_be_read_is_refused_whole(string page)
     {
         var result = new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(page));
 
         result.Outcome.Should().Be(ScrapeOutcome.Malformed);
         result.Tokens.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void Odd_line_of_another_metric_is_skipped_and_counted()
+    {
+        var result = new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(VllmPage + "<html>\nvllm:cache_config_info{x=\"1\"} MIG-1/3\n"));
+
+        result.Should().BeEquivalentTo(new { Outcome = ScrapeOutcome.Ok, SkippedLines = 2, Gauges = new ServingGauges(3, 6, 0.75) });
+        result.Tokens.Should().HaveCount(2);
+    }
+
+    [Fact]
+    public void Odd_line_of_a_gauge_makes_that_gauge_unknown()
+    {
+        var result = new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(VllmPage + "vllm:num_requests_waiting{model_name=\"other\"} many\n"));
+
+        (result.Outcome, result.Gauges!.Waiting, result.Gauges.Running).Should().Be((ScrapeOutcome.Ok, null, 3));
+    }
+
+    [Theory]
+    [InlineData("bursar_training_step 100\npython_info{v=\"3\"} three\n", ScrapeOutcome.Ok, 100L)]
+    [InlineData("bursar_training_step{rank=\"0\"} 100\nbursar_training_step{rank=\"1\"} many\n", ScrapeOutcome.Malformed, null)]
+    public void Progress_beside_an_odd_line_is_read_unless_a_rank_may_be_missing(string page, ScrapeOutcome outcome, long? step)
+    {
+        var result = ExpositionReader.ReadProgress(Encoding.UTF8.GetBytes(page), new ScrapeOptions());
+
+        (result.Outcome, result.Progress?.Step, result.SkippedLines).Should().Be((outcome, step, 1));
     }
 
     [Fact]

@@ -289,6 +289,21 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         PrometheusText.Parse(metrics.Scrape()).Single(s => s.Name == "bursar_exporter_failures_total" && s.Label("node") == "n1").Value.Should().Be(4);
     }
 
+    [Fact]
+    public async Task Odd_line_of_an_exporter_is_counted_and_the_others_are_billed()
+    {
+        Book("train", at: start);
+        reader.See(Exporter(), gone: false);
+        page = _ => Page("train", percent: 50, 1_000_000) + "\nDCGM_FI_DEV_CUDA_VISIBLE_DEVICES_STR{gpu=\"0\",UUID=\"GPU-1\"} MIG-GPU-1/3\n";
+        for (var second = 0; second <= 75; second += 15)
+        {
+            await reader.ReadAsync(default);
+            time.Advance(TimeSpan.FromSeconds(15));
+        }
+        Usage("train").Should().BeEquivalentTo(new { MeasuredMs = 60_000L, BusyMs = 30_000L });
+        PrometheusText.Parse(metrics.Scrape()).Single(s => s.Name == "bursar_exporter_skipped_lines_total" && s.Label("node") == "n1").Value.Should().Be(6);
+    }
+
     /// <summary>A source that is silent for less than a minute is no news: the status does not flap.</summary>
     [Fact]
     public async Task Who_serves_changes_after_a_minute_of_silence_and_at_once_when_someone_does()
