@@ -221,7 +221,7 @@ public sealed class InferenceScalerTrigger
     [Items(0, 16)]
     [ItemLength(0, 4096)]
     [Description("tokens: generatedPerSecond or promptPerSecond. queue: waiting. kv-cache, gpu-utilization: percent. latency: metric (firstToken, betweenTokens, endToEnd), percentile (95), seconds. "
-        + "prometheus: source, query, threshold, activationThreshold, ignoreNullValues. cron: timezone, start, end, desiredReplicas. All that measure: activation, above which the trigger is active (0).")]
+        + "prometheus: source, query, threshold, activationThreshold, ignoreNullValues, acceptPartialAnswer. cron: timezone, start, end, desiredReplicas. All that measure: activation, above which the trigger is active (0).")]
     public IReadOnlyDictionary<string, string>? Metadata { get; set; }
 
     [AllowedValues("AverageValue", "Value")]

@@ -18,6 +18,7 @@ public static class TriggerReader
     public const string Source = "source";
     public const string Query = "query";
     public const string IgnoreNullValues = "ignoreNullValues";
+    public const string AcceptPartialAnswer = "acceptPartialAnswer";
     public const string TimeZone = "timezone";
     public const string Start = "start";
     public const string End = "end";
@@ -58,7 +59,7 @@ public static class TriggerReader
             TriggerType.Queue => ["waiting", ActivationKey],
             TriggerType.KvCache or TriggerType.GpuUtilization => ["percent", ActivationKey],
             TriggerType.Latency => [Metric, Percentile, "seconds", ActivationKey],
-            TriggerType.Prometheus => [Source, Query, "threshold", "activationThreshold", IgnoreNullValues],
+            TriggerType.Prometheus => [Source, Query, "threshold", "activationThreshold", IgnoreNullValues, AcceptPartialAnswer],
             _ => [TimeZone, Start, End, DesiredReplicas],
         };
         foreach (var key in metadata.Keys.Where(key => !keys.Contains(key)).Order(StringComparer.Ordinal))
@@ -88,7 +89,8 @@ public static class TriggerReader
                 if (Get(Query) is not { Length: > 0 }) errors.Add(new($"{at}.{Query}", "is required"));
                 target = Number(Get("threshold"), $"{at}.threshold", errors, positive: true);
                 if (Get("activationThreshold") is { } above) activation = Number(above, $"{at}.activationThreshold", errors, positive: false);
-                if (Get(IgnoreNullValues) is { } ignore && ignore is not ("true" or "false")) errors.Add(new($"{at}.{IgnoreNullValues}", "is neither true nor false"));
+                foreach (var key in (string[])[IgnoreNullValues, AcceptPartialAnswer])
+                    if (Get(key) is { } flag && flag is not ("true" or "false")) errors.Add(new($"{at}.{key}", "is neither true nor false"));
                 break;
             case TriggerType.Cron:
                 if (CronWindow.TryParse(Get(Start) ?? "", Get(End) ?? "", Get(TimeZone) ?? "", out var wrong) is null) errors.Add(new(at, wrong));
@@ -107,10 +109,11 @@ public static class TriggerReader
         };
     }
 
-    /// <summary>A plain decimal; an error is noted where it is none.</summary>
+    /// <summary>A finite number from 0 on, written as Go's and KEDA's are: <c>5</c>, <c>.5</c>, <c>1e3</c>. Anything else is added to the errors.</summary>
     internal static double Number(string? text, string path, List<FieldError> errors, bool positive)
     {
-        if (DecimalText.TryParse(text, out var value) && (!positive || value > 0)) return (double)value;
+        if (text is { Length: <= 22 } && double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var value)
+            && value is >= 0 and < 1e12 && (!positive || value > 0)) return value;
         errors.Add(new(path, text is null ? "is required" : $"\"{InferenceScalerReader.Shorten(text)}\" is not a number{(positive ? " above 0" : "")}"));
         return 1;
     }

@@ -43,7 +43,7 @@ internal sealed partial class GenerateScalerTranslation
         ["metricName"] = "KEDA itself ignores it since 2.10",
     }.ToFrozenDictionary();
 
-    private static readonly string[] OfPrometheus = ["source", "query", "threshold", "activationThreshold", "ignoreNullValues"];
+    private static readonly string[] OfPrometheus = ["source", "query", "threshold", "activationThreshold", "ignoreNullValues", "acceptPartialAnswer"];
     private static readonly string[] OfCron = ["timezone", "start", "end", "desiredReplicas"];
 
     private readonly List<string> _remarks = [];
@@ -284,7 +284,12 @@ internal sealed partial class GenerateScalerTranslation
     {
         if (OfCron.FirstOrDefault(key => !metadata.ContainsKey(key)) is { } missing) return Nothing(at, $"its metadata has no {missing}");
         foreach (var key in metadata.Keys.Except(OfCron).Order(StringComparer.Ordinal)) LeaveOut($"{at}.metadata.{key}", "the trigger cron has no such key");
+        if (!DaysOf(metadata["start"]).SequenceEqual(DaysOf(metadata["end"])))
+            Note($"{at}.metadata", "start and end name different days: KEDA is active before each end, Bursar only from a start to the next end");
         return Carried("cron", metadata, OfCron);
+
+        // All fields but seconds, minutes and hours.
+        static IEnumerable<string> DaysOf(string schedule) => schedule.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is var fields ? fields.Skip(fields.Length > 5 ? 3 : 2) : [];
     }
 
     private JsonObject? External(Dictionary<string, string> metadata, string at, string type, SortedSet<decimal> caps)

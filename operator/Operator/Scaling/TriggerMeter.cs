@@ -102,7 +102,7 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
                 if (known.At > last) last = known.At;
             }
         if (all is null) return Nothing(trigger, target, states, asked, now);
-        var percentile = double.Parse(trigger.Metadata.GetValueOrDefault(TriggerReader.Percentile, "95"), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
+        var percentile = double.Parse(trigger.Metadata.GetValueOrDefault(TriggerReader.Percentile, "95"), NumberStyles.Float, CultureInfo.InvariantCulture);
         if (all.Quantile(percentile / 100) is { } seconds) return new() { Value = seconds, At = last };
         // Nothing was finished: without requests nobody waits; with some, how long nobody knows yet.
         return HasRequests(target) ? new() { At = last } : new() { Value = 0, At = last };
@@ -126,6 +126,9 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
         if (prometheus.Of(source, trigger.Metadata[TriggerReader.Query]) is not { } reading) return new() { At = now };
         if (now - reading.At > pollingInterval * 3 + Stale) return TriggerReading.Failed($"the last answer of Prometheus source {source} is too old") with { At = reading.At };
         if (reading.Answer.Error is { } error) return TriggerReading.Failed(error) with { At = reading.At };
+        // An empty result may be empty only because of what could not be read.
+        if (reading.Answer.Warning is { } warning && trigger.Metadata.GetValueOrDefault(TriggerReader.AcceptPartialAnswer) != "true")
+            return TriggerReading.Failed($"{warning}: the answer is incomplete ({TriggerReader.AcceptPartialAnswer}: \"true\" would accept it)") with { At = reading.At };
         if (reading.Answer.Value is { } value) return new() { Value = value, At = reading.At };
         return trigger.Metadata.GetValueOrDefault(TriggerReader.IgnoreNullValues) == "true" ? new() { Value = 0, At = reading.At } : TriggerReading.Failed("the query's answer is empty") with { At = reading.At };
     }

@@ -5,7 +5,7 @@ using Quartz;
 namespace Bursar.Operator.Scaling.Signals;
 
 /// <summary>
-/// KEDA's cron trigger: from each <c>start</c> to the next <c>end</c>, in a time zone's own time. Both are five fields as in crontab, or
+/// A cron trigger with KEDA's fields: active from each <c>start</c> to the next <c>end</c>, in a time zone's own time. Both are five fields as in crontab, or
 /// six or seven as Quartz writes them (seconds first, perhaps years).
 /// <code>
 /// timezone: Europe/Berlin   start: 0 8 * * 1-5   end: 0 20 * * 1-5
@@ -15,8 +15,8 @@ namespace Bursar.Operator.Scaling.Signals;
 /// </summary>
 public sealed class CronWindow
 {
-    /// <summary>How far back an expression that does not come again (its years are over) is looked for.</summary>
-    private static readonly Duration[] Backwards = [Duration.FromHours(1), Duration.FromDays(1), Duration.FromDays(31), Duration.FromDays(366), Duration.FromDays(3660)];
+    /// <summary>How far back the latest time of an expression is looked for: first near, since one that recurs each second has many.</summary>
+    private static readonly Duration[] Backwards = [Duration.FromMinutes(1), Duration.FromHours(1), Duration.FromDays(1), Duration.FromDays(31), Duration.FromDays(366), Duration.FromDays(3660)];
 
     /// <summary>Readings that were shown twice and are passed over: an hour of seconds, and more in zones that go back further.</summary>
     private const int MaxPassed = 20_000;
@@ -50,14 +50,15 @@ public sealed class CronWindow
         return new(from, to, zone);
     }
 
+    /// <summary>
+    /// The latest start is not older than the latest end. KEDA compares the next start with the next end instead, and is therefore active on
+    /// a Saturday before the daily end of a window that starts on weekdays alone.
+    /// </summary>
     public bool IsActive(DateTimeOffset now)
     {
         var at = Instant.FromDateTimeOffset(now);
-        var (start, end) = (Next(_start, at), Next(_end, at));
-        // Whichever comes next: an end means that its start is behind us. By the readings, since a spring may make both one moment.
-        if (start is { } from && end is { } to) return to.Reading <= from.Reading;
-        // One that does not come again: by which of the two was last.
-        return Last(_start, at) is { } began && (Last(_end, at) is not { } ended || ended < began);
+        // By the readings, since a change of the clock in spring may make both one moment.
+        return Last(_start, at) is { } began && (Last(_end, at) is not { } ended || ended <= began);
     }
 
     /// <summary>When it next begins or ends; null where neither comes again.</summary>
@@ -102,14 +103,15 @@ public sealed class CronWindow
         return null;
     }
 
+    /// <summary>The latest reading whose moment is not after now; null where there is none in ten years.</summary>
     private LocalDateTime? Last(CronExpression expression, Instant now)
     {
-        var until = now.InZone(_zone).LocalDateTime;
         foreach (var back in Backwards)
         {
             LocalDateTime? last = null;
+            // In the hour that autumn shows twice a reading may be behind the clock's and its moment already over: the moment decides.
             var next = After(expression, (now - back).InZone(_zone).LocalDateTime);
-            while (next is { } reading && reading <= until && MomentOf(reading) <= now)
+            while (next is { } reading && MomentOf(reading) <= now)
             {
                 last = reading;
                 next = After(expression, reading);

@@ -15,6 +15,12 @@ public sealed record PromAnswer
     /// <summary>Why there is no number, for people; null where there is one, or nothing.</summary>
     public string? Error { get; private init; }
 
+    /// <summary>
+    /// The first of the answer's warnings: some of the data could not be read, so the value may be too low or the result empty by mistake.
+    /// Null for a complete answer.
+    /// </summary>
+    public string? Warning { get; init; }
+
     /// <summary>The query matched nothing.</summary>
     public bool IsEmpty => Value is null && Error is null;
 

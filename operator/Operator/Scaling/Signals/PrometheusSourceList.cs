@@ -72,6 +72,9 @@ internal sealed record PromWire
     public string? Error { get; init; }
 
     public PromData? Data { get; init; }
+
+    /// <summary>A list of texts. Its <c>infos</c> are about the query's style and are not read.</summary>
+    public JsonElement Warnings { get; init; }
 }
 
 internal sealed record PromData

@@ -83,7 +83,8 @@ public sealed partial class PrometheusSources : IDisposable
             }
         }
         var answer = await AskAsync(link, query, cancellationToken);
-        return answer.Error is { } error ? PromAnswer.Failed($"Prometheus source {source}: {Cut(link.Redact(error))}") : answer;
+        return answer.Error is { } error ? PromAnswer.Failed($"Prometheus source {source}: {Cut(link.Redact(error))}")
+            : answer.Warning is { } warning ? answer with { Warning = $"Prometheus source {source}: {Cut(link.Redact(warning))}" } : answer;
     }
 
     public void Dispose()
@@ -130,7 +131,7 @@ public sealed partial class PrometheusSources : IDisposable
             }
             if (wire?.Error is { Length: > 0 } error) return PromAnswer.Failed($"{wire.ErrorType ?? "error"}: {error}");
             if (!response.IsSuccessStatusCode) return PromAnswer.Failed($"it answers {status} {response.ReasonPhrase}".TrimEnd());
-            return wire?.Status == "success" ? Number(wire.Data) : PromAnswer.Failed("its answer is no JSON of Prometheus");
+            return wire?.Status == "success" ? Number(wire.Data) with { Warning = Warning(wire.Warnings) } : PromAnswer.Failed("its answer is no JSON of Prometheus");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -174,6 +175,15 @@ public sealed partial class PrometheusSources : IDisposable
             default:
                 return PromAnswer.Failed($"the query comes to a {data.ResultType ?? "nothing"}, not to a number");
         }
+    }
+
+    /// <summary><c>["No StoreAPIs matched for this query"]</c>: the first of them, and how many more there are.</summary>
+    private static string? Warning(JsonElement warnings)
+    {
+        if (warnings.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || warnings.ValueKind == JsonValueKind.Array && warnings.GetArrayLength() == 0) return null;
+        var (first, more) = warnings.ValueKind == JsonValueKind.Array ? (warnings[0], warnings.GetArrayLength() - 1) : (warnings, 0);
+        string text = first.ValueKind == JsonValueKind.String ? first.GetString()! : first.GetRawText();
+        return more == 0 ? text : string.Create(CultureInfo.InvariantCulture, $"{text} (and {more} more)");
     }
 
     /// <summary><c>[1763700000, "1.5"]</c></summary>

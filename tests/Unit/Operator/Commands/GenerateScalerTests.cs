@@ -1,3 +1,4 @@
+using Bursar.Hosting;
 using Bursar.Operator.Commands;
 
 namespace Bursar.Tests.Unit.Operator.Commands;
@@ -217,6 +218,39 @@ public sealed class GenerateScalerTests
             "left out: annotation scaledobject.keda.sh/transfer-hpa-ownership: Bursar makes no HPA; delete the one that there is");
     }
 
+    [Theory]
+    [InlineData(".5")]
+    [InlineData("1e3")]
+    [InlineData("0x10")]
+    [InlineData("on")]
+    [InlineData("~")]
+    public async Task Threshold_is_written_as_a_string(string threshold)
+    {
+        var (code, output, error) = await RunAsync(Minimal + $$"""
+
+              - type: prometheus
+                metadata: {query: "sum(x) # all: of it", threshold: "{{threshold}}", ignoreNullValues: "false"}
+            """);
+        code.Should().Be(0);
+        output.Should().Contain($"      threshold: \"{threshold}\"\n").And.Contain("      query: \"sum(x) # all: of it\"\n");
+        (error.Length == 0).Should().Be(threshold is ".5" or "1e3", "Bursar takes the numbers that KEDA takes");
+    }
+
+    [Theory]
+    [InlineData("30 6 * * 1-5", "10 22 * * *", true)]
+    [InlineData("0 30 6 ? * 2-6", "0 10 22 * * ?", true)]
+    [InlineData("30 6 * * 1-5", "10 22 * * 1-5", false)]
+    public async Task Cron_whose_end_has_days_without_a_start_is_remarked_on(string start, string end, bool remarked)
+    {
+        var (code, _, error) = await RunAsync(Minimal + $$"""
+
+              - type: cron
+                metadata: {timezone: Europe/Prague, start: "{{start}}", end: "{{end}}", desiredReplicas: "2"}
+            """);
+        code.Should().Be(0);
+        error.Contains("start and end name different days", StringComparison.Ordinal).Should().Be(remarked);
+    }
+
     [Fact]
     public async Task Triggers_that_Bursar_gave_to_KEDA_become_its_own()
     {
@@ -412,22 +446,24 @@ public sealed class GenerateScalerTests
         using var output = new StringWriter();
         using var error = new StringWriter();
 
-        var found = await GenerateScalerCommand.Create().Parse(["--from-scaledobject", file]).InvokeAsync(new() { Output = output, Error = error });
+        var found = await CommandLine.RunAsync(RootCommands.Create(), ["generate", "scaler", "--from-scaledobject", file], Failures.Describe, new() { Output = output, Error = error });
         File.Delete(file);
-        var gone = await GenerateScalerCommand.Create().Parse(["--from-scaledobject", file]).InvokeAsync(new() { Output = output, Error = error });
+        var gone = await CommandLine.RunAsync(RootCommands.Create(), ["generate", "scaler", "--from-scaledobject", file], Failures.Describe, new() { Output = output, Error = error });
 
         (found, gone).Should().Be((0, 1));
         output.ToString().Should().Contain("kind: InferenceScaler");
-        error.ToString().Should().Be($"error: there is no file {file}\n");
+        error.ToString().Should().Be($"error: there is no file {file}.\n");
         GenerateScalerCommand.Create().Parse("").Errors.Should().NotBeEmpty("the option must be given");
     }
 
     private static async Task<(int Code, string Output, string Error)> RunAsync(string text)
     {
-        using var input = new StringReader(text);
+        var file = Path.Combine(Path.GetTempPath(), $"bursar-scaledobject-{Guid.NewGuid():N}.yaml");
+        await File.WriteAllTextAsync(file, text);
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var code = await GenerateScalerCommand.RunAsync("-", input, output, error, default);
+        var code = await CommandLine.RunAsync(RootCommands.Create(), ["generate", "scaler", "--from-scaledobject", file], Failures.Describe, new() { Output = output, Error = error });
+        File.Delete(file);
         return (code, output.ToString(), error.ToString());
     }
 }

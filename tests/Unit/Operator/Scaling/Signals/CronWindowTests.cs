@@ -14,6 +14,15 @@ public sealed class CronWindowTests
     // Over midnight.
     [InlineData("0 22 * * *", "0 6 * * *", "UTC", "2026-11-20T23:00:00Z", true, "2026-11-21T06:00:00Z")]
     [InlineData("0 22 * * *", "0 6 * * *", "UTC", "2026-11-20T07:00:00Z", false, "2026-11-20T22:00:00Z")]
+    // An end without a start of its own: KEDA is active on Saturday, since its next end comes before its next start. Friday's window has ended.
+    [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-28T10:00:00Z", false, "2026-11-28T21:10:00Z")]
+    [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-27T10:00:00Z", true, "2026-11-27T21:10:00Z")]
+    [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-30T05:30:00Z", true, "2026-11-30T21:10:00Z")]
+    // Several starts in one window: KEDA pauses before each of them.
+    [InlineData("*/10 8-18 * * *", "0 20 * * *", "UTC", "2026-11-20T08:05:00Z", true, "2026-11-20T08:10:00Z")]
+    // A window that ends on Friday evening, and one whose start is its former end.
+    [InlineData("0 8 * * 1", "0 20 * * 5", "UTC", "2026-11-25T23:00:00Z", true, "2026-11-27T20:00:00Z")]
+    [InlineData("0 8 * * *", "0 8,20 * * *", "UTC", "2026-11-20T12:00:00Z", true, "2026-11-20T20:00:00Z")]
     // Half-hour zones, and steps and lists.
     [InlineData("30 9 * * *", "0 18 * * *", "Asia/Kolkata", "2026-11-20T04:00:00Z", true, "2026-11-20T12:30:00Z")]
     [InlineData("0,30 * * * *", "15,45 * * * *", "UTC", "2026-11-20T04:10:00Z", true, "2026-11-20T04:15:00Z")]

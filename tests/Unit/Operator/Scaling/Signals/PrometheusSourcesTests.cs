@@ -43,12 +43,25 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
         answer = async context =>
         {
             (path, asked) = (context.Request.Path, (await context.Request.ReadFormAsync())["query"]);
-            await context.Response.WriteAsync("""{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1763700000.1,"12.5"]}]},"warnings":["w"]}""");
+            await context.Response.WriteAsync("""{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1763700000.1,"12.5"]}]},"infos":["i"],"warnings":[]}""");
         };
         (await sources.QueryAsync("main", "sum(rate(x[1m]))", default)).Should().Be(PromAnswer.Of(12.5));
         (path, asked).Should().Be(("/api/v1/query", "sum(rate(x[1m]))"));
 
         (await AskAsync("""{"status":"success","data":{"resultType":"scalar","result":[1763700000,"-3e2"]}}""")).Value.Should().Be(-300);
+    }
+
+    [Theory]
+    [InlineData("""["No StoreAPIs matched: rpc error: code = Unavailable"]""", "No StoreAPIs matched: rpc error: code = Unavailable")]
+    [InlineData("""["first", "second", "third"]""", "first (and 2 more)")]
+    [InlineData("\"a text\"", "a text")]
+    [InlineData("""[{"code": 14}]""", """{"code": 14}""")]
+    [InlineData("null", null)]
+    [InlineData("[]", null)]
+    public async Task Warnings_of_an_answer_are_kept_beside_its_value(string warnings, string? first)
+    {
+        var partial = await AskAsync("""{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1763700000,"3"]}]},"warnings":""" + warnings + "}");
+        (partial.Value, partial.Error, partial.Warning).Should().Be((3, null, first is null ? null : $"Prometheus source main: {first}"));
     }
 
     [Fact]
