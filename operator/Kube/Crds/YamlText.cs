@@ -1,6 +1,6 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -8,7 +8,9 @@ namespace Bursar.Kube.Crds;
 
 /// <summary>
 /// JSON as YAML, byte for byte the same each time: LF, keys in ordinal order, two spaces, one line a scalar. Generated
-/// files are compared and reviewed, so a general emitter's folding and quoting would only add noise.
+/// files are compared and reviewed, so YamlDotNet's folding would only add noise. A string stands without quotes only when it begins with a letter (a path
+/// after a point or slash too) and holds nothing but letters, digits and a few signs, and is no word of YAML 1.1: everything else stands in double quotes, so that no
+/// reader takes <c>.5</c>, <c>1e3</c>, <c>0x10</c>, <c>~</c>, <c>on</c> or a date for another type.
 /// </summary>
 public static class YamlText
 {
@@ -89,7 +91,44 @@ public static class YamlText
     private static string Quote(string value)
     {
         var plain = value.Length > 0 && PlainStart.Contains(value[0]) && !value.AsSpan().ContainsAnyExcept(Plain)
-            && value[^1] != ' ' && !Words.Contains(value);
-        return plain ? value : $"\"{JsonEncodedText.Encode(value, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
+            && value[^1] != ' ' && !Words.Contains(value)
+            // A point is the beginning of a path (.spec.kind), or of a number.
+            && (value[0] is not ('.' or '_') || value.Length > 1 && char.IsAsciiLetter(value[1]));
+        return plain ? value : Escape(value);
+    }
+
+    /// <summary>
+    /// In double quotes on one line. Characters beyond U+FFFF stand as they are: YAML does not know JSON's surrogate pairs. A surrogate without
+    /// its other half, which UTF-8 cannot hold, becomes U+FFFD.
+    /// </summary>
+    private static string Escape(string value)
+    {
+        var text = new StringBuilder(value.Length + 2).Append('"');
+        foreach (var rune in value.EnumerateRunes())
+        {
+            switch (rune.Value)
+            {
+                case '"' or '\\':
+                    text.Append('\\').Append(rune);
+                    break;
+                case '\n':
+                    text.Append("\\n");
+                    break;
+                case '\r':
+                    text.Append("\\r");
+                    break;
+                case '\t':
+                    text.Append("\\t");
+                    break;
+                // Control characters, and what YAML or an editor takes for a line break or a byte order mark.
+                case < 0x20 or (>= 0x7F and <= 0x9F) or 0x2028 or 0x2029 or 0xFEFF or 0xFFFE or 0xFFFF:
+                    text.Append(CultureInfo.InvariantCulture, $"\\u{rune.Value:X4}");
+                    break;
+                default:
+                    text.Append(rune);
+                    break;
+            }
+        }
+        return text.Append('"').ToString();
     }
 }
