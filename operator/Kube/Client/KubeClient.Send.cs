@@ -17,12 +17,20 @@ public sealed partial class KubeClient
     {
         using ActivityUnit? unit = ActivityTracker?.Join("request", request);
         using Deadline deadline = new(_options.RequestTimeout, TimeProvider, cancellationToken);
-        return await deadline.GuardAsync(async token =>
+        try
         {
-            using HttpResponseMessage response = (await OpenAsync(request, unit, deadline, token).ConfigureAwait(false)).Response;
-            byte[] json = await response.Content.ReadAsByteArrayAsync(token).ConfigureAwait(false);
-            return decode(json);
-        }).ConfigureAwait(false);
+            return await deadline.GuardAsync(async token =>
+            {
+                using HttpResponseMessage response = (await OpenAsync(request, unit, deadline, token).ConfigureAwait(false)).Response;
+                byte[] json = await response.Content.ReadAsByteArrayAsync(token).ConfigureAwait(false);
+                return decode(json);
+            }).ConfigureAwait(false);
+        }
+        catch (TimeoutException silent)
+        {
+            _reachability.Failed(silent.Message);
+            throw;
+        }
     }
 
     /// <summary>
@@ -52,6 +60,9 @@ public sealed partial class KubeClient
                 // A server may keep the request waiting; its asker goes on when it waits no longer.
                 using (unit is null ? default : cancellationToken.UnsafeRegister(static state => ((ActivityUnit)state!).Answered(), unit))
                     response = await _connections.SendAsync(message, cancellationToken).ConfigureAwait(false);
+                // A proxy that has lost the server answers in its place.
+                if ((int)response.StatusCode is 502 or 503 or 504 && response.Content.Headers.ContentType?.MediaType != "application/json") _reachability.Failed($"{(int)response.StatusCode} {response.ReasonPhrase}");
+                else _reachability.Answered();
                 if (response.Headers.Date is { } date) Volatile.Write(ref _serverTime, date.UtcTicks);
                 if (response.IsSuccessStatusCode)
                 {
@@ -88,9 +99,15 @@ public sealed partial class KubeClient
             }
             catch (HttpRequestException broken) when (request.IsRead && failed < _options.MaxReadRetries && !cancellationToken.IsCancellationRequested)
             {
+                _reachability.Failed(broken.Message);
                 wait = Backoff(failed);
                 failed++;
                 LogRetried(request.Method, request.PathAndQuery, broken.Message, wait);
+            }
+            catch (HttpRequestException broken) when (!cancellationToken.IsCancellationRequested)
+            {
+                _reachability.Failed(broken.Message);
+                throw;
             }
             finally
             {

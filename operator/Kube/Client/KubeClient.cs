@@ -19,6 +19,7 @@ public sealed partial class KubeClient : IDisposable
     private readonly KubeClientOptions _options;
     private readonly Connections _connections;
     private readonly ILogger _log;
+    private readonly ServerReachability _reachability;
     private int _streamingListRefused;
     private long _serverTime;
 
@@ -29,6 +30,7 @@ public sealed partial class KubeClient : IDisposable
         string version = typeof(KubeClient).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
         _connections = new Connections(config, _options.TimeProvider, _options.UserAgent ?? $"bursar/{version}");
         _log = _options.LoggerFactory.CreateLogger<KubeClient>();
+        _reachability = new ServerReachability(config.Server, _options.TimeProvider, _log);
         _discoveryGate = new ActivityGate("discovery", _options.ActivityTracker);
     }
 
@@ -41,6 +43,9 @@ public sealed partial class KubeClient : IDisposable
     /// wrong. Null before the first answer.
     /// </summary>
     public DateTimeOffset? ServerTime => Volatile.Read(ref _serverTime) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+
+    /// <summary>The API server does not answer at present, which the client has logged.</summary>
+    public bool IsUnreachable => _reachability.IsDown;
 
     public ActivityTracker? ActivityTracker => _options.ActivityTracker;
 

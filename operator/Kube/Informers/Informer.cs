@@ -25,6 +25,7 @@ public sealed partial class Informer<T> : IInformer
     private EntityKind _kind = T.EntityKind;
     private string? _version;
     private bool _listConsistently;
+    private readonly FailureLog _failureLog;
     private InformerHealth _health = new(true, false, null, null, 0, null, 0, 0);
 
     /// <param name="client">The API.</param>
@@ -38,6 +39,7 @@ public sealed partial class Informer<T> : IInformer
         _tracker = client.ActivityTracker;
         _time = client.TimeProvider;
         _log = client.LoggerFactory.CreateLogger<Informer<T>>();
+        _failureLog = new FailureLog(client);
     }
 
     public IStore<T> Store => _store;
@@ -142,7 +144,7 @@ public sealed partial class Informer<T> : IInformer
                                             || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested))
             {
                 failures++;
-                LogFailed(T.EntityKind.Plural, failures, failure.Message);
+                if (_failureLog.IsNews(failure, out long inARow)) LogFailed(T.EntityKind.Plural, inARow, failure.Message);
                 InformerHealth health = _health;
                 Volatile.Write(ref _health, health with { ConsecutiveFailures = failures, LastError = failure.Message });
             }
@@ -302,6 +304,7 @@ public sealed partial class Informer<T> : IInformer
         }
 
         if (obj.Metadata.ResourceVersion.Length > 0) _version = obj.Metadata.ResourceVersion;
+        if (_failureLog.Succeeded()) LogFollowing(T.EntityKind.Plural);
         InformerHealth health = _health;
         DateTimeOffset now = _time.GetUtcNow();
         Volatile.Write(ref _health, health with { LastEvent = now, LastSync = now, ConsecutiveFailures = 0, LastError = null, Events = health.Events + 1 });
@@ -324,6 +327,7 @@ public sealed partial class Informer<T> : IInformer
         }
 
         _version = version.Length == 0 ? null : version;
+        if (_failureLog.Succeeded()) LogFollowing(T.EntityKind.Plural);
         InformerHealth health = _health;
         Volatile.Write(ref _health, health with { LastSync = _time.GetUtcNow(), ConsecutiveFailures = 0, LastError = null, Lists = health.Lists + 1 });
         _synced.TrySetResult();
@@ -398,8 +402,11 @@ public sealed partial class Informer<T> : IInformer
     [LoggerMessage(Level = LogLevel.Information, Message = "Listing {Plural} again: {Reason}")]
     private partial void LogExpired(string plural, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Following {Plural} failed {Failures} times in a row: {Reason}")]
-    private partial void LogFailed(string plural, int failures, string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Watching {Plural} failed (attempt {Failures}): {Reason}")]
+    private partial void LogFailed(string plural, long failures, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Watching {Plural} again")]
+    private partial void LogFollowing(string plural);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Plural} of {ApiVersion} are not served; looking again from time to time")]
     private partial void LogNotServed(string plural, string apiVersion);

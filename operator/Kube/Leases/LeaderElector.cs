@@ -32,6 +32,7 @@ public sealed record LeaderElectorOptions
 /// </summary>
 public sealed partial class LeaderElector
 {
+    private readonly FailureLog _failureLog;
     private readonly KubeClient _client;
     private readonly LeaderElectorOptions _options;
     private readonly TimeProvider _time;
@@ -46,6 +47,7 @@ public sealed partial class LeaderElector
         if (options.LeaseDuration <= options.RenewDeadline || options.RenewDeadline <= options.RetryPeriod * 1.2)
             throw new ArgumentException("Lease duration must exceed the renew deadline, and that 1.2 times the retry period.", nameof(options));
         _client = client;
+        _failureLog = new FailureLog(client);
         _options = options;
         _time = client.TimeProvider;
         _tracker = client.ActivityTracker;
@@ -164,7 +166,7 @@ public sealed partial class LeaderElector
         }
         catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException)
         {
-            LogTryFailed(_options.Identity, failure.Message);
+            if (_failureLog.IsNews(failure)) LogTryFailed(_options.Identity, failure.Message);
             return false;
         }
     }
@@ -295,6 +297,7 @@ public sealed partial class LeaderElector
 
     private void Hold(V1Lease lease, Renewal renewal)
     {
+        _failureLog.Succeeded();
         _observedAt = renewal.Timestamp;
         Volatile.Write(ref _observed, lease);
         Volatile.Write(ref _renewal, renewal);

@@ -29,6 +29,7 @@ public sealed record ControllerRunnerOptions<T>
 public sealed partial class ControllerRunner<T> : IDisposable
     where T : class, IKubernetesEntity<T>
 {
+    private readonly KubeClient _client;
     private readonly Informer<T> _informer;
     private readonly IEntityController<T> _controller;
     private readonly ControllerRunnerOptions<T> _options;
@@ -43,6 +44,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
         _informer = informer;
         _controller = controller;
         _options = options ?? new ControllerRunnerOptions<T>();
+        _client = client;
         _time = client.TimeProvider;
         _tracker = client.ActivityTracker;
         _log = client.LoggerFactory.CreateLogger<ControllerRunner<T>>();
@@ -141,7 +143,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
                 return;
             }
 
-            LogFailed(result.Error, T.EntityKind.Kind, key.Namespace, key.Name, Queue.Failures(key) + 1, result.Message ?? "");
+            Report(key, result.Error, result.Message ?? "");
             if (result.RequeueAfter is { } delay) Queue.AddAfter(key, delay);
             else Queue.AddRateLimited(key);
         }
@@ -159,9 +161,18 @@ public sealed partial class ControllerRunner<T> : IDisposable
         }
         catch (Exception failure)
         {
-            LogFailed(failure, T.EntityKind.Kind, key.Namespace, key.Name, Queue.Failures(key) + 1, failure.Message);
+            Report(key, failure, failure.Message);
             Queue.AddRateLimited(key);
         }
+    }
+
+    /// <summary>Logs the first failure of an object and then each time their number has doubled. An outage of the API server is the client's to log.</summary>
+    private void Report(ObjectKey key, Exception? failure, string reason)
+    {
+        int failures = Queue.Failures(key) + 1;
+        if (_client.IsUnreachable || !System.Numerics.BitOperations.IsPow2(failures)) return;
+        // A refusal says in its message what is wrong; where it came from in this program does not help.
+        LogFailed(failure is ApiException or HttpRequestException or TimeoutException ? null : failure, T.EntityKind.Kind, key.Namespace, key.Name, failures, reason);
     }
 
     private T? NextDeleted(ObjectKey key)

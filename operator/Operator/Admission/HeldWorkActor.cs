@@ -66,7 +66,7 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
                 }
                 catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
                 {
-                    LogFailed(marked.Namespace, marked.Name, marked.Kind, error.Message);
+                    if (!client.IsUnreachable) LogFailed(marked.Namespace, marked.Name, marked.Kind, error.Message);
                 }
             }
         }

@@ -50,7 +50,7 @@ public sealed partial class WebhookKeeper(KubeClient client, Func<string?> roots
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
         {
             // The same trouble at every look is told once.
-            if (_complaint != exception.Message) LogFailed(exception.Message);
+            if (_complaint != exception.Message && !client.IsUnreachable) LogFailed(exception.Message);
             _complaint = exception.Message;
             return false;
         }

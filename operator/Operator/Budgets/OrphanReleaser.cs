@@ -21,6 +21,7 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
     /// </summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
+    private readonly FailureLog _failures = new(client);
     private readonly Dictionary<string, DateTimeOffset> _missing = new(StringComparer.Ordinal);
 
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -35,10 +36,11 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
                     await ReleaseOneAsync(cancellationToken);
                     await lost.FindAsync(cancellationToken);
                 }
+                _failures.Succeeded();
             }
             catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
             {
-                LogFailed(error);
+                if (_failures.IsNews(error)) LogFailed(error.Message);
             }
             await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
         }
@@ -78,6 +80,6 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
         if (failed is not null) throw failed;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not give back what a deleted budget had parked; trying again")]
-    private partial void LogFailed(Exception error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore what a deleted budget had suspended, retrying: {Reason}")]
+    private partial void LogFailed(string reason);
 }

@@ -70,7 +70,7 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
         {
             // The same trouble at every look is told once.
             var complaint = exception is ApiException { IsNotFound: true } ? $"a namespace does not exist ({ownNamespace} or {agentNamespace}); agents are not asked until it does" : exception.Message;
-            if (_complaint != complaint) LogFailed(complaint);
+            if (_complaint != complaint && !client.IsUnreachable) LogFailed(complaint);
             _complaint = complaint;
         }
         return false;

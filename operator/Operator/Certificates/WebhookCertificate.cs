@@ -44,7 +44,7 @@ public sealed partial class WebhookCertificate(KubeClient client, string ownName
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
         {
             // The same trouble at every look is told once.
-            if (_complaint != exception.Message) LogFailed(exception.Message);
+            if (_complaint != exception.Message && !client.IsUnreachable) LogFailed(exception.Message);
             _complaint = exception.Message;
             return false;
         }

@@ -11,6 +11,8 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StepDownTime = TimeSpan.FromSeconds(3);
 
+    private readonly FailureLog _failures = new(client);
+
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var unit = client.ActivityTracker?.Start("ledger flusher");
@@ -21,10 +23,11 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
                 try
                 {
                     await store.FlushDueAsync(ledger, cancellationToken);
+                    if (_failures.Succeeded()) LogWritten();
                 }
                 catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
                 {
-                    LogFailed(error);
+                    if (_failures.IsNews(error)) LogFailed(error.Message);
                 }
                 await ActivityUnit.DelayAsync(unit, client.TimeProvider, Tick, cancellationToken);
             }
@@ -39,11 +42,14 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
             catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException)
             {
                 // The next leader computes the same sums from the API and the journals.
-                LogFailed(error);
+                LogFailed(error.Message);
             }
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The ledger could not be written; it is tried again")]
-    private partial void LogFailed(Exception error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not write the ledger, retrying: {Reason}")]
+    private partial void LogFailed(string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Wrote the ledger again")]
+    private partial void LogWritten();
 }
