@@ -39,7 +39,7 @@ internal static class AgentCommand
         var logFormat = OptionSources.Text("--log-format", "json or text.", "text");
         var logLevel = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
 
-        var command = new RootCommand("Measures what pods do with the GPUs of this node and tells Bursar's operator.");
+        var command = new RootCommand($"Measures what pods do with the GPUs of this node and tells Bursar's operator. {CommandLine.ExitCodes}");
         foreach (var option in (Option<string>[])[nodeName, operatorAddress, podAddress, metricsAddress, journalDir, socket, certDir, procRoot,
             logRoot, library, resources, exporter, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
         {
@@ -50,15 +50,15 @@ internal static class AgentCommand
         {
             string Value(Option<string> option) => parsed.GetValue(option)!;
             if (Value(nodeName).Length == 0)
-                return await FailAsync("--node-name (or NODE_NAME) is missing: the operator believes an agent for its own node only");
+                throw new UsageException("--node-name (or NODE_NAME) is missing: the operator believes an agent for its own node only");
             if (!int.TryParse(Value(scrapeInterval), out int seconds) || seconds is < 1 or > 3600)
-                return await FailAsync($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
+                throw new UsageException($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
             if (!Enum.TryParse<LogFormat>(Value(logFormat), ignoreCase: true, out var format) || !Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level))
-                return await FailAsync("--log-format is json or text; --log-level is trace, debug, information, warning or error");
+                throw new UsageException("--log-format is json or text; --log-level is trace, debug, information, warning or error");
 
             Uri? exporterAddress = null;
             if (Value(exporter).Length > 0 && (!Uri.TryCreate(Value(exporter), UriKind.Absolute, out exporterAddress) || exporterAddress.Scheme != Uri.UriSchemeHttp))
-                return await FailAsync($"--dcgm-exporter '{Value(exporter)}' is not an http URL");
+                throw new UsageException($"--dcgm-exporter '{Value(exporter)}' is not an http URL");
 
             IReadOnlyList<ServingMetrics> known = [];
             try
@@ -67,7 +67,7 @@ internal static class AgentCommand
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
             {
-                return await FailAsync($"--servers '{Value(servers)}': {exception.Message}");
+                throw new UsageException($"--servers '{Value(servers)}': {exception.Message}");
             }
 
             var time = TimeProvider.System;
@@ -95,16 +95,7 @@ internal static class AgentCommand
                     Servers = known,
                 },
             };
-            AgentServer server;
-            try
-            {
-                server = await AgentServer.StartAsync(options, (IGpuReader?)both ?? gpus, (IPodResources?)both ?? kubelet, time, loggers, cancellationToken);
-            }
-            catch (Exception exception) when (exception is IOException or FormatException)
-            {
-                return await FailAsync(exception.Message);
-            }
-            await using (server)
+            await using (var server = await AgentServer.StartAsync(options, (IGpuReader?)both ?? gpus, (IPodResources?)both ?? kubelet, time, loggers, cancellationToken))
             {
                 await Console.Out.WriteLineAsync(JsonSerializer.Serialize(server.Addresses, DoorJson.Default.AgentAddresses));
                 await Console.Out.FlushAsync(cancellationToken);
@@ -131,7 +122,7 @@ internal static class AgentCommand
         {
             string Value(Option<string> option) => parsed.GetValue(option)!;
             if (!int.TryParse(Value(samples), out int count) || count is < 1 or > 3600)
-                return await FailAsync($"--samples '{Value(samples)}' is not a number from 1 to 3600");
+                throw new UsageException($"--samples '{Value(samples)}' is not a number from 1 to 3600");
             var time = TimeProvider.System;
             using var kubelet = new KubeletPodResources(Value(socket), time);
             var uids = new PodUidResolver(new TargetStore(), Value(logRoot), Value(procRoot), time);
@@ -139,11 +130,5 @@ internal static class AgentCommand
             return await probe.WriteAsync(Console.Out, new ProbeOptions { Samples = count }, cancellationToken) ? 0 : 1;
         });
         return command;
-    }
-
-    private static async Task<int> FailAsync(string sentence)
-    {
-        await Console.Error.WriteLineAsync($"bursar-agent: {sentence}");
-        return 2;
     }
 }

@@ -21,16 +21,18 @@ public static class OptionSources
     /// <summary>A whole number between two bounds; anything else is an error of the command line.</summary>
     public static Option<int> Number(string name, string description, int byDefault, int least, int most)
     {
+        int Read(string text, System.CommandLine.Parsing.ArgumentResult result)
+        {
+            if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most) return number;
+            result.AddError($"{name} is a number from {least} to {most}.");
+            return byDefault;
+        }
         var option = new Option<int>(name)
         {
             Description = $"{description} Also {Variable(name)}.",
-            // What is no number reaches the validator as what no bound allows.
-            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(Variable(name)) is { Length: > 0 } value ? int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : int.MinValue : byDefault,
+            DefaultValueFactory = result => Environment.GetEnvironmentVariable(Variable(name)) is { Length: > 0 } value ? Read(value, result) : byDefault,
+            CustomParser = result => Read(result.Tokens is [{ Value: var text }] ? text : "", result),
         };
-        option.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() is var number && (number < least || number > most)) result.AddError($"{name} is a number from {least} to {most}.");
-        });
         return option;
     }
 

@@ -114,7 +114,7 @@ public static class Wiring
         using var exporters = new ExporterReader(options.Exporters, stores, ledger, metrics, options.AgentNamespace, time, client.ActivityTracker, logs.CreateLogger<ExporterReader>());
         var sources = new MeteringSources(agents, exporters, time);
         var scalerBoard = new ScalerBoard();
-        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, sources, scalerBoard);
+        var observer = new BudgetObserver(stores, ledger, prices, nodes, progress, agents.CheckpointAt, control, brake, time, sources, scalerBoard, () => store.Fault);
 
         // What it does.
         var recorder = new EventRecorder(client, new() { ReportingInstance = options.Identity });
@@ -204,6 +204,7 @@ public static class Wiring
         metrics.WatchUnreadable(unreadable.Counts);
         budgets.Decided += unreadable.Report;
         unreadable.Start();
+        metrics.WatchLedger(() => store.Fault);
         metrics.Leads = true;
         control.Changed += WakeAll;
         agents.Progressed += WakeNamespace;

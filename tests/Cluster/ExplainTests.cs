@@ -4,6 +4,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
 
@@ -141,6 +142,75 @@ public sealed class ExplainTests
             Inputs = JsonSerializer.Serialize(tamper ? snapshot with { Terms = snapshot.Terms with { Limit = Bursar.Core.Money.Amount.FromDecimal(500m) } } : snapshot, DecisionJson.Default.BudgetSnapshot),
         });
         await world.StoreAsync(ledger);
+    }
+
+    [Theory]
+    [InlineData("job/runaway")]
+    [InlineData("jobs/runaway")]
+    [InlineData("jobs.batch/runaway")]
+    [InlineData("Job/runaway")]
+    public async Task Suspended_job_is_explained_by_its_own_name(string named)
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await ParkAsync(world, tamper: false);
+
+        var text = await ExplainWorkloadAsync(world, named);
+
+        text.Should().StartWith("Job team-vision/runaway\n");
+        text.Should().Contain("Budget gpub/vision: ").And.Contain("suspended since 2026-11-02T08:10:00Z (ProjectedOverBudget): /spec/suspend was false and is true, 2.287350");
+        text.Should().Contain("it would run: raise the limit by ").And.Contain("more: bursar explain gpub/vision -n team-vision");
+    }
+
+    [Fact]
+    public async Task Workload_is_explained_from_the_status_alone_without_the_right_to_the_ledger()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await world.CreateBudgetAsync("vision", "2");
+        await world.CreateDeploymentAsync("chat", 1);
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, KubePatch.Merge((JsonObject)JsonNode.Parse("""
+            {"status": {"observedGeneration": 1, "state": "OnTrack", "currency": "USD", "limit": "2.00", "spent": "0.50", "projected": "1.00", "workloads":
+              [{"kind": "Deployment", "name": "chat", "class": "inference", "state": "Running", "gpus": 1, "ratePerHour": "3.06", "spent": "0.50", "projected": "1.00", "reason": "Runs until the budget is used up."}]}}
+            """)!) with { Subresource = "status" }, CancellationToken.None);
+        world.Refuse("list", "gpuledgers");
+
+        var text = await ExplainWorkloadAsync(world, "deploy/chat");
+
+        text.Should().Contain("Budget gpub/vision: OnTrack").And.Contain("state: Running, inference, 1 GPU, 3.06 USD/h, spent 0.50, projected 1.00").And.Contain("why: Runs until the budget is used up.");
+        text.Should().Contain("note: this is from the budgets' status alone").And.Contain("list gpuledgers");
+    }
+
+    [Fact]
+    public async Task Pod_is_explained_by_the_workload_that_it_is_part_of()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await world.CreateBudgetAsync("vision", "2");
+        var job = await world.CreateJobAsync("train", suspended: false);
+        var pod = (JsonObject)JsonNode.Parse($$$"""
+            {"metadata": {"name": "train-x", "namespace": "{{{CommandsWorld.Team}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "{{{job.Metadata.Uid}}}", "controller": true}]},
+             "spec": {"containers": [{"name": "main", "image": "train:1"}]}}
+            """)!;
+        await world.Client.CreateAsync<V1Pod>(pod, CommandsWorld.Team, CancellationToken.None);
+
+        (await ExplainWorkloadAsync(world, "po/train-x")).Should().StartWith("Job team-vision/train\n  Pod train-x is a part of it.\n").And.Contain("Budget gpub/vision: not evaluated yet");
+    }
+
+    [Fact]
+    public async Task Workload_that_no_budget_selects_is_told_so()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await world.CreateJobAsync("train", suspended: false);
+        (await ExplainWorkloadAsync(world, "job/train")).Should().Contain("Namespace team-vision has no GpuBudget: nothing limits what it costs.");
+
+        await world.CreateBudgetAsync("vision", "2");
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, KubePatch.Merge((JsonObject)JsonNode.Parse("""{"spec": {"selector": {"matchLabels": {"team": "other"}}}}""")!), CancellationToken.None);
+        (await ExplainWorkloadAsync(world, "job/train")).Should().Contain("None of the budgets of namespace team-vision selects it (gpub/vision)");
+    }
+
+    private static async Task<string> ExplainWorkloadAsync(CommandsWorld world, string named)
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        (await ExplainWorkload.RunAsync(world.Client, CommandsWorld.BursarNamespace, CommandsWorld.Team, WorkloadName.TryParse(named)!, json: false, output, output, CancellationToken.None)).Should().Be(0);
+        return output.ToString();
     }
 
     private static async Task<string> ExplainAsync(CommandsWorld world, string name)

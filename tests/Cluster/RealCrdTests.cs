@@ -1,7 +1,9 @@
-using System.Text;
 using System.Text.Json.Nodes;
+using System.Text;
+using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Operator.Commands;
+using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
@@ -40,7 +42,7 @@ public sealed class RealCrdTests(ITestOutputHelper output)
         foreach (var some in kinds.Chunk(AtOnce))
         {
             var scene = await Scene.OpenAsync(world, $"crds-{some[0].ToLowerInvariant()}");
-            await ContinueCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, TextWriter.Null, Ct);
+            await ControlMap.SetAsync(world.Client, ClusterWorld.OwnNamespace, ControlSwitch.ContinueKey, Rfc3339.Format(world.Time.GetUtcNow()), Ct);
             await world.StartOperatorAsync(Ct);
             await Kinds.ParkedAndGivenBackAsync(scene, some);
             await world.StopOperatorAsync();

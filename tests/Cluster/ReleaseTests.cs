@@ -445,6 +445,10 @@ public sealed class ReleaseTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await ReleaseAsync(world, Everything);
+        await world.CreateBudgetAsync("vision", "2");
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, KubePatch.Merge((JsonObject)JsonNode.Parse("""
+            {"status": {"observedGeneration": 1, "conditions": [{"type": "BrakeApplied", "status": "True", "reason": "BrakeApplied", "message": "m", "lastTransitionTime": "2026-11-02T08:10:00Z"}]}}
+            """)!) with { Subresource = "status" }, CancellationToken.None);
         using var output = new StringWriter();
 
         await ContinueCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, output, CancellationToken.None);

@@ -6,6 +6,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Usage;
+using Bursar.Hosting;
 using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Commands;
@@ -72,7 +73,7 @@ public sealed class ReportTests
     {
         await using var world = await CommandsWorld.StartAsync();
 
-        await FluentActions.Awaiting(() => ReportAsync(world, new(Start, Start, ReportBy.Day))).Should().ThrowAsync<CommandException>().WithMessage("*before it begins*");
+        await FluentActions.Awaiting(() => ReportAsync(world, new(Start, Start, ReportBy.Day))).Should().ThrowAsync<UsageException>().WithMessage("*before it begins*");
     }
 
     [Fact]
@@ -102,6 +103,17 @@ public sealed class ReportTests
         world.Refuse("list", "gpuledgers");
 
         await FluentActions.Awaiting(() => ReportAsync(world, new(Start, Start.AddHours(1), ReportBy.Day))).Should().ThrowAsync<CommandException>().WithMessage("*list gpuledgers.bursar.dev in namespace bursar-system*");
+    }
+
+    [Fact]
+    public async Task Cost_per_step_stays_when_the_job_has_ended()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        var ledger = Ledger();
+        ledger.SetBudgetMemory("team-vision", "vision", "uid-vision", BudgetMemoryJson.Write(new() { Ended = [new("uid-train", 30_000, Start.AddMinutes(45), null)] }));
+        await world.StoreAsync(ledger);
+
+        (await ReportAsync(world, new(Start, Start.AddHours(4), ReportBy.Workload, "team-vision"))).Should().Contain("0.000076500");
     }
 
     private static async Task<string> ReportAsync(CommandsWorld world, ReportRequest request)

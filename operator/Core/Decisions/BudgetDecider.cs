@@ -60,6 +60,7 @@ public static class BudgetDecider
             Workloads = plan.Verdicts(work),
             Actions = enforcing ? plan.Actions : [],
             LetGo = enforcing ? plan.LetGo(work) : [],
+            Ended = budget.Ended,
             Announcements = announcements,
             Conditions = ConditionRules.Judge(budget, balance, plan, enforcing),
             Memory = memory,

@@ -62,6 +62,9 @@ public sealed record BudgetDecision
     /// </summary>
     public IReadOnlyList<WorkloadKey> LetGo { get; init; } = [];
 
+    /// <summary>Workloads that have ended in this window.</summary>
+    public IReadOnlyList<EndedWorkload> Ended { get; init; } = [];
+
     public IReadOnlyList<Announcement> Announcements { get; init; } = [];
 
     public IReadOnlyList<ConditionValue> Conditions { get; init; } = [];

@@ -44,6 +44,9 @@ public sealed record BudgetMemory
     /// <summary>Suspended workloads whose pods run on, by UID; survives windows.</summary>
     public IReadOnlyDictionary<string, RunsOn> RunsOn { get; init; } = new SortedDictionary<string, RunsOn>(StringComparer.Ordinal);
 
+    /// <summary>How far training had come that has ended, oldest first, and what a step of it cost; survives windows, bounded in number.</summary>
+    public IReadOnlyList<EndedTraining> Ended { get; init; } = [];
+
     /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
     public long Freed { get; init; }
 
@@ -56,3 +59,10 @@ public sealed record BudgetMemory
 /// <param name="At">When it was admitted.</param>
 /// <param name="Firm">Its estimate was settled by then. Before that the reservation is taken anew while there is room.</param>
 public sealed record Admission(Amount Reserved, Amount SpentBefore, DateTimeOffset At, bool Firm = false);
+
+/// <summary>Training that has ended.</summary>
+/// <param name="Uid">The workload's.</param>
+/// <param name="Step">The last step that was told.</param>
+/// <param name="At">When it was.</param>
+/// <param name="PerStep">What a step cost at its last pace and rate; null where that was not known.</param>
+public sealed record EndedTraining(string Uid, long Step, DateTimeOffset At, Amount? PerStep);

@@ -76,9 +76,24 @@ public sealed record BudgetSnapshot
     /// <summary>When its user released it by <c>bursar release</c>, where that still holds: it resumes everything and suspends nothing.</summary>
     public DateTimeOffset? ReleasedAt { get; init; }
 
+    /// <summary>Workloads that cost something in this window and hold no GPUs any more, the most expensive first. Shown, and nothing is decided by it.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public IReadOnlyList<EndedWorkload> Ended { get; init; } = [];
+
+    /// <summary>Why the ledger could not be written last; null when it could. Nothing is suspended or resumed before it is written.</summary>
+    public string? LedgerFault { get; init; }
+
     /// <summary>What an evaluation and a round trip to the API may take: part of every stop's cost.</summary>
     public TimeSpan ReactionTime { get; init; } = TimeSpan.FromSeconds(10);
 }
+
+/// <summary>A workload that has ended in this window.</summary>
+/// <param name="Key">Which.</param>
+/// <param name="Class">What it was used for.</param>
+/// <param name="Spent">Its cost in this window.</param>
+/// <param name="Steps">The last step that it told; null where it told none.</param>
+/// <param name="UnitCosts">What a unit of its output cost.</param>
+public sealed record EndedWorkload(WorkloadKey Key, WorkClass Class, Amount Spent, long? Steps, UnitCosts UnitCosts);
 
 public enum WorkloadState
 {

@@ -70,6 +70,8 @@ public static class ConditionRules
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
     private static ConditionValue Ready(BudgetSnapshot budget, Balance balance, bool over, int parked, bool exhausted, bool enforcing)
     {
+        if (budget.LedgerFault is { } fault)
+            return new("Ready", false, Reasons.LedgerNotWritable, $"The ledger cannot be written, so nothing is suspended or resumed, and what is counted from now on may be lost: {fault}");
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
             return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)

@@ -15,7 +15,8 @@ public static class DecisionInputs
 
     public static string Write(BudgetSnapshot snapshot)
     {
-        var json = JsonSerializer.SerializeToUtf8Bytes(snapshot, DecisionJson.Default.BudgetSnapshot);
+        // Nothing is decided by work that has ended.
+        var json = JsonSerializer.SerializeToUtf8Bytes(snapshot with { Memory = snapshot.Memory with { Ended = [] } }, DecisionJson.Default.BudgetSnapshot);
         if (json.Length < LongText) return Encoding.UTF8.GetString(json);
         using var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionLevel.Fastest)) gzip.Write(json);

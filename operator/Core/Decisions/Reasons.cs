@@ -86,6 +86,9 @@ public static class Reasons
 
     /// <summary>An Event: the release is over.</summary>
     public const string EnforcementRestored = "EnforcementRestored";
+
+    /// <summary>The ledger cannot be written: nothing is suspended or resumed, and what is counted from now on may be lost.</summary>
+    public const string LedgerNotWritable = "LedgerNotWritable";
     public const string Fresh = "Fresh";
 
     /// <summary>The times are current, and on some node nobody measures what the GPUs do: billing and forecasts go on.</summary>

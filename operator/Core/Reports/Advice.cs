@@ -53,15 +53,23 @@ public static class Advice
         return advice;
     }
 
-    /// <summary>A big card that does a small one's work, with what that costs.</summary>
+    /// <summary>
+    /// A big card that does a small one's work, with what that costs. What a model server holds is what it reserved at its start, and not what its
+    /// model needs: of such work activity alone decides, and the sentence says so.
+    /// </summary>
     private static string? Smaller(ReportRow row, GpuModel? model, double activity, Func<GpuModel, Rate?> rateOf)
     {
-        if (model is null || row.Done.MemoryMiB is not { } memory || UnitCosts.PerGpuHour(row.Done) is not { } cost) return null;
+        var (held, serves) = (row.Done.MemoryMiB, row.Done.Tokens.Both > 0);
+        if (model is null || UnitCosts.PerGpuHour(row.Done) is not { } cost || held is null && !serves) return null;
+        var needed = serves ? null : held;
         var paid = cost.ToDouble();
-        var best = GpuModel.All.Where(other => memory <= FullEnough * other.MemoryGiB * MiB && activity <= FullEnough * model.CarriedBy(other))
+        var best = GpuModel.All.Where(other => other != model && !(needed > FullEnough * other.MemoryGiB * MiB) && activity <= FullEnough * model.CarriedBy(other))
             .Select(other => (Model: other, Rate: rateOf(other))).Where(one => one.Rate is { NanoPerGpuHour: > 0 }).OrderBy(one => one.Rate!.Value).FirstOrDefault();
         if (best.Rate is not { } rate || paid < WorthMoving * rate.NanoPerGpuHour / 1e9) return null;
-        return Text($"its {model.Product} at {cost.ToShortString()} an hour worked {activity * 100:0.#} % of the time and held {memory / MiB:0.#} GiB: a {best.Model.Product} at {rate} would be at most {activity / model.CarriedBy(best.Model) * 100:0} % busy; it costs {paid * 1e9 / rate.NanoPerGpuHour:0.#} times as much");
+        var memory = needed is { } need ? Text($" and held {need / MiB:0.#} GiB") : "";
+        var doubt = needed is not null ? ""
+            : Text($" (by activity alone: a model server reserves its memory at the start, so the {held / MiB ?? 0:0.#} GiB that it held are not what its model needs; check that the model fits {best.Model.MemoryGiB} GiB)");
+        return Text($"its {model.Product} at {cost.ToShortString()} an hour worked {activity * 100:0.#} % of the time{memory}: a {best.Model.Product} at {rate} would be at most {activity / model.CarriedBy(best.Model) * 100:0} % busy; it costs {paid * 1e9 / rate.NanoPerGpuHour:0.#} times as much{doubt}");
     }
 
     private static string Text(FormattableString sentence) => sentence.ToString(CultureInfo.InvariantCulture);

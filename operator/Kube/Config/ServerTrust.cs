@@ -13,13 +13,14 @@ internal sealed class ServerTrust(KubeConfig config, TimeProvider time)
     private X509Certificate2Collection? _authorities;
     private DateTimeOffset _read;
 
-    public bool Accepts(X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
+    /// <summary>Why the server's certificate is not trusted; null when it is.</summary>
+    public string? Refusal(X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
-        if (config.InsecureSkipTlsVerify) return true;
-        if (certificate is not X509Certificate2 server) return false;
-        if ((errors & (SslPolicyErrors.RemoteCertificateNotAvailable | SslPolicyErrors.RemoteCertificateNameMismatch)) != 0) return false;
+        if (config.InsecureSkipTlsVerify) return null;
+        if (certificate is not X509Certificate2 server || (errors & SslPolicyErrors.RemoteCertificateNotAvailable) != 0) return "the server shows no certificate";
+        if ((errors & SslPolicyErrors.RemoteCertificateNameMismatch) != 0) return $"the server's certificate ({server.Subject}) is not for {config.TlsServerName ?? config.Server.Host}";
         X509Certificate2Collection? authorities = Authorities();
-        if (authorities is null) return errors == SslPolicyErrors.None;
+        if (authorities is null) return errors == SslPolicyErrors.None ? null : $"the server's certificate is not trusted by this system: {Statuses(chain)}";
 
         using X509Chain own = new();
         own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
@@ -30,8 +31,11 @@ internal sealed class ServerTrust(KubeConfig config, TimeProvider time)
         if (chain is not null)
             foreach (X509ChainElement element in chain.ChainElements)
                 own.ChainPolicy.ExtraStore.Add(element.Certificate);
-        return own.Build(server);
+        return own.Build(server) ? null : $"the server's certificate does not go back to the certificate authority of {config.Source}: {Statuses(own)}";
     }
+
+    private static string Statuses(X509Chain? chain) =>
+        chain is null || chain.ChainStatus.Length == 0 ? "no reason is given" : string.Join(", ", chain.ChainStatus.Select(status => status.StatusInformation.Trim().TrimEnd('.')).Distinct());
 
     private X509Certificate2Collection? Authorities()
     {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using Bursar.Kube.Config;
 
 namespace Bursar.Kube.Http;
@@ -79,7 +80,7 @@ internal sealed class Connections : IDisposable
             ConnectCallback = DialAsync,
             SslOptions = new SslClientAuthenticationOptions
             {
-                RemoteCertificateValidationCallback = (_, certificate, chain, errors) => _trust.Accepts(certificate, chain, errors),
+                RemoteCertificateValidationCallback = (_, certificate, chain, errors) => _trust.Refusal(certificate, chain, errors) is { } refusal ? throw new AuthenticationException(refusal) : true,
                 LocalCertificateSelectionCallback = (_, _, _, _, _) => _credentials.ClientCertificate()!,
             },
         };

@@ -79,6 +79,10 @@ public sealed class GpuBudgetStatus
     [Description("The workloads that cost most by projection, at most 20.")]
     public IReadOnlyList<GpuBudgetWorkload>? Workloads { get; set; }
 
+    [Items(0, 10)]
+    [Description("Workloads that cost something in this window and hold no GPUs any more, the most expensive first, at most 10.")]
+    public IReadOnlyList<GpuBudgetEnded>? Ended { get; set; }
+
     [Items(0, 50)]
     [Description("What Bursar has parked, oldest first, at most 50; suspendedCount has them all.")]
     public IReadOnlyList<GpuBudgetSuspended>? Suspended { get; set; }
@@ -171,6 +175,31 @@ public sealed class GpuBudgetWorkload
     public string? Reason { get; set; }
 
     [Description("What a unit of its output costs, idle time included: over the UTC days of this window; absent where nothing was measured.")]
+    public GpuBudgetUnitCosts? UnitCosts { get; set; }
+}
+
+public sealed class GpuBudgetEnded
+{
+    [Length(0, 63)]
+    [Description("The kind of the workload.")]
+    public string? Kind { get; set; }
+
+    [Length(0, 253)]
+    [Description("Its name.")]
+    public string? Name { get; set; }
+
+    [Length(0, 32)]
+    [Description("training, inference or interactive.")]
+    public string? Class { get; set; }
+
+    [Length(0, 40)]
+    [Description("What it cost in this window.")]
+    public string? Spent { get; set; }
+
+    [Description("The last training step that it reported.")]
+    public long? Steps { get; set; }
+
+    [Description("What a unit of its output cost, idle time included; per step at its last pace and rate.")]
     public GpuBudgetUnitCosts? UnitCosts { get; set; }
 }
 

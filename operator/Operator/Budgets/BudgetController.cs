@@ -32,8 +32,14 @@ public sealed partial class BudgetController(
     private static readonly TimeSpan ProgressPace = TimeSpan.FromMinutes(5);
     private const int StoredProgressPoints = 6;
 
+    /// <summary>Training that has ended and whose last step is remembered: more of it is older than what people ask for.</summary>
+    private const int MostEnded = 100;
+
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, (GpuBudgetStatus Status, DateTimeOffset At)> _written = new(StringComparer.Ordinal);
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, DateTimeOffset> _progressStored = new(StringComparer.Ordinal);
+
+    /// <summary>By budget: how far each of its workloads has come that is there, for when it is gone. Each is used by the budget's one reconcile at a time.</summary>
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, Dictionary<string, EndedTraining>> _training = new(StringComparer.Ordinal);
 
     /// <summary>Each decision, for metrics and for whoever shows progress.</summary>
     public event Action<V1Alpha1GpuBudget, BudgetDecision>? Decided;
@@ -60,7 +66,7 @@ public sealed partial class BudgetController(
         var snapshot = observer.Observe(budget);
         var decision = BudgetDecider.Decide(snapshot);
         if (decision.Conditions.Any(c => c is { Type: "BrakeApplied", Status: true })) brake.Apply(decision.At);
-        var memory = WithProgress(budget, snapshot, decision) with { BrakedAt = brake.AppliedAt };
+        var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with { BrakedAt = brake.AppliedAt };
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         windows.Note(budget, decision);
         foreach (var key in decision.LetGo)
@@ -84,6 +90,7 @@ public sealed partial class BudgetController(
     {
         _written.TryRemove(entity.Metadata.Uid, out _);
         _progressStored.TryRemove(entity.Metadata.Uid, out _);
+        _training.TryRemove(entity.Metadata.Uid, out _);
         checkpoints.Set(entity.Metadata.Uid, []);
         Forgotten?.Invoke(entity);
         return Task.FromResult(ReconciliationResult<V1Alpha1GpuBudget>.Success(entity));
@@ -163,6 +170,33 @@ public sealed partial class BudgetController(
         foreach (var work in snapshot.Workloads)
             if (progress.Series(work.Key.Uid) is { Points.Count: > 0 } known) series[work.Key.Uid] = known.Thinned(StoredProgressPoints);
         return decision.Memory with { Progress = series };
+    }
+
+    /// <summary>Moves workloads that are gone, with their last step, to those that have ended: what a step cost is asked for after the job.</summary>
+    private BudgetMemory WithEnded(ReadBudget budget, BudgetSnapshot snapshot, BudgetMemory memory)
+    {
+        var training = _training.GetOrAdd(budget.Uid, _ => snapshot.Memory.Progress.Where(one => one.Value.Last is { Step: > 0 })
+            .ToDictionary(one => one.Key, one => new EndedTraining(one.Key, one.Value.Last!.Value.Step, one.Value.Last!.Value.At, null), StringComparer.Ordinal));
+        var present = snapshot.Workloads.Select(work => work.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        foreach (var work in snapshot.Workloads)
+            if (progress.Series(work.Key.Uid)?.Last is { Step: > 0 } last)
+                training[work.Key.Uid] = new(work.Key.Uid, last.Step, last.At, work.UnitCosts?.Step ?? training.GetValueOrDefault(work.Key.Uid)?.PerStep);
+        var gone = training.Values.Where(one => !present.Contains(one.Uid)).OrderBy(one => one.At).ToArray();
+        foreach (var one in gone) training.Remove(one.Uid);
+        var changed = gone.Length > 0;
+        var ended = new List<EndedTraining>(memory.Ended.Count + gone.Length);
+        foreach (var one in memory.Ended.Concat(gone))
+        {
+            // Back again, or told of by its agent after its end.
+            if (present.Contains(one.Uid)) changed = true;
+            else if (progress.Series(one.Uid)?.Last is { } last && last.Step > one.Step)
+            {
+                changed = true;
+                ended.Add(one with { Step = last.Step, At = last.At });
+            }
+            else ended.Add(one);
+        }
+        return changed ? memory with { Ended = [.. ended.TakeLast(MostEnded)] } : memory;
     }
 
     /// <summary>How long until a write that is due may be made; null when nothing is due.</summary>

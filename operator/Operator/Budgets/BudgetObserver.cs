@@ -22,7 +22,7 @@ namespace Bursar.Operator.Budgets;
 /// It writes nothing.
 /// </summary>
 public sealed class BudgetObserver(
-    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null, ScalerBoard? scalers = null)
+    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null, ScalerBoard? scalers = null, Func<string?>? ledgerFault = null)
 {
     public BudgetSnapshot Observe(ReadBudget budget)
     {
@@ -79,7 +79,19 @@ public sealed class BudgetObserver(
             BrakeAllowance = brake.Allowance(now),
             SwitchedToObserve = control.ObserveOnly,
             ReleasedAt = ReleaseMark.Parse(budget.Object.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released)) is { } mark && mark.Holds(budget.Object.Metadata.Generation, budget.Terms.Window, now) ? mark.At : null,
+            LedgerFault = ledgerFault?.Invoke(),
+            Ended = Ended(spends.Values, work, memory),
         };
+    }
+
+    /// <summary>Of what the status names: the most expensive few.</summary>
+    private static IReadOnlyList<EndedWorkload> Ended(IReadOnlyCollection<WorkloadSpend> spends, IReadOnlyList<WorkloadSnapshot> work, BudgetMemory memory)
+    {
+        var present = work.Select(one => one.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        var steps = memory.Ended.ToDictionary(one => one.Uid, StringComparer.Ordinal);
+        return [.. spends.Where(one => one.Gpus == 0 && one.Spent > Amount.Zero && !present.Contains(one.Workload.Uid)).OrderByDescending(one => one.Spent).ThenBy(one => one.Workload.Name, StringComparer.Ordinal)
+            .Take(BudgetStatus.MostEnded).Select(one => new EndedWorkload(one.Workload, one.Class, one.Spent, steps.GetValueOrDefault(one.Workload.Uid)?.Step,
+                UnitCosts.Of(WorkDone.Of([one]), null, null) with { Step = steps.GetValueOrDefault(one.Workload.Uid)?.PerStep }))];
     }
 
     /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>

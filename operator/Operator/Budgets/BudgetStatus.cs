@@ -17,6 +17,9 @@ public static class BudgetStatus
     /// <summary>The state of work that other budgets hold and this one does not.</summary>
     public const string Held = "Held";
 
+    /// <summary>Workloads that have ended: so many of them are named.</summary>
+    public const int MostEnded = 10;
+
     public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger)
     {
         // A record of work that someone else resumed stays while the budget may not act on it; suspended it is not.
@@ -50,6 +53,7 @@ public static class BudgetStatus
             },
             OutsideSelector = decision.OutsideSelector.ToString(),
             Workloads = [.. decision.Workloads.OrderByDescending(w => w.Projected).ThenBy(w => w.Key.Name, StringComparer.Ordinal).Take(20).Select(w => Workload(w, decision.At))],
+            Ended = [.. decision.Ended.Take(MostEnded).Select(one => new GpuBudgetEnded { Kind = one.Key.Kind, Name = one.Key.Name, Class = one.Class.ToString().ToLowerInvariant(), Spent = one.Spent.ToString(), Steps = one.Steps, UnitCosts = UnitCosts(one.UnitCosts) })],
             Suspended = [.. parked.Take(50).Select(p => new GpuBudgetSuspended { Kind = p.Kind, Name = p.Name, Since = Rfc3339.Format(p.Since), Reason = p.Reason, CostToFinish = p.CostToFinish.ToString() })],
             SuspendedCount = parked.Length,
             Decisions = [.. ledger.Decisions(budget.Metadata.Uid).Reverse().Take(10).Select(Decision)],
@@ -87,7 +91,7 @@ public static class BudgetStatus
             || !(written.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)).SequenceEqual((next.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)))
             || !(written.Workloads ?? []).Select(w => (w.Name, w.State)).Order().SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())
             || IsAnotherWindow(written.Window, next.Window) || Moved(written.Spent, next.Spent, next.Limit) || Moved(written.Projected, next.Projected, next.Limit)) return TimeSpan.Zero;
-        var soon = written.BurnRatePerHour != next.BurnRatePerHour;
+        var soon = written.BurnRatePerHour != next.BurnRatePerHour || !(written.Ended ?? []).Select(one => (one.Name, one.Steps)).SequenceEqual((next.Ended ?? []).Select(one => (one.Name, one.Steps)));
         var said = (written.Workloads ?? []).Select(w => (w.Name, Mark(w.Reason))).SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, Mark(w.Reason))));
         if (!soon && said && written.Spent == next.Spent && written.Projected == next.Projected && written.OutsideSelector == next.OutsideSelector) return null;
         var pause = TimeSpan.FromSeconds(soon ? 5 : 60);
@@ -99,6 +103,7 @@ public static class BudgetStatus
     {
         if (status is null) return;
         status.Workloads = status.Workloads?.Select(w => new GpuBudgetWorkload { Name = w.Name, State = w.State, Reason = Mark(w.Reason) }).ToArray();
+        status.Ended = status.Ended?.Select(one => new GpuBudgetEnded { Name = one.Name, Steps = one.Steps }).ToArray();
         status.Decisions = status.Decisions?.Take(1).Select(d => new GpuBudgetDecision { Time = d.Time }).ToArray();
     }
 
@@ -114,7 +119,7 @@ public static class BudgetStatus
     public static JsonObject Patch(V1Alpha1GpuBudget budget, GpuBudgetStatus status)
     {
         var json = JsonSerializer.SerializeToNode(new V1Alpha1GpuBudget { Status = status }, ApiJson.GpuBudget)!["status"]!.DeepClone().AsObject();
-        foreach (var optional in (ReadOnlySpan<string>)["exhaustedAt", "workloads", "suspended", "decisions", "window", "limit", "spent", "reserved", "projected", "remaining",
+        foreach (var optional in (ReadOnlySpan<string>)["exhaustedAt", "workloads", "ended", "suspended", "decisions", "window", "limit", "spent", "reserved", "projected", "remaining",
             "percent", "projectedPercent", "burnRatePerHour", "overspendBound", "carriedOver", "unstoppable", "outsideSelector", "countingSince", "currency"])
             if (!json.ContainsKey(optional)) json[optional] = null;
         if (json["unstoppable"] is JsonObject unstoppable && !unstoppable.ContainsKey("workloads")) unstoppable["workloads"] = null;

@@ -1,10 +1,12 @@
 using System.CommandLine;
+using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
+using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The way from a command line to a cluster: the options that name it, the client, and words for what goes wrong on the way.</summary>
+/// <summary>The way from a command line to a cluster: the options that name it, the client, and what is missing on the way.</summary>
 internal sealed class ClusterAccess
 {
     public const string DefaultBursarNamespace = "bursar-system";
@@ -24,32 +26,47 @@ internal sealed class ClusterAccess
         command.Options.Add(_bursarNamespace);
     }
 
-    /// <summary>Runs the command; whatever stops it is one sentence on stderr and exit code 1.</summary>
+    /// <summary>Runs the command with a client of the cluster that its options name.</summary>
+    /// <exception cref="CommandException">The API server cannot be reached: names its address and the kubeconfig.</exception>
     public async Task<int> RunAsync(ParseResult parsed, Func<KubeClient, string, Task<int>> act)
     {
-        var error = parsed.InvocationConfiguration.Error;
+        using var client = new KubeClient(KubeConfig.Load(parsed.GetValue(_kubeconfig), parsed.GetValue(_context)));
         try
         {
-            using var client = new KubeClient(KubeConfig.Load(parsed.GetValue(_kubeconfig), parsed.GetValue(_context)));
             return await act(client, parsed.GetRequiredValue(_bursarNamespace));
-        }
-        catch (CommandException refused)
-        {
-            await error.WriteLineAsync($"error: {refused.Message}");
-        }
-        catch (KubeConfigException missing)
-        {
-            await error.WriteLineAsync($"error: {missing.Message}");
-        }
-        catch (ApiException refused)
-        {
-            await error.WriteLineAsync($"error: the API server says: {refused.Message}");
         }
         catch (Exception broken) when (broken is HttpRequestException or TimeoutException)
         {
-            await error.WriteLineAsync($"error: the API server cannot be reached: {broken.Message}");
+            throw new CommandException($"the API server {client.Config.Server} ({client.Config.Source}) cannot be reached: {CommandLine.Reason(broken)}", broken);
         }
-        return 1;
+    }
+
+    /// <summary>An object by its name; null where there is none.</summary>
+    /// <exception cref="ApiException">Also where the cluster does not know the kind, which is no missing object.</exception>
+    public static async Task<T?> GetOrNullAsync<T>(KubeClient client, string name, string ns, CancellationToken cancellationToken)
+        where T : class, IKubernetesEntity<T>
+    {
+        try
+        {
+            return await WithRightAsync($"get {T.EntityKind.Plural}.{T.EntityKind.Group} in namespace {ns}", () => client.GetAsync<T>(name, ns, cancellationToken));
+        }
+        catch (ApiException missing) when (missing.IsNotFound && !Failures.IsKindMissing(missing))
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Whether a namespace exists; null without the right to know.</summary>
+    public static async Task<bool?> HasNamespaceAsync(KubeClient client, string ns, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await client.GetOrNullAsync<V1Namespace>(ns, null, cancellationToken) is not null;
+        }
+        catch (ApiException refused) when (refused.IsForbidden)
+        {
+            return null;
+        }
     }
 
     /// <summary>Now, by the clock that wrote the cluster's times: the API server's, as far as it has answered already.</summary>

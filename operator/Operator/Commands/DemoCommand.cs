@@ -52,6 +52,8 @@ public static class DemoCommand
             await error.WriteLineAsync($"error: {path} exists; the demo writes its kubeconfig to a new file and removes it at the end.");
             return 1;
         }
+        // Found out before the cluster is started, not after.
+        if (options.Kubeconfig is { } wanted && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(wanted)))) throw new CommandException($"there is no folder for the kubeconfig {wanted}.");
         var folder = options.Kubeconfig is null && (options.Once || !CanWriteHere()) ? Directory.CreateTempSubdirectory("bursar-demo-") : null;
         var kubeconfig = options.Kubeconfig ?? Path.Combine(folder?.FullName ?? Environment.CurrentDirectory, DefaultKubeconfig);
         try

@@ -5,39 +5,42 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
+using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary><c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is parked, and the last decisions taken again from their stored inputs.</summary>
+/// <summary><c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>), <c>bursar explain job/&lt;name&gt;</c> (<see cref="ExplainWorkload"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is parked, and the last decisions taken again from their stored inputs.</summary>
 public static class ExplainCommand
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    internal static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     public static Command Create()
     {
         var access = new ClusterAccess();
-        var budget = new Argument<string>("object") { Description = "A budget, as gpub/<name>, or a scaler, as infs/<name>." };
-        var ns = new Option<string?>("--namespace", "-n") { Description = "The budget's namespace; by default the context's." };
+        var budget = new Argument<string>("object") { Description = "A budget, as gpub/<name>, a workload, as job/<name> (any kind), or a scaler, as infs/<name>." };
+        var ns = new Option<string?>("--namespace", "-n") { Description = "The object's namespace; by default the context's." };
         var form = new Option<string>("--output", "-o") { Description = "text, or json for the raw records.", DefaultValueFactory = _ => "text" };
         form.AcceptOnlyFromAmong("text", "json");
-        var command = new Command("explain", "Say what was decided of a budget or a scaler, from which figures, and what would change it.") { budget, ns, form };
+        var command = new Command("explain", "Explain the decisions for a budget, a workload or a scaler: inputs, reasons, and what would change them.") { budget, ns, form };
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
         {
             var (space, named, json, output) = (parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", parsed.GetRequiredValue(budget), parsed.GetValue(form) == "json", parsed.InvocationConfiguration.Output);
-            return ScalerName.TryParse(named) is { } scaler
-                ? RunScalerAsync(client, space, scaler, json, output, cancellationToken)
-                : RunAsync(client, bursarNamespace, space, BudgetName.Parse(named), json, output, parsed.InvocationConfiguration.Error, cancellationToken);
+            var errors = parsed.InvocationConfiguration.Error;
+            return ScalerName.TryParse(named) is { } scaler ? RunScalerAsync(client, space, scaler, json, output, cancellationToken)
+                : WorkloadName.TryParse(named) is { } workload ? ExplainWorkload.RunAsync(client, bursarNamespace, space, workload, json, output, errors, cancellationToken)
+                : BudgetName.TryParse(named) is { } name ? RunAsync(client, bursarNamespace, space, name, json, output, errors, cancellationToken)
+                : throw new UsageException($"\"{named}\" names no budget (gpub/<name>), no scaler (infs/<name>) and no workload; kinds of workloads are {WorkloadName.Known}.");
         }));
         return command;
     }
 
     public static async Task<int> RunScalerAsync(KubeClient client, string ns, string name, bool json, TextWriter output, CancellationToken cancellationToken)
     {
-        var scaler = await ClusterAccess.WithRightAsync($"get inferencescalers.{ApiGroup.Name} in namespace {ns}", () => client.GetOrNullAsync<V1Alpha1InferenceScaler>(name, ns, cancellationToken))
+        var scaler = await ClusterAccess.GetOrNullAsync<V1Alpha1InferenceScaler>(client, name, ns, cancellationToken)
             ?? throw new CommandException($"there is no InferenceScaler {name} in namespace {ns}.");
         if (json) await output.WriteLineAsync(JsonSerializer.SerializeToNode(scaler, ApiJson.InferenceScaler)!.ToJsonString(Indented));
         else await output.WriteAsync(ExplainScaler.Of(scaler));
@@ -46,7 +49,7 @@ public static class ExplainCommand
 
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
-        var budget = await ClusterAccess.WithRightAsync($"get gpubudgets.{ApiGroup.Name} in namespace {ns}", () => client.GetOrNullAsync<V1Alpha1GpuBudget>(name, ns, cancellationToken));
+        var budget = await ClusterAccess.GetOrNullAsync<V1Alpha1GpuBudget>(client, name, ns, cancellationToken);
         var (everything, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: false, cancellationToken);
         var remembered = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
         // A budget that was deleted and made anew has another UID; without one, the name must do.

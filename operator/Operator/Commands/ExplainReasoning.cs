@@ -32,6 +32,11 @@ internal static class ExplainReasoning
         return text.ToString();
     }
 
+    /// <summary>What would turn the verdict on one workload around; null where nothing was found.</summary>
+    public static string? ChangesFor(BudgetSnapshot inputs, string kind, string name) =>
+        Reasoning.Of(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.Kind == kind && one.Verdict.Key.Name == name) is { Changes: { Count: > 0 } changes } work
+            ? $"{(Runs(work) ? "it would be suspended" : "it would run")}: {string.Join("; or ", changes.Select(change => Word(change, inputs)))}" : null;
+
     private static bool Runs(WorkReasoning one) => one.Changes is [Change.LowerLimit];
 
     private static string Place(WorkReasoning one, IReadOnlyList<WorkReasoning> all) =>

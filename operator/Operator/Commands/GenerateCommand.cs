@@ -13,14 +13,15 @@ public static class GenerateCommand
 
     public static Command Create()
     {
-        var root = new Option<DirectoryInfo>("--out")
-        {
-            Description = "The repository's root.",
-            DefaultValueFactory = _ => new DirectoryInfo("."),
-        };
+        var root = new Option<DirectoryInfo?>("--out") { Description = "The root of Bursar's repository; files are written below it." };
         var check = new Option<bool>("--check") { Description = "Write nothing; exit with 1 when a file is not up to date." };
         var command = new Command("generate", "Write the CRDs, the chart's rights and docs/api.md from the C# types (for development); or a price book, or scalers.") { root, check, GeneratePriceBookCommand.Create(), GenerateScalerCommand.Create() };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(root).FullName, parsed.GetValue(check), parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
+        // Without it the files would land in whatever folder the caller happens to be in.
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(root) is null) result.AddError("Name the repository with --out, or use 'generate pricebook' or 'generate scaler'.");
+        });
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(root)!.FullName, parsed.GetValue(check), parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
         return command;
     }
 
@@ -90,6 +91,7 @@ public static class GenerateCommand
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetUnstoppable))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetWorkload))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetEta))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetEnded))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetSuspended))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetDecision))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetDecisionAmounts))]

@@ -29,26 +29,14 @@ public static class GeneratePriceBookCommand
         command.SetAction(parsed =>
         {
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            try
-            {
-                var counts = (parsed.GetValue(gpus) ?? []).Select(ReadCount).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
-                var file = parsed.GetValue(from);
-                var prices = file is null ? new((parsed.GetRequiredValue(list) == "founding" ? DefaultPriceBook.Founding : DefaultPriceBook.Book).Rates, [])
-                    : Read(ReadText(file), parsed.GetRequiredValue(format), file.Extension, parsed.GetValue(monthly), counts);
-                foreach (var left in prices.LeftOut) error.WriteLine($"left out: {left}");
-                foreach (var doubt in prices.Doubts) error.WriteLine($"check: {doubt}");
-                output.Write(Write(prices, parsed.GetRequiredValue(name), parsed.GetRequiredValue(currency), file?.Name));
-                return 0;
-            }
-            catch (ImportException wrong)
-            {
-                error.WriteLine($"error: {wrong.Message}");
-            }
-            catch (Exception wrong) when (wrong is IOException or UnauthorizedAccessException)
-            {
-                error.WriteLine($"error: {wrong.Message}");
-            }
-            return 1;
+            var counts = (parsed.GetValue(gpus) ?? []).Select(ReadCount).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+            var file = parsed.GetValue(from);
+            var prices = file is null ? new((parsed.GetRequiredValue(list) == "founding" ? DefaultPriceBook.Founding : DefaultPriceBook.Book).Rates, [])
+                : Read(ReadText(file), parsed.GetRequiredValue(format), file.Extension, parsed.GetValue(monthly), counts);
+            foreach (var left in prices.LeftOut) error.WriteLine($"left out: {left}");
+            foreach (var doubt in prices.Doubts) error.WriteLine($"check: {doubt}");
+            output.Write(Write(prices, parsed.GetRequiredValue(name), parsed.GetRequiredValue(currency), file?.Name));
+            return 0;
         });
         return command;
     }

@@ -21,28 +21,16 @@ public static class GenerateScalerCommand
     /// <returns>1 when the text cannot be read, holds no ScaledObject, or one of them keeps no trigger.</returns>
     internal static async Task<int> RunAsync(string from, TextReader input, TextWriter output, TextWriter error, CancellationToken cancellationToken)
     {
-        try
+        var translations = GenerateScalerTranslation.All(await ReadAsync(from, input, cancellationToken));
+        var first = true;
+        foreach (var translation in translations)
         {
-            var translations = GenerateScalerTranslation.All(await ReadAsync(from, input, cancellationToken));
-            var first = true;
-            foreach (var translation in translations)
-            {
-                foreach (var line in translation.Remarks) await error.WriteLineAsync(line);
-                if (translation.Scaler is null) continue;
-                await output.WriteAsync((first ? "" : "---\n") + YamlText.Write(translation.Scaler));
-                first = false;
-            }
-            return translations.Any(translation => translation.Failed) ? 1 : 0;
+            foreach (var line in translation.Remarks) await error.WriteLineAsync(line);
+            if (translation.Scaler is null) continue;
+            await output.WriteAsync((first ? "" : "---\n") + YamlText.Write(translation.Scaler));
+            first = false;
         }
-        catch (ImportException wrong)
-        {
-            await error.WriteLineAsync($"error: {wrong.Message}");
-        }
-        catch (Exception wrong) when (wrong is IOException or UnauthorizedAccessException)
-        {
-            await error.WriteLineAsync($"error: {wrong.Message}");
-        }
-        return 1;
+        return translations.Any(translation => translation.Failed) ? 1 : 0;
     }
 
     private static async Task<string> ReadAsync(string from, TextReader input, CancellationToken cancellationToken)

@@ -46,28 +46,18 @@ public static class OperatorCommand
             }
             catch (FormatException error)
             {
-                await Console.Error.WriteLineAsync($"--dcgm-exporters: {error.Message}");
-                return 2;
+                throw new UsageException($"--dcgm-exporters: {error.Message}");
             }
             var named = parsed.GetValue(kinds)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null && !ScaleKinds.ScaledOnly.Contains(kind)) is { } unknown)
-            {
-                await Console.Error.WriteLineAsync($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))}.");
-                return 2;
-            }
+                throw new UsageException($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))}.");
             var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             var noManager = managers is ["none"];
             if (!noManager && managers.FirstOrDefault(manager => !OwnerKinds.Names.Contains(manager)) is { } stranger)
-            {
-                await Console.Error.WriteLineAsync($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
-                return 2;
-            }
+                throw new UsageException($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
             Uri? url = null;
             if (parsed.GetValue(webhookUrl) is { Length: > 0 } text && (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme != Uri.UriSchemeHttps))
-            {
-                await Console.Error.WriteLineAsync($"--webhook-url: {text} is no https:// address.");
-                return 2;
-            }
+                throw new UsageException($"--webhook-url: {text} is no https:// address.");
             var options = new OperatorOptions
             {
                 Owners = noManager ? [] : managers.Length == 0 ? null : managers,
@@ -87,24 +77,13 @@ public static class OperatorCommand
                 LedgerSumDays = parsed.GetValue(sums),
                 Seed = Random.Shared.Next(),
             };
-            KubeConfig config;
-            try
-            {
-                config = KubeConfig.Load(parsed.GetValue(kubeconfig));
-            }
-            catch (KubeConfigException error)
-            {
-                await Console.Error.WriteLineAsync(error.Message);
-                return 2;
-            }
             if (!Enum.TryParse<LogFormat>(parsed.GetValue(format), ignoreCase: true, out var logFormat) || !Enum.TryParse<LogLevel>(parsed.GetValue(level), ignoreCase: true, out var logLevel))
-            {
-                await Console.Error.WriteLineAsync("--log-format is json or text; --log-level is trace, debug, information, warning or error.");
-                return 2;
-            }
+                throw new UsageException("--log-format is json or text; --log-level is trace, debug, information, warning or error.");
+            var config = KubeConfig.Load(parsed.GetValue(kubeconfig));
             using var logs = Logging.Create(logFormat, logLevel, Console.Error, TimeProvider.System);
             try
             {
+                using (var client = new KubeClient(config)) await StartCheck.RunAsync(client, options.Namespace, cancellationToken);
                 await Wiring.RunAsync(options, config, TimeProvider.System, logs, null, null, cancellationToken);
                 return 0;
             }
@@ -112,18 +91,19 @@ public static class OperatorCommand
             {
                 return 0;
             }
-            catch (LedgerUnreadableException error)
+            catch (Exception failure) when (failure is not (CommandException or KubeConfigException or LedgerUnreadableException or LeadershipLostException or ApiException or HttpRequestException or TimeoutException or IOException))
             {
-                await Console.Error.WriteLineAsync(error.Message);
-                return 1;
-            }
-            catch (LeadershipLostException error)
-            {
-                // Another replica leads: start anew as the one that waits.
-                await Console.Error.WriteLineAsync(error.Message);
-                return 1;
+                // A fault of the program, for whoever mends it: the sentence on stderr does not say where it was.
+                logs.CreateLogger("bursar").LogStopped(failure);
+                throw;
             }
         });
         return command;
     }
+}
+
+internal static partial class OperatorCommandLog
+{
+    [LoggerMessage(Level = LogLevel.Critical, Message = "Operator stopped by an unexpected failure")]
+    public static partial void LogStopped(this ILogger logger, Exception failure);
 }

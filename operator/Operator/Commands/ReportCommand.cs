@@ -6,6 +6,7 @@ using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
+using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Operator.Budgets;
 
@@ -20,11 +21,20 @@ public sealed record ReportRequest(DateTimeOffset? From, DateTimeOffset? To, Rep
 /// <summary><c>bursar report</c>: what GPU work cost, from the stored ledger alone; needs no running operator.</summary>
 public static class ReportCommand
 {
+    private static readonly Dictionary<string, ReportBy> Rows = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["namespace"] = ReportBy.Namespace,
+        ["workload"] = ReportBy.Workload,
+        ["model"] = ReportBy.Model,
+        ["day"] = ReportBy.Day,
+    };
+
     public static Command Create()
     {
         var access = new ClusterAccess();
         var ns = new Option<string?>("--namespace", "-n") { Description = "Only this namespace; by default the whole cluster, with what no pod held." };
-        var by = new Option<ReportBy>("--by") { Description = "What the rows are: namespace, workload, model or day.", DefaultValueFactory = _ => ReportBy.Workload };
+        var by = new Option<string>("--by") { Description = "What the rows are: namespace, workload, model or day.", DefaultValueFactory = _ => "workload" };
+        by.AcceptOnlyFromAmong([.. Rows.Keys]);
         var from = new Option<DateTimeOffset?>("--from") { Description = "The first moment: a date (UTC) or RFC 3339; by default the first of this month (UTC).", CustomParser = ReadMoment };
         var to = new Option<DateTimeOffset?>("--to") { Description = "The moment it ends before: a date (UTC) or RFC 3339; by default now.", CustomParser = ReadMoment };
         var form = new Option<string>("--output", "-o") { Description = "table or csv.", DefaultValueFactory = _ => "table" };
@@ -33,7 +43,7 @@ public static class ReportCommand
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
         {
-            var request = new ReportRequest(parsed.GetValue(from), parsed.GetValue(to), parsed.GetValue(by), parsed.GetValue(ns), parsed.GetValue(form) == "csv");
+            var request = new ReportRequest(parsed.GetValue(from), parsed.GetValue(to), Rows[parsed.GetRequiredValue(by)], parsed.GetValue(ns), parsed.GetValue(form) == "csv");
             return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken);
         }));
         return command;
@@ -41,7 +51,9 @@ public static class ReportCommand
 
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
+        if (request is { From: { } first, To: { } last } && last <= first) throw new UsageException($"the report would end ({Rfc3339.Format(last)}) before it begins ({Rfc3339.Format(first)}).");
         var (shards, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: true, cancellationToken);
+        if (shards.Count + unreadable.Count == 0) throw new CommandException($"there is no ledger in namespace {bursarNamespace}: Bursar does not run there, or has not written yet. --bursar-namespace names another.");
         var ledger = GpuLedger.Load(shards);
         // By the clock that the beginning of running work was told by.
         var now = ClusterAccess.NowIn(client);
@@ -49,6 +61,9 @@ public static class ReportCommand
         if (query.To <= query.From) throw new CommandException($"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)}).");
         var steps = StepsOf(ledger);
         var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
+        // A bill of nothing for a name that is misspelt would be believed.
+        if (request.Namespace is { } only && report.Rows.Count == 0 && await ClusterAccess.HasNamespaceAsync(client, only, cancellationToken) == false)
+            throw new CommandException($"there is no namespace {only}, and the ledger has no GPU work of one with that name in this time.");
         // The ledger's first currency stays its only one.
         var currency = ledger.Currency ?? DefaultPriceBook.Currency;
         if (request.Csv)
@@ -71,8 +86,13 @@ public static class ReportCommand
     {
         var steps = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach (var (_, _, uid) in ledger.RememberedBudgets())
-            foreach (var (work, series) in BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Progress)
+        {
+            var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(uid));
+            foreach (var (work, series) in memory.Progress)
                 if (series.Last is { Step: > 0 } last) steps[work] = last.Step;
+            foreach (var ended in memory.Ended)
+                if (ended.Step > steps.GetValueOrDefault(ended.Uid)) steps[ended.Uid] = ended.Step;
+        }
         return steps;
     }
 

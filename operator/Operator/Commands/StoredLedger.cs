@@ -43,6 +43,8 @@ internal static class StoredLedger
         {
             throw new CommandException($"the cluster has no {V1Alpha1GpuLedger.KindName}s: Bursar's CRDs are not installed.");
         }
+        if (list.Items.Count == 0 && await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
+            throw new CommandException($"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace.");
         var shards = list.Items.Select(item => (item.Metadata.Name, Shard: GpuLedgerShards.Read(item))).ToArray();
         return ([.. shards.Select(one => one.Shard).OfType<LedgerShard>()], [.. shards.Where(one => one.Shard is null).Select(one => one.Name)]);
     }

@@ -26,6 +26,11 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     /// <summary>How often the stored ledger says up to when it is complete, at the least.</summary>
     private static readonly TimeSpan ClockPace = TimeSpan.FromSeconds(10);
 
+    private volatile string? _fault;
+
+    /// <summary>Why the last write was refused; null once one has succeeded. An API server that does not answer is no fault of the ledger.</summary>
+    public string? Fault => _fault;
+
     private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
 
     private readonly ActivityGate _writing = new("the ledger", client.ActivityTracker);
@@ -147,6 +152,14 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             }
             _versions[shard.Name] = (written.Metadata.ResourceVersion, time.GetUtcNow());
             ledger.MarkWritten(shard.Name, shard.Revision);
+            _fault = null;
+        }
+        catch (ApiException error) when (!error.IsConflict && !error.IsInvalid)
+        {
+            // Somebody deleted the object, or its namespace: the next try creates it.
+            if (error.IsNotFound) _versions.Remove(shard.Name);
+            _fault = error.Message;
+            throw;
         }
         catch (ApiException error) when (error.IsConflict || error.IsInvalid)
         {
@@ -154,10 +167,14 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             var current = await client.GetOrNullAsync<V1Alpha1GpuLedger>(shard.Name, ns, cancellationToken);
             if (current is null)
             {
+                // A creation that is refused, not one that somebody forestalled.
+                if (error.IsInvalid && !_versions.Remove(shard.Name)) _fault = error.Message;
                 _versions.Remove(shard.Name);
             }
             else if (GpuLedgerShards.Read(current) is { } stored && stored.Revision <= shard.Revision)
             {
+                // The object is as this operator knows it: the write itself was refused.
+                if (error.IsInvalid && _versions.TryGetValue(shard.Name, out var expected) && expected.Version == current.Metadata.ResourceVersion) _fault = error.Message;
                 _versions[shard.Name] = (current.Metadata.ResourceVersion, DateTimeOffset.MinValue);
             }
             else

@@ -1,5 +1,7 @@
+using Bursar.Core.Text;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Commands;
+using Bursar.Operator.Control;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.TestKit;
 
@@ -34,7 +36,7 @@ public sealed class RealCluster : IAsyncLifetime
         }
         var scene = await Scene.OpenAsync(_world, team);
         // The ledger remembers what forecasts parked in the scenes before: together that is soon more than the brake allows.
-        await ContinueCommand.RunAsync(_world.Client, ClusterWorld.OwnNamespace, TextWriter.Null, s_ct);
+        await ControlMap.SetAsync(_world.Client, ClusterWorld.OwnNamespace, ControlSwitch.ContinueKey, Rfc3339.Format(_world.Time.GetUtcNow()), s_ct);
         if (startOperator) await _world.StartOperatorAsync(s_ct);
         return scene;
     }

@@ -163,11 +163,11 @@ public sealed class KubeConfigTests : IDisposable
         using X509Certificate2 authority = Authority("ours"), foreign = Authority("theirs");
         using X509Certificate2 good = Issue(authority, "1.3.6.1.5.5.7.3.1"), strange = Issue(foreign, "1.3.6.1.5.5.7.3.1"), client = Issue(authority, "1.3.6.1.5.5.7.3.2");
         ServerTrust trust = new(new KubeConfig { Server = new Uri("https://x"), CertificateAuthorityPem = authority.ExportCertificatePem() }, TimeProvider.System);
-        trust.Accepts(good, null, System.Net.Security.SslPolicyErrors.RemoteCertificateChainErrors).Should().BeTrue();
-        trust.Accepts(good, null, System.Net.Security.SslPolicyErrors.RemoteCertificateNameMismatch).Should().BeFalse();
-        trust.Accepts(strange, null, System.Net.Security.SslPolicyErrors.None).Should().BeFalse();
-        trust.Accepts(client, null, System.Net.Security.SslPolicyErrors.None).Should().BeFalse("it is no server's certificate");
-        trust.Accepts(null, null, System.Net.Security.SslPolicyErrors.RemoteCertificateNotAvailable).Should().BeFalse();
+        trust.Refusal(good, null, System.Net.Security.SslPolicyErrors.RemoteCertificateChainErrors).Should().BeNull();
+        trust.Refusal(good, null, System.Net.Security.SslPolicyErrors.RemoteCertificateNameMismatch).Should().NotBeNull();
+        trust.Refusal(strange, null, System.Net.Security.SslPolicyErrors.None).Should().NotBeNull();
+        trust.Refusal(client, null, System.Net.Security.SslPolicyErrors.None).Should().NotBeNull("it is no server's certificate");
+        trust.Refusal(null, null, System.Net.Security.SslPolicyErrors.RemoteCertificateNotAvailable).Should().NotBeNull();
     }
 
     [Fact]

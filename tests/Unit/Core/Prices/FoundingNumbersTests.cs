@@ -37,7 +37,7 @@ public sealed class FoundingNumbersTests
     [InlineData("Tesla-V100-SXM2-16GB", 3.06, 850_000, 10_000, 0, "0.722500000", "0.000072250")] // 10,000 of them: $0.72
     [InlineData("Tesla-V100-SXM2-16GB", 3.06, 2_700_000, 30_000, 0, "2.295000000", "0.000076500")] // the runaway job
     [InlineData("NVIDIA-A100-SXM4-80GB", 4.00, 1, 0, 0, "0.000001111", null)] // a millisecond: $1.11e-6
-    [InlineData("Tesla-T4", 0.50, 21_600, 0, 1_500, "0.003000000", "0.002000000")] // 1,500 tokens at $0.002 per 1,000
+    [InlineData("Tesla-T4", 0.50, 3_600_000, 0, 100_000, "0.500000000", "0.005000000")] // an hour of a T4 that made 100,000 tokens: the cost of a token follows from the time
     public void Work_through_the_ledger_and_the_report(string product, double perHour, long milliseconds, long steps, long tokens, string cost, string? each)
     {
         var start = new DateTimeOffset(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);

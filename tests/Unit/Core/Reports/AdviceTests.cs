@@ -15,12 +15,12 @@ public sealed class AdviceTests
 
     [Fact]
     public void Many_tokens_at_low_activity_ask_for_batches() =>
-        Of("NVIDIA-A10", activity: 0.35, generated: 4_000_000).Should().Equal(
+        Of("NVIDIA-A10", activity: 0.35, generated: 4_000_000, without: "Tesla-T4").Should().Equal(
             "its GPUs worked 35 % of 10 measured GPU-hours; the rest cost 4.88, while it made 4,000,000 tokens, 111.1 a second and GPU: "
             + "batches are small or texts long; turn on dynamic batching, cache, compute ahead, or serve it from fewer GPUs");
 
     [Fact]
-    public void The_same_activity_with_fewer_tokens_than_one_stream_says_nothing() => Of("NVIDIA-A10", activity: 0.35, generated: 2_000_000).Should().BeEmpty();
+    public void The_same_activity_with_fewer_tokens_than_one_stream_says_nothing() => Of("NVIDIA-A10", activity: 0.35, generated: 2_000_000, without: "Tesla-T4").Should().BeEmpty();
 
     [Fact]
     public void A_run_without_tokens_that_waits_is_to_be_fed() =>
@@ -53,6 +53,16 @@ public sealed class AdviceTests
 
     [Fact]
     public void Where_memory_is_not_told_no_card_is_recommended() => Of("NVIDIA-A100-SXM4-80GB", 0.08).Should().NotContain(s => s.Contains("times as much"));
+
+    /// <summary>The founding case: a small model's inference on an A100 instead of a T4. vLLM reserves nine tenths of the card whatever its model needs.</summary>
+    [Fact]
+    public void Model_server_on_too_big_a_card_is_named_although_it_holds_most_of_it() =>
+        Of("NVIDIA-A100-SXM4-80GB", 0.08, generated: 500_000, gib: 72).Should().Contain(
+            "its NVIDIA-A100-SXM4-80GB at 4.00 an hour worked 8 % of the time: a Tesla-T4 at 0.50 would be at most 51 % busy; it costs 8 times as much "
+            + "(by activity alone: a model server reserves its memory at the start, so the 72 GiB that it held are not what its model needs; check that the model fits 16 GiB)");
+
+    [Fact]
+    public void Busy_model_server_keeps_its_card() => Of("NVIDIA-A100-SXM4-80GB", 0.60, generated: 50_000_000, gib: 72).Should().NotContain(s => s.Contains("times as much"));
 
     [Fact]
     public void A_minute_tells_nothing() => Of("Tesla-T4", 0, milliseconds: 60_000).Should().BeEmpty();

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Bursar.Hosting;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Demo;
 
@@ -35,20 +36,21 @@ public sealed class CommandLineTests
 
     [Theory]
     [InlineData("gpub/nlp", "no kubeconfig")]
-    [InlineData("job/nlp", "does not name a budget")]
-    [InlineData("gpub/", "does not name a budget")]
-    [InlineData("gpub/a/b", "does not name a budget")]
-    public async Task What_stops_a_command_is_one_sentence_on_stderr(string budget, string sentence)
+    [InlineData("job/nlp", "https://127.0.0.1:1")]
+    [InlineData("cow/nlp", "names no budget", 2)]
+    [InlineData("gpub/", "names no budget", 2)]
+    [InlineData("gpub/a/b", "names no budget", 2)]
+    public async Task What_stops_a_command_is_one_sentence_on_stderr(string budget, string sentence, int expected = 1)
     {
         var kubeconfig = Path.Combine(Path.GetTempPath(), $"bursar-unit-{Guid.NewGuid():N}");
         if (sentence != "no kubeconfig") await File.WriteAllTextAsync(kubeconfig, Kubeconfig);
         using var output = new StringWriter();
         using var error = new StringWriter();
 
-        var code = await ExplainCommand.Create().Parse([budget, "--kubeconfig", kubeconfig]).InvokeAsync(new() { Output = output, Error = error });
+        var code = await CommandLine.RunAsync(RootCommands.Create(), ["explain", budget, "--kubeconfig", kubeconfig], Failures.Describe, new() { Output = output, Error = error });
 
         File.Delete(kubeconfig);
-        code.Should().Be(1);
+        code.Should().Be(expected);
         output.ToString().Should().BeEmpty();
         error.ToString().Should().StartWith("error: ").And.Contain(sentence);
         error.ToString().Trim().Should().NotContain("\n");

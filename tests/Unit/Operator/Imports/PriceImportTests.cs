@@ -1,4 +1,5 @@
 using Bursar.Core.Prices;
+using Bursar.Hosting;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Imports;
 
@@ -186,7 +187,7 @@ public sealed class PriceImportTests
             (code, error).Should().Be((0, ""));
             output.Should().Contain("kind: GpuPriceBook").And.Contain("currency: EUR").And.Contain("perGpuHour: \"2.50\"").And.Contain("note: ours").And.Contain("default: true").And.Contain("name: ours");
             Run("pricebook", "--from", file, "--currency", "euro").Error.Should().Contain("spec.currency");
-            Run("pricebook", "--from", file, "--gpus", "nine").Should().Be((1, "", "error: --gpus: \"nine\" is not TYPE=N, as p5.48xlarge=8\n"));
+            Run("pricebook", "--from", file, "--gpus", "nine").Should().Be((1, "", "error: --gpus: \"nine\" is not TYPE=N, as p5.48xlarge=8.\n"));
         }
         finally
         {
@@ -201,7 +202,7 @@ public sealed class PriceImportTests
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
-        var code = GenerateCommand.Create().Parse(arguments).Invoke(new() { Output = output, Error = error });
+        var code = CommandLine.RunAsync(RootCommands.Create(), ["generate", .. arguments], Failures.Describe, new() { Output = output, Error = error }).GetAwaiter().GetResult();
         return (code, output.ToString(), error.ToString());
     }
 }

@@ -1,0 +1,19 @@
+using System.CommandLine;
+using Bursar.Hosting;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>The commands of the program <c>bursar</c>.</summary>
+public static class RootCommands
+{
+    public static RootCommand Create() => new($"Bursar keeps GPU workloads within budget. {CommandLine.ExitCodes}")
+    {
+        DemoCommand.Create(),
+        OperatorCommand.Create(),
+        ExplainCommand.Create(),
+        ReportCommand.Create(),
+        ReleaseCommand.Create(),
+        ContinueCommand.Create(),
+        GenerateCommand.Create(),
+    };
+}

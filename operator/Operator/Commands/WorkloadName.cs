@@ -1,0 +1,81 @@
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Kinds;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>A workload as one names it to kubectl: <c>job/train</c>, <c>jobs.batch/train</c>, <c>deploy/chat</c>, <c>pod/train-0</c>.</summary>
+internal sealed record WorkloadName(string Kind, string Name)
+{
+    /// <summary>No chain that a controller makes is that long.</summary>
+    private const int LongestChain = 8;
+
+    /// <summary>Kinds that Bursar cannot suspend, or that stand between a pod and its workload.</summary>
+    private static readonly EntityKind[] Others = [V1Pod.EntityKind, V1ReplicaSet.EntityKind, V1DaemonSet.EntityKind, V1RayCluster.EntityKind];
+
+    private static readonly Dictionary<string, string[]> ShortNames = new(StringComparer.Ordinal)
+    {
+        ["Pod"] = ["po"],
+        ["ReplicaSet"] = ["rs"],
+        ["DaemonSet"] = ["ds"],
+        ["Deployment"] = ["deploy"],
+        ["StatefulSet"] = ["sts"],
+        ["LeaderWorkerSet"] = ["lws"],
+        ["InferenceService"] = ["isvc"],
+    };
+
+    /// <summary>The kinds, for messages: their singular names.</summary>
+    public static string Known => string.Join(", ", Entities.Select(entity => entity.Kind.ToLowerInvariant()));
+
+    private static IEnumerable<EntityKind> Entities => WorkKinds.All.Select(kind => kind.Entity).Concat(Others);
+
+    /// <summary>Null where it names no workload.</summary>
+    public static WorkloadName? TryParse(string text)
+    {
+        foreach (var entity in Entities)
+        {
+            if (ObjectName.TryParse(text, [entity.Kind.ToLowerInvariant(), entity.Plural, Resource(entity), .. ShortNames.GetValueOrDefault(entity.Kind, [])]) is { } name) return new(entity.Kind, name);
+        }
+        return null;
+    }
+
+    private static string Resource(EntityKind entity) => entity.Group.Length > 0 ? $"{entity.Plural}.{entity.Group}" : entity.Plural;
+
+    public override string ToString() => $"{Kind} {Name}";
+
+    /// <summary>
+    /// The object and those that control it, from the one that is named up to its workload: the pod of a Job of a JobSet leads to the JobSet.
+    /// The last has its labels; empty where there is no such object.
+    /// </summary>
+    public async Task<IReadOnlyList<(WorkloadName Name, IReadOnlyDictionary<string, string> Labels)>> FindAsync(KubeClient client, string ns, CancellationToken cancellationToken)
+    {
+        var chain = new List<(WorkloadName, IReadOnlyDictionary<string, string>)>();
+        var at = this;
+        while (chain.Count < LongestChain && await at.GetAsync(client, ns, cancellationToken) is var (metadata, labels))
+        {
+            chain.Add((at, labels));
+            if (metadata.ControllerReference() is not { } owner || !Entities.Any(entity => entity.Kind == owner.Kind && owner.ApiVersion.StartsWith(entity.Group, StringComparison.Ordinal))) break;
+            at = new(owner.Kind, owner.Name);
+        }
+        return chain;
+    }
+
+    private async Task<(V1ObjectMeta Metadata, IReadOnlyDictionary<string, string> Labels)?> GetAsync(KubeClient client, string ns, CancellationToken cancellationToken)
+    {
+        var entity = Entities.First(one => one.Kind == Kind);
+        var right = $"get {Resource(entity)} in namespace {ns}";
+        if (WorkKinds.Of(Kind) is { } kind)
+            return await ClusterAccess.WithRightAsync(right, () => kind.GetAsync(client, ns, Name, cancellationToken)) is { } work ? (work.Metadata, work.Labels) : null;
+        return Kind switch
+        {
+            "Pod" => await ReadAsync<V1Pod>(),
+            "ReplicaSet" => await ReadAsync<V1ReplicaSet>(),
+            "DaemonSet" => await ReadAsync<V1DaemonSet>(),
+            _ => await ReadAsync<V1RayCluster>(),
+        };
+
+        async Task<(V1ObjectMeta, IReadOnlyDictionary<string, string>)?> ReadAsync<T>()
+            where T : class, IKubernetesEntity<T> =>
+            await ClusterAccess.WithRightAsync(right, () => client.GetOrNullAsync<T>(Name, ns, cancellationToken)) is { } obj ? (obj.Metadata, obj.Metadata.Labels) : null;
+    }
+}
