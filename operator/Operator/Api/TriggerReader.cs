@@ -109,10 +109,10 @@ public static class TriggerReader
         };
     }
 
-    /// <summary>A finite number from 0 on, written as Go's and KEDA's are: <c>5</c>, <c>.5</c>, <c>1e3</c>. Anything else is added to the errors.</summary>
+    /// <summary>A decimal number from 0 on, as <c>5</c>, <c>0.5</c> or <c>.5</c>. Anything else is added to the errors.</summary>
     internal static double Number(string? text, string path, List<FieldError> errors, bool positive)
     {
-        if (text is { Length: <= 22 } && double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var value)
+        if (text is { Length: <= 22 } && double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
             && value is >= 0 and < 1e12 && (!positive || value > 0)) return value;
         errors.Add(new(path, text is null ? "is required" : $"\"{InferenceScalerReader.Shorten(text)}\" is not a number{(positive ? " above 0" : "")}"));
         return 1;
