@@ -9,8 +9,11 @@ namespace Bursar.Operator.Kinds;
 /// </summary>
 internal static class UnreadableWork
 {
-    /// <summary>Fields that forbid suspending an object, or say who else runs it.</summary>
-    private static readonly HashSet<string> s_guards = new(StringComparer.Ordinal) { "managedBy", "whenScaled", "shutdownAfterJobFinishes" };
+    /// <summary>Fields that forbid suspending an object, say who else runs it, or name the claims on its GPUs.</summary>
+    private static readonly HashSet<string> s_guards = new(StringComparer.Ordinal)
+    {
+        "managedBy", "whenScaled", "shutdownAfterJobFinishes", "resourceClaimName", "resourceClaimTemplateName",
+    };
 
     /// <summary>Parts that neither the suspension nor the GPUs depend on.</summary>
     private static readonly string[] s_free = [".metadata", ".labels", ".nodeSelector", ".selector", ".ports", ".updateStrategy"];

@@ -189,6 +189,10 @@ public class MistypedFieldTests
         ["LeaderWorkerSet"] = Trial.Of<V1LeaderWorkerSet>(),
         ["Rollout"] = Trial.Of<V1Alpha1Rollout>(),
         ["DynamoGraphDeploymentScalingAdapter"] = Trial.Of<V1Alpha1DynamoScalingAdapter>(),
+        ["ResourceClaim"] = Trial.Of<V1ResourceClaim>(),
+        ["ResourceClaimTemplate"] = Trial.Of<V1ResourceClaimTemplate>(),
+        ["ResourceSlice"] = Trial.Of<V1ResourceSlice>(),
+        ["DeviceClass"] = Trial.Of<V1DeviceClass>(),
         ["CustomResourceDefinition"] = Trial.Of<V1CustomResourceDefinition>(),
         ["GpuBudget"] = Trial.Of<V1Alpha1GpuBudget>(budget =>
         {

@@ -17,15 +17,43 @@ internal static class SampleObjects
     private const string PodSpec = """
         {"nodeName": "n", "containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "2"}, "requests": {"nvidia.com/gpu": "2", "cpu": "1"}}, "ports": [{"name": "http", "containerPort": 8000}]}],
          "initContainers": [{"name": "side", "restartPolicy": "Always", "resources": {"requests": {"cpu": 1}}}], "terminationGracePeriodSeconds": 30, "priorityClassName": "high", "priority": 5,
-         "nodeSelector": {"k": "v"}, "restartPolicy": "Never", "hostNetwork": true}
+         "nodeSelector": {"k": "v"}, "restartPolicy": "Never", "hostNetwork": true,
+         "resourceClaims": [{"name": "gpu", "resourceClaimName": "one", "resourceClaimTemplateName": "each"}]}
         """;
 
     private const string PodStatus = """
         {"phase": "Running", "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}], "startTime": "2026-01-02T03:04:06Z",
          "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-02T03:04:06Z"}],
          "containerStatuses": [{"name": "main", "state": {"terminated": {"finishedAt": "2026-01-02T03:04:09Z"}}}],
-         "initContainerStatuses": [{"name": "side", "state": {"terminated": {"finishedAt": "2026-01-02T03:04:09Z"}}}]}
+         "initContainerStatuses": [{"name": "side", "state": {"terminated": {"finishedAt": "2026-01-02T03:04:09Z"}}}],
+         "resourceClaimStatuses": [{"name": "gpu", "resourceClaimName": "one"}], "extendedResourceClaimStatus": {"resourceClaimName": "two", "requestMappings": [{"resourceName": "nvidia.com/gpu"}]}}
         """;
+
+    private const string Selectors = """[{"cel": {"expression": "true"}}]""";
+
+    private const string ClaimSpec = $$$$"""
+        {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com", "selectors": {{{{Selectors}}}}, "allocationMode": "ExactCount", "count": 1, "adminAccess": false}},
+          {"name": "old", "firstAvailable": [{"name": "a", "deviceClassName": "gpu.nvidia.com"}]}]}}
+        """;
+
+    private const string ClaimStatus = """
+        {"allocation": {"devices": {"results": [{"request": "gpu", "driver": "gpu.nvidia.com", "pool": "n", "device": "gpu-0", "adminAccess": false, "consumedCapacity": {"memory": "10Gi"}}]}}}
+        """;
+
+    private const string SliceDevice = """
+        {"name": "gpu-0", "nodeName": "n", "attributes": {"gpu.nvidia.com/productName": {"string": "A100"}}, "capacity": {"memory": {"value": "40Gi"}}, "basic": {"attributes": {"type": {"string": "gpu"}}}}
+        """;
+
+    private static readonly Dictionary<Type, string> s_readByHand = new()
+    {
+        [typeof(V1ObjectMeta)] = Metadata,
+        [typeof(V1PodSpec)] = PodSpec,
+        [typeof(V1ResourceClaimSpec)] = ClaimSpec,
+        [typeof(V1ResourceClaimStatus)] = ClaimStatus,
+        [typeof(V1SliceDevice)] = SliceDevice,
+        [typeof(V1DeviceClassSpec)] = $$"""{"selectors": {{Selectors}}, "extendedResourceName": "example.com/gpu"}""",
+        [typeof(JsonElement)] = """{"rules": [{"action": "Count", "onExitCodes": {"values": [1]}}]}""",
+    };
 
     /// <summary>A value of every JSON type.</summary>
     public static IReadOnlyList<string> OddValues { get; } =
@@ -89,11 +117,9 @@ internal static class SampleObjects
 
     private static JsonNode? Of(JsonTypeInfo type, string name)
     {
-        if (type.Type == typeof(V1ObjectMeta)) return JsonNode.Parse(Metadata);
-        if (type.Type == typeof(V1PodSpec)) return JsonNode.Parse(PodSpec);
         if (type.Type == typeof(IReadOnlyDictionary<string, string>)) return new JsonObject { [name is "limits" or "requests" ? "nvidia.com/gpu" : "key"] = "2" };
-        if (type.Type == typeof(JsonElement?) || type.Type == typeof(JsonElement)) return JsonNode.Parse("""{"rules": [{"action": "Count", "onExitCodes": {"values": [1]}}]}""");
         Type scalar = Nullable.GetUnderlyingType(type.Type) ?? type.Type;
+        if (s_readByHand.TryGetValue(scalar, out string? sample)) return JsonNode.Parse(sample);
         if (scalar == typeof(string)) return name switch { "time" => "2026-01-02T03:04:05Z", _ => "word" };
         if (scalar == typeof(bool)) return false;
         if (scalar == typeof(int) || scalar == typeof(long)) return 1;
