@@ -62,8 +62,12 @@ e2e: build tools ## Run the tests that need a real kube-apiserver on it (KUBEBUI
 	  echo "skipped: no kube-apiserver in $$assets and no cluster named (KUBECONFIG with BURSAR_TEST_CLUSTER=1)"; \
 	fi
 
-demo: build-operator ## Run the main job on an embedded cluster (DEMO_ARGS="--speed 60")
-	@bin/bursar demo $(DEMO_ARGS)
+demo: bin/bursar ## Run the main job on an embedded cluster (DEMO_ARGS="--speed 60")
+	@[ -e operator/Operator/bin/$(CONFIGURATION)/net10.0/bursar.dll ] \
+	  || echo "The first time, NuGet packages are restored (about 100 MB) and the operator is compiled: one to five minutes. Later starts take seconds."
+	@echo "1/3 restoring packages ..." && $(DOTNET) restore operator/Operator --verbosity quiet -tl:off
+	@echo "2/3 compiling ..." && $(DOTNET) build operator/Operator --no-restore --configuration $(CONFIGURATION) --verbosity quiet -tl:off --nologo -clp:NoSummary
+	@echo "3/3 starting the demo ..." && bin/bursar demo $(DEMO_ARGS)
 
 bench: publish ## Measure memory, decoding and decisions against the targets of the design; the programs as they are published
 	BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish $(DOTNET) run --project tests/Bench --configuration Release -- $(BENCH_ARGS)

@@ -74,7 +74,7 @@ public static class DemoCommand
     {
         var log = new DemoLog();
         using var logs = LoggerFactory.Create(builder => builder.AddProvider(log));
-        await output.WriteLineAsync("Starting an embedded cluster with four GPU nodes, two teams and the operator ...");
+        await output.WriteLineAsync("Starting an embedded cluster with four GPU nodes, two teams and the operator (seconds) ...");
         await using var cluster = await DemoCluster.StartAsync(kubeconfig, options.Speed, options.Wall, logs, cancellationToken);
         var screen = new DemoScreen(cluster, console, output, options.Wall, Hints(cluster, options.Speed));
         log.SayBy(screen.Say);
@@ -136,18 +136,30 @@ public static class DemoCommand
         return 0;
     }
 
-    private static IReadOnlyList<string> Hints(DemoCluster cluster, double speed) =>
-    [
-        string.Create(CultureInfo.InvariantCulture, $"The cluster is at {cluster.Address}, its time runs {speed:0.##} times as fast as yours. In another terminal:"),
-        $"  export KUBECONFIG={cluster.KubeconfigPath}",
-        "  kubectl get gpub -A -w",
-        "  kubectl get jobs,events -n team-vision",
-        "  kubectl describe gpub vision -n team-vision",
-        $"  {Program()} explain gpub/vision -n team-vision",
-        $"  {Program()} report",
-        "  kubectl patch gpub vision -n team-vision --type merge -p '{\"spec\":{\"limit\":{\"cost\":\"30\"}}}'   # and the job comes back",
-        "",
-    ];
+    /// <summary>Commands that run as they are printed, from the current folder.</summary>
+    private static IReadOnlyList<string> Hints(DemoCluster cluster, double speed)
+    {
+        var (kubectl, bursar) = (Tool(".tools/kubectl", "kubectl"), Tool("bin/bursar", Program()));
+        return
+        [
+            string.Create(CultureInfo.InvariantCulture, $"The cluster is at {cluster.Address}"),
+            string.Create(CultureInfo.InvariantCulture, $"Its time runs {speed:0.##} times as fast as yours, and it began in the past: at least 12 h"),
+            "ago, so kubectl's AGE shows too much. Try in another terminal, in this folder:",
+            .. kubectl == "kubectl" && File.Exists("Makefile") ? new[] { "  make tools    # kubectl into .tools/, if you have none; then .tools/kubectl" } : [],
+            $"  export KUBECONFIG={cluster.KubeconfigPath}",
+            $"  {kubectl} get gpub -A -w",
+            $"  {kubectl} get jobs,events -n team-vision",
+            $"  {kubectl} describe gpub vision -n team-vision",
+            $"  {bursar} explain gpub/vision -n team-vision",
+            $"  {bursar} report",
+            "  # raise the limit: the job comes back",
+            $"  {kubectl} patch gpub vision -n team-vision --type merge \\",
+            "    -p '{\"spec\":{\"limit\":{\"cost\":\"30\"}}}'",
+            "",
+        ];
+    }
+
+    private static string Tool(string here, string otherwise) => File.Exists(here) ? here : otherwise;
 
     /// <summary>This program, as the reader can call it from here.</summary>
     private static string Program() =>

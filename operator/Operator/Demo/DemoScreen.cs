@@ -1,4 +1,3 @@
-using System.Globalization;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
@@ -15,7 +14,6 @@ namespace Bursar.Operator.Demo;
 /// </summary>
 internal sealed class DemoScreen
 {
-    private const int BarWidth = 32;
     private const int KeptLines = 20;
     private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan PlainEvery = TimeSpan.FromSeconds(10);
@@ -105,51 +103,10 @@ internal sealed class DemoScreen
 
     private IRenderable Draw()
     {
-        var budgets = new Table().Border(TableBorder.None).AddColumns("BUDGET", "", "SPENT", "PROJECTED", "LIMIT", "BURN/H", "STATE");
-        var work = new Table().Border(TableBorder.None).AddColumns("NAMESPACE", "WORK", "STATE", "GPUS", "SPENT", "PROJECTED", "DONE ABOUT");
-        foreach (var budget in Budgets())
-        {
-            if (budget.Status is not { Limit: not null } status) continue;
-            budgets.AddRow(new Text($"{budget.Metadata.Namespace}/{budget.Metadata.Name}"), Bar(status), new Text(Short(status.Spent)), new Text(Short(status.Projected)),
-                new Text(Short(status.Limit)), new Text(Short(status.BurnRatePerHour)), new Text(status.State ?? "", status.State == "OnTrack" ? Color.Green : Color.Yellow));
-            foreach (var one in status.Workloads ?? [])
-                work.AddRow(new Text(budget.Metadata.Namespace ?? ""), new Text($"{one.Kind}/{one.Name}"), new Text(one.State ?? "", one.State == "Parked" ? Color.Yellow : Color.Default),
-                    new Text((one.Gpus ?? 0).ToString(CultureInfo.InvariantCulture)), new Text(Short(one.Spent)), new Text(Short(one.Projected)), new Text(one.Eta?.Mid ?? ""));
-        }
-        return new Rows(
-            new Text($"Bursar demo  {_cluster.Time.GetUtcNow():yyyy-MM-dd HH:mm:ss}Z  (Ctrl-C ends it)", new Style(decoration: Decoration.Bold)),
-            budgets, new Text(""), work, new Text(""), new Text(LinesThatFit(budgets.Rows.Count + work.Rows.Count + 6)));
+        string[] lines;
+        lock (_gate) lines = [.. _lines];
+        return DemoPicture.Draw(_console!.Profile.Width, _console.Profile.Height, _cluster.Time.GetUtcNow(), [.. Budgets()], lines);
     }
 
-    /// <summary>The newest lines, as many as the terminal has room for below the rest.</summary>
-    private string LinesThatFit(int taken)
-    {
-        var (width, room) = (Math.Max(1, _console!.Profile.Width), _console.Profile.Height - taken);
-        var fitting = new List<string>();
-        lock (_gate)
-            foreach (var line in _lines.Reverse())
-            {
-                // Words wrap a little earlier than the last column.
-                room -= 1 + line.Length / Math.Max(1, width - 12);
-                if (room < 0) break;
-                fitting.Add(line);
-            }
-        fitting.Reverse();
-        return string.Join('\n', fitting);
-    }
-
-    private static Paragraph Bar(GpuBudgetStatus status)
-    {
-        var spent = Cells(status.Percent);
-        var projected = Math.Max(spent, Cells(status.ProjectedPercent));
-        return new Paragraph()
-            .Append(new string('█', spent), status.Percent >= 100 ? Color.Red : Color.Green)
-            .Append(new string('▒', projected - spent), status.ProjectedPercent > 100 ? Color.Red : Color.Yellow)
-            .Append(new string('░', BarWidth - projected), Color.Grey);
-    }
-
-    private static int Cells(long? percent) => (int)Math.Clamp((percent ?? 0) * BarWidth / 100, 0, BarWidth);
-
-    private static string Short(string? amount) =>
-        decimal.TryParse(amount, CultureInfo.InvariantCulture, out var value) ? value.ToString("0.00", CultureInfo.InvariantCulture) : amount ?? "";
+    private static string Short(string? amount) => DemoPicture.Short(amount);
 }

@@ -13,7 +13,6 @@ namespace Bursar.Sandbox.ApiServer;
 internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, FaultPlan faults, TimeProvider time, ActivityTracker? activity)
 {
     private static readonly TimeSpan s_bookmarkEvery = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan s_longest = TimeSpan.FromMinutes(60);
 
     public async Task WatchAsync(HttpContext http, ResourceType type, string? @namespace, string? name, Representation representation, Fault? fault, CancellationToken ct)
     {
@@ -58,7 +57,9 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         void KindsChanged() => wake.Set();
         faults.WatchesCut += Cut;
         kinds.Changed += KindsChanged;
-        var timeout = ListEndpoint.Number(query["timeoutSeconds"].FirstOrDefault(), "timeoutSeconds") is > 0 and { } seconds ? TimeSpan.FromSeconds(seconds) : s_longest;
+        var timeout = ListEndpoint.Number(query["timeoutSeconds"].FirstOrDefault(), "timeoutSeconds") is > 0 and { } seconds ? TimeSpan.FromSeconds(seconds)
+            // kubectl asks for none and ends with the watch. A real server ends it after half an hour to an hour, which virtual time reaches in minutes.
+            : Timeout.InfiniteTimeSpan;
         var ended = false;
         var bookmarkDue = false;
         try

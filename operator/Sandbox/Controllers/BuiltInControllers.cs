@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Sandbox.Controllers;
 
 /// <summary>
-/// The Sandbox's controllers: Deployment, ReplicaSet and Job, as clients of the API. Owner garbage collection and namespaces
+/// The Sandbox's controllers: Deployment, ReplicaSet, Job and CronJob, as clients of the API. Owner garbage collection and namespaces
 /// are the API server's own part here.
 /// </summary>
 public sealed class BuiltInControllers : IAsyncDisposable
@@ -53,21 +53,27 @@ public sealed class BuiltInControllers : IAsyncDisposable
         var log = client.LoggerFactory.CreateLogger<BuiltInControllers>();
         var pods = new Informer<ControlledPod>(client);
         var jobs = new Informer<ControlledJob>(client);
+        var crons = new Informer<ControlledCronJob>(client);
         var sets = new Informer<ControlledReplicaSet>(client);
         var deployments = new Informer<ControlledDeployment>(client);
 
         var jobQueue = Queue(client);
+        var cronQueue = Queue(client);
         var setQueue = Queue(client);
         var deploymentQueue = Queue(client);
         var jobEvents = new ControllerEvents(client, "job-controller");
+        var cronEvents = new ControllerEvents(client, "cronjob-controller");
         var setEvents = new ControllerEvents(client, "replicaset-controller");
         var deploymentEvents = new ControllerEvents(client, "deployment-controller");
         var jobController = new JobController(client, jobQueue, jobEvents, random);
+        var cronController = new CronJobController(client, cronQueue, cronEvents);
         var setController = new ReplicaSetController(client, setQueue, setEvents, random);
         var deploymentController = new DeploymentController(client, deploymentEvents);
 
         jobs.AddHandler(On<ControlledJob>(jobController.Saw, jobController.Gone));
         pods.AddHandler(On<ControlledPod>(jobController.Saw, jobController.Saw));
+        crons.AddHandler(On<ControlledCronJob>(cron => cronQueue.Add(ObjectKey.Of(cron)), static _ => { }));
+        jobs.AddHandler(ForOwner<ControlledJob>("CronJob", cronQueue));
         sets.AddHandler(On<ControlledReplicaSet>(set => setQueue.Add(ObjectKey.Of(set)), set => setQueue.Add(ObjectKey.Of(set))));
         pods.AddHandler(ForOwner<ControlledPod>("ReplicaSet", setQueue));
         deployments.AddHandler(On<ControlledDeployment>(d => deploymentQueue.Add(ObjectKey.Of(d)), static _ => { }));
@@ -78,14 +84,17 @@ public sealed class BuiltInControllers : IAsyncDisposable
         [
             // A Job's FailJob rules must be known before its pods are seen.
             Task.Run(() => jobs.RunAsync(stop), CancellationToken.None),
+            Task.Run(() => crons.RunAsync(stop), CancellationToken.None),
             Task.Run(() => sets.RunAsync(stop), CancellationToken.None),
             Task.Run(() => deployments.RunAsync(stop), CancellationToken.None),
             Task.Run(() => jobEvents.RunAsync(stop), CancellationToken.None),
+            Task.Run(() => cronEvents.RunAsync(stop), CancellationToken.None),
             Task.Run(() => setEvents.RunAsync(stop), CancellationToken.None),
             Task.Run(() => deploymentEvents.RunAsync(stop), CancellationToken.None),
         ];
         _running = Task.WhenAll(tasks);
         await jobs.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
+        await crons.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
         await sets.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
         await deployments.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
         _running = Task.WhenAll(
@@ -93,6 +102,7 @@ public sealed class BuiltInControllers : IAsyncDisposable
             .. tasks,
             Task.Run(() => pods.RunAsync(stop), CancellationToken.None),
             Task.Run(() => new QueueWorker<ObjectKey>("job-controller", jobQueue, jobController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
+            Task.Run(() => new QueueWorker<ObjectKey>("cronjob-controller", cronQueue, cronController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
             Task.Run(() => new QueueWorker<ObjectKey>("replicaset-controller", setQueue, setController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
             Task.Run(() => new QueueWorker<ObjectKey>("deployment-controller", deploymentQueue, deploymentController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
         ]);

@@ -12,6 +12,8 @@ namespace Bursar.Sandbox.Controllers;
 [JsonSerializable(typeof(ControlledJob))]
 [JsonSerializable(typeof(ControlledReplicaSet))]
 [JsonSerializable(typeof(ControlledDeployment))]
+[JsonSerializable(typeof(ControlledCronJob))]
+[JsonSerializable(typeof(ControlledCronJobStatus))]
 [JsonSerializable(typeof(ControlledJobStatus))]
 [JsonSerializable(typeof(ControlledReplicaSetStatus))]
 [JsonSerializable(typeof(ControlledDeploymentStatus))]
