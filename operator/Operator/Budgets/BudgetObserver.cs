@@ -34,13 +34,17 @@ public sealed class BudgetObserver(
         var parked = ledger.ParkedBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal);
         var others = ledger.HeldByOthers(budget.Namespace, budget.Uid);
 
+        // Asked of suspended work that burns alone, and then once for all of it.
+        HashSet<string>? running = null;
+        bool RunsOn(string uid) => (running ??= RunningOn()).Contains(uid);
+
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
             foreach (var one in cache.In(budget.Namespace))
-                if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, memory, now) : OfTraining(one, budget, spends, parked, others, memory, now)) is { } snapshot) work.Add(snapshot);
+                if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, memory, RunsOn, now) : OfTraining(one, budget, spends, parked, others, memory, RunsOn, now)) is { } snapshot) work.Add(snapshot);
         // Nothing that costs money is left out, whatever its object says or does not say.
         var listed = work.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        work.AddRange(spends.Values.Where(s => s.Gpus > 0 && !listed.Contains(s.Workload.Uid)).Select(OfUnlisted).OfType<WorkloadSnapshot>());
+        work.AddRange(spends.Values.Where(s => s.Gpus > 0 && !listed.Contains(s.Workload.Uid)).Select(s => OfUnlisted(s, RunsOn)).OfType<WorkloadSnapshot>());
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
         for (var i = 0; i < work.Count; i++)
@@ -100,7 +104,7 @@ public sealed class BudgetObserver(
     /// <summary>The same of pods that are made from templates.</summary>
     public Rate? PriceOf(IReadOnlyList<PodSet> sets) => Sum(sets, DearestOf);
 
-    private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
+    private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, bool> runsOn, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
         if (!MayHaveGpus(work) || work.IsFinished || TopWorkload.BelongsToAnother(work, stores)) return null;
@@ -113,7 +117,7 @@ public sealed class BudgetObserver(
         var spend = spends.GetValueOrDefault(uid);
         var pods = PodsOf(uid);
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && !PodTimes.IsOver(p)).ToArray();
-        var standing = Standing.Of(work, record, others[uid], live.Length > 0, () => RunsOn(uid), stores, memory, now);
+        var standing = Standing.Of(work, record, others[uid], live.Length > 0, () => runsOn(uid), stores, memory, now);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
         if (work is { Kind.Scales: true, IsStopped: true } && standing.Noted is null && live.Length == 0) return null;
         var paused = standing.Rests || work.IsStopped && !standing.IsNew && !standing.IsIgnored;
@@ -176,7 +180,7 @@ public sealed class BudgetObserver(
         };
     }
 
-    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, DateTimeOffset now)
+    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, bool> runsOn, DateTimeOffset now)
     {
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
@@ -187,7 +191,7 @@ public sealed class BudgetObserver(
         var template = work.Template;
         var spend = spends.GetValueOrDefault(uid);
         var runs = spend is { Gpus: > 0 };
-        var standing = Standing.Of(work, record, others[uid], runs, () => RunsOn(uid), stores, memory, now);
+        var standing = Standing.Of(work, record, others[uid], runs, () => runsOn(uid), stores, memory, now);
         if (work.IsStopped && standing.Noted is null && !runs) return null;
         var sets = SetsOf(work, standing.Rests ? standing.Noted : null);
         return new()
@@ -254,9 +258,9 @@ public sealed class BudgetObserver(
         return pods;
     }
 
-    /// <summary>A pod that is billed for this workload is there and is not being deleted. One that ends, however long that takes, obeys.</summary>
-    private bool RunsOn(string uid) =>
-        ledger.OpenPods().Any(open => open.Workload.Uid == uid && stores.Pods.Store.GetByUid(open.Uid) is { Metadata.DeletionTimestamp: null });
+    /// <summary>The workloads of which a billed pod is there and is not being deleted. A pod that ends, however long that takes, obeys.</summary>
+    private HashSet<string> RunningOn() =>
+        ledger.OpenPods().Where(open => stores.Pods.Store.GetByUid(open.Uid) is { Metadata.DeletionTimestamp: null }).Select(open => open.Workload.Uid).ToHashSet(StringComparer.Ordinal);
 
     /// <summary>What it asks for is unknown where its object cannot be read: then it counts as GPU work.</summary>
     private static bool MayHaveGpus(Work work) => work.HasGpus || work.Unreadable is not null;
@@ -268,11 +272,11 @@ public sealed class BudgetObserver(
     /// Work that burns and that no object of the caches stands for in this budget: of a kind without an adapter, or whose object is gone,
     /// has ended or asks for no GPU while its pods hold some. Null while its last pods are ending.
     /// </summary>
-    private WorkloadSnapshot? OfUnlisted(WorkloadSpend spend)
+    private WorkloadSnapshot? OfUnlisted(WorkloadSpend spend, Func<string, bool> runsOn)
     {
         var key = spend.Workload;
         if (stores.Of(key.Kind) is not { IsServed: true } cache) return OfOther(spend, Parkability.WhyNot(key.Kind), "Bursar has no adapter for its kind");
-        if (!RunsOn(key.Uid)) return null;
+        if (!runsOn(key.Uid)) return null;
         var why = cache.Get(key.Namespace, key.Name, key.Uid) switch
         {
             null => $"its {key.Kind} is gone and its pods still run",
