@@ -42,6 +42,50 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
+    public async Task Claims_on_devices_are_asked_for_once_and_allocated_in_their_status(string server)
+    {
+        var api = await On(server);
+        var ns = await api.NamespaceAsync();
+        const string requests = """{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com"}},{"name":"all","firstAvailable":[{"name":"a","deviceClassName":"c","allocationMode":"All"}]}]}}""";
+        var claims = $"/apis/resource.k8s.io/v1/namespaces/{ns}/resourceclaims";
+        const string status = """{"allocation":{"devices":{"results":[{"request":"gpu","driver":"gpu.nvidia.com","pool":"n1","device":"gpu-0"}]}},"reservedFor":[{"resource":"pods","name":"p","uid":"u"}]}""";
+        var made = await api.PostAsync(claims, """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaim","metadata":{"name":"x"},"spec":REQUESTS,"status":STATUS}""".Replace("REQUESTS", requests).Replace("STATUS", status));
+        made.Code.Should().Be(201, "{0}", made.Message);
+        made.Body!["spec"]!["devices"]!["requests"]![0]!["exactly"]!.ToJsonString().Should().Be("""{"deviceClassName":"gpu.nvidia.com","allocationMode":"ExactCount","count":1}""");
+        made.Body["spec"]!["devices"]!["requests"]![1]!["firstAvailable"]![0]!["count"].Should().BeNull();
+        made.Body["status"]?["allocation"].Should().BeNull("the status is written by its subresource");
+        var changed = await api.PatchAsync($"{claims}/x", """{"spec":{"devices":{"requests":[]}}}""");
+        (changed.Code, changed.Message!.Contains("field is immutable", StringComparison.Ordinal)).Should().Be((422, true));
+        var allocated = await api.PatchAsync($"{claims}/x/status", "{\"status\":" + status + "}");
+        allocated.Code.Should().Be(200, "{0}", allocated.Message);
+        ((string?)allocated.Body!["status"]!["allocation"]!["devices"]!["results"]![0]!["device"]).Should().Be("gpu-0");
+
+        var template = await api.PostAsync($"/apis/resource.k8s.io/v1/namespaces/{ns}/resourceclaimtemplates", """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaimTemplate","metadata":{"name":"t"},"spec":{"spec":REQUESTS}}""".Replace("REQUESTS", requests));
+        ((long?)template.Body!["spec"]!["spec"]!["devices"]!["requests"]![0]!["exactly"]!["count"]).Should().Be(1);
+        (await api.PostAsync(claims, """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaim","metadata":{"name":"y"},"spec":{"devices":{"requests":[{"name":"gpu","exactly":{}}]}}}""")).Code.Should().Be(422);
+    }
+
+    [SkippableTheory, MemberData(nameof(Servers))]
+    public async Task Devices_are_published_in_slices_and_classes(string server)
+    {
+        var api = await On(server);
+        var name = await api.NamespaceAsync();
+        var slice = await api.PostAsync("/apis/resource.k8s.io/v1/resourceslices", """
+            {"apiVersion":"resource.k8s.io/v1","kind":"ResourceSlice","metadata":{"name":"NAME"},"spec":{"driver":"gpu.nvidia.com","nodeName":"NAME","pool":{"name":"NAME","generation":1,"resourceSliceCount":1},
+            "devices":[{"name":"gpu-0","attributes":{"type":{"string":"gpu"},"productName":{"string":"NVIDIA H100 80GB HBM3"}},"capacity":{"memory":{"value":"80Gi"}}}]}}
+            """.Replace("NAME", name));
+        slice.Code.Should().Be(201, "{0}", slice.Message);
+        ((string?)slice.Body!["spec"]!["devices"]![0]!["capacity"]!["memory"]!["value"]).Should().Be("80Gi");
+        var kind = await api.PostAsync("/apis/resource.k8s.io/v1/deviceclasses", """
+            {"apiVersion":"resource.k8s.io/v1","kind":"DeviceClass","metadata":{"name":"NAME"},"spec":{"selectors":[{"cel":{"expression":"device.driver == 'gpu.nvidia.com'"}}],"extendedResourceName":"example.com/NAME"}}
+            """.Replace("NAME", name));
+        kind.Code.Should().Be(201, "{0}", kind.Message);
+        ((string?)kind.Body!["spec"]!["selectors"]![0]!["cel"]!["expression"]).Should().Be("device.driver == 'gpu.nvidia.com'");
+        await api.DeleteAsync($"/apis/resource.k8s.io/v1/resourceslices/{name}");
+        await api.DeleteAsync($"/apis/resource.k8s.io/v1/deviceclasses/{name}");
+    }
+
+    [SkippableTheory, MemberData(nameof(Servers))]
     public async Task A_job_must_not_restart_always(string server)
     {
         var api = await On(server);

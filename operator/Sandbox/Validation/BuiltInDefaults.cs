@@ -47,6 +47,12 @@ public static class BuiltInDefaults
             case ("scheduling.k8s.io", "PriorityClass"):
                 obj.Default("preemptionPolicy", "PreemptLowerPriority");
                 break;
+            case ("resource.k8s.io", "ResourceClaim"):
+                DeviceRequests(obj.Child("spec"));
+                break;
+            case ("resource.k8s.io", "ResourceClaimTemplate"):
+                DeviceRequests(obj.Child("spec").Child("spec"));
+                break;
             case ("networking.k8s.io", "NetworkPolicy"):
                 NetworkPolicy(obj.Child("spec"));
                 break;
@@ -277,6 +283,17 @@ public static class BuiltInDefaults
         spec.Default("successfulJobsHistoryLimit", 3);
         spec.Default("failedJobsHistoryLimit", 1);
         Template(spec.Child("jobTemplate").Child("spec"));
+    }
+
+    /// <summary>A request that says no number is for one device.</summary>
+    private static void DeviceRequests(JsonObject spec)
+    {
+        foreach (var request in (spec.At("devices", "requests") as JsonArray ?? []).OfType<JsonObject>())
+            foreach (var one in (request["firstAvailable"] as JsonArray ?? []).Prepend(request["exactly"]).OfType<JsonObject>())
+            {
+                one.Default("allocationMode", "ExactCount");
+                if (one.Text("allocationMode") == "ExactCount") one.Default("count", 1);
+            }
     }
 
     private static void NetworkPolicy(JsonObject spec)

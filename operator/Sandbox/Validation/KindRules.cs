@@ -28,6 +28,9 @@ public static class KindRules
         Always(kind, after, errors);
         switch (kind.Group, kind.Kind)
         {
+            case ("resource.k8s.io", "ResourceClaim" or "ResourceClaimTemplate"):
+                Immutable(before, after, errors, "spec");
+                break;
             case ("", "Secret" or "ConfigMap"):
                 if (before.Flag("immutable") == true)
                 {
