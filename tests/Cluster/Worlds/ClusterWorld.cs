@@ -329,6 +329,8 @@ public sealed class RealWorld : ClusterWorld
     public override async Task CreateNamespaceAsync(string name, CancellationToken ct)
     {
         await base.CreateNamespaceAsync(name, ct);
+        if (!Plane.HasControllerManager)
+            await PostJsonAsync($"/api/v1/namespaces/{name}/serviceaccounts", new() { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "default" } }, ct);
         await UntilAsync($"namespace {name} has its ServiceAccount", async () =>
             (await Client.RequestAsync(HttpMethod.Get, $"/api/v1/namespaces/{name}/serviceaccounts", null, ct))?["items"]?.AsArray().Count > 0, ct);
     }
