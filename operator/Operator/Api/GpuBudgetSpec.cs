@@ -122,7 +122,7 @@ public sealed class GpuBudgetWindow
 
     [Length(2, 32)]
     [Pattern(GoDuration.Pattern)]
-    [ValidationRule(DurationRule.Value + " >= duration('1m') && " + DurationRule.Value + " <= duration('8784h')", message: "length must be from 1m to 366d")]
+    [ValidationRule(DurationRule.Seconds + " >= 60 && " + DurationRule.Seconds + " <= 31622400", message: "length must be from 1m to 366d")]
     [Description("Rolling only: how long the window is, from 1m to 366d, such as 7d or 168h.")]
     public string? Length { get; set; }
 
@@ -159,7 +159,7 @@ public sealed class GpuBudgetTraining
 
     [Length(2, 32)]
     [Pattern(GoDuration.Pattern)]
-    [ValidationRule(DurationRule.Value + " <= duration('24h')", message: "settle must be at most 24h")]
+    [ValidationRule(DurationRule.Seconds + " <= 86400", message: "settle must be at most 24h")]
     [DefaultJson("\"60s\"")]
     [Description("When a budget appears or its limit falls, work that already runs is parked by forecast only after this time, at most 24h; an Event tells before.")]
     public string? Settle { get; set; } = "60s";
@@ -182,7 +182,7 @@ public sealed class GpuBudgetCheckpoint
 {
     [Length(2, 32)]
     [Pattern(GoDuration.Pattern)]
-    [ValidationRule(DurationRule.Value + " <= duration('1h')", message: "grace must be at most 1h")]
+    [ValidationRule(DurationRule.Seconds + " <= 3600", message: "grace must be at most 1h")]
     [DefaultJson("\"5m\"")]
     [Description("How long a job is waited for, at most 1h, once it was asked to write a checkpoint; it is parked as soon as it says that one is written. 0s: nobody is asked. "
         + "What the wait costs is part of the overspend bound: the limit is enforced that much earlier.")]

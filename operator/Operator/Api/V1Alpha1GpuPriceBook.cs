@@ -129,7 +129,7 @@ public sealed class GpuPriceOwned
     [Required]
     [Length(1, 64)]
     [Pattern(GoDuration.Pattern)]
-    [ValidationRule(DurationRule.Value + " >= duration('1h') && " + DurationRule.Value + " <= duration('876000h')", message: "lifetime must be from 1h to 876000h")]
+    [ValidationRule(DurationRule.Seconds + " >= 3600 && " + DurationRule.Seconds + " <= 3153600000", message: "lifetime must be from 1h to 876000h")]
     [Description("Over how long that is written off, such as 1460d for four years.")]
     public string? Lifetime { get; set; }
 
