@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Reflection;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
@@ -124,9 +125,11 @@ public sealed partial class AgentServer : IAsyncDisposable
         {
             await server.application.StartAsync(cancellationToken);
         }
-        catch
+        catch (Exception refused)
         {
             await server.DisposeAsync();
+            if (refused is SocketException or IOException)
+                throw new IOException($"cannot listen on {options.OperatorAddress}, {options.PodAddress} or {options.MetricsAddress}: {refused.Message}", refused);
             throw;
         }
         string[] urls = [.. server.application.Services.GetRequiredService<IServer>().Features

@@ -28,7 +28,8 @@ public static class Logging
 
         /// <summary>The framework's own chatter starts at warnings, whatever level is asked for.</summary>
         public bool IsEnabled(string category, LogLevel wanted) =>
-            wanted != LogLevel.None && wanted >= level
+            // Whoever starts a host gets its failure as an exception; a second time with a stack trace it helps nobody.
+            wanted != LogLevel.None && wanted >= level && !category.StartsWith("Microsoft.Extensions.Hosting.", StringComparison.Ordinal)
             && (wanted >= LogLevel.Warning || !category.StartsWith("Microsoft.", StringComparison.Ordinal) && !category.StartsWith("System.", StringComparison.Ordinal));
 
         public void Write(string category, LogLevel at, string message, IReadOnlyList<KeyValuePair<string, object?>>? values, Exception? exception)

@@ -83,6 +83,10 @@ public sealed class CommandMistakesTests : IAsyncLifetime
             ("operator --ledger-detail-days many", 2, "--ledger-detail-days is a number from 2 to 3660"),
             ("operator --ledger-detail-days 0", 2, "from 2 to 3660"),
             ("operator --webhook-url nowhere", 2, "--webhook-url"),
+            ("operator --metrics-address nonsense", 2, "--metrics-address: 'nonsense' is not host:port"),
+            ("operator --webhook-address 127.0.0.1:99999", 2, "--webhook-address: '127.0.0.1:99999' is not host:port"),
+            ("operator --external-scaler-address here:1", 2, "--external-scaler-address: 'here' is neither an address"),
+            ("operator --metrics-address 203.0.113.1:1", 1, "cannot listen on 203.0.113.1:1: "),
             ("operator --kubeconfig /nonexistent/config", 1, "There is no kubeconfig"),
             ("operator --namespace nope", 1, "there is no namespace nope for Bursar's ledger"),
         ])

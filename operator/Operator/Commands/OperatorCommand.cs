@@ -8,6 +8,7 @@ using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Owners;
 using Bursar.Operator.Scaling.Targets;
+using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
@@ -55,6 +56,17 @@ public static class OperatorCommand
             var noManager = managers is ["none"];
             if (!noManager && managers.FirstOrDefault(manager => !OwnerKinds.Names.Contains(manager)) is { } stranger)
                 throw new UsageException($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
+            foreach (var option in (Option<string>[])[metrics, webhook, external])
+            {
+                try
+                {
+                    if (parsed.GetValue(option) is { Length: > 0 } given) EdgeServer.Parse(given);
+                }
+                catch (FormatException wrong)
+                {
+                    throw new UsageException($"{option.Name}: {wrong.Message}");
+                }
+            }
             Uri? url = null;
             if (parsed.GetValue(webhookUrl) is { Length: > 0 } text && (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme != Uri.UriSchemeHttps))
                 throw new UsageException($"--webhook-url: {text} is no https:// address.");

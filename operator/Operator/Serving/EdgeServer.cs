@@ -61,9 +61,10 @@ public sealed class EdgeServer : IAsyncDisposable
         {
             await application.StartAsync(cancellationToken);
         }
-        catch
+        catch (Exception refused)
         {
             await application.DisposeAsync();
+            if (refused is SocketException or IOException) throw new IOException($"cannot listen on {address}: {refused.Message}", refused);
             throw;
         }
         var bound = new Uri(application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
