@@ -209,6 +209,7 @@ public static class Wiring
         control.Changed += WakeAll;
         agents.Progressed += WakeNamespace;
         agents.Named += nodes.ObserveName;
+        agents.Counted += pods.ObserveJournalOf;
         exporters.Named += nodes.ObserveName;
         books.Changed += WakeAll;
         prices.TrustChanged += () =>

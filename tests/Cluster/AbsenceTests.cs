@@ -88,6 +88,49 @@ public sealed class AbsenceTests
         Decimal(status.Projected!).Should().BeInRange(2.9m, 3.07m, "an hour of one card is all that the deadline allows");
     }
 
+    [Fact]
+    public async Task Pod_is_over_when_its_name_is_given_to_another()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await NotebookAsync(scene);
+        await UntilTimeAsync(scene, Nine.AddMinutes(10));
+        var first = world.Operator!.Ledger.OpenPods().Single();
+        await world.StopOperatorAsync();
+        await UntilTimeAsync(scene, Nine.AddHours(1));
+        await DeletePodsAsync(scene);
+        await UntilTimeAsync(scene, Nine.AddMinutes(65));
+        await NotebookAsync(scene);
+        await UntilTimeAsync(scene, Nine.AddHours(10));
+        await world.StartOperatorAsync(Ct);
+
+        var now = world.Time.GetUtcNow();
+        world.Operator!.Ledger.Entries(scene.Team, Nine, now, now).Single(entry => entry.PodUid == first.Uid).To.Should().Be(Nine.AddMinutes(65));
+    }
+
+    [Fact]
+    public async Task Node_that_was_removed_is_billed_to_its_last_sign()
+    {
+        var scene = await Scene.SandboxAsync(more: new Bursar.Sandbox.Nodes.FleetNode { Name = "gpu-2", Gpu = Bursar.Sandbox.Nodes.GpuModel.V100, Gpus = 4 });
+        await using var world = scene.World;
+        await UntilTimeAsync(scene, Nine.AddMinutes(10));
+        await world.StopOperatorAsync();
+        await UntilTimeAsync(scene, Nine.AddHours(1));
+        world.Nodes.LoseNode("gpu-2");
+        await scene.PassAsync(90);
+        await world.Client.DeleteAsync<V1Node>("gpu-2", null, null, Ct);
+        await UntilTimeAsync(scene, Nine.AddHours(10));
+        await world.StartOperatorAsync(Ct);
+
+        var now = world.Time.GetUtcNow();
+        Decimal(world.Operator!.Ledger.Bill("gpu-2", Nine, now, now).Total.ToString()).Should().BeInRange(2.03m, 2.05m, "four cards for ten minutes");
+    }
+
+    private static Task NotebookAsync(Scene scene) => scene.CreateAsync($"/api/v1/namespaces/{scene.Team}/pods", """
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "notebook"},
+         "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": "example/notebook", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}
+        """);
+
     internal static CancellationToken Ct => CancellationToken.None;
 
     internal static Task UntilTimeAsync(Scene scene, DateTimeOffset time) => scene.World.PassAsync(time - scene.World.Time.GetUtcNow(), Ct);

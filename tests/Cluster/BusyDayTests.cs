@@ -52,12 +52,13 @@ public sealed class BusyDayTests
 
         // They wait for those that end.
         await At(world, 9, 20);
-        for (var i = 0; i < 6; i++) await JobAsync(world, $"queued-{i}", "50m", ttl: agents && i % 2 == 0 ? 120 : null, node: i % 2 == 0 ? "gpu-1" : null);
+        for (var i = 0; i < 6; i++) await JobAsync(world, $"queued-{i}", "50m", ttl: agents && i is (0 or 2) ? 120 : null, node: i % 2 == 0 ? "gpu-1" : null);
         await At(world, 10, 30);
         await DeletePodsAsync(world, Jobs, "fails");
         await At(world, 11, 15);
         await DeletePodsAsync(world, Jobs, "kept");
         await At(world, 12, 0);
+        if (agents) await DeletePodsAsync(world, Jobs, "queued-4");
         await world.Client.PatchAsync<V1Job>("suspended", Jobs, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["suspend"] = true } }), Ct);
         await At(world, 13, 0);
         var evicted = (await PodsAsync(world, Serving)).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).First();
@@ -90,6 +91,9 @@ public sealed class BusyDayTests
             Hours(spent - expected).Should().BeInRange(-truth.Unseen * Heartbeat.TotalHours, truth.Unseen * Heartbeat.TotalHours,
                 "{0}: {1} is billed and {2} was used\n{3}\n{4}", ns, spent, expected, truth, string.Join('\n', ledger.Entries(ns, installed, now, now)));
         }
+        if (agents)
+            ledger.SpentByWorkload(Jobs, Bursar.Core.Text.LabelSelector.Everything, installed, now, now).Should().Contain(work => work.Workload.Kind == "Job" && work.Workload.Name == "queued-4",
+                "its pod came and went unseen, and the job is there to tell whose it was");
         using var output = new StringWriter();
         await ReportCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(installed, now, ReportBy.Namespace, Csv: true), output, TextWriter.Null, Ct);
         var lines = output.ToString().Split("\r\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(',')).ToArray();

@@ -15,6 +15,11 @@ public readonly record struct DeviceShare(int Parts, int Of)
     /// <summary>Nobody can say what part: such a unit has no price.</summary>
     public static readonly DeviceShare Unknown;
 
+    /// <summary>As an agent writes it: <c>2/7</c> of a card. Unknown where it says <c>0/1</c>, or what cannot be read.</summary>
+    public static DeviceShare Parse(string text) =>
+        text.Split('/') is [var parts, var of] && int.TryParse(parts, NumberStyles.None, CultureInfo.InvariantCulture, out var some) && int.TryParse(of, NumberStyles.None, CultureInfo.InvariantCulture, out var all)
+        && some > 0 && all >= some ? Reduced(some, all) : Unknown;
+
     public bool IsKnown => Of > 0;
 
     public bool IsWhole => Parts == Of && IsKnown;

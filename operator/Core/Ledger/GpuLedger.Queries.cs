@@ -219,6 +219,16 @@ public sealed partial class GpuLedger
         }
     }
 
+    /// <summary>The pods of a node that only its agent told of, with their times by its journal.</summary>
+    public IReadOnlyList<OpenPod> JournalPods(string node)
+    {
+        lock (gate)
+        {
+            return !nodes.TryGetValue(node, out var account) ? [] : [.. account.Pods.Where(pod => pod is { Labels: null, JournalTo: not null })
+                .Select(pod => new OpenPod(pod.Uid, pod.Pod, node, pod.Workload, pod.Gpus, Moment(pod.From), Moment(pod.JournalTo!.Value)))];
+        }
+    }
+
     /// <summary>Products that running pods or present nodes have and no price covers; a device without a product is under the empty name.</summary>
     public IReadOnlyList<string> UnpricedProducts()
     {

@@ -141,6 +141,7 @@ internal sealed class PodAccount(string uid)
             if (interval.Device.Length > 0) Devices.Add(interval.Device);
             From = JournalFrom.Value;
             Gpus = Devices.Count;
+            Share = DeviceShare.Parse(interval.Share);
         }
         var day = UtcDay.Of(from);
         if (to <= UtcDay.Start(day + 1) || to - from > MostSplit)

@@ -75,6 +75,9 @@ public sealed partial class AgentCollector
     /// <summary>Work of this namespace has moved on.</summary>
     public event Action<string>? Progressed;
 
+    /// <summary>The ledger has counted something new of a node's agent.</summary>
+    public event Action<string>? Counted;
+
     /// <summary>A node's agent told what the driver calls its GPUs.</summary>
     public event Action<string, string>? Named;
 
@@ -284,6 +287,7 @@ public sealed partial class AgentCollector
             LogBeyond(node, after?.ToString() ?? "");
             return false;
         }
+        if (outcome.Applied > 0) Counted?.Invoke(node);
         var moved = new HashSet<string>(StringComparer.Ordinal);
         foreach (var sample in report.Progress)
             if (Progress(node, sample) is { } ns) moved.Add(ns);

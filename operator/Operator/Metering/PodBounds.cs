@@ -12,6 +12,9 @@ internal static class PodBounds
     /// <summary>A controller writes its start time in the same pass in which it makes its pods: only a much later one is of a later run.</summary>
     private static readonly TimeSpan SameStart = TimeSpan.FromSeconds(10);
 
+    /// <summary>Of names that Kubernetes makes (apimachinery, pkg/util/rand): without vowels, so that no word comes out.</summary>
+    private const string RandomLetters = "bcdfghjklmnpqrstvwxz2456789";
+
     /// <summary>Bounds by the pod's name and by its owners.</summary>
     public static IEnumerable<DateTimeOffset> Of(WorkloadKey workload, string pod, string uid, DateTimeOffset since, ClusterStores stores)
     {
@@ -54,6 +57,22 @@ internal static class PodBounds
             }
         }
         return replaced;
+    }
+
+    /// <summary>The workload whose pod this was by its name and its time; null where none that is still there can have made it.</summary>
+    public static Work? OwnerByName(OpenPod pod, ClusterStores stores) =>
+        stores.Kinds.SelectMany(kind => kind.In(pod.Workload.Namespace))
+            .Where(work => work.HasGpus && pod.Pod.StartsWith(work.Metadata.Name + "-", StringComparison.Ordinal) && work.Metadata.CreationTimestamp <= pod.Since && !(work.EndedAt < pod.Since)
+                && IsGenerated(pod.Pod[(work.Metadata.Name.Length + 1)..], work.Kind) && !TopWorkload.BelongsToAnother(work, stores))
+            .MaxBy(work => work.Metadata.Name.Length);
+
+    /// <summary>Controllers append ordinals and random text to a workload's name; those of training kinds also what each pod is, as <c>worker</c>.</summary>
+    private static bool IsGenerated(string suffix, WorkKind kind)
+    {
+        var segments = suffix.Split('-');
+        static bool IsOrdinalOrRandom(string segment) =>
+            segment.Length > 0 && (segment.All(char.IsAsciiDigit) || segment.Length >= 5 && segment.All(letter => RandomLetters.Contains(letter)));
+        return kind.Scales || kind.Name == "Job" ? segments.All(IsOrdinalOrRandom) : IsOrdinalOrRandom(segments[^1]);
     }
 
     private static IEnumerable<DateTimeOffset> Of(Work owner, bool isTheSame, DateTimeOffset since)

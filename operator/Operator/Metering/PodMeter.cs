@@ -12,6 +12,9 @@ namespace Bursar.Operator.Metering;
 /// </summary>
 public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoard progress, TimeProvider time, DepartedPods? departed = null)
 {
+    /// <summary>Longer than the API takes to show a pod of which an agent has told.</summary>
+    private static readonly TimeSpan LateWord = TimeSpan.FromMinutes(5);
+
     private readonly Lock _gate = new();
     private readonly Dictionary<string, V1Pod> _ownerMissing = new(StringComparer.Ordinal);
 
@@ -94,6 +97,41 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
     /// <summary>What was allocated for a claim is settled, also on a node that tells no product.</summary>
     private static string ProductOf(NodeDevices? devices, V1Pod pod) =>
         devices is { Product.Length: > 0 } ? devices.Product : pod.Spec.ResourceClaims.Count > 0 && devices is not null ? PriceClass.UnknownProduct : "";
+
+    /// <summary>
+    /// Books pods that came and went while no process watched: the node's agent alone told of them, by name, and their owner may be there yet.
+    /// The agent's journal goes on to tell when they began and ended.
+    /// </summary>
+    public void ObserveJournalOf(string node)
+    {
+        var now = time.GetUtcNow();
+        foreach (var pod in ledger.JournalPods(node))
+        {
+            // A pod that began a moment ago is told by the API too.
+            if (now - pod.LastProof < LateWord || stores.Pods.Store.GetByUid(pod.Uid) is not null || PodBounds.OwnerByName(pod, stores) is not { } owner) continue;
+            var request = owner.PodSets.First(set => set.Request.IsAny).Request;
+            var devices = stores.Nodes.Store.Get(null, node) is { } known ? stores.Gpus.DevicesOf(known) : null;
+            var top = TopWorkload.Of(owner);
+            ledger.Observe(new()
+            {
+                Uid = pod.Uid,
+                Pod = pod.Pod,
+                Workload = top.Key,
+                Class = top.Class,
+                Labels = top.Labels,
+                Node = node,
+                Product = devices?.Product ?? "",
+                Gpus = request.Units,
+                Share = request.ShareOn(devices),
+                ScheduledAt = pod.Since,
+                GoneAt = now,
+                AliveAt = pod.Since,
+                IsGone = true,
+                ObservedAt = now,
+            });
+            Changed?.Invoke(top.Key);
+        }
+    }
 
     /// <summary>The end of a pod by its last state; null while it runs.</summary>
     private static PodEnd? EndOf(V1Pod pod, DateTimeOffset scheduled, bool gone, DateTimeOffset observed, DateTimeOffset? lastSeen, Func<IEnumerable<DateTimeOffset>> bounds)

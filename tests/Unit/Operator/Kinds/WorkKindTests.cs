@@ -66,6 +66,35 @@ public sealed class WorkKindTests
     public void When_it_was_completed_is_told_of_what_succeeded_alone(string kind, string json, bool succeeded) =>
         Read(kind, json).SucceededAt.Should().Be(succeeded ? new DateTimeOffset(2026, 11, 2, 9, 0, 0, TimeSpan.Zero) : null);
 
+    [Theory]
+    [InlineData("Job", """{"status": {"conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-02T09:30:00Z"}], "completionTime": "2026-11-02T09:00:00Z"}}""", "09:00", null)]
+    [InlineData("Job", """{"status": {"conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", "09:00", null)]
+    [InlineData("Job", """{"status": {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", "09:00", null)]
+    [InlineData("Job", """{"status": {"conditions": [{"type": "Failed", "status": "False", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", null, null)]
+    [InlineData("Job", """{"status": {"conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": null}], "completionTime": ""}}""", null, null)]
+    [InlineData("Job", """{"status": {"conditions": [{"type": "Suspended", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", null, "09:00")]
+    [InlineData("JobSet", """{"status": {"conditions": [{"type": "Completed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", "09:00", null)]
+    [InlineData("JobSet", """{"status": {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", "09:00", null)]
+    [InlineData("JobSet", """{"status": {"conditions": [{"type": "Suspended", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", null, "09:00")]
+    [InlineData("TrainJob", """{"status": {"conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", "09:00", null)]
+    [InlineData("TrainJob", """{"status": {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", "09:00", null)]
+    [InlineData("TrainJob", """{"status": {"conditions": [{"type": "Suspended", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", null, "09:00")]
+    [InlineData("PyTorchJob", """{"status": {"completionTime": "2026-11-02T09:00:00Z", "conditions": [{"type": "Succeeded", "status": "True", "lastTransitionTime": "2026-11-02T09:30:00Z"}]}}""", "09:00", null)]
+    [InlineData("TFJob", """{"status": {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", "09:00", null)]
+    [InlineData("MPIJob", """{"status": {"conditions": [{"type": "Suspended", "status": "True", "lastTransitionTime": "2026-11-02T09:00:00Z"}]}}""", null, "09:00")]
+    [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true, "ttlSecondsAfterFinished": 60}, "status": {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED", "endTime": "2026-11-02T08:59:00Z"}}""", "09:00", null)]
+    [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true}, "status": {"jobDeploymentStatus": "Failed", "endTime": "2026-11-02T09:00:00Z"}}""", "09:00", null)]
+    [InlineData("RayJob", """{"status": {"jobDeploymentStatus": "Complete", "endTime": "2026-11-02T09:00:00Z"}}""", null, null)]
+    public void End_and_suspension_of_work_are_read_where_its_status_says_when(string kind, string json, string? ended, string? suspended)
+    {
+        var work = Read(kind, json);
+
+        work.EndedAt?.ToString("HH:mm", System.Globalization.CultureInfo.InvariantCulture).Should().Be(ended);
+        (work.EndedAt is null).Should().Be(ended is null);
+        work.SuspendedAt?.ToString("HH:mm", System.Globalization.CultureInfo.InvariantCulture).Should().Be(suspended);
+        (work.SuspendedAt is null).Should().Be(suspended is null);
+    }
+
     [Fact]
     public void What_the_trainer_tells_of_a_TrainJob_is_read()
     {
