@@ -55,6 +55,8 @@ public sealed record AdmissionResponse
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    // As much as the API server accepts of an object.
+    MaxDepth = 10_000,
     GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(AdmissionReview))]
 internal sealed partial class AdmissionJson : JsonSerializerContext;

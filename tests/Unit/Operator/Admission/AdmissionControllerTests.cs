@@ -51,6 +51,11 @@ public sealed class AdmissionControllerTests : IDisposable
     };
 
     [Fact]
+    public void New_work_with_odd_types_is_read_like_any_other() =>
+        WorkKinds.Of("TrainJob")!.Parse(JsonSerializer.Deserialize<JsonElement>("""{"metadata": {"name": "a"}, "spec": {"suspend": "true", "trainer": {"numNodes": "2", "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1}}}}}"""))
+            .Should().Match<Work>(work => work.Gpus == 2 && work.IsStopped && work.WhyNot == null);
+
+    [Fact]
     public void Every_kind_that_suspends_is_tried() =>
         Kinds.Select(row => (string)row[0]).Distinct().Should().BeEquivalentTo(WorkKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Name));
 

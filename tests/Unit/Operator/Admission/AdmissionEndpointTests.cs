@@ -47,6 +47,15 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         JsonNode.Parse(body)!.ToJsonString().Should().Be("""{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"7","allowed":true,"warnings":["CREATE in team"]}}""");
     }
 
+    [Fact]
+    public async Task Object_nested_as_deeply_as_the_API_server_accepts_is_answered()
+    {
+        var deep = string.Concat(Enumerable.Repeat("{\"a\":", 400)) + "1" + new string('}', 400);
+        var (status, body) = await PostAsync($$$"""{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "7", "operation": "CREATE", "namespace": "team", "object": {{{deep}}} } }""");
+        status.Should().Be(HttpStatusCode.OK);
+        body.Should().Contain("CREATE in team");
+    }
+
     [Theory]
     [InlineData("", 400)]
     [InlineData("null", 400)]
