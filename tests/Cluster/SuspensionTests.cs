@@ -49,6 +49,33 @@ public sealed class SuspensionTests
         (await scene.StatusAsync())!.Unstoppable!.Workloads.Should().BeNullOrEmpty();
     }
 
+    /// <summary>LeaderWorkerSet gives the policy to the StatefulSets that it makes.</summary>
+    [Theory]
+    [InlineData("""{"whenScaled": "Delete"}""", "deletes its leaders' volumes")]
+    [InlineData("""{"whenScaled": "Retain", "whenDeleted": "Delete"}""", "deletes its workers' volumes")]
+    public async Task Work_whose_volumes_a_suspension_would_delete_is_not_suspended(string policy, string why)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await Kinds.ServeAsync(world, "LeaderWorkerSet");
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("0.1");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        var spec = JsonNode.Parse(Kinds.Spec("LeaderWorkerSet"))!;
+        spec["leaderWorkerTemplate"]!["volumeClaimTemplates"] = JsonNode.Parse("""[{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]""");
+        spec["leaderWorkerTemplate"]!["persistentVolumeClaimRetentionPolicy"] = JsonNode.Parse(policy);
+        var uid = await Kinds.CreateAsync(scene, "LeaderWorkerSet", "big", spec.ToJsonString());
+        await Kinds.PodAsync(scene, "big-0", "LeaderWorkerSet", V1LeaderWorkerSet.EntityKind.ApiVersion, "big", uid);
+
+        await scene.UntilConditionAsync("FullyEnforceable", "False");
+        await scene.PassAsync(300);
+
+        (await Kinds.SwitchAsync(scene, "LeaderWorkerSet", "big")).Should().BeFalse("its volumes would be deleted");
+        var status = (await scene.StatusAsync())!;
+        status.Unstoppable!.Workloads.Should().ContainSingle().Which.Should().Contain("LeaderWorkerSet/big");
+        status.Workloads.Should().ContainSingle().Which.Reason.Should().Contain(why);
+    }
+
     [Theory]
     [InlineData("Job")]
     [InlineData("Deployment")]
