@@ -152,6 +152,8 @@ public static class Wiring
         using var admissionRunner = stores.AdmissionChecks is null ? null
             : new ControllerRunner<V1Workload>(client, stores.KueueWorkloads, new WorkloadAdmissionController(client, stores, admissions, time, logs.CreateLogger<WorkloadAdmissionController>()));
 
+        var annotations = new AnnotationEvents(recorder, stores.Gpus);
+
         // What wakes what.
         void WakeNamespace(string ns)
         {
@@ -167,6 +169,7 @@ public static class Wiring
             pods.ObserveOwner(work.Namespace);
             held.See(work);
             if (!work.HasGpus) return;
+            annotations.Observe(work);
             // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
             if ((!work.Kind.Scales || work.Class == WorkClass.Training) && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
                 progress.Report(work.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
@@ -235,12 +238,13 @@ public static class Wiring
         stores.HorizontalPodAutoscalers.AddHandler(Waking<V1HorizontalPodAutoscaler>(scalers.WakeIfScaled));
         stores.Pods.AddHandler(Waking<V1Pod>(scalers.WakeIfScaled));
         stores.Pods.AddHandler(new() { Added = pods.Observe, Updated = (_, pod) => pods.Observe(pod), Deleted = pods.ObserveGone, DeletedUnseen = pods.ObserveGoneUnseen });
+        stores.Pods.AddHandler(new() { Added = annotations.Observe, Updated = (_, pod) => annotations.Observe(pod), Deleted = pod => annotations.Forget(pod.Metadata.Uid) });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.RayClusters.AddHandler(new() { Added = cluster => pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
         stores.KueueWorkloads.AddHandler(Waking<V1Workload>(WakeNamespace));
         stores.OldKueueWorkloads.AddHandler(Waking<V1Beta1Workload>(WakeNamespace));
         stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(WakeNamespace));
-        foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); scalers.WakeIfScaled(work.Namespace); }, gone => { progress.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); scalers.WakeIfScaled(gone.Namespace); });
+        foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); scalers.WakeIfScaled(work.Namespace); }, gone => { progress.Forget(gone.Metadata.Uid); annotations.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); scalers.WakeIfScaled(gone.Namespace); });
         await using var external = options.ExternalScalerAddress is { } door ? await ExternalScalerEndpoint.StartAsync(door, guests.Answer, time, logs, cancellationToken) : null;
         if (external is not null)
         {

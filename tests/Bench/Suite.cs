@@ -2,6 +2,7 @@ using System.Globalization;
 using Bursar.Kube.Config;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.TestKit.Following;
+using Bursar.Tests.TestKit.Sweeps;
 
 namespace Bursar.Tests.Bench;
 
@@ -23,6 +24,7 @@ internal static class Suite
             await LedgerAsync(table, ct);
             await ReplayAsync(options, table, ct);
         }
+        if (options.Asks("sweeps")) Sweeps(table);
         var scaling = options.Asks("scaling") ? Scaling(options, table) : [];
         table.Print();
         foreach (var (title, figures) in scaling)
@@ -31,6 +33,20 @@ internal static class Suite
             FigureTable.Print(FollowTable.Rows(figures));
         }
         return 0;
+    }
+
+    /// <summary>The likely end of a sweep's estimate against the simulated truth, half-way.</summary>
+    private static void Sweeps(FigureTable table)
+    {
+        Progress("forecasts of sweeps against the truth");
+        foreach (var family in SweepErrors.Families)
+            foreach (var one in SweepErrors.Of(family, runs: 200))
+            {
+                var what = string.Create(CultureInfo.InvariantCulture, $"forecast: sweep, {family}, {one.Share:P0} done: error of the likely end, median and p90");
+                var measured = string.Create(CultureInfo.InvariantCulture, $"{one.Median:P1}, {one.P90:P1}");
+                if (one.Share == 0.5) table.Add(what, measured, "median <= 10 %", one.Median <= 0.10);
+                else table.Add(what, measured);
+            }
     }
 
     private static List<(string Title, IReadOnlyList<FollowFigures> Figures)> Scaling(SuiteOptions options, FigureTable table)

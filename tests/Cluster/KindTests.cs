@@ -115,7 +115,7 @@ internal static class Kinds
     }
 
     public static async Task<JsonNode> GetAsync(Scene scene, string kind, string name) =>
-        (await scene.World.Client.RequestAsync(HttpMethod.Get, WorkKinds.Of(kind)!.Entity.Path(scene.Team, name), null, Ct))!;
+        (await scene.World.Client.RequestAsync(HttpMethod.Get, (kind == "RayCluster" ? V1RayCluster.EntityKind : WorkKinds.Of(kind)!.Entity).Path(scene.Team, name), null, Ct))!;
 
     /// <summary>Whether it is stopped, null where nothing is said; of a count whether it is zero.</summary>
     public static async Task<bool?> SwitchAsync(Scene scene, string kind, string name) => SwitchOf(kind, await GetAsync(scene, kind, name));

@@ -10,7 +10,7 @@ public static class Admissions
 {
     public static BudgetMemory Take(IEnumerable<ChargedWork> claims, BudgetSnapshot budget, BudgetMemory memory)
     {
-        var taken = claims.Where(w => IsDue(w, budget, memory)).Select(w => KeyValuePair.Create(w.Work.Key.Uid, Of(w, w.Charge.Tested, budget))).ToArray();
+        var taken = claims.Where(w => IsDue(w, budget, memory)).Select(w => KeyValuePair.Create(w.Work.Key.Uid, Of(w, w.Work.Estimate.IsSample ? w.Charge.Trusted : w.Charge.Tested, budget))).ToArray();
         return taken.Length == 0 ? memory : memory with { Admitted = memory.Admitted.Concat(taken).ToSorted() };
     }
 

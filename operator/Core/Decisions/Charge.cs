@@ -45,9 +45,10 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
             // Whatever an early guess says, the stop of work that is not done soon costs that much.
             var low = Amount.Max(rate.For(Min(estimate.Low, horizon)), Amount.Min(mid, StopCostAt(rate, work, budget)));
             var high = rate.For(Min(estimate.High, horizon));
-            var trusted = estimate.Settled ? mid : low;
+            // The expected cost of a sample of pieces is shown from the first one on, but only its low end is acted upon.
+            var trusted = estimate.Settled || estimate.IsSample ? mid : low;
             var beyond = work.State == WorkloadState.Parked ? Amount.Zero : rate.For(estimate.Mid) - mid;
-            return new(mid, high, trusted, budget.Terms.SuspendWhen == SuspendWhen.Certain ? low : trusted, beyond, stopCost, sharp, true);
+            return new(mid, high, trusted, budget.Terms.SuspendWhen == SuspendWhen.Certain || estimate.IsSample ? low : trusted, beyond, stopCost, sharp, true);
         }
         var reserved = work.State == WorkloadState.Parked ? rate.For(Min(LeastRun, horizon))
             : budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !work.Estimate.Stale ? rate.For(horizon)

@@ -64,6 +64,9 @@ public static class Reasons
     /// <summary>Whoever queues it (Kueue) has not let it go: it holds no money until then.</summary>
     public const string Queued = "Queued";
 
+    /// <summary>An annotation of a workload has no effect, because it cannot be read or is not known.</summary>
+    public const string AnnotationIgnored = "AnnotationIgnored";
+
     /// <summary>It is to be parked, and was asked to write a checkpoint first.</summary>
     public const string CheckpointRequested = "CheckpointRequested";
 

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Bursar.Core.Forecast;
 
 /// <summary>Where an estimate of the remaining time comes from, best first.</summary>
@@ -9,7 +11,7 @@ public enum EstimateSource
     /// <summary>Steps done and total, from the annotation, a metric or a POST to the node's agent.</summary>
     Progress,
 
-    /// <summary>Completions of a Job, indexed or counted.</summary>
+    /// <summary>Pieces that ended, such as a Job's completions, and the age of those in flight.</summary>
     Completions,
 
     /// <summary>The annotation <c>bursar.dev/expected-duration</c>.</summary>
@@ -30,6 +32,19 @@ public sealed record Estimate(TimeSpan Low, TimeSpan Mid, TimeSpan High, Estimat
 {
     /// <summary>Unknown because its progress stands still: forecasts leave the job alone until it moves or says more.</summary>
     public bool Stale { get; init; }
+
+    /// <summary>
+    /// The estimate is drawn from a sample of pieces whose lengths differ by chance. Its likely end is what is expected and shown,
+    /// but a forecast suspends the work only if even the low end does not fit.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool IsSample { get; init; }
+
+    /// <summary>
+    /// How much later than its GPU time alone says the work ends, because the last pieces leave some GPUs free. It costs nothing.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public TimeSpan LastWave { get; init; }
 
     public static Estimate Unknown(string detail) => new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, EstimateSource.Unknown, false, detail);
 

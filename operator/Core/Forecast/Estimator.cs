@@ -9,22 +9,24 @@ namespace Bursar.Core.Forecast;
 public static class Estimator
 {
     private const int FewestRuns = 3;
+    private const string NothingTells = "nothing tells how long it runs";
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LeastSilence = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
 
     /// <summary>The time until a running job is done.</summary>
     public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
-        CapByDeadline(BestProgress(job, now) ?? FromReported(job, now) ?? FromCompletions(job, now) ?? FromDeclaration(job, now) ?? FromSeries(job, now) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
+        CapByDeadline(BestProgress(job, now) ?? FromReported(job, now) ?? FromPieces(job) ?? FromDeclaration(job, now) ?? FromSeries(job, now) ?? FromHeldTime(job) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
 
     /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
     {
+        job = PieceForecast.Stopped(job);
         var estimate = TotalSteps(job) is { } total && AtPace(job, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total)) is { } atPace ? atPace
-            : job.DeclaredDuration is { } declared ? Declared(declared)
-            : FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } fromSeries ? fromSeries
-            : Estimate.Unknown("nothing tells how long it runs");
-        // Kubernetes begins the deadline anew with each run.
+            : FromPieces(job) ?? (job.DeclaredDuration is { } declared ? DeclaredPieces(job, declared) ?? Declared(declared)
+            : FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } fromSeries ? SeriesPieces(job, fromSeries) ?? fromSeries
+            : FromHeldTime(job) ?? Estimate.Unknown(job.Unreadable ?? NothingTells));
+        // Kubernetes begins the deadline anew with each resume.
         return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
     }
 
@@ -77,27 +79,43 @@ public static class Estimator
         return new(Less(low, silent), Less(mid, silent), Less(high, silent), EstimateSource.Reported, worked >= SettledTime && high - low <= Pace.SettledWidth * mid, $"{percent} % by its trainer");
     }
 
-    private static Estimate? FromCompletions(JobFacts job, DateTimeOffset now)
+    /// <summary>From pieces that ended: each source after it says less of the pieces to come.</summary>
+    private static Estimate? FromPieces(JobFacts job) => PieceForecast.From(job, EstimateSource.Completions);
+
+    /// <summary>
+    /// Where the cluster keeps no pod of the pieces that ended, and nothing else tells: they ended one wave after the other in the
+    /// time for which the workload has held GPUs.
+    /// </summary>
+    private static Estimate? FromHeldTime(JobFacts job) => PieceForecast.From(job with
     {
-        if (job.Completions is not > 1 || job.Succeeded <= 0 || job.RunningSince is not { } since) return null;
-        var left = Math.Max(0, job.Completions.Value - job.Succeeded);
-        var perCompletion = (now - since) / job.Succeeded;
-        var mid = perCompletion * left;
-        // A completion's own spread is unseen: the last wave may be a whole completion late.
-        var wave = perCompletion * Math.Min(left, Math.Max(1, job.Parallelism));
-        return new(Less(mid, wave), mid, mid + wave, EstimateSource.Completions, now - since >= SettledTime && wave * 4 <= mid, $"{job.Succeeded} of {job.Completions} completions");
-    }
+        Pieces = [.. job.Pieces.Select(group => group is { Ended: > 0, AtOnce: > 0, Held: { } held }
+            ? group with { Finished = Enumerable.Repeat(Min(held, held * ((double)group.AtOnce / group.Ended)), Math.Max(1, group.Ended / group.AtOnce)).ToArray() }
+            : group)],
+    }, EstimateSource.Completions);
+
+    /// <summary>The declared duration is that of all pieces together; what is left of it follows from the pieces that are left.</summary>
+    private static Estimate? DeclaredPieces(JobFacts job, TimeSpan declared) =>
+        PieceForecast.From(job, EstimateSource.Declared, declared) is { } pieces ? Declared(pieces.Mid) with { LastWave = pieces.LastWave } : null;
+
+    /// <summary>The same of what earlier runs took.</summary>
+    private static Estimate? SeriesPieces(JobFacts job, Estimate whole) =>
+        PieceForecast.From(job, EstimateSource.Series, whole.Mid) is { } pieces && whole.Mid > TimeSpan.Zero && pieces.Mid / whole.Mid is var share
+            ? whole with { Low = whole.Low * share, Mid = whole.Mid * share, High = whole.High * share, LastWave = pieces.LastWave }
+            : null;
 
     private static Estimate? FromDeclaration(JobFacts job, DateTimeOffset now)
     {
         if (job.DeclaredDuration is not { } declared) return null;
+        if (DeclaredPieces(job, declared) is { } pieces) return pieces;
         var left = job.RunningSince is { } since ? declared - (now - since) : declared;
         return left > TimeSpan.Zero ? Declared(left) : null;
     }
 
     /// <summary>A hang is not what earlier runs did: their word ends where progress stands still.</summary>
     private static Estimate? FromSeries(JobFacts job, DateTimeOffset now) =>
-        IsStalled(job, now) ? null : FromEarlierRuns(job, job.RunningSince is { } since ? now - since : TimeSpan.Zero, job.CheckpointStep);
+        IsStalled(job, now) ? null
+        : job.Pieces.Any(group => group.IsSweep) && FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } whole && SeriesPieces(job, whole) is { } pieces ? pieces
+        : FromEarlierRuns(job, job.RunningSince is { } since ? now - since : TimeSpan.Zero, job.CheckpointStep);
 
     /// <summary>
     /// What earlier runs of the series took, by step where this one tells its steps too. Those that were over by now say nothing
@@ -128,7 +146,7 @@ public static class Estimator
         : job.DeclaredDuration is not null ? "it has run longer than its expected-duration"
         : job.EarlierRuns.Count > 0 ? "it has run longer than the earlier runs of its series"
         : job.Progress.Last is not null && TotalSteps(job) is null ? "its progress names no total"
-        : "nothing tells how long it runs";
+        : job.Unreadable ?? NothingTells;
 
     private static long? TotalSteps(JobFacts job) => job.Progress.Points.LastOrDefault(p => p.Total is > 0).Total ?? job.DeclaredSteps;
 
@@ -156,7 +174,7 @@ public static class Estimator
         job.ActiveDeadline is { } deadline ? Cap(estimate, (job.StartedAt ?? job.RunningSince) is { } since ? Less(deadline, now - since) : deadline) : estimate;
 
     private static Estimate Cap(Estimate estimate, TimeSpan left) =>
-        !estimate.IsKnown || estimate.High <= left ? estimate : estimate with { High = left, Mid = Min(estimate.Mid, left), Low = Min(estimate.Low, left) };
+        !estimate.IsKnown || estimate.High <= left ? estimate : estimate with { High = left, Mid = Min(estimate.Mid, left), Low = Min(estimate.Low, left), LastWave = Min(estimate.LastWave, Less(left, estimate.Mid)) };
 
     private static TimeSpan Seconds(double seconds) => TimeSpan.FromMilliseconds(Math.Clamp(Math.Round(seconds * 1000), 0, TimeSpan.FromDays(3650).TotalMilliseconds));
 

@@ -14,17 +14,20 @@ public sealed record JobFacts
     /// <summary><c>bursar.dev/expected-duration</c>: how long the whole run takes, in its owner's words.</summary>
     public TimeSpan? DeclaredDuration { get; init; }
 
+    /// <summary>What its user wrote about its length and cannot be read, in words; null where there is none.</summary>
+    public string? Unreadable { get; init; }
+
     /// <summary>When the present run began (its first pod was scheduled); null while nothing runs.</summary>
     public DateTimeOffset? RunningSince { get; init; }
 
     /// <summary>What the trainer tells through its own object's status.</summary>
     public ReportedProgress? Reported { get; init; }
 
-    public int Succeeded { get; init; }
+    /// <summary>The pieces it is made of, such as a Job's completions; empty where it is one whole.</summary>
+    public IReadOnlyList<Pieces> Pieces { get; init; } = [];
 
-    public int? Completions { get; init; }
-
-    public int Parallelism { get; init; } = 1;
+    /// <summary>GPUs that can run at the same time, for which its rate stands; zero means as many as its pieces say.</summary>
+    public int Gpus { get; init; }
 
     /// <summary>Only caps the high end: it says when a job is killed, not when it is done. Counted from <see cref="StartedAt"/>.</summary>
     public TimeSpan? ActiveDeadline { get; init; }

@@ -17,6 +17,8 @@ public sealed record KubeflowJobSpec
 
     public KubeflowRunPolicy? RunPolicy { get; init; }
 
+    public KubeflowElasticPolicy? ElasticPolicy { get; init; }
+
     [JsonPropertyName("pytorchReplicaSpecs")]
     public IReadOnlyDictionary<string, KubeflowReplicaSpec>? PyTorch { get; init; }
 
@@ -51,6 +53,14 @@ public sealed record KubeflowRunPolicy
     public long? ActiveDeadlineSeconds { get; init; }
 
     public string? ManagedBy { get; init; }
+}
+
+/// <summary>Workers that come and go; with metrics the training operator makes a HorizontalPodAutoscaler of it.</summary>
+public sealed record KubeflowElasticPolicy
+{
+    public int? MaxReplicas { get; init; }
+
+    public IReadOnlyList<System.Text.Json.JsonElement> Metrics { get; init => field = value ?? []; } = [];
 }
 
 public sealed record KubeflowReplicaSpec

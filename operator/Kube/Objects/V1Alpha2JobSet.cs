@@ -31,6 +31,10 @@ public sealed record V1Alpha2JobSetSpec
     public string? ManagedBy { get; init; }
 
     public IReadOnlyList<V1Alpha2ReplicatedJob> ReplicatedJobs { get; init => field = value ?? []; } = [];
+
+    public V1Alpha2JobSetSuccessPolicy? SuccessPolicy { get; init; }
+
+    public V1Alpha2JobSetFailurePolicy? FailurePolicy { get; init; }
 }
 
 public sealed record V1Alpha2ReplicatedJob
@@ -41,7 +45,31 @@ public sealed record V1Alpha2ReplicatedJob
 
     public int? Replicas { get; init; }
 
+    public IReadOnlyList<V1Alpha2DependsOn> DependsOn { get; init => field = value ?? []; } = [];
+
     public V1JobTemplateSpec Template { get; init => field = value ?? V1JobTemplateSpec.Empty; } = V1JobTemplateSpec.Empty;
+}
+
+/// <summary>Another replicated job that has to be Ready or Complete before this one begins.</summary>
+public sealed record V1Alpha2DependsOn
+{
+    public string Name { get; init => field = value ?? ""; } = "";
+
+    public string Status { get; init => field = value ?? ""; } = "";
+}
+
+public sealed record V1Alpha2JobSetSuccessPolicy
+{
+    /// <summary>All or Any.</summary>
+    public string Operator { get; init => field = value ?? ""; } = "";
+
+    /// <summary>Empty for all replicated jobs.</summary>
+    public IReadOnlyList<string> TargetReplicatedJobs { get; init => field = value ?? []; } = [];
+}
+
+public sealed record V1Alpha2JobSetFailurePolicy
+{
+    public int? MaxRestarts { get; init; }
 }
 
 public sealed record V1Alpha2JobSetStatus

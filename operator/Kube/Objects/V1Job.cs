@@ -47,8 +47,25 @@ public sealed record V1JobSpec
 
     public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
 
+    public V1JobSuccessPolicy? SuccessPolicy { get; init; }
+
     /// <summary>Kept as it stands: whether there is one, and its rules, matter to who parks a Job.</summary>
     public System.Text.Json.JsonElement? PodFailurePolicy { get; init; }
+}
+
+/// <summary>An Indexed Job succeeds as soon as one of the rules is met.</summary>
+public sealed record V1JobSuccessPolicy
+{
+    public IReadOnlyList<V1JobSuccessPolicyRule> Rules { get; init => field = value ?? []; } = [];
+}
+
+public sealed record V1JobSuccessPolicyRule
+{
+    /// <summary>As in <c>0,2-4</c>; null for any.</summary>
+    public string? SucceededIndexes { get; init; }
+
+    /// <summary>Null for all of the indexes.</summary>
+    public int? SucceededCount { get; init; }
 }
 
 public sealed record V1JobStatus
@@ -74,6 +91,8 @@ public sealed record V1JobStatus
     public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
 
     public string? CompletedIndexes { get; init; }
+
+    public string? FailedIndexes { get; init; }
 
     /// <summary>The condition of a type, or null.</summary>
     public V1Condition? Condition(string type)

@@ -24,6 +24,9 @@ public sealed record V1RayClusterSpec
 {
     public static readonly V1RayClusterSpec Empty = new();
 
+    /// <summary>Ray's autoscaler changes the replicas of the worker groups between their bounds.</summary>
+    public bool? EnableInTreeAutoscaling { get; init; }
+
     public V1RayHeadGroup HeadGroupSpec { get; init => field = value ?? V1RayHeadGroup.Empty; } = V1RayHeadGroup.Empty;
 
     public IReadOnlyList<V1RayWorkerGroup> WorkerGroupSpecs { get; init => field = value ?? []; } = [];

@@ -128,18 +128,21 @@ public sealed class BudgetObserver(
         var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, said, memory);
         if (standing.Rests && record is not null && ParkedCause.Read(record).AskedAt is { } asked) series = series.UpTo(asked);
+        var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, live, spend);
+        var pieces = work.Pieces.Select(set => set.Count(pods, work.UnitsOf(set), () => ledger.HeldTime(budget.Namespace, uid, work.Metadata.CreationTimestamp ?? now, now) ?? now - work.StartTime, now)).ToArray();
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),
-            Progress = series,
+            // The pods of a sweep report the progress of the pieces that run now, not of those to come.
+            Progress = byAgent && pieces.Any(group => group is { Gpus: > 0, ToCome: > 0 }) ? ProgressSeries.Empty : series,
             ProgressTeller = byAgent ? "its node's agent" : "",
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),
             DeclaredDuration = BursarAnnotations.ReadDuration(work.Metadata, template),
+            Unreadable = BursarAnnotations.UnreadableLength(work.Metadata, template),
             RunningSince = live.Length == 0 ? null : live.Min(p => PodTimes.ScheduledAt(p)),
             Reported = work.Reported,
-            Succeeded = work.Succeeded,
-            Completions = work.Completions,
-            Parallelism = work.Parallelism,
+            Pieces = pieces,
+            Gpus = gpus,
             ActiveDeadline = work.ActiveDeadlineSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             StartedAt = work.StartTime,
             CheckpointStep = mark?.Step,
@@ -158,8 +161,8 @@ public sealed class BudgetObserver(
             IsUnreadable = work.Unreadable is not null,
             RunsOn = standing.RunsOn,
             NotFollowed = standing.IsIgnored,
-            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, spend),
-            Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, live, spend, budget.Namespace, uid, now),
+            Gpus = gpus,
+            Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, gpus, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
@@ -208,8 +211,8 @@ public sealed class BudgetObserver(
             IsUnreadable = work.Unreadable is not null,
             RunsOn = standing.RunsOn,
             NotFollowed = standing.IsIgnored,
-            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, spend),
-            Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, [], spend, budget.Namespace, uid, now),
+            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, [], spend),
+            Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, GpusOf(sets, [], spend), [], spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? Rate.Zero,
             FloorRate = standing.IsIgnored ? null : scalers?.FloorRateOf(uid, spend?.RatePerHour ?? Rate.Zero),
             Spent = spend?.Spent ?? Amount.Zero,
@@ -265,9 +268,6 @@ public sealed class BudgetObserver(
     /// <summary>What it asks for is unknown where its object cannot be read: then it counts as GPU work.</summary>
     private static bool MayHaveGpus(Work work) => work.HasGpus || work.Unreadable is not null;
 
-    /// <summary>The GPUs of its spec, or those that its pods hold where its spec names none.</summary>
-    private static int GpusOf(IReadOnlyList<PodSet> sets, WorkloadSpend? spend) => PodSet.GpusOf(sets) is > 0 and var asked ? asked : spend?.Gpus ?? 0;
-
     /// <summary>
     /// Work that burns and that no object of the caches stands for in this budget: of a kind without an adapter, or whose object is gone,
     /// has ended or asks for no GPU while its pods hold some. Null while its last pods are ending.
@@ -303,12 +303,19 @@ public sealed class BudgetObserver(
     };
 
     /// <summary>
-    /// The rate of the spec's GPUs: at what its pods burn now, else at what they last ran on, else at the dearest
+    /// The GPUs that can be held at the same time, at least those of the pods that run now. A pod that is being deleted is replaced, not joined.
+    /// Where the spec names no GPU they are those that its pods hold.
+    /// </summary>
+    private int GpusOf(IReadOnlyList<PodSet> sets, IReadOnlyList<V1Pod> live, WorkloadSpend? spend) =>
+        !sets.Any(set => set.Request.IsAny) ? spend?.Gpus ?? 0
+        : Math.Max(PodSet.GpusOf(sets), live.Where(pod => pod.Metadata.DeletionTimestamp is null).Sum(pod => stores.Gpus.OfPod(pod).Units));
+
+    /// <summary>
+    /// The rate of the GPUs that can be held at the same time: at what its pods burn now, else at what they last ran on, else at the dearest
     /// that its node selector allows, so that a job without a pod is not let in on a price it may not get.
     /// </summary>
-    private Rate? RateOf(IReadOnlyList<PodSet> sets, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
+    private Rate? RateOf(IReadOnlyList<PodSet> sets, int gpus, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
     {
-        var gpus = GpusOf(sets, spend);
         if (spend is { Gpus: > 0 } && spend.RatePerHour != Rate.Zero) return new Rate(spend.RatePerHour.NanoPerGpuHour / spend.Gpus) * gpus;
         if (live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node)
             return Sum(sets, set => prices.RateOn(node, set.Request));
@@ -365,7 +372,7 @@ public sealed class BudgetObserver(
                 if (point.At <= told) step = point.Step;
             return new(told, step);
         }
-        var annotated = At(BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.LastCheckpoint) is { } text && Rfc3339.TryParse(text, out var written) ? written : null);
+        var annotated = At(BursarAnnotations.ReadLastCheckpoint(work.Metadata, template));
         // Of a gang in which several pods answer, one alone does not tell that the whole is written.
         var posted = said.Count > 1 ? null : At(checkpointAt(work.Metadata.Uid));
         CheckpointMark? whole = null;

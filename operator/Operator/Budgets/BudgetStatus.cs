@@ -159,8 +159,8 @@ public static class BudgetStatus
             ? new()
             {
                 Low = Rfc3339.Format(Seconds(now + verdict.Estimate.Low)),
-                Mid = Rfc3339.Format(Seconds(now + verdict.Estimate.Mid)),
-                High = Rfc3339.Format(Seconds(now + verdict.Estimate.High)),
+                Mid = Rfc3339.Format(Seconds(now + verdict.Estimate.Mid + verdict.Estimate.LastWave)),
+                High = Rfc3339.Format(Seconds(now + verdict.Estimate.High + verdict.Estimate.LastWave)),
                 Source = verdict.Estimate.Source.ToString().ToLowerInvariant(),
             }
             : new() { Source = verdict.Estimate.Source.ToString().ToLowerInvariant() },

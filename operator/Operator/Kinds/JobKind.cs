@@ -27,17 +27,16 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
         WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
             : FailsOnStop(job.Spec) ? "its podFailurePolicy has a FailJob rule that a stopped pod could match, which would fail the Job for good"
             : null,
-        PodSets = [new(AtOnce(job.Spec, job.Status.Succeeded ?? 0), job.Spec.Template)],
-        Succeeded = job.Status.Succeeded ?? 0,
-        Completions = job.Spec.Completions,
-        Parallelism = job.Spec.Parallelism ?? 1,
+        PodSets = [new(AtOnce(job.Spec, job.Status), job.Spec.Template)],
+        Pieces = PieceSet.Of(job) is { } pieces ? [pieces] : [],
         ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
         StartTime = job.Status.StartTime,
     };
 
-    /// <summary>How many of a Job's pods run at once, when so many have succeeded.</summary>
-    internal static int AtOnce(V1JobSpec spec, int succeeded) =>
-        Math.Max(1, Math.Min(spec.Parallelism ?? 1, (spec.Completions ?? spec.Parallelism ?? 1) - succeeded));
+    /// <summary>How many of a Job's pods can run at the same time from now on. A Job with a work queue gets no new pods once one has succeeded.</summary>
+    internal static int AtOnce(V1JobSpec spec, V1JobStatus status) =>
+        Math.Max(0, Math.Min(spec.Parallelism ?? 1, spec.Completions is { } completions ? completions - PieceSet.EndedOf(status)
+            : status.Succeeded > 0 ? status.Active ?? 0 : int.MaxValue));
 
     /// <summary>
     /// A rule FailJob that matches 137 or 143, or any code by NotIn, fails the suspended Job for good when the stopped pod

@@ -34,11 +34,15 @@ public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOper
             WhyNot = policy?.ManagedBy is { Length: > 0 } other && other != manager ? $"spec.runPolicy.managedBy is {other}" : null,
             // By name: the order of a map is nobody's promise.
             PodSets = [.. job.Spec.Replicas.OrderBy(pair => pair.Key, StringComparer.Ordinal)
-                .Select(pair => new PodSet(pair.Value.Replicas ?? 1, pair.Value.Template))],
+                .Select(pair => new PodSet(ReplicasOf(pair.Key, pair.Value, job.Spec.ElasticPolicy), pair.Value.Template))],
             ActiveDeadlineSeconds = policy?.ActiveDeadlineSeconds,
             StartTime = job.Status.StartTime,
         };
     }
+
+    /// <summary>With metrics in its elasticPolicy the training operator lets a HorizontalPodAutoscaler scale the workers (pkg/controller.v1/pytorch/hpa.go).</summary>
+    private static int ReplicasOf(string type, KubeflowReplicaSpec spec, KubeflowElasticPolicy? elastic) =>
+        elastic is { Metrics.Count: > 0, MaxReplicas: { } most } && type == "Worker" ? Math.Max(spec.Replicas ?? 1, most) : spec.Replicas ?? 1;
 }
 
 /// <summary>

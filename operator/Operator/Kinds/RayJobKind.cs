@@ -13,6 +13,9 @@ public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, Suspen
 {
     private const string Controller = "ray.io/kuberay-operator";
 
+    /// <summary>A higher maxReplicas is no bound that anybody chose.</summary>
+    private const int MostReplicas = 100_000;
+
     public override string PodLabel => "ray.io/originated-from-cr-name";
 
     public override string WhatIsLost => "KubeRay deletes its RayCluster: a resume makes a new one, and the work starts again from the beginning or from its own checkpoints outside the cluster.";
@@ -44,6 +47,13 @@ public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, Suspen
     [
         new(1, cluster.HeadGroupSpec.Template),
         .. cluster.WorkerGroupSpecs.Where(group => group.Suspend != true)
-            .Select(group => new PodSet(PodSet.Times(group.Replicas ?? group.MinReplicas ?? 0, group.NumOfHosts ?? 1), group.Template)),
+            .Select(group => new PodSet(PodSet.Times(ReplicasOf(group, cluster.EnableInTreeAutoscaling == true), group.NumOfHosts ?? 1), group.Template)),
     ];
+
+    /// <summary>With Ray's autoscaler a group may have as many replicas as its bound allows; KubeRay writes 2147483647 where none was set.</summary>
+    private static int ReplicasOf(V1RayWorkerGroup group, bool autoscaled)
+    {
+        var replicas = group.Replicas ?? group.MinReplicas ?? 0;
+        return autoscaled && group.MaxReplicas is > 0 and < MostReplicas ? Math.Max(replicas, group.MaxReplicas.Value) : replicas;
+    }
 }

@@ -44,7 +44,14 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
             {
                 var known = WithPods(work, set.PodSets, "spec.trainer");
                 // A JobSet that a stopped pod would fail fails its TrainJob.
-                return known with { WhyNot = known.WhyNot ?? set.WhyNot, Unreadable = known.Unreadable ?? (set.Unreadable is { } why ? $"of its JobSet {set.Metadata.Name}, {why}" : null) };
+                return known with
+                {
+                    Pieces = set.Pieces,
+                    StartTime = known.ActiveDeadlineSeconds is null ? set.StartTime ?? known.StartTime : known.StartTime,
+                    ActiveDeadlineSeconds = known.ActiveDeadlineSeconds ?? set.ActiveDeadlineSeconds,
+                    WhyNot = known.WhyNot ?? set.WhyNot,
+                    Unreadable = known.Unreadable ?? (set.Unreadable is { } why ? $"of its JobSet {set.Metadata.Name}, {why}" : null),
+                };
             }
         return work;
     }

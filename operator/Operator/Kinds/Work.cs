@@ -9,6 +9,9 @@ namespace Bursar.Operator.Kinds;
 /// <summary>An object of any kind of the table, in the one shape that everything else is written for.</summary>
 public sealed record Work
 {
+    /// <summary>A century in seconds.</summary>
+    internal const long LongestDeadline = 100L * 366 * 86400;
+
     public required WorkKind Kind { get; init; }
 
     public required V1ObjectMeta Metadata { get; init; }
@@ -45,15 +48,19 @@ public sealed record Work
     /// <summary>What selectors are matched against where the object has no pod template of its own.</summary>
     public IReadOnlyDictionary<string, string>? OwnLabels { get; init; }
 
-    public int Succeeded { get; init; }
+    /// <summary>The completions it is made of; empty for a kind that has none.</summary>
+    public IReadOnlyList<PieceSet> Pieces { get; init; } = [];
 
-    public int? Completions { get; init; }
+    /// <summary>Of a JobSet: its parts, for what its Jobs tell of them.</summary>
+    public V1Alpha2JobSetSpec? Parts { get; init; }
 
-    public int Parallelism { get; init; } = 1;
+    /// <summary>
+    /// Its controller ends it so long after <see cref="StartTime"/>, whatever pods it had since. At most a century: a larger number is
+    /// written by people who mean none, and is no time that can be added to another.
+    /// </summary>
+    public long? ActiveDeadlineSeconds { get; init => field = value is { } seconds ? Math.Clamp(seconds, 0, LongestDeadline) : null; }
 
-    /// <summary>At most a century: a larger number is written by people who mean none, and is no time that can be added to another.</summary>
-    public long? ActiveDeadlineSeconds { get; init => field = value is { } seconds ? Math.Clamp(seconds, 0, 100L * 366 * 86400) : null; }
-
+    /// <summary>When its controller began with it, or resumed it; null where it does not say.</summary>
     public DateTimeOffset? StartTime { get; init; }
 
     public string Namespace => Metadata.Namespace ?? "";
@@ -82,6 +89,9 @@ public sealed record Work
         : Kind.WhatIsLost;
 
     public bool HasGpus => PodSets.Any(set => set.Request.IsAny);
+
+    /// <summary>GPUs of one pod of these pieces.</summary>
+    public int UnitsOf(PieceSet pieces) => PodSets.FirstOrDefault(set => ReferenceEquals(set.Template, pieces.Template))?.Request.Units ?? 0;
 
     public int Gpus => PodSet.GpusOf(PodSets);
 

@@ -108,7 +108,7 @@ public sealed class EstimatorTests
         var declared = new JobFacts { DeclaredDuration = TimeSpan.FromMinutes(20), RunningSince = Start };
         Estimator.Remaining(declared, Start.AddMinutes(5)).Should().Match<Estimate>(e => e.Source == EstimateSource.Declared && e.Mid == TimeSpan.FromMinutes(15));
 
-        var counted = declared with { Completions = 10, Succeeded = 2 };
+        var counted = declared with { Pieces = [new() { Total = 10, AtOnce = 1, Ended = 2, Finished = [TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(5)] }] };
         Estimator.Remaining(counted, Start.AddMinutes(10)).Should().Match<Estimate>(e => e.Source == EstimateSource.Completions && e.Mid == TimeSpan.FromMinutes(40));
 
         var moving = counted with { Progress = Steady(0.09, 100, 4), DeclaredSteps = 30_000 };

@@ -20,6 +20,8 @@ public sealed class WorkKindTests
     {
         { "Job", $$$$$$$$"""{"spec": {"suspend": false, "parallelism": 3, "completions": 3, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"succeeded": 2}}""", "false", 4, false },
         { "Job", $$$$$$$$"""{"spec": {"suspend": true, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}""", "true", 4, true },
+        { "Job", $$$$$$$$"""{"spec": {"parallelism": 10, "completions": 100, "completionMode": "Indexed", "backoffLimitPerIndex": 1, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"succeeded": 45, "failedIndexes": "45-93"}}""", "null", 24, false },
+        { "Job", $$$$$$$$"""{"spec": {"parallelism": 5, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"succeeded": 1, "active": 2}}""", "null", 8, false },
         { "Deployment", $$$$$$$$"""{"spec": {"replicas": 3, "template": {{{{{{{{Pods}}}}}}}}}}""", "3", 12, false },
         { "StatefulSet", $$$$$$$$"""{"spec": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}""", "2", 8, false },
         { "LeaderWorkerSet", $$$$$$$$"""{"spec": {"replicas": 2, "leaderWorkerTemplate": {"size": 3, "leaderTemplate": {{{{{{{{Launcher}}}}}}}}, "workerTemplate": {{{{{{{{Pods}}}}}}}}}}}""", "2", 16, false },
@@ -28,6 +30,15 @@ public sealed class WorkKindTests
         { "InferenceService", """{"metadata": {"name": "llama", "annotations": {"serving.kserve.io/stop": "true"}}, "spec": {"predictor": {"containers": [{"name": "kserve-container", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}""", "\"true\"", 1, false },
         { "JobSet", $$$$$$$$"""{"spec": {"replicatedJobs": [{"name": "l", "template": {"spec": {"template": {{{{{{{{Launcher}}}}}}}}}}}, {"name": "w", "replicas": 2, "template": {"spec": {"parallelism": 3, "completions": 3, "template": {{{{{{{{Pods}}}}}}}}}}}]}}""", "null", 24, false },
         { "JobSet", $$$$$$$$"""{"spec": {"suspend": false, "replicatedJobs": [{"name": "w", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}, "status": {"terminalState": "Completed"}}""", "false", 4, true },
+        { "JobSet", $$$$$$$$"""{"spec": {"replicatedJobs": [{"name": "a", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}, {"name": "b", "replicas": 3, "dependsOn": [{"name": "a", "status": "Complete"}], "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}}""", "null", 12, false },
+        { "JobSet", $$$$$$$$"""{"spec": {"replicatedJobs": [{"name": "a", "replicas": 4, "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}, {"name": "b", "dependsOn": [{"name": "a", "status": "Complete"}], "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}, {"name": "c", "dependsOn": [{"name": "b", "status": "Ready"}], "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}, {"name": "d", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}}""", "null", 20, false },
+        { "JobSet", $$$$$$$$"""{"spec": {"replicatedJobs": [{"name": "a", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}, {"name": "b", "dependsOn": [{"name": "a", "status": "Ready"}], "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}}""", "null", 8, false },
+        { "JobSet", $$$$$$$$"""{"spec": {"startupPolicy": {"startupPolicyOrder": "InOrder"}, "replicatedJobs": [{"name": "a", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}, {"name": "b", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}}""", "null", 8, false },
+        { "PyTorchJob", $$$$$$$$"""{"spec": {"elasticPolicy": {"minReplicas": 1, "maxReplicas": 5, "metrics": [{"type": "Resource"}]}, "pytorchReplicaSpecs": {"Worker": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}}}""", "null", 20, false },
+        { "PyTorchJob", $$$$$$$$"""{"spec": {"elasticPolicy": {"minReplicas": 1, "maxReplicas": 5}, "pytorchReplicaSpecs": {"Worker": {"replicas": 2, "template": {{{{{{{{Pods}}}}}}}}}}}}""", "null", 8, false },
+        { "RayJob", $$$$$$$$"""{"spec": {"rayClusterSpec": {"enableInTreeAutoscaling": true, "workerGroupSpecs": [{"replicas": 1, "maxReplicas": 8, "template": {{{{{{{{Pods}}}}}}}}}]}}}""", "null", 32, false },
+        { "RayJob", $$$$$$$$"""{"spec": {"rayClusterSpec": {"workerGroupSpecs": [{"replicas": 1, "maxReplicas": 8, "template": {{{{{{{{Pods}}}}}}}}}]}}}""", "null", 4, false },
+        { "RayJob", $$$$$$$$"""{"spec": {"rayClusterSpec": {"enableInTreeAutoscaling": true, "workerGroupSpecs": [{"replicas": 1, "maxReplicas": 2147483647, "template": {{{{{{{{Pods}}}}}}}}}]}}}""", "null", 4, false },
         { "TrainJob", """{"spec": {"suspend": true, "trainer": {"numNodes": 4, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "8"}}}}}""", "true", 32, false },
         { "TrainJob", """{"spec": {"runtimeRef": {"name": "torch"}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}""", "null", 0, true },
         { "PyTorchJob", $$$$$$$$"""{"spec": {"pytorchReplicaSpecs": {"Worker": {"replicas": 3, "template": {{{{{{{{Pods}}}}}}}}}, "Master": {"template": {{{{{{{{Pods}}}}}}}}}}}}""", "null", 16, false },
@@ -50,6 +61,15 @@ public sealed class WorkKindTests
         work.HasGpus.Should().Be(gpus > 0);
         work.IsFinished.Should().Be(finished);
         work.IsStopped.Should().Be(switched.Trim('"') == "true");
+    }
+
+    [Fact]
+    public void Job_without_parallelism_holds_nothing()
+    {
+        var work = Read("Job", $$$$$$$$"""{"spec": {"parallelism": 0, "completions": 5, "template": {{{{{{{{Pods}}}}}}}}}}""");
+
+        work.Gpus.Should().Be(0);
+        work.HasGpus.Should().BeTrue("it is GPU work, should anybody raise the number");
     }
 
     [Theory]

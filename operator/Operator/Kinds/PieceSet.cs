@@ -1,0 +1,127 @@
+using System.Globalization;
+using Bursar.Core.Forecast;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Metering;
+
+namespace Bursar.Operator.Kinds;
+
+/// <summary>The completions of one Job, or of all the Jobs that a JobSet makes from one template.</summary>
+/// <param name="Total">Completions in all.</param>
+/// <param name="AtOnce">The parallelism, of all the Jobs together.</param>
+/// <param name="Template">The pods' template, the same object as that of their <see cref="PodSet"/>.</param>
+public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
+{
+    /// <summary>The API server allows no more completions of an Indexed Job.</summary>
+    private const int MostIndexes = 100_000;
+
+    private const string IndexKey = "batch.kubernetes.io/job-completion-index";
+
+    /// <summary>The Jobs that exist; a JobSet makes those that depend on others later.</summary>
+    public IReadOnlyList<V1Job> Jobs { get; init; } = [];
+
+    /// <summary>Pieces of a stage begin when those of all lower stages have ended.</summary>
+    public int Stage { get; init; }
+
+    /// <summary>They are stopped when the others have ended.</summary>
+    public bool Follows { get; init; }
+
+    /// <summary>Null for a Job of one pod, and for one that works off a queue: its pods are no pieces that could be counted.</summary>
+    public static PieceSet? Of(V1Job job) =>
+        job.Spec.Completions is > 1 and var completions ? new(completions, Math.Max(0, job.Spec.Parallelism ?? 1), job.Spec.Template) { Jobs = [job] } : null;
+
+    /// <summary>Completions that the status of a Job counts as ended: succeeded, or failed for good.</summary>
+    public static int EndedOf(V1JobStatus status) => (int)Math.Clamp((long)(status.Succeeded ?? 0) + IndexRanges.Parse(status.FailedIndexes).Count, 0, int.MaxValue);
+
+    /// <summary>Counts the pieces by the Jobs' statuses and times them by their pods.</summary>
+    /// <param name="pods">The workload's pods, finished ones included.</param>
+    /// <param name="gpus">GPUs of one pod.</param>
+    /// <param name="held">How long the workload's pods have held GPUs; asked only where no finished pod is left.</param>
+    /// <param name="now">The time of the evaluation.</param>
+    public Pieces Count(IReadOnlyList<V1Pod> pods, int gpus, Func<TimeSpan?> held, DateTimeOffset now)
+    {
+        List<TimeSpan> finished = [], inFlight = [];
+        var (ended, retried) = (0L, TimeSpan.Zero);
+        EarlySuccess? success = null;
+        foreach (var job in Jobs)
+        {
+            var indexed = job.Spec.CompletionMode == "Indexed";
+            var failed = IndexRanges.Parse(job.Status.FailedIndexes);
+            var (succeeded, running) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
+            var gone = 0;
+            foreach (var piece in pods.Where(pod => pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid)
+                .GroupBy(pod => indexed && pod.Metadata.Annotations.TryGetValue(IndexKey, out var index) ? index : pod.Metadata.Uid, StringComparer.Ordinal))
+            {
+                var attempts = TimeSpan.Zero;
+                TimeSpan? age = null;
+                foreach (var pod in piece)
+                {
+                    if (PodTimes.ScheduledAt(pod) is not { } from) continue;
+                    if (PodTimes.FinishedAt(pod) is { } to) attempts += to > from ? to - from : TimeSpan.Zero;
+                    // A pod that is being deleted is replaced, and its piece begins again.
+                    else if (pod.Metadata.DeletionTimestamp is null) age = now > from ? now - from : TimeSpan.Zero;
+                    if (pod.Status.Phase == "Succeeded") succeeded.Add(piece.Key);
+                }
+                if (succeeded.Contains(piece.Key)) finished.Add(attempts);
+                else if (age is { } soFar)
+                {
+                    inFlight.Add(attempts + soFar);
+                    running.Add(piece.Key);
+                }
+                else if (indexed && int.TryParse(piece.Key, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && failed.Contains(number))
+                {
+                    finished.Add(attempts);
+                    gone++;
+                }
+                // An attempt at an index is counted with the next one.
+                else if (!indexed) retried += attempts;
+            }
+            // A pod ends before its Job's status counts it.
+            ended += (long)Math.Max(job.Status.Succeeded ?? 0, succeeded.Count) + Math.Max(failed.Count, gone);
+            if (Jobs.Count == 1) success = SuccessOf(job, failed, succeeded, running);
+        }
+        return new()
+        {
+            Total = Total,
+            Ended = (int)Math.Clamp(ended, 0, Total),
+            AtOnce = AtOnce,
+            Gpus = gpus,
+            Finished = finished,
+            InFlight = inFlight,
+            Retried = retried,
+            Held = ended > 0 && finished.Count == 0 ? held() : null,
+            Stage = Stage,
+            Follows = Follows,
+            Success = success,
+        };
+    }
+
+    /// <summary>The rule of the success policy that needs the fewest further successes; null where none can be met.</summary>
+    private static EarlySuccess? SuccessOf(V1Job job, IndexRanges failed, HashSet<string> succeeded, HashSet<string> running)
+    {
+        if (job.Spec is not { SuccessPolicy.Rules: { Count: > 0 } rules, Completions: > 0 and <= MostIndexes and var completions }) return null;
+        var completed = IndexRanges.Parse(job.Status.CompletedIndexes);
+        bool Has(int index) => completed.Contains(index) || succeeded.Contains(Key(index));
+        var all = Math.Max(job.Status.Succeeded ?? 0, succeeded.Count);
+        EarlySuccess? first = null;
+        foreach (var rule in rules)
+        {
+            EarlySuccess? one;
+            if (rule.SucceededIndexes is not { Length: > 0 } indexes) one = rule.SucceededCount is { } count ? new(Math.Max(0, count - all), all) : null;
+            else
+            {
+                var wanted = IndexRanges.Parse(indexes).Below(completions).ToArray();
+                var open = wanted.Where(index => !Has(index) && !failed.Contains(index)).ToArray();
+                var done = wanted.Count(Has);
+                var needed = Math.Max(0, (rule.SucceededCount ?? wanted.Length) - done);
+                if (needed > open.Length) continue;
+                // Indexes begin in order. Where some of the wanted ones are enough, the first of them are.
+                var last = needed == 0 ? -1 : open[needed - 1];
+                one = new(needed, done, Enumerable.Range(0, last + 1).Count(index => !Has(index) && !failed.Contains(index) && !running.Contains(Key(index))));
+            }
+            if (one is not null && (first is null || one.Needed < first.Needed)) first = one;
+        }
+        return first;
+    }
+
+    private static string Key(int index) => index.ToString(CultureInfo.InvariantCulture);
+}

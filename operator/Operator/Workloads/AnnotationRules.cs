@@ -1,0 +1,63 @@
+using System.Globalization;
+using Bursar.Core.Text;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Admission;
+using Bursar.Operator.Agents;
+
+namespace Bursar.Operator.Workloads;
+
+/// <summary>An annotation of a user's that has no effect, and what would have one.</summary>
+/// <param name="Name">As in <c>bursar.dev/expected-duration</c>.</param>
+/// <param name="Value">As the user wrote it.</param>
+/// <param name="Message">A sentence that says why it is ignored and what is accepted.</param>
+public sealed record AnnotationProblem(string Name, string Value, string Message);
+
+/// <summary>What each annotation of the domain <c>bursar.dev</c> may say on a workload or its pod template.</summary>
+public static class AnnotationRules
+{
+    private const string Domain = "bursar.dev/";
+    private const int LongestQuote = 64;
+
+    /// <summary>The annotations that users write.</summary>
+    private static readonly Dictionary<string, (Func<string, bool> Accepts, string Accepted)> _rules = new(StringComparer.Ordinal)
+    {
+        [BursarAnnotations.ExpectedDuration] = (text => BursarAnnotations.ParseDuration(text) is not null, "a duration above zero such as 90s, 2h30m, 3d or 1d12h"),
+        [BursarAnnotations.TotalSteps] = (text => BursarAnnotations.ParseSteps(text) is not null, "a whole number above zero such as 30000, without separators"),
+        [BursarAnnotations.Progress] = (text => BursarAnnotations.ParseProgress(text) is not null, "the steps done such as 1200, or 1200/30000 with the steps in all"),
+        [BursarAnnotations.LastCheckpoint] = (text => BursarAnnotations.ParseTime(text) is not null, "a time such as 2026-11-02T09:00:00Z (RFC 3339)"),
+        [BursarAnnotations.Checkpoint] = (text => text == BursarAnnotations.Supported, BursarAnnotations.Supported),
+        [BursarAnnotations.Priority] = (text => BursarAnnotations.ParsePriority(text) is not null, "a whole number such as 10 or -5"),
+        [BursarAnnotations.Class] = (text => text is "training" or "inference" or "interactive", "training, inference or interactive"),
+        [BursarAnnotations.Series] = (text => text.Length > 0, "the name of the series"),
+        [BursarAnnotations.Resume] = (text => text == BursarAnnotations.Approved, BursarAnnotations.Approved),
+        [AgentTargets.PortAnnotation] = (text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65_536, "a port number"),
+        [AgentTargets.PathAnnotation] = (text => text.StartsWith('/'), "a path such as /metrics"),
+    };
+
+    /// <summary>Annotations that Bursar itself writes on a workload.</summary>
+    private static readonly HashSet<string> _own = new(StringComparer.Ordinal)
+    {
+        BursarAnnotations.SuspendedBy, BursarAnnotations.SuspendedReason, BursarAnnotations.CheckpointRequested, HeldMark.Annotation,
+    };
+
+    /// <summary>The annotations that have no effect, of the workload first.</summary>
+    public static IEnumerable<AnnotationProblem> Problems(V1ObjectMeta workload, IEnumerable<V1PodTemplateSpec> templates) =>
+        Of(workload.Annotations, onTemplate: false).Concat(templates.SelectMany(template => Of(template.Metadata.Annotations, onTemplate: true))).DistinctBy(one => (one.Name, one.Value, one.Message));
+
+    private static IEnumerable<AnnotationProblem> Of(IReadOnlyDictionary<string, string> annotations, bool onTemplate)
+    {
+        foreach (var (name, value) in annotations)
+        {
+            if (!name.StartsWith(Domain, StringComparison.Ordinal) || _own.Contains(name)) continue;
+            var where = onTemplate ? " of the pod template" : "";
+            if (!_rules.TryGetValue(name, out var rule))
+                yield return new(name, value, $"Annotation {name}{where} has no effect because Bursar does not know it. Known are {string.Join(", ", _rules.Keys.Select(key => key[Domain.Length..]).Order(StringComparer.Ordinal))}.");
+            else if (!rule.Accepts(value.Trim()))
+                yield return new(name, value, $"Annotation {name}: \"{Quote(value)}\"{where} is ignored because it cannot be read. Accepted: {rule.Accepted}.");
+            else if (onTemplate && name == BursarAnnotations.Resume)
+                yield return new(name, value, $"Annotation {name}{where} is ignored because it is read from the workload itself.");
+        }
+    }
+
+    private static string Quote(string value) => value.Length <= LongestQuote ? value : value[..LongestQuote] + "...";
+}

@@ -1,0 +1,100 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Bursar.Core.Forecast;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Kinds;
+
+namespace Bursar.Tests.Unit.Operator.Kinds;
+
+/// <summary>Pieces counted from a Job's status and timed by its pods.</summary>
+public sealed class PieceSetTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void Pieces_are_timed_by_the_pods_of_their_index()
+    {
+        var pieces = Count("""{"completions": 10, "parallelism": 3, "completionMode": "Indexed"}""", """{"succeeded": 1}""", minutes: 100,
+            Pod("a", 0, 0, 60, "Succeeded"), Pod("b", 1, 0, 20, "Failed"), Pod("c", 1, 25, null), Pod("d", 2, 60, null));
+
+        pieces.Should().BeEquivalentTo(new { Total = 10, Ended = 1, AtOnce = 3, Slots = 3, ToCome = 7 });
+        pieces.Finished.Should().Equal(TimeSpan.FromMinutes(60));
+        pieces.InFlight.Should().BeEquivalentTo([TimeSpan.FromMinutes(95), TimeSpan.FromMinutes(40)], "the failed attempt at index 1 is part of its time");
+    }
+
+    [Fact]
+    public void Pod_that_succeeded_counts_before_the_status_says_so() =>
+        Count("""{"completions": 10, "parallelism": 1}""", "{}", minutes: 60, Pod("a", null, 0, 60, "Succeeded")).Ended.Should().Be(1);
+
+    [Fact]
+    public void Indexes_that_failed_for_good_have_ended()
+    {
+        var pieces = Count("""{"completions": 100, "parallelism": 10, "completionMode": "Indexed", "backoffLimitPerIndex": 1}""", """{"succeeded": 45, "failedIndexes": "45-88,89"}""", minutes: 540,
+            Pod("a", 45, 0, 30, "Failed"), Pod("b", 45, 40, 60, "Failed"), Pod("c", 90, 530, 535, "Failed"));
+
+        pieces.Left.Should().Be(10);
+        pieces.Finished.Should().Equal([TimeSpan.FromMinutes(50)], "index 90 is tried again");
+        pieces.Held.Should().BeNull("there are pods that tell");
+    }
+
+    [Fact]
+    public void Pod_that_is_being_deleted_is_not_in_flight()
+    {
+        var pieces = Count("""{"completions": 4, "parallelism": 2}""", "{}", minutes: 10, Pod("a", null, 0, null, deleted: true), Pod("b", null, 5, null), Pod("c", null, 0, 2, "Failed"));
+
+        pieces.InFlight.Should().Equal(TimeSpan.FromMinutes(5));
+        pieces.Retried.Should().Be(TimeSpan.FromMinutes(2));
+    }
+
+    [Fact]
+    public void Pieces_without_finished_pods_ask_for_the_time_held() =>
+        Count("""{"completions": 100, "parallelism": 10}""", """{"succeeded": 40}""", minutes: 60).Held.Should().Be(TimeSpan.FromHours(4));
+
+    [Fact]
+    public void Work_queue_has_no_pieces() => PieceSet.Of(Job("""{"parallelism": 10}""", "{}")).Should().BeNull();
+
+    [Theory]
+    [InlineData("""{"rules": [{"succeededCount": 3}]}""", 1, 2, null)]
+    [InlineData("""{"rules": [{"succeededIndexes": "0-4"}]}""", 3, 2, 1)]
+    [InlineData("""{"rules": [{"succeededIndexes": "0-4", "succeededCount": 3}]}""", 1, 2, 0)]
+    [InlineData("""{"rules": [{"succeededCount": 9}, {"succeededIndexes": "0"}]}""", 0, 1, 0)]
+    public void Success_policy_says_what_is_still_needed(string policy, int needed, int succeeded, int? toCome)
+    {
+        // 0 and 1 have succeeded, 2 and 3 run, 4 waits.
+        var pieces = Count($$"""{"completions": 40, "parallelism": 2, "completionMode": "Indexed", "successPolicy": {{policy}}}""", """{"succeeded": 2, "completedIndexes": "0,1"}""", minutes: 90,
+            Pod("c", 2, 60, null), Pod("d", 3, 60, null));
+
+        pieces.Success.Should().Be(new EarlySuccess(needed, succeeded, toCome));
+    }
+
+    [Fact]
+    public void Success_rule_that_an_index_failed_cannot_end_the_job() =>
+        Count("""{"completions": 40, "parallelism": 2, "completionMode": "Indexed", "successPolicy": {"rules": [{"succeededIndexes": "0-4"}]}}""", """{"failedIndexes": "3"}""", minutes: 90).Success.Should().BeNull();
+
+    [Theory]
+    [InlineData("", 0)]
+    [InlineData("3", 1)]
+    [InlineData("1,3-5,7", 5)]
+    [InlineData("9-3,x,4-", 0)]
+    public void Index_ranges_are_counted(string text, int count) => IndexRanges.Parse(text).Count.Should().Be(count);
+
+    private static Pieces Count(string spec, string status, int minutes, params V1Pod[] pods) =>
+        PieceSet.Of(Job(spec, status))!.Count(pods, 1, () => TimeSpan.FromHours(4), Start.AddMinutes(minutes));
+
+    private static V1Job Job(string spec, string status) =>
+        JsonSerializer.Deserialize($$"""{"metadata": {"name": "sweep", "uid": "job"}, "spec": {{spec}}, "status": {{status}}}""", V1Job.JsonTypeInfo)!;
+
+    private static V1Pod Pod(string uid, int? index, int from, int? to, string phase = "Running", bool deleted = false)
+    {
+        static string Time(int minutes) => Start.AddMinutes(minutes).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+        var metadata = JsonNode.Parse($$$"""{"name": "{{{uid}}}", "uid": "{{{uid}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "sweep", "uid": "job", "controller": true}]}""")!;
+        if (index is not null) metadata["annotations"] = new JsonObject { ["batch.kubernetes.io/job-completion-index"] = index.Value.ToString(CultureInfo.InvariantCulture) };
+        if (deleted) metadata["deletionTimestamp"] = Time(from + 1);
+        var state = to is { } end ? $$$"""{"terminated": {"exitCode": 0, "startedAt": "{{{Time(from)}}}", "finishedAt": "{{{Time(end)}}}"}}""" : "{}";
+        return JsonSerializer.Deserialize($$$"""
+            {"metadata": {{{metadata.ToJsonString()}}}, "spec": {"nodeName": "gpu-1", "containers": [{"name": "main"}]},
+             "status": {"phase": "{{{phase}}}", "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "{{{Time(from)}}}"}], "containerStatuses": [{"name": "main", "state": {{{state}}}}]}}
+            """, V1Pod.JsonTypeInfo)!;
+    }
+}
