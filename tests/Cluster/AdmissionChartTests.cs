@@ -14,7 +14,7 @@ public sealed class AdmissionChartTests
         var configuration = documents.Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration");
         ((string)configuration["metadata"]!["name"]!).Should().Be("bursar");
         var webhooks = configuration["webhooks"]!.AsArray().ToDictionary(w => (string)w!["rules"]![0]!["resources"]![0]!, w => w!);
-        webhooks.Keys.Should().BeEquivalentTo(WorkKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Entity.Plural));
+        webhooks.Keys.Should().BeEquivalentTo(WorkKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Entity.Plural).Append("pods"));
         foreach (var kind in WorkKinds.All.Where(kind => kind.Suspends))
         {
             var webhook = webhooks[kind.Entity.Plural];
@@ -33,10 +33,22 @@ public sealed class AdmissionChartTests
     }
 
     [SkippableFact]
+    public async Task Webhook_of_pods_is_asked_about_GPU_pods_alone_and_never_in_the_way()
+    {
+        var configuration = (await DocumentsAsync()).Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration");
+        var webhook = configuration["webhooks"]!.AsArray().Single(w => (string)w!["name"]! == "pods.admission.bursar.dev")!;
+        ((string)webhook["failurePolicy"]!, (string)webhook["sideEffects"]!, (long)webhook["timeoutSeconds"]!).Should().Be(("Ignore", "None", 2L));
+        webhook["rules"]!.ToJsonString().Should().Be("""[{"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"],"operations":["CREATE"],"scope":"Namespaced"}]""");
+        webhook["namespaceSelector"]!["matchExpressions"]![0]!["values"]!.AsArray().Select(v => (string)v!).Should().Contain(["bursar-system", "bursar-agents", "kube-system"]);
+        webhook["matchConditions"]!.AsArray().Select(c => (string)c!["name"]!).Should().Equal("not-the-systems", "asks-for-gpus");
+    }
+
+    [SkippableFact]
     public async Task Only_kinds_that_the_operator_may_stop_are_asked_about()
     {
         var documents = await DocumentsAsync("--set", "operator.kinds={Job,Deployment}");
-        documents.Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration")["webhooks"]!.AsArray().Should().ContainSingle();
+        documents.Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration")["webhooks"]!.AsArray().Select(w => (string)w!["name"]!)
+            .Should().Equal("jobs.admission.bursar.dev", "pods.admission.bursar.dev");
     }
 
     [SkippableFact]

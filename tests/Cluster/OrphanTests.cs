@@ -50,7 +50,7 @@ public sealed class OrphanTests
         await scene.SuspendAsync("too-long", false);
         await scene.UntilSuspendedAsync("too-long");
 
-        (await scene.UntilEventAsync("SuspendedAgain", "too-long")).Note.Should().MatchRegex("^Suspended again: .+ had resumed it\\. Its run is projected at 6\\.12 USD .* It resumes when the limit is [0-9.]+ or more");
+        (await scene.UntilEventAsync("SuspendedAgain", "too-long")).Note.Should().MatchRegex("^Suspended again: .+ had resumed it\\. This job would cost 6\\.12 USD .* raise the limit of budget .+ to at least [0-9.]+ USD");
     }
 
     /// <summary>The budget that is used up is another rule, and says the same.</summary>
@@ -67,7 +67,7 @@ public sealed class OrphanTests
         await scene.SuspendAsync("endless", false);
         await scene.UntilSuspendedAsync("endless");
 
-        (await scene.UntilEventAsync("SuspendedAgain", "endless")).Note.Should().MatchRegex("^Suspended again: .+ had resumed it\\. .*It comes back when the limit is raised");
+        (await scene.UntilEventAsync("SuspendedAgain", "endless")).Note.Should().MatchRegex("^Suspended again: .+ had resumed it\\. .*raise the limit of budget .+ to at least [0-9.]+ USD");
     }
 
     [Fact]

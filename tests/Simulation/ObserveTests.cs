@@ -32,7 +32,8 @@ public sealed class ObserveTests
         act.Should().BeGreaterThan(50, "a story in which something happens before");
         for (var i = 0; i <= act; i++) Word(told[i]).Should().Be(Word(done[i]), "decision {0}, {1:O}", i, done[i].At);
         // In the very words with which it is parked.
-        foreach (var action in done[act].Actions) told[act].Workloads.Single(w => w.Key == action.Workload).Sentence.Should().Be(action.Sentence);
+        foreach (var action in done[act].Actions) told[act].Workloads.Single(w => w.Key == action.Workload).Sentence.Should().Be(Sentences.Observed(action.Sentence));
+        told[act].Observed.Select(action => (action.Workload, action.Reason)).Should().Equal(done[act].Actions.Select(action => (action.Workload, action.Reason)));
         Golden.Check(observing);
     }
 
@@ -52,6 +53,7 @@ public sealed class ObserveTests
 
     /// <summary>All that is told of the budget and of each workload; whether it is told or done is what differs.</summary>
     private static string Word(BudgetDecision decision) => $"{decision.At:O} spent {decision.Spent} reserved {decision.Reserved} bound {decision.OverspendBound}\n"
-        + string.Join('\n', decision.Workloads.Select(w => $"{w.Key.Name} {w.State} {w.Projected} {w.Reason}: {w.Sentence}"))
-        + string.Join('\n', decision.Announcements.Select(a => $"{a.Reason} {a.Key}: {a.Sentence}"));
+        + string.Join('\n', decision.Workloads.Select(w => $"{w.Key.Name} {w.State} {w.Projected} {w.Reason}: {Sentences.Observed(w.Sentence)}"))
+        // A job that is left alone is a risk; one that is suspended is none.
+        + string.Join('\n', decision.Announcements.Where(a => a.Reason is not (Reasons.AtRisk or Reasons.WillSuspend)).Select(a => $"{a.Reason} {a.Key}: {a.Sentence}"));
 }

@@ -219,6 +219,8 @@ public sealed class PairProperties(ITestOutputHelper output)
         private bool Resume(PairBudget budget, BudgetAction action)
         {
             var job = _jobs.Single(j => j.Key == action.Workload);
+            // Ten minutes in which it fitted stand for an event, each time for twice as long.
+            if (action.Reason == Reasons.FitsAgain) _events++;
             Flush();
             if (Dies()) return false;
             if (_ledger.LeaveToOthers(budget.Uid, job.Key.Uid, Field))

@@ -16,7 +16,8 @@ public sealed record Balance
     /// <summary>What running and admitted work still costs in this window, as far as its estimates are trusted.</summary>
     public required Amount Reserved { get; init; }
 
-    public Amount Projected => Spent + Reserved;
+    /// <summary>Spent and reserved: the sum of the forecast test. It is not the projection (<see cref="Outlook"/>), in which everything that runs counts.</summary>
+    public Amount Planned => Spent + Reserved;
 
     public required Amount OverspendBound { get; init; }
 
@@ -36,16 +37,23 @@ public sealed record Balance
     /// <summary>The floor's claims, where they are reserved.</summary>
     public required IReadOnlyList<Claim> FloorClaims { get; init; }
 
+    /// <summary>The floor's claims, reserved or not: a limit that is named as enough must hold them.</summary>
+    public required IReadOnlyList<Claim> AllFloorClaims { get; init; }
+
     /// <summary>What work that is being stopped may still cost: a resume must not spend it a second time.</summary>
     public required Amount Ending { get; init; }
 
-    public DateTimeOffset? ExhaustedAt { get; init; }
+    /// <summary>
+    /// The part of the limit that neither past spending nor the floor takes. Estimates have no part in it: it rises only when somebody
+    /// raises the limit, corrects a price or a record, or takes work out of the budget.
+    /// </summary>
+    public Amount Available => Limit - Spent - Floor;
 
     public static Balance Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<ChargedWork> work)
     {
         Amount floor = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero, sharp = Amount.Zero, ending = Amount.Zero;
         List<Claim> floorClaims = [], jobClaims = [];
-        var unstoppable = new List<(string Name, Rate Rate)>();
+        var unstoppable = new List<(string Name, Rate Rate, string Why)>();
         foreach (var item in work)
         {
             var burns = item.Work.BurnRate > Rate.Zero;
@@ -61,7 +69,7 @@ public sealed record Balance
                 bound += elastic;
                 sharp += elastic;
                 var stays = elastic > Amount.Zero ? item.Work.FloorRate!.Value : item.Work.BurnRate;
-                if (stays > Rate.Zero || item.Work.IsUnreadable) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays));
+                if (stays > Rate.Zero || item.Work.IsUnreadable) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays, WhyNotSuspendable(item.Work)));
             }
 
             if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended) ending += item.Charge.StopCost;
@@ -91,9 +99,9 @@ public sealed record Balance
             Floor = floor,
             FloorExceedsLimit = floorExceedsLimit,
             FloorClaims = reservedFloor,
+            AllFloorClaims = floorClaims,
             Ending = ending,
-            Unstoppable = new(rate, rate.For(Charge.Horizon(budget)), unstoppable.Select(u => u.Name).ToArray()),
-            ExhaustedAt = Exhaustion(budget, limit),
+            Unstoppable = new(rate, rate.For(Charge.Horizon(budget)), unstoppable.Select(u => u.Name).ToArray()) { Why = unstoppable.Select(u => u.Why).ToArray() },
         };
     }
 
@@ -101,13 +109,10 @@ public sealed record Balance
     public static bool Lends(WorkloadSnapshot work, BudgetSnapshot budget) =>
         work.State == WorkloadState.Pending && (work.WaitsIn is not null || work.NoPodSince is { } since && budget.Now - since > Charge.LendsAfter);
 
-    private static DateTimeOffset? Exhaustion(BudgetSnapshot budget, Amount limit)
-    {
-        if (budget.BurnRate.NanoPerGpuHour <= 0) return null;
-        var left = limit - budget.Spent;
-        if (left <= Amount.Zero) return budget.Now;
-        var milliseconds = left.Units / budget.BurnRate.NanoPerGpuHour;
-        // Money that outlasts the window does not end in it.
-        return milliseconds > (Int128)Charge.Horizon(budget).TotalMilliseconds ? null : budget.Now.AddMilliseconds((double)milliseconds);
-    }
+    private static string WhyNotSuspendable(WorkloadSnapshot work) =>
+        work.NotParkable
+        ?? (work.Exempt ? "exempt"
+        : work.TerminationGrace > Charge.LongestGrace ? "its pods may take longer than 15 minutes to end"
+        : work.Class == WorkClass.Inference ? "inference that keeps running (whenExhausted: Floor)"
+        : "interactive");
 }

@@ -16,11 +16,13 @@ public static class BudgetDecider
         var memory = Remembering.Begin(budget, limit);
         var work = ChargedWork.Of(budget);
         var balance = Balance.Of(budget, limit, work);
-        var plan = new Plan(budget, balance, memory.Freed);
-        var enforcing = budget.Terms.Mode == EnforcementMode.Enforce && !budget.SwitchedToObserve && budget.ReleasedAt is null;
+        var plan = new Plan(budget, balance, memory.Freed, memory.Raised);
+        var enforcing = !budget.Observes;
+        var open = WindowIsOpen(budget);
+        var outlook = Outlook.Of(budget, balance, work, enforcing && open);
 
         SuspensionCheck.Apply(plan, work);                  // what was suspended and runs on all the same
-        if (WindowIsOpen(budget))
+        if (open)
         {
             UnfinishedRule.Apply(plan, work);               // what was decided and cut off is carried out
             LimitRule.Apply(plan, work);                    // the limit itself: leans on no estimate
@@ -37,8 +39,18 @@ public static class BudgetDecider
         if (enforcing) CheckpointRule.Mirror(plan, work);
         memory = enforcing ? Remembering.End(memory, plan) : Remembering.WithoutRequests(memory);
         memory = Remembering.Marked(memory, budget.Workloads);
-        var announcements = Thresholds.Announce(budget, balance, ref memory).Concat(PriceTrust.Announce(budget, ref memory))
-            .Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(SuspensionCheck.Announce(budget, work, ref memory)).Concat(ReleaseAnnouncement.Announce(budget, ref memory)).Concat(plan.Warnings).ToArray();
+
+        // What is suspended now is no risk any more, and what is left when it is.
+        var after = enforcing && plan.SuspendsAny ? Outlook.Of(budget, balance, work, open, plan.IsParking) : outlook;
+        var exhausted = open && Exhaustion.Is(budget, balance);
+        ChargedWork[] runsOn = [.. work.Where(item => item.Work is { State: WorkloadState.Running or WorkloadState.Pending } && item.Work.BurnRate > Rate.Zero && !(enforcing && plan.IsParking(item)))];
+        var overspent = open ? Exhaustion.Overspent(budget, balance, runsOn) : Amount.Zero;
+        memory = Exhaustion.Remember(budget, balance, exhausted, memory);
+        IReadOnlyList<BudgetAction> observed = [];
+        if (!enforcing && budget.ReleasedAt is null) memory = Remembering.Observed(memory, plan, out observed);
+        var announcements = Thresholds.Announce(budget, balance, outlook, ref memory).Concat(PriceTrust.Announce(budget, ref memory))
+            .Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(SuspensionCheck.Announce(budget, work, ref memory)).Concat(ReleaseAnnouncement.Announce(budget, ref memory)).Concat(plan.Warnings)
+            .Concat(open ? LimitWarnings.Announce(budget, balance, after, exhausted, overspent, runsOn, ref memory) : []).ToArray();
         return new()
         {
             At = budget.Now,
@@ -49,20 +61,23 @@ public static class BudgetDecider
             Limit = limit,
             Spent = budget.Spent,
             Reserved = balance.Reserved,
+            Projected = outlook.Projected,
             BurnRate = budget.BurnRate,
-            ExhaustedAt = balance.ExhaustedAt,
-            Room = WindowIsOpen(budget) ? ScalingRoom.Of(budget, balance, work) : null,
+            ExhaustedAt = exhausted ? memory.ExhaustedAt : outlook.LimitReachedAt,
+            Overspent = overspent,
+            Room = open ? ScalingRoom.Of(budget, balance, work) : null,
             IsEnforcing = enforcing,
             OverspendBound = balance.OverspendBound,
             CarriedOver = balance.CarriedOver,
             OutsideSelector = budget.OutsideSelector,
             Unstoppable = balance.Unstoppable,
-            Workloads = plan.Verdicts(work),
+            Workloads = plan.Verdicts(work, outlook),
             Actions = enforcing ? plan.Actions : [],
             LetGo = enforcing ? plan.LetGo(work) : [],
             Ended = budget.Ended,
+            Observed = observed,
             Announcements = announcements,
-            Conditions = ConditionRules.Judge(budget, balance, plan, enforcing),
+            Conditions = ConditionRules.Judge(budget, balance, plan, new(outlook, after, exhausted, overspent, runsOn, memory.ExhaustedAt), enforcing),
             Memory = memory,
         };
     }

@@ -28,13 +28,18 @@ public sealed record BudgetDecision
 
     public required Amount Reserved { get; init; }
 
-    public Amount Projected => Spent + Reserved;
+    /// <summary>Spending at the end of the window on the present course (<see cref="Outlook"/>).</summary>
+    public required Amount Projected { get; init; }
 
     public Amount Remaining => Limit - Spent;
 
     public required Rate BurnRate { get; init; }
 
+    /// <summary>When the limit is reached on the present course; of a budget that is used up, when it was. Null: not in this window.</summary>
     public DateTimeOffset? ExhaustedAt { get; init; }
+
+    /// <summary>Spending beyond the limit while work still runs; zero otherwise.</summary>
+    public Amount Overspent { get; init; }
 
     /// <summary>What is left for replicas above their floors; null while no window is open, when nothing is admitted and nothing taken.</summary>
     public required ScalingRoom? Room { get; init; }
@@ -65,6 +70,9 @@ public sealed record BudgetDecision
     /// <summary>Workloads that have ended in this window.</summary>
     public IReadOnlyList<EndedWorkload> Ended { get; init; } = [];
 
+    /// <summary>In Observe mode: what would have been done, once for each workload and reason.</summary>
+    public IReadOnlyList<BudgetAction> Observed { get; init; } = [];
+
     public IReadOnlyList<Announcement> Announcements { get; init; } = [];
 
     public IReadOnlyList<ConditionValue> Conditions { get; init; } = [];
@@ -76,7 +84,11 @@ public sealed record BudgetDecision
 }
 
 /// <summary>Work that cannot be parked: its burn, what it costs to the window's end, and its names.</summary>
-public sealed record Unstoppable(Rate RatePerHour, Amount UntilWindowEnd, IReadOnlyList<string> Workloads);
+public sealed record Unstoppable(Rate RatePerHour, Amount UntilWindowEnd, IReadOnlyList<string> Workloads)
+{
+    /// <summary>Why each of them cannot be suspended, in the order of <see cref="Workloads"/>.</summary>
+    public IReadOnlyList<string> Why { get; init; } = [];
+}
 
 /// <summary>What was found about one workload and why.</summary>
 public sealed record WorkloadVerdict
@@ -110,6 +122,9 @@ public sealed record WorkloadVerdict
 
     /// <summary>The other budgets that hold it, where this one does not.</summary>
     public string? HeldBy { get; init; }
+
+    /// <summary>The limit that its sentence names as enough to run it now; null where it names none.</summary>
+    public Amount? EnoughLimit { get; init; }
 
     public UnitCosts? UnitCosts { get; init; }
 }
@@ -164,7 +179,11 @@ public sealed record BudgetAction
 }
 
 /// <summary>An Event on the budget that belongs to no action, and on a workload where it names one.</summary>
-public sealed record Announcement(string Reason, string Key, string Sentence, bool Warning, WorkloadKey? Workload = null);
+public sealed record Announcement(string Reason, string Key, string Sentence, bool Warning, WorkloadKey? Workload = null)
+{
+    /// <summary>The workloads that it concerns: each gets the Event too.</summary>
+    public IReadOnlyList<WorkloadKey> About { get; init; } = [];
+}
 
 /// <summary>A condition's value; its transition time is the status writer's business.</summary>
 public sealed record ConditionValue(string Type, bool? Status, string Reason, string Message);

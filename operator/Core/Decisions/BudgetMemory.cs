@@ -18,6 +18,9 @@ public sealed record BudgetMemory
     /// <summary>The limit of the last evaluation; a fall starts the settle time.</summary>
     public Amount? LastLimit { get; init; }
 
+    /// <summary>How often the limit rose: one of the causes of a resume; survives windows.</summary>
+    public long Raised { get; init; }
+
     /// <summary>Work created before this moment was already running when the budget appeared or its limit fell.</summary>
     public DateTimeOffset? SettleFrom { get; init; }
 
@@ -50,6 +53,18 @@ public sealed record BudgetMemory
     /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
     public long Freed { get; init; }
 
+    /// <summary>When this window's budget was used up; null while it is not.</summary>
+    public DateTimeOffset? ExhaustedAt { get; init; }
+
+    /// <summary>The last Event about spending beyond the limit; null while there is none.</summary>
+    public OverspendNotice? Overspent { get; init; }
+
+    /// <summary>Since when each suspended workload has fitted the budget without interruption, by workload UID.</summary>
+    public IReadOnlyDictionary<string, DateTimeOffset> FitsSince { get; init; } = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+
+    /// <summary>In Observe mode: the actions of this window that were reported, as <c>uid/kind/reason</c>.</summary>
+    public IReadOnlyList<string> Observed { get; init; } = [];
+
     /// <summary>Since when the cluster's brake is applied, as this budget last saw it.</summary>
     public DateTimeOffset? BrakedAt { get; init; }
 }
@@ -58,7 +73,12 @@ public sealed record BudgetMemory
 /// <param name="SpentBefore">What the job had spent by then: growth is measured from there.</param>
 /// <param name="At">When it was admitted.</param>
 /// <param name="Firm">Its estimate was settled by then. Before that the reservation is taken anew while there is room.</param>
-public sealed record Admission(Amount Reserved, Amount SpentBefore, DateTimeOffset At, bool Firm = false);
+/// <param name="FitResumes">How often it was resumed only because it fitted.</param>
+public sealed record Admission(Amount Reserved, Amount SpentBefore, DateTimeOffset At, bool Firm = false, int FitResumes = 0);
+
+/// <param name="At">When it was reported.</param>
+/// <param name="Sum">The sum beyond the limit that it named.</param>
+public sealed record OverspendNotice(DateTimeOffset At, Amount Sum);
 
 /// <summary>Training that has ended.</summary>
 /// <param name="Uid">The workload's.</param>

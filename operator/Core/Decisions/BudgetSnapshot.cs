@@ -83,6 +83,10 @@ public sealed record BudgetSnapshot
     /// <summary>Why the ledger could not be written last; null when it could. Nothing is suspended or resumed before it is written.</summary>
     public string? LedgerFault { get; init; }
 
+    /// <summary>Its mode, the cluster's switch or a release by its user keeps it from suspending anything.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool Observes => Terms.Mode != EnforcementMode.Enforce || SwitchedToObserve || ReleasedAt is not null;
+
     /// <summary>What an evaluation and a round trip to the API may take: part of every stop's cost.</summary>
     public TimeSpan ReactionTime { get; init; } = TimeSpan.FromSeconds(10);
 }
@@ -219,8 +223,26 @@ public sealed record ParkedSnapshot
 
     public long Freed { get; init; }
 
+    /// <summary>The count of raises at which it was parked: a limit that fell and rose again has been raised, whatever it was before.</summary>
+    public long Raised { get; init; }
+
     /// <summary>What was spent in the window when it was parked: in a rolling one a resume needs it to have fallen. Absent in old records.</summary>
     public Amount? Spent { get; init; }
+
+    /// <summary>What the limit had beyond spending and floors (<see cref="Balance.Available"/>) when it was parked; a rise is a cause of a resume. Absent in old records.</summary>
+    public Amount? Available { get; init; }
+
+    /// <summary>Its rate when it was parked: a fall, by a price or by fewer GPUs, is a cause of a resume. Absent in old records.</summary>
+    public Rate? Rate { get; init; }
+
+    /// <summary>How far the limit was from what its resume is tested against; negative when it was short. Absent in old records.</summary>
+    public Amount? Margin { get; init; }
+
+    /// <summary>How often it came back without a cause, only because it fitted: each time doubles the wait for the next.</summary>
+    public int FitResumes { get; init; }
+
+    /// <summary>The limit that was named as enough to resume it; repeated for as long as it is enough.</summary>
+    public Amount? EnoughLimit { get; init; }
 
     /// <summary>The suspension was seen or acknowledged by the API; before that, running means not yet done.</summary>
     public bool Confirmed { get; init; }

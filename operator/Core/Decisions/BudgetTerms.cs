@@ -15,6 +15,9 @@ public enum ResumePolicy { Automatic, Manual }
 
 public enum WhenExhausted { Floor, Zero }
 
+/// <summary>What happens to new GPU pods that Bursar could not suspend once the budget is used up.</summary>
+public enum NewPodsWhenExhausted { Report, Gate }
+
 /// <summary>Money added to one window only, named by the window's key (<c>2026-11</c>).</summary>
 public sealed record TopUp(Amount Amount, string Window, string Reason);
 
@@ -50,4 +53,6 @@ public sealed record BudgetTerms
     public TimeSpan CheckpointGrace { get; init; } = TimeSpan.FromMinutes(5);
 
     public WhenExhausted WhenExhausted { get; init; } = WhenExhausted.Floor;
+
+    public NewPodsWhenExhausted NewPods { get; init; } = NewPodsWhenExhausted.Report;
 }

@@ -50,8 +50,8 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
             var beyond = work.State == WorkloadState.Parked ? Amount.Zero : rate.For(estimate.Mid) - mid;
             return new(mid, high, trusted, budget.Terms.SuspendWhen == SuspendWhen.Certain || estimate.IsSample ? low : trusted, beyond, stopCost, sharp, true);
         }
-        var reserved = work.State == WorkloadState.Parked ? rate.For(Min(LeastRun, horizon))
-            : budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !work.Estimate.Stale ? rate.For(horizon)
+        var reserved = budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !work.Estimate.Stale ? rate.For(horizon)
+            : work.State == WorkloadState.Parked ? rate.For(Min(LeastRun, horizon))
             : StopCostAt(rate, work, budget);
         return Flat(reserved, stopCost, sharp);
     }

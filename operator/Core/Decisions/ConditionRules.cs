@@ -6,32 +6,43 @@ namespace Bursar.Core.Decisions;
 /// <summary>The budget's conditions, from the same figures as everything else.</summary>
 public static class ConditionRules
 {
-    public static IReadOnlyList<ConditionValue> Judge(BudgetSnapshot budget, Balance balance, Plan plan, bool enforcing)
+    /// <param name="Now">The course of spending as it is.</param>
+    /// <param name="After">The same once this decision is carried out.</param>
+    /// <param name="Exhausted">The budget is used up.</param>
+    /// <param name="Overspent">Spending beyond the limit while work runs.</param>
+    /// <param name="RunsOn">The work that keeps costing money after this decision.</param>
+    /// <param name="ExhaustedAt">Since when it is used up.</param>
+    public sealed record Course(Outlook Now, Outlook After, bool Exhausted, Amount Overspent, IReadOnlyList<ChargedWork> RunsOn, DateTimeOffset? ExhaustedAt);
+
+    /// <summary>A condition's message is read on one screen.</summary>
+    private const int LongestNames = 600;
+
+    public static IReadOnlyList<ConditionValue> Judge(BudgetSnapshot budget, Balance balance, Plan plan, Course course, bool enforcing)
     {
         var currency = budget.Currency;
-        var projected = balance.Projected;
         var parks = plan.Requests.Count + plan.Actions.Count(a => a.Kind == ActionKind.Park);
         var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
-        var over = projected > balance.Limit || parks > 0;
-        // What was parked at the limit keeps the state: stopping early left a few cents, not a budget on its way.
-        var exhausted = LimitRule.IsReached(balance)
-            || budget.Workloads.Any(w => w is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } held } && held.WindowKey == budget.Window.Key && held.Limit >= balance.Limit);
+        var (projected, reached) = (course.Now.Projected, course.Now.RunsOutAt);
 
         var conditions = new List<ConditionValue>
         {
-            Ready(budget, balance, over, parked, exhausted, enforcing),
+            Ready(budget, balance, course, parks, parked, enforcing),
             balance.Spent < balance.Limit
                 ? new("WithinBudget", true, Reasons.OnTrack, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {budget.Window.Key}.")
-                : new("WithinBudget", false, Reasons.Exhausted, $"{Money(balance.Spent)} {currency} is spent in {budget.Window.Key}, the limit is {Money(balance.Limit)}."),
+                : new("WithinBudget", false, course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {budget.Window.Key}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."),
             balance.FloorExceedsLimit
-                ? new("ProjectedWithinBudget", false, Reasons.FloorExceedsLimit, $"{Money(balance.Spent + balance.Floor)} {currency} is projected for inference that stays alone, {Money(balance.Limit)} is the limit.")
+                ? new("ProjectedWithinBudget", false, Reasons.FloorExceedsLimit, $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.Floor)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}.")
+            : balance.Planned > balance.Limit
+                ? new("ProjectedWithinBudget", false, Reasons.ProjectedOver, $"{Money(balance.Planned)} {currency} is spent and reserved, {Money(balance.Planned - balance.Limit)} over the limit; {Money(projected)} is projected.")
+            : reached is { } at
+                ? new("ProjectedWithinBudget", false, course.Exhausted ? Reasons.Exhausted : Reasons.AtRisk, $"{Money(projected)} {currency} is projected: on the present course the limit of {Money(balance.Limit)} is reached on {Time(at)}.")
             : projected <= balance.Limit
-                ? new("ProjectedWithinBudget", true, Reasons.OnTrack, $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {parked} parked.")
-                : new("ProjectedWithinBudget", false, Reasons.ProjectedOver, $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."),
+                ? new("ProjectedWithinBudget", true, Reasons.OnTrack, $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {parked} suspended.")
+                : new("ProjectedWithinBudget", false, Reasons.AtRisk, $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."),
             balance.Unstoppable.Workloads.Count == 0
-                ? new("FullyEnforceable", true, Reasons.AllParkable, "All running work can be parked.")
+                ? new("FullyEnforceable", true, Reasons.AllParkable, "All running work can be suspended.")
                 : new("FullyEnforceable", false, Reasons.UnstoppableWork,
-                    $"{balance.Unstoppable.RatePerHour}/h {currency} cannot be parked: {Names(balance.Unstoppable.Workloads)}."),
+                    $"{balance.Unstoppable.RatePerHour} {currency}/h comes from {Count(balance.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(balance.Unstoppable)}."),
             budget.MeteringStale is { } stale
                 ? new("MeteringFresh", false, Reasons.NodeLost, $"Forecasts pause: {stale}.")
                 : Fresh(budget.Metering),
@@ -45,7 +56,7 @@ public static class ConditionRules
         };
         if (balance.FloorExceedsLimit)
             conditions.Add(new("FloorExceedsLimit", true, Reasons.FloorExceedsLimit,
-                $"Inference that stays costs {Money(balance.Floor)} {currency} to the window's end, {Money(balance.Spent + balance.Floor - balance.Limit)} more than the limit leaves: new jobs are held, running ones are parked by the limit alone."));
+                $"Inference that keeps running will cost {Money(balance.Floor)} {currency} by the end of the window, {Money(balance.Spent + balance.Floor - balance.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."));
         if (plan.BrakeApplied)
             conditions.Add(new("BrakeApplied", true, Reasons.BrakeApplied, "Too much of the cluster's work was parked by forecast within minutes. Run 'bursar continue' to go on."));
         if (plan.Contested.Count > 0)
@@ -68,22 +79,49 @@ public static class ConditionRules
     }
 
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
-    private static ConditionValue Ready(BudgetSnapshot budget, Balance balance, bool over, int parked, bool exhausted, bool enforcing)
+    private static ConditionValue Ready(BudgetSnapshot budget, Balance balance, Course course, int parks, int parked, bool enforcing)
     {
         if (budget.LedgerFault is { } fault)
             return new("Ready", false, Reasons.LedgerNotWritable, $"The ledger cannot be written, so nothing is suspended or resumed, and what is counted from now on may be lost: {fault}");
+        var currency = budget.Currency;
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
             return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
             return new("Ready", true, Reasons.NotStarted, $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}.");
         if (budget is { ReleasedAt: not null, SwitchedToObserve: false, Terms.Mode: EnforcementMode.Enforce }) return new("Ready", true, Reasons.EnforcementReleased, Sentences.ReleasedByUser(budget));
         if (!enforcing) return new("Ready", true, Reasons.Observing, budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched.");
-        if (exhausted) return new("Ready", true, Reasons.Exhausted, "The money of this window is spent; parkable work is parked.");
-        if (balance.FloorExceedsLimit) return new("Ready", true, Reasons.FloorExceedsLimit, "Inference that stays costs more than is left: new jobs are held.");
-        if (over) return new("Ready", true, Reasons.ProjectedOver, "Projected cost is over the limit: work that would overrun it is about to be parked.");
+        if (course.Overspent > Amount.Zero)
+            return new("Ready", true, Reasons.Overspent, $"The budget is overspent by {Money(course.Overspent)} {currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent, and {Running(course, budget)}.");
+        if (course.Exhausted)
+            return new("Ready", true, Reasons.Exhausted, $"The budget for this window is used up{(course.ExhaustedAt is { } since ? $" since {Time(since)}" : "")}. Everything that can be suspended is suspended{(course.RunsOn.Count > 0 ? $"; {Running(course, budget)}" : "")}.");
+        if (parks > 0) return new("Ready", true, Reasons.ProjectedOver, "Projected cost is over the limit: work that would exceed it is about to be suspended.");
+        if (course.After.RunsOutAt is { } reached)
+            return new("Ready", true, Reasons.AtRisk, $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(balance.Limit)} {currency} is reached on {Time(reached)}, before the window ends."
+                + (course.After.Suspends.Count > 0 ? $" {Named(course.After.Suspends)} will be suspended then." : "")
+                + (course.After.Continues.Count > 0 ? $" {Named(course.After.Continues)} cannot be suspended and will overspend it." : "")
+                + (balance.FloorExceedsLimit ? " New jobs are suspended until inference that keeps running fits the limit." : ""));
+        if (balance.Planned > balance.Limit || balance.FloorExceedsLimit) return new("Ready", true, Reasons.AtRisk, $"{Money(balance.Planned)} {currency} is spent and reserved, over the limit of {Money(balance.Limit)}.");
         return parked > 0
-            ? new("Ready", true, Reasons.WorkSuspended, $"Spent and projected cost are within the limit, with {parked} parked.")
+            ? new("Ready", true, Reasons.WorkSuspended, $"Within budget; {Count(parked)} {(parked == 1 ? "is" : "are")} suspended.")
             : new("Ready", true, Reasons.OnTrack, "Spent and projected cost are within the limit.");
+    }
+
+    private static string Running(Course course, BudgetSnapshot budget) =>
+        $"{Count(course.RunsOn.Count)} ({budget.BurnRate} {budget.Currency}/h) keep{(course.RunsOn.Count == 1 ? "s" : "")} running: {Named(course.RunsOn)}";
+
+    private static string Count(int workloads) => $"{workloads} workload{(workloads == 1 ? "" : "s")}";
+
+    private static string Named(IReadOnlyList<ChargedWork> work) => Names([.. work.Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}")]);
+
+    private static string Time(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>Each with its reason, as many as a person reads.</summary>
+    private static string WithReasons(Unstoppable unstoppable)
+    {
+        var named = unstoppable.Workloads.Select((name, i) => $"{name} ({(unstoppable.Why[i].Length > 120 ? unstoppable.Why[i][..117] + "..." : unstoppable.Why[i])})").ToArray();
+        var shown = 0;
+        for (var length = 0; shown < named.Length && shown < 8 && (shown == 0 || length + named[shown].Length <= LongestNames); shown++) length += named[shown].Length + 2;
+        return string.Join(", ", named.Take(shown)) + (named.Length > shown ? $" and {named.Length - shown} more" : "");
     }
 
     private static string Money(Amount amount) => amount.ToShortString();

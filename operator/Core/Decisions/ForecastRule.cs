@@ -25,7 +25,7 @@ public static class ForecastRule
             if (item.Work.Estimate.Stale) plan.Keep(item, Reasons.ForecastPaused, Sentences.ProgressStale(item));
         if (balance.FloorExceedsLimit)
         {
-            HoldNew(plan, jobs, memory);
+            HoldNew(plan, jobs, work, memory);
             return;
         }
 
@@ -41,8 +41,9 @@ public static class ForecastRule
             var settling = candidates.Where(w => Remembering.IsSettling(w.Work, remembered, budget.Now)).ToArray();
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, remembered);
             var needed = Needed(plan, waits, claims, []);
+            plan.Expect(victims);
             foreach (var victim in victims)
-                plan.Park(victim, Why(victim, remembered), Sentences.Overrun(victim, plan, needed, ResumeRule.LimitToResume(victim, plan, work)), byForecast: true);
+                plan.Park(victim, Why(victim, remembered), Sentences.Overrun(victim, plan, needed, ResumeRule.NamedLimit(victim, plan, work)), byForecast: true);
             if (settling.Length > 0 && Excess(victims) > Amount.Zero)
             {
                 foreach (var item in settling) plan.Keep(item, Reasons.Settling, Sentences.Settling(item, budget, remembered));
@@ -64,16 +65,18 @@ public static class ForecastRule
         foreach (var item in jobs.Where(w => w is { Parkable: true, Work.IsHeldByOther: true, Work.Estimate.Stale: false } && Balance.Lends(w.Work, plan.Budget)))
         {
             var needed = Needed(plan, waits, [.. kept, item], []);
-            if (needed > plan.Balance.Allowed) plan.Park(item, Reasons.DoesNotFit, Sentences.Overrun(item, plan, needed, ResumeRule.LimitToResume(item, plan, work)), byForecast: true);
+            if (needed > plan.Balance.Allowed) plan.Park(item, Reasons.DoesNotFit, Sentences.Overrun(item, plan, needed, ResumeRule.NamedLimit(item, plan, work)), byForecast: true);
         }
     }
 
     /// <summary>The floor alone overruns the limit: parking cannot mend that, so only what is new is held.</summary>
-    private static void HoldNew(Plan plan, IReadOnlyList<ChargedWork> jobs, BudgetMemory memory)
+    private static void HoldNew(Plan plan, IReadOnlyList<ChargedWork> jobs, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
     {
+        ChargedWork[] held = [.. jobs.Where(item => item.Parkable && !item.Work.Estimate.Stale && !memory.Admitted.ContainsKey(item.Work.Key.Uid) && item.Work.CreatedAt >= memory.FirstSeen)];
+        plan.Expect(held);
         foreach (var item in jobs)
-            if (item.Parkable && !item.Work.Estimate.Stale && !memory.Admitted.ContainsKey(item.Work.Key.Uid) && item.Work.CreatedAt >= memory.FirstSeen)
-                plan.Park(item, Reasons.DoesNotFit, Sentences.FloorHolds(plan.Budget, plan.Balance), byForecast: true);
+            if (held.Contains(item))
+                plan.Park(item, Reasons.DoesNotFit, Sentences.FloorHolds(item, plan, ResumeRule.NamedLimit(item, plan, work)), byForecast: true);
             else
                 plan.Keep(item, Reasons.FloorExceedsLimit, Sentences.FloorLeaves(plan.Budget, plan.Balance));
     }

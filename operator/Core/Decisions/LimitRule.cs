@@ -15,10 +15,11 @@ public static class LimitRule
             ParkUndone(plan, work);
             return;
         }
-        foreach (var item in work)
-            // What waits for a node is parked with the rest: it would begin to spend money that is gone.
-            if (item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending))
-                plan.Park(item, Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted, Sentences.Exhausted(item, plan.Budget, plan.Balance), byForecast: false);
+        // What waits for a node is parked with the rest: it would begin to spend money that is gone.
+        ChargedWork[] stopped = [.. work.Where(item => item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending))];
+        plan.Expect(stopped);
+        foreach (var item in stopped)
+            plan.Park(item, Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted, Sentences.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan, work)), byForecast: false);
     }
 
     /// <summary>
@@ -31,7 +32,7 @@ public static class LimitRule
         foreach (var item in work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Pending } && Plan.WasUndone(w)))
         {
             var with = bound + Charge.StopCostOnceRunning(item.Work, plan.Budget) - item.Charge.StopCost;
-            if (plan.Balance.Spent + with >= plan.Balance.Allowed) plan.Park(item, Reasons.ParkedAgain, Sentences.UndoneAtLimit(item, plan.Budget, plan.Balance, with), byForecast: false);
+            if (plan.Balance.Spent + with >= plan.Balance.Allowed) plan.Park(item, Reasons.ParkedAgain, Sentences.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan, work)), byForecast: false);
             else bound = with;
         }
     }

@@ -4,8 +4,10 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>The decision while it is being made: what the rules have said so far, at most one word a workload.</summary>
-public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
+public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, long raised)
 {
+    private readonly HashSet<string> _leaving = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Amount> _enough = new(StringComparer.Ordinal);
     private static readonly TimeSpan ContestWindow = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan ContestRetry = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan JustCome = TimeSpan.FromMinutes(1);
@@ -40,6 +42,30 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
     public bool IsAsked(ChargedWork item) => _requests.ContainsKey(item.Work.Key.Uid);
 
     public bool IsParking(ChargedWork item) => IsAsked(item) || _actions.Any(a => a.Kind == ActionKind.Park && a.Workload.Uid == item.Work.Key.Uid);
+
+    /// <summary>Since when suspended work has fitted, carried on from the memory: what is not noted here anew is forgotten.</summary>
+    public SortedDictionary<string, DateTimeOffset> FitsSince { get; } = new(StringComparer.Ordinal);
+
+    public bool SuspendsAny => _requests.Count > 0 || _actions.Any(a => a.Kind == ActionKind.Park);
+
+    /// <summary>Marks work that a rule is about to suspend together, so that the amounts named for one of them do not count the others as running.</summary>
+    public void Expect(IEnumerable<ChargedWork> leaving)
+    {
+        foreach (var item in leaving) _leaving.Add(item.Work.Key.Uid);
+    }
+
+    /// <summary>Suspended by this decision, or about to be.</summary>
+    public bool IsLeaving(ChargedWork item) => _leaving.Contains(item.Work.Key.Uid) || IsParking(item);
+
+    /// <summary>What each suspended workload needs by itself (<see cref="ResumeRule"/>), computed once a decision.</summary>
+    public Dictionary<string, Amount> NeededAlone { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Notes the limit that a message names as enough to run the work now.</summary>
+    public Amount? NameLimit(ChargedWork item, Amount? limit)
+    {
+        if (limit is { } enough) _enough[item.Work.Key.Uid] = enough;
+        return limit;
+    }
 
     public void Keep(ChargedWork item, string reason, string sentence) => _found.TryAdd(item.Work.Key.Uid, (reason, sentence));
 
@@ -79,6 +105,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             return;
         }
         sentence = Sentences.With(sentence, item.Work);
+        if (item.Work.IsHeldByOther) sentence += Sentences.AndOthers(item.Work);
         // What was decided and not yet done stays as it was decided.
         var parked = before is { Confirmed: false } ? before : new()
         {
@@ -88,7 +115,13 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
             WindowKey = budget.Window.Key,
             Limit = balance.Limit,
             Freed = freed,
+            Raised = raised,
             Spent = budget.Spent,
+            Available = balance.Available,
+            Rate = item.Work.Rate,
+            Margin = NeededAlone.TryGetValue(item.Work.Key.Uid, out var alone) ? balance.Limit - alone : null,
+            FitResumes = before?.FitResumes ?? (budget.Memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) ? admission.FitResumes : 0),
+            EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var enough) ? enough : null,
             ByForecast = brakes,
             Approved = item.Work.ResumeApproved,
             Undone = before?.Undone ?? [],
@@ -179,12 +212,15 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
 
     public void Warn(string reason, string key, string sentence) => _warnings.Add(new(reason, key, sentence, Warning: true));
 
-    public IReadOnlyList<WorkloadVerdict> Verdicts(IEnumerable<ChargedWork> work) =>
+    public IReadOnlyList<WorkloadVerdict> Verdicts(IEnumerable<ChargedWork> work, Outlook outlook) =>
         work.Select(item =>
         {
             var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
             if (item.Work.State == WorkloadState.Parked && !_actions.Any(action => action.Workload.Uid == item.Work.Key.Uid)) sentence = Sentences.With(sentence, item.Work);
+            if (budget.Observes && item.Work.State != WorkloadState.Parked) sentence = Sentences.Observed(sentence);
             var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
+            // A job of known length is shown at its likely end; everything else as the projection counts it.
+            var toCome = item.Charge.KnownLength || !counts ? item.Charge.Mid : outlook.ToCome.GetValueOrDefault(item.Work.Key.Uid);
             return new WorkloadVerdict
             {
                 Key = item.Work.Key,
@@ -193,13 +229,14 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed)
                 Gpus = item.Work.Gpus,
                 Rate = item.Work.Rate,
                 Spent = item.Work.Spent,
-                CostToFinish = item.Charge.Mid,
-                Projected = counts ? item.Work.Spent + item.Charge.Mid : item.Work.Spent,
+                CostToFinish = toCome,
+                Projected = counts ? item.Work.Spent + toCome : item.Work.Spent,
                 Estimate = item.Work.Estimate,
                 MeteredBy = item.Work.MeteredBy,
                 Reason = reason,
                 Sentence = item.Work.State == WorkloadState.Parked && !IsDecidedToResume(item) ? sentence + Sentences.AndOthers(item.Work) : sentence,
                 HeldBy = item.Work.IsHeldByOther ? item.Work.HeldBy : null,
+                EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var limit) ? limit : null,
                 UnitCosts = item.Work.UnitCosts,
             };
         }).ToArray();

@@ -33,6 +33,12 @@ public static class Reasons
 
     /// <summary>It was held because nothing told its length, and now something does.</summary>
     public const string LengthKnown = "LengthKnown";
+
+    /// <summary>Its rate fell: a lower price, or fewer GPUs.</summary>
+    public const string CostFell = "CostFell";
+
+    /// <summary>It has fitted the budget for ten minutes without interruption.</summary>
+    public const string FitsAgain = "FitsAgain";
     public const string MoneyRolledOff = "MoneyRolledOff";
 
     // Why a workload stays as it is.
@@ -76,6 +82,12 @@ public static class Reasons
     // Why the budget is as it is: reasons of its conditions; those of Ready are its state.
     public const string OnTrack = "OnTrack";
     public const string ProjectedOver = "ProjectedOver";
+
+    /// <summary>On the present course the limit is reached before the window ends.</summary>
+    public const string AtRisk = "AtRisk";
+
+    /// <summary>More than the limit is spent and work keeps running.</summary>
+    public const string Overspent = "Overspent";
 
     /// <summary>All is within the limit because some work is parked.</summary>
     public const string WorkSuspended = "WorkSuspended";

@@ -5,26 +5,31 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Brings parked work back when there is money for it: only after a cause that came since it was parked (the limit
-/// rose, work that ended freed money, a new window), by priority, then the oldest; work that does not fit is passed
-/// over; one at a time, so that each reservation is seen before the next is made.
+/// Resumes suspended work when it fits the budget: by priority, then the oldest; work that does not fit is passed over; one at a time, so
+/// that each reservation is seen before the next is made. Work resumes at once after a cause (<see cref="Cause"/>), and without one when it
+/// has fitted for <see cref="FitsFor"/> without interruption. So every way money can become free leads to a resume, named here or not.
 /// </summary>
 /// <remarks>
-/// <para>No flapping, by construction. The rule: between two parkings of one job by forecast stands an event in the world that came
-/// after the first: the limit or a top-up rose, a new window began, other work ended, older spending of at least the headroom left
-/// a rolling window, its length became known, its owner approved, or somebody else resumed it.</para>
-/// <para>For a parked job leaves that state by a resume alone (or by someone else's hand), a resume asks for such an event, and it
-/// spends it: the next parking records the window, the limit, the count of freed money, the sum spent and the approval of its own
-/// moment, and only a later change of one of them is a new cause. Estimates are no cause, however they leap. The headroom between what
-/// a resume asks for and what a forecast allows makes it rare besides that a cause is spent in vain.</para>
+/// <para>No flapping. Between two suspensions of one job by forecast stands an event in the world that came after the first (the limit or a
+/// top-up rose, a new window began, other work ended, the available amount rose by the headroom, its rate fell, its length became known, its
+/// owner approved, somebody else resumed it), or ten minutes in which its high estimate with headroom fitted at every evaluation.</para>
+/// <para>A suspended job leaves that state by a resume alone (or by someone else's hand), and a resume spends its cause: the next
+/// suspension records the window, the limit, the count of ended work, the available amount, the rate and the approval of its own moment.
+/// An estimate that leaps is no cause. One that has fallen for good is, after the ten minutes.</para>
 /// </remarks>
 public static class ResumeRule
 {
+    /// <summary>Work that has fitted this long resumes without a known cause.</summary>
+    public static readonly TimeSpan FitsFor = TimeSpan.FromMinutes(10);
+
+    /// <summary>A limit that is named as enough stays so for this long, at the present rate of everything that runs.</summary>
+    public static readonly TimeSpan NamedFor = TimeSpan.FromMinutes(15);
+
     public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, ref BudgetMemory memory)
     {
         var budget = plan.Budget;
         var balance = plan.Balance;
-        var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && plan.Requests.Count == 0 && !plan.Actions.Any(a => a.Kind == ActionKind.Park);
+        var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.SuspendsAny;
         foreach (var item in InOrder(work))
         {
             if (IsNoLongerHeld(item.Work, budget))
@@ -33,39 +38,145 @@ public static class ResumeRule
                 continue;
             }
             var cause = Cause(item.Work, budget, balance, memory);
+            var needed = LimitToResume(item, plan, work);
+            var fits = free && needed <= balance.Limit;
+            if (fits && cause is null && budget.ForecastDoubt is null && HasImproved(item.Work.Parked!, balance, needed))
+            {
+                var since = memory.FitsSince.TryGetValue(item.Work.Key.Uid, out var known) && known >= item.Work.Parked!.Since ? known : budget.Now;
+                plan.FitsSince[item.Work.Key.Uid] = since;
+                if (budget.Now - since >= WaitOf(item.Work.Parked!)) cause = Reasons.FitsAgain;
+            }
             if (item.Work.Rate is null) plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
-            else if (NeverFits(item, budget, balance)) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, budget, balance, NeededInEmptyWindow(item, budget), LimitToResume(item, plan, work)));
+            else if (NeverFits(item, budget, balance)) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, plan, NeededInEmptyWindow(item, budget), NamedLimit(item, plan, work)));
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(budget));
             else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget)) plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
             else if (budget.ForecastDoubt is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
-            else if (free && cause is not null && LimitToResume(item, plan, work) <= balance.Limit)
+            else if (fits && cause is not null)
             {
                 free = false;
                 plan.Resume(item, cause, Sentences.Resumed(item, budget, balance, Needed(item, budget), cause));
-                memory = Admissions.Resumed(item, item.Charge.Mid, budget, memory);
+                memory = Admissions.Resumed(item, item.Charge.Mid, budget, memory, item.Work.Parked!.FitResumes + (cause == Reasons.FitsAgain ? 1 : 0));
             }
-            else plan.Keep(item, Reasons.WaitsForMoney, Sentences.Waits(item, plan, Needed(item, budget), LimitToResume(item, plan, work), cause is not null));
+            else
+            {
+                plan.Keep(item, Reasons.WaitsForMoney, Sentences.Waits(item, plan, Needed(item, budget),
+                    needed > balance.Limit || LimitRule.IsReached(balance) || balance.FloorExceedsLimit ? NamedLimit(item, plan, work) : null, cause is not null || !free));
+            }
         }
     }
 
-    /// <summary>Parked work in the order in which it is looked at, with suspended work whose pods run on.</summary>
-    public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> work) =>
-        work.Where(w => w.Work is { Parked: not null } and ({ State: WorkloadState.Parked } or { NotFollowed: true }))
-            .OrderByDescending(w => w.Work.Priority).ThenByDescending(w => w.Work.PriorityWithin)
-            .ThenBy(w => w.Work.CreatedAt).ThenBy(w => w.Work.Parked!.Since)
-            .ThenBy(w => w.Work.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Work.Key.Uid, StringComparer.Ordinal);
+    /// <summary>How long suspended work must have fitted before it resumes without a cause.</summary>
+    public static TimeSpan WaitOf(ParkedSnapshot parked) => FitsFor * (1 << Math.Min(parked.FitResumes, 10));
 
     /// <summary>
-    /// The limit at which the work would come back as things stand: all that is spent, being stopped and reserved (at the
-    /// likely end, whatever the forecast tests: a resume must not lean on hope), and what it needs itself.
+    /// It fits by more than it did when it was suspended. Work that would have passed this test at that moment was suspended for what it
+    /// shows only while it runs, so that it fits tells nothing.
     /// </summary>
-    public static Amount LimitToResume(ChargedWork item, Plan plan, IEnumerable<ChargedWork> work)
+    private static bool HasImproved(ParkedSnapshot parked, Balance balance, Amount needed) =>
+        parked.Margin is not { } then || balance.Limit - needed >= then + Step(balance);
+
+    private static Amount Step(Balance balance) => balance.Limit.Percent(1);
+
+    /// <summary>Parked work in the order in which it is looked at, with suspended work whose pods run on.</summary>
+    public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> work) =>
+        work.Where(IsSuspended).Order(InTurn(DateTimeOffset.MaxValue));
+
+    private static bool IsSuspended(ChargedWork item) => item.Work is { Parked: not null } and ({ State: WorkloadState.Parked } or { NotFollowed: true });
+
+    /// <summary>By priority, then the oldest.</summary>
+    private static Comparer<ChargedWork> InTurn(DateTimeOffset now) => Comparer<ChargedWork>.Create((one, other) =>
     {
-        var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !plan.IsParking(w) && !Balance.Lends(w.Work, plan.Budget))
-            .Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid));
-        var own = new Claim(item.Work.Rate ?? Rate.Zero, Needed(item, plan.Budget));
-        return Projection.Of(plan.Budget, [.. plan.Balance.FloorClaims, .. others, own, new(Rate.Zero, plan.Balance.Ending)]);
+        var order = other.Work.Priority.CompareTo(one.Work.Priority);
+        if (order == 0) order = other.Work.PriorityWithin.CompareTo(one.Work.PriorityWithin);
+        if (order == 0) order = one.Work.CreatedAt.CompareTo(other.Work.CreatedAt);
+        if (order == 0) order = (one.Work.Parked?.Since ?? now).CompareTo(other.Work.Parked?.Since ?? now);
+        if (order == 0) order = string.CompareOrdinal(one.Work.Key.Name, other.Work.Key.Name);
+        return order != 0 ? order : string.CompareOrdinal(one.Work.Key.Uid, other.Work.Key.Uid);
+    });
+
+    /// <summary>
+    /// The limit that a resume is tested against: all that is spent, being stopped and reserved (at the likely end, whatever the forecast
+    /// tests: a resume must not lean on hope), an hour of everything else that runs beside it, and what it needs itself.
+    /// </summary>
+    public static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) => LimitToResume(item, plan, work, plan.Balance.FloorClaims);
+
+    /// <summary>
+    /// The limit that a message names as enough to resume the work now; null where no limit alone is. It holds the suspended work that
+    /// comes first and fits it too, what the stop itself costs, and what everything else spends in the next <see cref="NamedFor"/>, and is
+    /// rounded up to three digits. The amount named when the work was suspended is repeated for as long as it is enough.
+    /// </summary>
+    public static Amount? NamedLimit(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work)
+    {
+        var (budget, balance) = (plan.Budget, plan.Balance);
+        var alone = Amount.Max(Alone(item, plan, work), NeededInEmptyWindow(item, budget));
+        if (item.Work.Rate is not { } rate || budget.ForecastDoubt is not null || budget.Terms.Resume == ResumePolicy.Manual || HoldRule.IsHeld(item, budget)) return null;
+        // What it spends until it is stopped, and does again afterwards.
+        var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(Charge.StopTime(item.Work, budget));
+        var growth = Beside(item, plan, work).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(NamedFor));
+        var turn = InTurn(budget.Now);
+        var first = work.Where(other => (IsSuspended(other) || plan.IsLeaving(other)) && other.Work.Rate is not null
+            && !IsNoLongerHeld(other.Work, budget) && turn.Compare(other, item) < 0).Order(turn).ToArray();
+        Amount enough, least;
+        for (least = alone; ; )
+        {
+            enough = (least + growth + least.Percent(1)).RoundUp();
+            var taken = Taken(first, enough, plan, work);
+            if (alone + taken <= least) break;
+            least = alone + taken;
+        }
+        return plan.NameLimit(item, item.Work.Parked is { EnoughLimit: { } named } && named > balance.Limit && named <= enough + enough.Percent(10)
+            && alone + Taken(first, named, plan, work) <= named ? named : enough);
     }
+
+    /// <summary>What those that come first take of a limit before it is another's turn: each counts where it may fit, with all it may need.</summary>
+    private static Amount Taken(IReadOnlyList<ChargedWork> first, Amount limit, Plan plan, IReadOnlyList<ChargedWork> work)
+    {
+        Amount likely = Amount.Zero, most = Amount.Zero;
+        // Stops may cost less than they are counted with.
+        var stops = plan.Balance.OverspendBound + plan.Balance.Ending;
+        foreach (var other in first)
+        {
+            // A rolling sum is no plain sum: there all of them count.
+            var fits = plan.Budget.Terms.Window.Period == WindowPeriod.Rolling || Alone(other, plan, work) + likely <= limit + stops && NeededInEmptyWindow(other, plan.Budget) <= limit;
+            if (!fits) continue;
+            likely += other.Charge.KnownLength ? other.Charge.Mid : Amount.Zero;
+            most += Needed(other, plan.Budget);
+        }
+        return most;
+    }
+
+    private static Amount Alone(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) =>
+        plan.NeededAlone.TryGetValue(item.Work.Key.Uid, out var known) ? known : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, work, plan.Balance.AllFloorClaims);
+
+    private static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work, IReadOnlyList<Claim> floor)
+    {
+        var budget = plan.Budget;
+        var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !plan.IsLeaving(w) && !Balance.Lends(w.Work, budget)).ToArray();
+        var beside = Beside(item, plan, work).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)))));
+        // What is being stopped, and what is about to be, costs its stop.
+        var ending = plan.Balance.Ending + work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && plan.IsLeaving(w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
+        // Work that is no longer this budget's to hold comes back whatever it costs.
+        var horizon = Charge.Horizon(budget);
+        var released = work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work is { State: WorkloadState.Parked, Parked: not null, Rate: not null } && IsNoLongerHeld(w.Work, budget))
+            .Select(w => new Claim(w.Work.Rate!.Value, w.Work.Class == WorkClass.Training ? w.Charge.Mid : w.Work.Rate.Value.For(horizon)));
+        var needed = Projection.Of(budget,
+        [
+            .. floor,
+            .. released,
+            .. others.Where(w => w.Charge.KnownLength || !(w.Work.BurnRate > Rate.Zero)).Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid)),
+            .. beside,
+            new(item.Work.Rate ?? Rate.Zero, Needed(item, budget)),
+            new(Rate.Zero, ending),
+        ]);
+        // The limit test would suspend it again at once.
+        var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsLeaving(w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
+        return Amount.Max(needed, budget.Spent + stops + ending + Charge.StopCostOnceRunning(item.Work, budget));
+    }
+
+    /// <summary>Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.</summary>
+    private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan, IEnumerable<ChargedWork> work) =>
+        work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running && w.Work.BurnRate > Rate.Zero && !plan.IsLeaving(w)
+            && (w.Work.Class == WorkClass.Training ? !w.Charge.KnownLength : w.Charge.Mid <= Amount.Zero));
 
     /// <summary>The high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.</summary>
     public static Amount Needed(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, Charge.Horizon(budget));
@@ -78,25 +189,43 @@ public static class ResumeRule
     private static Amount Needed(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
     {
         var rate = item.Work.Rate ?? Rate.Zero;
-        var estimate = item.Work.State == WorkloadState.Parked ? item.Work.Estimate : item.Work.EstimateAfterResume ?? item.Work.Estimate;
-        var length = item.Work.Class == WorkClass.Training && estimate.IsKnown ? estimate.High : Charge.LeastRun;
+        var estimate = AfterResume(item);
+        // The forecast test must not suspend it again at once: what it holds to the end of the window needs as much.
+        var length = item.Work.Class != WorkClass.Training ? Charge.LeastRun
+            : estimate.IsKnown ? estimate.High
+            : budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !estimate.Stale ? horizon
+            : Charge.LeastRun;
         var asked = rate.For(length < horizon ? length : horizon);
         return asked + asked.Percent(budget.Terms.HeadroomPercent) + rate.For(Charge.StopTime(item.Work, budget));
+    }
+
+    private static Forecast.Estimate AfterResume(ChargedWork item) =>
+        item.Work.State == WorkloadState.Parked ? item.Work.Estimate : item.Work.EstimateAfterResume ?? item.Work.Estimate;
+
+    /// <summary>How long other work must be paid for beside it: an hour, or as long as it runs itself.</summary>
+    private static TimeSpan Run(ChargedWork item, TimeSpan horizon)
+    {
+        var run = item.Work.Class == WorkClass.Training && AfterResume(item) is { IsKnown: true } estimate && estimate.High < Charge.LeastRun ? estimate.High : Charge.LeastRun;
+        return run < horizon ? run : horizon;
     }
 
     /// <summary>Made exempt while it was parked, or inference whose budget keeps floors now.</summary>
     private static bool IsNoLongerHeld(WorkloadSnapshot work, BudgetSnapshot budget) =>
         work.Exempt || work.Class != WorkClass.Training && budget.Terms.WhenExhausted == WhenExhausted.Floor;
 
-    /// <summary>What came since the work was parked that may bring it back; null when nothing did.</summary>
+    /// <summary>
+    /// What came since the work was parked that may bring it back at once; null when nothing did. Every event that frees money and is no
+    /// estimate is here.
+    /// </summary>
     public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, Balance balance, BudgetMemory memory)
     {
         var parked = work.Parked!;
         return work.ResumeApproved && !parked.Approved ? Reasons.Approved
             : parked.WindowKey != budget.Window.Key ? Reasons.NewWindow
-            : balance.Limit > parked.Limit ? Reasons.BudgetRaised
+            : balance.Limit > parked.Limit || memory.Raised > parked.Raised ? Reasons.BudgetRaised
             : memory.Freed > parked.Freed ? Reasons.MoneyFreed
-            : HasRolledOff(parked, budget, balance) ? Reasons.MoneyRolledOff
+            : HasRisen(parked, budget, balance) ? budget.Terms.Window.Period == WindowPeriod.Rolling ? Reasons.MoneyRolledOff : Reasons.MoneyFreed
+            : work.Rate is { } rate && parked.Rate is { } then && rate < then ? Reasons.CostFell
             // Nobody knows what it waited for: it comes back as soon as it fits.
             : parked.Reason == Reasons.RecordRestored ? Reasons.RecordRestored
             : parked.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.LengthKnown
@@ -104,10 +233,14 @@ public static class ResumeRule
     }
 
     /// <summary>
-    /// Spending leaves a rolling window all the time: each cent of it as a cause would let a job go and come as its estimate
-    /// breathes. It takes as much as the headroom, or all there was.
+    /// The available amount has risen since the suspension: older spending left a rolling window, a price or a record was corrected, work
+    /// left the selector, inference ended or became smaller. Each cent of it as a cause would let a job come and go as its estimate
+    /// breathes, so it takes as much as the headroom, or that nothing is spent any more.
     /// </summary>
-    private static bool HasRolledOff(ParkedSnapshot parked, BudgetSnapshot budget, Balance balance) =>
-        budget.Terms.Window.Period == WindowPeriod.Rolling
-        && (parked.Spent is not { } then || then > budget.Spent && (budget.Spent <= Amount.Zero || then - budget.Spent >= balance.Limit.Percent(Math.Max(1, budget.Terms.HeadroomPercent))));
+    public static bool HasRisen(ParkedSnapshot parked, BudgetSnapshot budget, Balance balance)
+    {
+        var step = balance.Limit.Percent(Math.Max(1, budget.Terms.HeadroomPercent));
+        if (parked.Available is { } available && balance.Available > available && balance.Available - available >= step) return true;
+        return parked.Spent is { } then ? then > budget.Spent && (budget.Spent <= Amount.Zero || then - budget.Spent >= step) : budget.Terms.Window.Period == WindowPeriod.Rolling;
+    }
 }

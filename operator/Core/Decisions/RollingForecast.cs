@@ -31,6 +31,27 @@ public static class RollingForecast
         return least;
     }
 
+    /// <summary>The first moment at which such a sum reaches an amount; null when none does.</summary>
+    public static DateTimeOffset? FirstAt(BudgetSnapshot budget, IEnumerable<Claim> claims, Amount amount)
+    {
+        var (segments, more) = Course(budget, claims);
+        var (from, before) = (budget.Now, Amount.Zero);
+        var begun = false;
+        foreach (var (at, sum) in RollingSum.Bends(segments, budget.Window.Length, budget.Now, budget.Now + budget.Window.Length))
+        {
+            var total = sum + more;
+            if (total >= amount)
+            {
+                if (!begun || total <= before) return begun ? at : budget.Now;
+                // The sum is linear between two bends.
+                var share = (amount - before).Units * (Int128)(at - from).TotalMilliseconds / (total - before).Units;
+                return from.AddMilliseconds((double)share);
+            }
+            (from, before, begun) = (at, total, true);
+        }
+        return null;
+    }
+
     private static (List<SpendSegment> Segments, Amount More) Course(BudgetSnapshot budget, IEnumerable<Claim> claims)
     {
         var now = budget.Now;

@@ -48,13 +48,8 @@ public sealed record ScalingRoom(Rate PerHour, Amount Free, TimeSpan Until)
     private static Claim Foreseen(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
     {
         var work = item.Work;
-        if (work.State is WorkloadState.Parked or WorkloadState.Suspended) return new(work.BurnRate, item.Charge.StopCost);
-        if (IsElastic(work)) return new(work.FloorRate!.Value, work.FloorRate.Value.For(horizon));
-        if (work.Class == WorkClass.Training && item.Charge.KnownLength)
-            return Balance.Lends(work, budget) ? new(Rate.Zero, Amount.Zero) : new(work.Rate ?? Rate.Zero, item.Charge.Trusted);
-        // What nobody knows the end of, and what serves without a scaler, goes on burning as it does.
-        var burns = work.BurnRate.For(horizon);
-        return item.Charge.Trusted > burns ? new(work.Rate ?? Rate.Zero, item.Charge.Trusted) : new(work.BurnRate, burns);
+        var stopped = work.State is WorkloadState.Parked or WorkloadState.Suspended;
+        return !stopped && IsElastic(work) ? new(work.FloorRate!.Value, work.FloorRate.Value.For(horizon)) : Outlook.ClaimOf(item, budget, horizon);
     }
 
     /// <summary>A scaler holds what is above its floor, and gives it up when the money says so.</summary>

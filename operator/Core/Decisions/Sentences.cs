@@ -13,21 +13,67 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 public static class Sentences
 {
-    /// <param name="item">The work that is parked.</param>
+    /// <param name="item">The work that is suspended.</param>
     /// <param name="plan">The evaluation.</param>
     /// <param name="needed">What all work together comes to.</param>
-    /// <param name="toResume">The limit at which it would come back.</param>
-    public static string Overrun(ChargedWork item, Plan plan, Amount needed, Amount toResume)
+    /// <param name="enough">The limit that is enough to resume it; null where no limit alone is.</param>
+    public static string Overrun(ChargedWork item, Plan plan, Amount needed, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         var whole = item.Work.Spent + item.Charge.Tested;
-        return $"Its run is projected at {Money(whole)} {budget.Currency} ({Length(item)}), of which {Money(item.Work.Spent)} is spent; "
-            + $"budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left in {budget.Window.Key}"
-            + (needed > balance.Spent + item.Charge.Tested ? $", and all its work together comes to {Money(needed)}" : "")
-            + $". It resumes when the limit is {Ceiling(toResume)} or more"
+        return $"Suspended: {This(item)} would cost {Money(whole)} {budget.Currency} in total ({Money(item.Work.Spent)} so far; {Length(item, budget)}). "
+            + $"Budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {budget.Window.Key}"
+            + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Money(needed)}" : "") + "."
+            + ToResume(item, plan, enough)
             // Waiting would be in vain for what is larger than a whole window.
-            + (ResumeRule.NeverFits(item, budget, balance) ? ": it needs more than a whole window has." : $", when work that ends frees the money, or {Later(budget)}.");
+            + (ResumeRule.NeverFits(item, budget, balance) ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either." : $" Otherwise it resumes when other work ends and leaves enough, or {Later(budget)}.");
     }
+
+    /// <summary>Says the same of work that is left alone in Observe mode.</summary>
+    public static string Observed(string sentence) =>
+        sentence.StartsWith("Suspended: ", StringComparison.Ordinal) ? $"Would be suspended: {sentence[11..]}" : sentence.StartsWith("Resumed ", StringComparison.Ordinal) ? $"Would be resumed {sentence[8..]}" : sentence;
+
+    /// <summary>The one place that names an amount as enough to resume work, and what limits cannot mend.</summary>
+    private static string ToResume(ChargedWork item, Plan plan, Amount? enough)
+    {
+        var (budget, balance) = (plan.Budget, plan.Balance);
+        if (enough is not { } limit) return budget.Terms.Resume == ResumePolicy.Manual ? " Resumes of this budget are manual: it needs a limit that fits and bursar.dev/resume: approved on it." : "";
+        var others = balance.Unstoppable.RatePerHour;
+        return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}."
+            + (!(others > Rate.Zero) ? "" : $" {Names(balance.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(balance.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {This(item)} running to its end, {(balance.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must hold what {(balance.Unstoppable.Workloads.Count == 1 ? "it costs" : "they cost")}.");
+    }
+
+    private static string Names(Unstoppable unstoppable) =>
+        string.Join(", ", unstoppable.Workloads.Take(3)) + (unstoppable.Workloads.Count > 3 ? $" and {unstoppable.Workloads.Count - 3} more" : "");
+
+    private static string This(ChargedWork item) => item.Work.Class switch
+    {
+        WorkClass.Training => "this job",
+        WorkClass.Inference => "this inference workload",
+        _ => "this workload",
+    };
+
+    public static string AtRisk(BudgetSnapshot budget, Balance balance, Outlook outlook) =>
+        $"At the present rate of {budget.BurnRate} {budget.Currency}/h budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}, before {budget.Window.Key} ends: "
+        + $"{Money(balance.Spent)} is spent, and {Money(outlook.Unlimited)} would be without a limit.{Then(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
+
+    public static string WillSuspendAtLimit(BudgetSnapshot budget, Balance balance, Outlook outlook) =>
+        $"In about {Span(outlook.SuspendsAt!.Value - budget.Now)} (at {Time(outlook.SuspendsAt.Value)}) budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency}; {Money(balance.Spent)} is spent.{Then(budget, outlook)} "
+        + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep them running.";
+
+    public static string Overspent(BudgetSnapshot budget, Balance balance, Amount over, IReadOnlyList<ChargedWork> runsOn) =>
+        $"Budget {budget.Name} is overspent by {Money(over)} {budget.Currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent in {budget.Window.Key}, and {budget.BurnRate} {budget.Currency}/h keeps running: "
+        + $"{Names([.. runsOn.OrderByDescending(item => item.Work.BurnRate)])}. Bursar cannot suspend or has not suspended this work; end it, scale it down, or raise the limit.";
+
+    /// <summary>Suspended at the limit, and what runs past it.</summary>
+    private static string Then(BudgetSnapshot budget, Outlook outlook)
+    {
+        return (outlook.Suspends.Count == 0 ? "" : $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended then.")
+            + (outlook.Continues.Count == 0 ? "" : $" {Names(outlook.Continues)} cannot be suspended and will overspend it.");
+    }
+
+    private static string Names(IReadOnlyList<ChargedWork> items) =>
+        string.Join(", ", items.Take(5).Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}")) + (items.Count > 5 ? $" and {items.Count - 5} more" : "");
 
     public static string Unfinished(ChargedWork item, BudgetSnapshot budget) =>
         $"Decided at {Time(item.Work.Parked!.Since)} ({item.Work.Parked.Reason}) and not carried out then: Bursar was interrupted. Budget {budget.Name} holds it until there is money for it.";
@@ -36,7 +82,7 @@ public static class Sentences
         $"Asked for a checkpoint: it is parked when it says that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
 
     public static string CheckpointWithdrawn(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
-        $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {budget.Window.Key}, {Money(balance.Projected)} is projected.";
+        $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {budget.Window.Key}, {Money(balance.Planned)} is spent and reserved.";
 
     /// <summary>What a parking says of the checkpoint that was asked for; empty for work that was not asked.</summary>
     public static string CheckpointOutcome(ChargedWork item, CheckpointRequest? request, BudgetSnapshot budget)
@@ -71,7 +117,7 @@ public static class Sentences
 
     /// <summary>Before the sentence of a suspension that somebody had reverted.</summary>
     public static string SuspendedAgain(string? resumedBy, string sentence) =>
-        $"Suspended again: {resumedBy ?? "another user or controller"} had resumed it. {sentence}";
+        $"Suspended again: {resumedBy ?? "another user or controller"} had resumed it. {(sentence.StartsWith("Suspended: ", StringComparison.Ordinal) ? Capital(sentence[11..]) : sentence)}";
 
     /// <summary>What a budget's user ordered by <c>bursar release</c>.</summary>
     public static string ReleasedByUser(BudgetSnapshot budget) =>
@@ -93,26 +139,34 @@ public static class Sentences
 
     public static string ProgressStale(ChargedWork item) => $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
 
-    public static string FloorHolds(BudgetSnapshot budget, Balance balance) =>
-        $"New jobs are held: inference that stays costs {Money(balance.Floor)} {budget.Currency} to the end of {budget.Window.Key}, and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left.";
+    public static string FloorHolds(ChargedWork item, Plan plan, Amount? enough) =>
+        $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Balance.Floor)} {plan.Budget.Currency} until {plan.Budget.Window.Key} ends, and budget {plan.Budget.Name} has {Money(plan.Balance.Limit - plan.Balance.Spent)} of {Money(plan.Balance.Limit)} left.{ToResume(item, plan, enough)}";
 
     public static string FloorLeaves(BudgetSnapshot budget, Balance balance) =>
         $"Inference that stays costs {Money(balance.Floor)} {budget.Currency} to the end of {budget.Window.Key}, more than is left: this work runs on until the limit of {Money(balance.Limit)} is reached.";
 
-    public static string Exhausted(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
-        $"Budget {budget.Name} is exhausted: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key} and stopping costs up to {Money(balance.OverspendBound)}. "
-        + $"This work spent {Money(item.Work.Spent)} and burns {item.Work.Rate}/h. It comes back when the limit is raised or {Later(budget)}.";
+    public static string Exhausted(ChargedWork item, Plan plan, Amount? enough)
+    {
+        var (budget, balance) = (plan.Budget, plan.Balance);
+        return $"Suspended: budget {budget.Name} is used up: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key}, and up to {Money(balance.OverspendBound)} is needed to shut work down. "
+            + $"{Capital(This(item))} has cost {Money(item.Work.Spent)} {budget.Currency} and runs at {item.Work.Rate} {budget.Currency}/h.{ToResume(item, plan, enough)} Otherwise it resumes {Later(budget)}.";
+    }
 
-    public static string UndoneAtLimit(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount bound) =>
-        $"It was resumed, and budget {budget.Name} has no money for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key}, and with it stopping costs up to {Money(bound)}. "
-        + $"It comes back when the limit is raised or {Later(budget)}.";
+    public static string UndoneAtLimit(ChargedWork item, Plan plan, Amount bound, Amount? enough)
+    {
+        var (budget, balance) = (plan.Budget, plan.Balance);
+        return $"Suspended: budget {budget.Name} has nothing left for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key}, and up to {Money(bound)} is needed to shut work down with it."
+            + $"{ToResume(item, plan, enough)} Otherwise it resumes {Later(budget)}.";
+    }
+
+    private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
 
     /// <summary>Another budget holds it, and this one would not.</summary>
     public static string HeldByOther(ChargedWork item, BudgetSnapshot budget) =>
         $"Held by {item.Work.HeldBy}. As far as budget {budget.Name} is concerned it may run"
         + (item.Work.Class != WorkClass.Training ? "."
-            : Balance.Lends(item.Work, budget) ? $", {Length(item)}; after ten minutes its money is lent to others."
-            : $", {Length(item)}: {Money(item.Charge.Trusted)} {budget.Currency} is kept for it.");
+            : Balance.Lends(item.Work, budget) ? $", {Length(item, budget)}; after ten minutes its money is lent to others."
+            : $", {Length(item, budget)}: {Money(item.Charge.Trusted)} {budget.Currency} is kept for it.");
 
     /// <summary>What is to be said besides of work that other budgets hold as well.</summary>
     public static string AndOthers(WorkloadSnapshot work) => work.HeldBy is { } others ? $" It is held by {others} as well." : "";
@@ -128,26 +182,38 @@ public static class Sentences
         $"{Money(needed)} {budget.Currency} is projected and {Money(balance.Limit)} is the limit: "
         + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
-    public static string NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, Amount toResume) =>
-        $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)}): raise the limit to {Ceiling(Amount.Max(needed, toResume))} or more, or {(item.Work.Class == WorkClass.Inference ? "run fewer replicas" : "make it shorter")}.";
+    public static string NeverFits(ChargedWork item, Plan plan, Amount needed, Amount? enough)
+    {
+        var (budget, balance) = (plan.Budget, plan.Balance);
+        return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)})."
+            + $"{ToResume(item, plan, enough)} Raise the limit, or {(item.Work.Class == WorkClass.Inference ? "run fewer replicas" : "make it shorter")}.";
+    }
 
     public static string WaitsForApproval(BudgetSnapshot budget) =>
         $"Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it.";
 
-    public static string Waits(ChargedWork item, Plan plan, Amount needed, Amount toResume, bool hasCause)
+    /// <param name="item">The suspended work.</param>
+    /// <param name="plan">The evaluation.</param>
+    /// <param name="needed">What it needs itself.</param>
+    /// <param name="enough">The limit that is enough to resume it; null where the present one is, or no limit alone would be.</param>
+    /// <param name="othersFirst">It fits, and other work is suspended or resumed before it.</param>
+    public static string Waits(ChargedWork item, Plan plan, Amount needed, Amount? enough, bool othersFirst)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        var what = $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}); with what is spent and reserved that comes to {Money(toResume)}, budget {budget.Name} has {Money(balance.Limit)}. ";
-        if (toResume > balance.Limit) return what + $"It resumes at a limit of {Ceiling(toResume)}, when work that ends frees the money, or {Later(budget)}.";
-        return what + (hasCause ? "It is the turn of others first." : $"Nothing has changed since it was parked: it resumes when the limit is raised, when other work ends, or {Later(budget)}.");
+        var what = $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}); budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left, part of it reserved for other work.";
+        if (enough is not null) return $"{what}{ToResume(item, plan, enough)} Otherwise it resumes when other work ends and leaves enough, or {Later(budget)}.";
+        return plan.FitsSince.TryGetValue(item.Work.Key.Uid, out var since) && !othersFirst
+            ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(item.Work.Parked!))} if it still does, or earlier when the limit is raised or other work ends."
+            : othersFirst ? $"{what} Other workloads are suspended or resumed before it."
+            : $"{what} It fitted by as much when it was suspended, so it resumes when the limit is raised, when other work ends, or {Later(budget)}.";
     }
 
     public static string Resumed(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, string cause) =>
         (item.Work.HeldBy is { } others ? $"Budget {budget.Name} would let it go on ({Cause(cause)}); it is still held by {others}" : $"Resumed ({Cause(cause)})")
-        + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(item)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left in {budget.Window.Key}.";
+        + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {budget.Window.Key}.";
 
     public static string Threshold(string basis, int percent, Amount amount, BudgetSnapshot budget, Balance balance) =>
-        $"{Money(amount)} of {Money(balance.Limit)} {budget.Currency} is {basis} in {budget.Window.Key}: {percent} % is reached.";
+        $"{(basis == "spent" ? "Spending" : "Projected spending")} in {budget.Window.Key} is {Money(amount)} of {Money(balance.Limit)} {budget.Currency} ({amount.PercentOf(balance.Limit)} %); the {percent} % threshold is crossed.";
 
     /// <summary>Why a workload is left as it is.</summary>
     public static string Kept(ChargedWork item, string reason, BudgetSnapshot budget) => item.Work switch
@@ -157,22 +223,22 @@ public static class Sentences
         { State: WorkloadState.Parked } => $"Parked since {Time(item.Work.Parked!.Since)}.",
         { Rate: null } => "No price matches its GPUs: it is not counted.",
         { NotParkable: { } why } => $"Counted, and cannot be parked: {why}.",
-        { Exempt: true } => $"Counted, never parked; {Length(item)}.",
+        { Exempt: true } => $"Counted, never parked; {Length(item, budget)}.",
         { Class: WorkClass.Interactive } when !item.Parkable => $"Interactive work: counted at {item.Work.Rate}/h, not parked.",
-        { Class: WorkClass.Inference } when !item.Parkable => $"{item.Work.Rate}/h stays to the window's end.",
-        { Class: WorkClass.Inference or WorkClass.Interactive } => $"Runs at {item.Work.Rate}/h until the money ends.",
+        { Class: WorkClass.Inference } when !item.Parkable => $"Runs at {item.Work.Rate} {budget.Currency}/h to the end of the window, past the limit too (whenExhausted: Floor).",
+        { Class: WorkClass.Inference or WorkClass.Interactive } => $"Runs at {item.Work.Rate} {budget.Currency}/h until the budget is used up.",
         _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and parks nothing.",
         _ when reason == Reasons.NotStarted => "The budget's window has not started.",
         { WaitsIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is let go.",
         _ when Balance.Lends(item.Work, budget) => "Without a bound pod for ten minutes: its reservation is lent to others.",
-        _ => $"{Length(item)}.",
+        _ => $"{Length(item, budget)}.",
     };
 
-    private static string Length(ChargedWork item) => item.Work.Class == WorkClass.Inference
-        ? $"{item.Work.Rate}/h for its replicas"
+    private static string Length(ChargedWork item, BudgetSnapshot budget) => item.Work.Class == WorkClass.Inference
+        ? $"{item.Work.Rate} {budget.Currency}/h for its replicas"
         : item.Work.Estimate.IsKnown
-            ? $"{Span(item.Work.Estimate.Mid)} left at {item.Work.Rate}/h, {(item.Work.Estimate.Source == EstimateSource.Progress ? "by progress, " : "")}{item.Work.Estimate.Detail}"
-            : $"length unknown: {item.Work.Estimate.Detail}; {item.Work.Rate}/h";
+            ? $"about {Span(item.Work.Estimate.Mid)} left at {item.Work.Rate} {budget.Currency}/h, {(item.Work.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{item.Work.Estimate.Detail}"
+            : $"duration unknown: {item.Work.Estimate.Detail}; {item.Work.Rate} {budget.Currency}/h";
 
     /// <summary>When time alone may bring it back.</summary>
     private static string Later(BudgetSnapshot budget) => budget.Terms.Window.Period switch
@@ -186,7 +252,9 @@ public static class Sentences
     {
         Reasons.NewWindow => "a new window began",
         Reasons.BudgetRaised => "the budget was raised",
-        Reasons.MoneyFreed => "work that ended freed money",
+        Reasons.MoneyFreed => "money became free",
+        Reasons.CostFell => "its rate fell",
+        Reasons.FitsAgain => "it has fitted for ten minutes",
         Reasons.MoneyRolledOff => "older spending left the rolling window",
         Reasons.Approved => "approved",
         Reasons.LengthKnown => "its length is known now",
@@ -196,17 +264,14 @@ public static class Sentences
 
     private static string Money(Amount amount) => amount.ToShortString();
 
-    /// <summary>Rounded up to a cent: "2.30 or more" must be enough when 2.295 is needed.</summary>
-    private static string Ceiling(Amount amount)
+    /// <summary>Two units: 3 d 4 h, 3 h 20 min, 12 min 5 s.</summary>
+    internal static string Span(TimeSpan span)
     {
-        var cent = Amount.FromDecimal(0.01m).Units;
-        return new Amount((amount.Units + cent - 1) / cent * cent).ToShortString();
+        static string Two(long large, string unit, long small, string of) => small == 0 ? $"{large} {unit}" : $"{large} {unit} {small} {of}";
+        if (span.TotalDays >= 2) return Two((long)span.TotalDays, "d", span.Hours, "h");
+        if (span.TotalHours >= 1) return Two((long)span.TotalHours, "h", span.Minutes, "min");
+        return span.TotalMinutes >= 1 ? Two(span.Minutes, "min", span.Seconds, "s") : string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds:0} s");
     }
-
-    private static string Span(TimeSpan span) => span.TotalHours >= 48
-        ? string.Create(CultureInfo.InvariantCulture, $"{span.TotalDays:0.#} d")
-        : span.TotalHours >= 3 ? string.Create(CultureInfo.InvariantCulture, $"{span.TotalHours:0.#} h")
-        : string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds:0} s");
 
     private static string Time(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 

@@ -11,11 +11,11 @@ public static class Thresholds
 {
     private const int Rearm = 5;
 
-    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, Balance balance, ref BudgetMemory memory)
+    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, Balance balance, Outlook outlook, ref BudgetMemory memory)
     {
         var announced = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
         var result = new List<Announcement>();
-        foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", balance.Projected) })
+        foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", outlook.Projected) })
         {
             var percent = amount.PercentOf(balance.Limit);
             announced.RemoveWhere(a => a.StartsWith(basis + ":", StringComparison.Ordinal) && percent <= int.Parse(a.AsSpan(basis.Length + 1), CultureInfo.InvariantCulture) - Rearm);

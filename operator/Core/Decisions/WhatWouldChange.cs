@@ -7,7 +7,7 @@ namespace Bursar.Core.Decisions;
 /// <summary>Something that would turn the verdict on a workload around.</summary>
 public abstract record Change
 {
-    /// <summary>A higher limit, or a top-up of this window: nothing less would do.</summary>
+    /// <summary>A higher limit, or a top-up of this window: the amount that the message names, else the least that would do.</summary>
     public sealed record RaiseLimit(Amount By, Amount To) : Change;
 
     /// <summary>For work that may run: the highest limit at which it would be parked.</summary>
@@ -28,7 +28,7 @@ public abstract record Change
 
 /// <summary>
 /// What would turn a verdict around, found by asking the decider again with a changed snapshot: so it is true of whatever rules
-/// the decider has. Pure. Amounts are found by bisection, to the cent: the change named is enough, and a cent less is not.
+/// the decider has. Pure. A limit is the one that the decision's message names (<see cref="ResumeRule.NamedLimit"/>); where it names none, amounts are found by bisection, to the cent.
 /// </summary>
 public static class WhatWouldChange
 {
@@ -67,7 +67,11 @@ public static class WhatWouldChange
             return Boundary(limit, cents => !MayRun(Limited(budget, -Times(cents)), uid)) is { } less ? [new Change.LowerLimit(Times(less), limit - Times(less))] : [];
 
         var changes = new List<Change>();
-        if (Boundary(Enough(budget, limit), cents => MayRun(Limited(budget, Times(cents)), uid)) is { } more) changes.Add(new Change.RaiseLimit(Times(more), limit + Times(more)));
+        // The amount that the message of this decision names, so that one amount is read everywhere.
+        var named = BudgetDecider.Decide(Enforced(budget)).Workloads.First(verdict => verdict.Key.Uid == uid).EnoughLimit;
+        var done = Done(budget);
+        if (named is { } enough && enough > limit && MayRun(Limited(done, enough - limit), uid)) changes.Add(new Change.RaiseLimit(enough - limit, enough));
+        else if (Boundary(Enough(budget, limit), cents => MayRun(Limited(done, Times(cents)), uid)) is { } more) changes.Add(new Change.RaiseLimit(Times(more), limit + Times(more)));
         if (work.State == WorkloadState.Parked && !work.ResumeApproved && MayRun(With(budget, work with { ResumeApproved = true }), uid)) changes.Add(new Change.Approve());
         var others = budget.Workloads.Where(other => other.Key.Uid != uid && other is { Class: WorkClass.Training, State: WorkloadState.Running, Rate: not null })
             .OrderBy(other => other.Estimate.IsKnown ? other.Estimate.Mid : TimeSpan.MaxValue).ThenBy(other => other.Key.Name, StringComparer.Ordinal).ThenBy(other => other.Key.Uid, StringComparer.Ordinal).Take(MostOthers).ToArray();
@@ -83,7 +87,7 @@ public static class WhatWouldChange
     /// <summary>The snapshot as it would be after a change; null where the change cannot come about.</summary>
     public static BudgetSnapshot? Apply(BudgetSnapshot budget, Change change, string? uid = null) => change switch
     {
-        Change.RaiseLimit raise => Limited(budget, raise.By),
+        Change.RaiseLimit raise => Limited(Done(budget), raise.By),
         Change.LowerLimit lower => Limited(budget, -lower.By),
         Change.LetFinish finish => At(budget, finish.At) is { } then ? Without(then, finish.Work.Uid) : null,
         Change.EndNow end => Without(budget, end.Work.Uid),
@@ -164,6 +168,14 @@ public static class WhatWouldChange
             });
         }
         return budget with { Now = then, Window = window, Spent = spent, Workloads = works, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+    }
+
+    /// <summary>A limit is raised by somebody who read what was done: the decision was carried out by then.</summary>
+    private static BudgetSnapshot Done(BudgetSnapshot budget)
+    {
+        var enforced = Enforced(budget);
+        var decision = BudgetDecider.Decide(enforced);
+        return decision.Actions.Count == 0 ? budget : CarriedOut(enforced, decision);
     }
 
     /// <summary>The snapshot after a decision was carried out, and not a moment later.</summary>

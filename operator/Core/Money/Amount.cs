@@ -52,6 +52,17 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
     /// <summary>This amount × percent ÷ 100, rounded toward zero to a whole unit (a 10⁻¹⁵ of a currency unit).</summary>
     public Amount Percent(int percent) => new(Units * percent / 100);
 
+    /// <summary>This amount rounded up to three digits, and to whole cents: 13.561 is 13.60, 1234.5 is 1240. Small amounts keep as many places as show them.</summary>
+    public Amount RoundUp()
+    {
+        if (Units <= 0) return this;
+        // The smallest step is a millionth, as far as amounts are shown.
+        var step = UnitsPerWhole / 1_000_000;
+        while (step * 1000 < Units) step *= 10;
+        if (Units >= UnitsPerWhole / 10 && step < UnitsPerWhole / 100) step = UnitsPerWhole / 100;
+        return new((Units + step - 1) / step * step);
+    }
+
     /// <summary>This amount as percent of <paramref name="whole"/>, rounded down; of nothing, anything is all of it.</summary>
     public long PercentOf(Amount whole) =>
         whole.Units <= 0 ? (Units > 0 ? 100 : 0) : (long)Int128.Clamp(Units * 100 / whole.Units, long.MinValue, long.MaxValue);

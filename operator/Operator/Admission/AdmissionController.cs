@@ -1,7 +1,11 @@
 using System.Text.Json;
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Control;
 using Bursar.Operator.Kinds;
@@ -13,7 +17,8 @@ namespace Bursar.Operator.Admission;
 
 /// <summary>
 /// Answers the API server's questions about new work, from this replica's caches alone: it asks nobody and writes nothing, so any
-/// replica may answer, and a dry run is answered like any request. Nothing is ever refused. What it cannot read goes through as it is.
+/// replica may answer, and a dry run is answered like any request. Refused are new GPU pods alone, of a budget that says so
+/// (<c>interactive.whenExhausted: Gate</c>) and is used up. An object that cannot be read goes through as it is.
 /// </summary>
 public sealed partial class AdmissionController(ClusterStores stores, Func<bool> ready, BudgetBoard board, string ownNamespace, TimeProvider time, ILogger<AdmissionController> logger)
 {
@@ -22,6 +27,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
     public AdmissionResponse Review(AdmissionRequest request)
     {
         var uid = request.Uid ?? "";
+        if (ReadPod(request) is { } pod) return WhyRefused(pod) is { } why ? new() { Uid = uid, Allowed = false, Status = new(403, "Forbidden", why) } : new() { Uid = uid };
         if (ReadWork(request) is not { } work) return new() { Uid = uid };
         // Asked again after another webhook: it is judged as it was before the first answer.
         var marked = HeldMark.IsHeld(work);
@@ -57,6 +63,44 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         if (budgets.Count == 0) return _untouched;
         var asked = new AskedWork(work.Kind.Name, work.Gpus, board.PriceOf(work), work.TerminationGrace, Parkability.WhyNot(work, stores));
         return AdmissionRule.Judge(asked, budgets, ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name)), time.GetUtcNow());
+    }
+
+    /// <summary>Why a new GPU pod is refused: a budget gates such pods, is used up, and could not suspend it; null where none does.</summary>
+    private string? WhyRefused(V1Pod pod)
+    {
+        if (!ready() || !GpuRequest.OfPod(pod).IsAny) return null;
+        var observes = ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name));
+        // An owner that is not in the caches yet: the pod's own labels are its template's.
+        var top = TopWorkload.Of(pod, stores);
+        var work = top is null ? null : stores.Of(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
+        foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, pod.Metadata.Namespace ?? "").OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
+        {
+            if (observes || GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0) continue;
+            var labels = top?.Labels ?? pod.Metadata.Labels;
+            if (terms!.NewPods != NewPodsWhenExhausted.Gate || terms.Mode != EnforcementMode.Enforce || !selector.Matches(labels) || exempt?.Matches(labels) == true) continue;
+            if (board.FiguresOf(budget) is not { UsedUp: true } money || terms.Window.Period == WindowPeriod.Once && !Window.At(terms.Window, time.GetUtcNow()).Contains(time.GetUtcNow())) continue;
+            // The operator suspends it with its workload.
+            var suspendable = work is not null && Parkability.WhyNot(work, stores) is null && (top!.Class == WorkClass.Training || terms.WhenExhausted == WhenExhausted.Zero);
+            if (suspendable) continue;
+            return $"gpubudget {budget.Metadata.Name} is used up: {money.Spent.ToShortString()} of {money.Limit.ToShortString()} {money.Currency} is spent. It refuses new GPU pods that Bursar cannot suspend (interactive.whenExhausted: Gate). "
+                + "Raise its limit, add a top-up, or wait for its next window.";
+        }
+        return null;
+    }
+
+    /// <summary>Null where it is no new pod, or none that can be read.</summary>
+    private V1Pod? ReadPod(AdmissionRequest request)
+    {
+        if (request is not { Operation: "CREATE", SubResource: null or "", Kind: { Kind: "Pod", Group: null or "", Version: "v1" }, Object: { ValueKind: JsonValueKind.Object } json }) return null;
+        try
+        {
+            return json.Deserialize(V1Pod.JsonTypeInfo) is { } pod ? pod with { Metadata = pod.Metadata with { Namespace = request.Namespace } } : null;
+        }
+        catch (JsonException odd)
+        {
+            LogOdd(request.Namespace ?? "", request.Name ?? "", "Pod", odd.Message);
+            return null;
+        }
     }
 
     /// <summary>Made by a controller for an object of its own, which is the workload then. Only a CronJob's runs are each their own.</summary>

@@ -43,6 +43,9 @@ public sealed record AdmissionResponse
 
     public bool Allowed { get; init; } = true;
 
+    /// <summary>Why it is refused; null where it is allowed.</summary>
+    public AdmissionStatus? Status { get; init; }
+
     public string? PatchType { get; init; }
 
     /// <summary>A JSON patch; base64 on the wire.</summary>
@@ -51,6 +54,9 @@ public sealed record AdmissionResponse
     /// <summary>What kubectl prints behind <c>Warning:</c>.</summary>
     public IReadOnlyList<string>? Warnings { get; init; }
 }
+
+/// <summary>What the API server answers the client with when the request is refused.</summary>
+public sealed record AdmissionStatus(int Code, string Reason, string Message);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

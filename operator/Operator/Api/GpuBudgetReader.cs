@@ -73,6 +73,7 @@ public static class GpuBudgetReader
             HeadroomPercent = ReadPercent(resume.HeadroomPercent ?? 5, "spec.training.resume.headroomPercent", errors),
             CheckpointGrace = grace,
             WhenExhausted = ReadEnum(spec.Inference?.WhenExhausted, WhenExhausted.Floor, "spec.inference.whenExhausted", errors),
+            NewPods = ReadEnum(spec.Interactive?.WhenExhausted, NewPodsWhenExhausted.Report, "spec.interactive.whenExhausted", errors),
         };
         if (settle > TimeSpan.FromHours(24)) errors.Add(new("spec.training.settle", "must be at most 24h"));
         if (grace > TimeSpan.FromHours(1)) errors.Add(new("spec.training.checkpoint.grace", "must be at most 1h"));

@@ -62,6 +62,10 @@ public sealed class GpuBudgetSpec
     [DefaultJson("{}")]
     [Description("How inference work is held inside the limit.")]
     public GpuBudgetInference? Inference { get; set; } = new();
+
+    [DefaultJson("{}")]
+    [Description("How work that Bursar cannot suspend is held inside the limit.")]
+    public GpuBudgetInteractive? Interactive { get; set; } = new();
 }
 
 public sealed class GpuBudgetLimit
@@ -211,4 +215,13 @@ public sealed class GpuBudgetInference
     [Description("What is left of an inference Deployment when the budget is exhausted. Floor: its spec.replicas, so nothing is taken. "
         + "Zero: nothing; it is scaled to 0 and back when there is money.")]
     public string? WhenExhausted { get; set; } = "Floor";
+}
+
+public sealed class GpuBudgetInteractive
+{
+    [AllowedValues("Report", "Gate")]
+    [DefaultJson("\"Report\"")]
+    [Description("What happens to new GPU pods that Bursar cannot suspend (bare pods, replicas of inference that keeps running, kinds without a switch) once the budget is used up. "
+        + "Report: they start, are counted and reported. Gate: the admission webhook refuses them until the limit is raised or the next window begins; running pods are left alone.")]
+    public string? WhenExhausted { get; set; } = "Report";
 }

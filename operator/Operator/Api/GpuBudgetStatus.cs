@@ -34,11 +34,11 @@ public sealed class GpuBudgetStatus
     public string? Spent { get; set; }
 
     [Length(0, 40)]
-    [Description("What running and admitted work will still cost in this window.")]
+    [Description("Still to be spent in this window by jobs of known length and by inference that keeps running. Spent and reserved together are what the forecast test holds against the limit.")]
     public string? Reserved { get; set; }
 
     [Length(0, 40)]
-    [Description("Spent and reserved together.")]
+    [Description("Spending at the end of the window on the present course: everything that runs counts at its present rate until it ends, is suspended at the limit, or the window closes.")]
     public string? Projected { get; set; }
 
     [Length(0, 40)]
@@ -57,7 +57,7 @@ public sealed class GpuBudgetStatus
 
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("When the limit is reached at this burn rate; absent when it is not reached in this window.")]
+    [Description("When the limit is reached on the present course; of a budget that is used up, when it was. Absent when it is not reached in this window.")]
     public string? ExhaustedAt { get; set; }
 
     [Length(0, 40)]

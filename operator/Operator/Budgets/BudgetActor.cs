@@ -18,6 +18,9 @@ namespace Bursar.Operator.Budgets;
 public sealed partial class BudgetActor(
     ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ControlSwitch control, CheckpointBoard checkpoints, ILogger<BudgetActor> logger)
 {
+    /// <summary>Before the action of a decision that Observe mode did not carry out.</summary>
+    public const string Would = "Would";
+
     private readonly WorkTurns turns = new();
 
     /// <summary>A parking that is noted.</summary>
@@ -59,6 +62,14 @@ public sealed partial class BudgetActor(
             }
         }
         if (failed is not null) throw failed;
+    }
+
+    /// <summary>Notes what Observe mode would have done: nothing is written but the ledger's own record, which status and <c>bursar explain</c> show.</summary>
+    public void NoteObserved(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
+    {
+        if (decision.Observed.Count == 0) return;
+        var inputs = DecisionInputs.Write(snapshot);
+        foreach (var action in decision.Observed) Note(budget, decision, action, Would + action.Kind, inputs);
     }
 
     /// <summary>

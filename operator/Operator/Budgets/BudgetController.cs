@@ -69,6 +69,7 @@ public sealed partial class BudgetController(
         var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with { BrakedAt = brake.AppliedAt };
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         windows.Note(budget, decision);
+        actor.NoteObserved(budget, snapshot, decision);
         foreach (var key in decision.LetGo)
             foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid)) await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
 

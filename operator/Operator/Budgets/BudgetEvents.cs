@@ -84,13 +84,23 @@ public sealed class BudgetEvents(EventRecorder recorder)
     public void MakerFreed(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
         OfMaker(budget, run, maker, "Resumed", $"{maker.Kind} {maker.Name} makes runs again: {run.Kind} {run.Name} waits no more.");
 
-    /// <summary>On the budget, and on the workload that it names.</summary>
+    /// <summary>Publishes an announcement on the budget, and on each workload that it names or concerns.</summary>
     public void Announced(V1Alpha1GpuBudget budget, Announcement announcement)
     {
-        if (announcement.Workload is { } workload)
-            Both(budget, workload, announcement.Sentence, announcement.Reason, "Announce", announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal, announcement.Key);
-        else
-            Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
+        var type = announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal;
+        if (announcement.Workload is { } workload) Both(budget, workload, announcement.Sentence, announcement.Reason, "Announce", type, announcement.Key);
+        else Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
+        foreach (var work in announcement.About)
+            recorder.Publish(new()
+            {
+                Regarding = ReferenceTo(work),
+                Related = V1ObjectReference.To(budget),
+                Type = type,
+                Reason = announcement.Reason,
+                Action = "Announce",
+                Note = announcement.Sentence,
+                Key = $"{budget.Metadata.Uid}/{announcement.Key}",
+            });
     }
 
     public void Refused(V1Alpha1GpuBudget budget, string message) =>

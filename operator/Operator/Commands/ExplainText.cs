@@ -5,6 +5,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
 using Bursar.Operator.Api;
+using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;
 
@@ -42,10 +43,10 @@ internal static class ExplainText
         [
             ["limit", status.Limit, ""],
             ["spent", status.Spent ?? "", $"{status.Percent} % of the limit"],
-            ["reserved", status.Reserved ?? "", "what running and admitted work still costs"],
-            ["projected", status.Projected ?? "", $"{status.ProjectedPercent} % of the limit"],
+            ["reserved", status.Reserved ?? "", "still to be spent by jobs of known length and inference that keeps running: the forecast test"],
+            ["projected", status.Projected ?? "", $"{status.ProjectedPercent} % of the limit: everything that runs, at its present rate, until it ends, is suspended at the limit, or the window closes"],
             ["remaining", status.Remaining ?? "", "limit less spent"],
-            ["burn rate", status.BurnRatePerHour ?? "", "per hour" + (status.ExhaustedAt is { } at ? $"; the limit is reached at {at}" : "")],
+            ["burn rate", status.BurnRatePerHour ?? "", "per hour" + (status.ExhaustedAt is { } at ? status.State is Reasons.Exhausted or Reasons.Overspent ? $"; the budget was used up at {at}" : $"; the limit is reached at {at}" : "")],
             ["overspend bound", status.OverspendBound ?? "", "what stopping all parkable work may still cost"],
             ["carried over", status.CarriedOver ?? "", "falls behind the window's end"],
             ["not parkable", status.Unstoppable?.UntilWindowEnd ?? "", status.Unstoppable is { Workloads.Count: > 0 } work ? $"to the window's end at {work.RatePerHour} per hour: {string.Join(", ", work.Workloads)}" : "nothing"],
@@ -142,8 +143,9 @@ internal static class ExplainText
 
     private static string Compare(DecisionRecord decision, BudgetDecision again)
     {
-        var found = again.Actions.Where(a => $"{a.Workload.Kind}/{a.Workload.Name}" == decision.Object).ToArray();
-        if (found.Any(a => a.Kind.ToString() == decision.Action && a.Reason == decision.Reason && a.Sentence == decision.Text)) return "decided again: the same";
+        var observed = decision.Action.StartsWith(BudgetActor.Would, StringComparison.Ordinal);
+        var found = (observed ? again.Observed : again.Actions).Where(a => $"{a.Workload.Kind}/{a.Workload.Name}" == decision.Object).ToArray();
+        if (found.Any(a => (observed ? BudgetActor.Would : "") + a.Kind == decision.Action && a.Reason == decision.Reason && a.Sentence == decision.Text)) return "decided again: the same";
         return found.Length == 0
             ? "decided again: DIFFERENT, nothing would be done to it"
             : "decided again: DIFFERENT, " + string.Join("; ", found.Select(a => $"{a.Kind} ({a.Reason}): {a.Sentence}"));

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Reflection;
 using Bursar.Core.Decisions;
@@ -49,12 +50,15 @@ public sealed class OperatorMetrics : IDisposable
 
         Budget("bursar_budget_limit", "Limit of the current window with its top-ups, in the currency.", d => d.Limit.ToDouble());
         Budget("bursar_budget_spent", "Spent in the current window, in the currency.", d => d.Spent.ToDouble());
-        Budget("bursar_budget_projected", "Spent and reserved for the current window, in the currency.", d => d.Projected.ToDouble());
+        Budget("bursar_budget_projected", "Spending at the end of the current window on the present course, in the currency.", d => d.Projected.ToDouble());
         Budget("bursar_budget_remaining", "Left of the limit, in the currency; negative when overspent.", d => d.Remaining.ToDouble());
         Budget("bursar_budget_burn_rate", "What the budget's running work costs at this moment, in the currency per hour.", d => (double)d.BurnRate.NanoPerGpuHour / 1e9);
         _meter.CreateObservableGauge("bursar_suspensions_not_followed", () => OfBudgets(d => d.Workloads.Count(w => w.Reason == Reasons.SuspensionNotFollowed)), description: "Workloads that are suspended and whose pods run on.");
+        Budget("bursar_budget_overspent", "Spent beyond the limit while work of the budget keeps running, in the currency; 0 otherwise.", d => d.Overspent.ToDouble());
+        _meter.CreateObservableGauge("bursar_budget_exhausted_timestamp_seconds", () => OfBudgets(d => d.ExhaustedAt is { } at ? at.ToUnixTimeMilliseconds() / 1000.0 : null), description: "When the budget is or was used up, as Unix time; absent where the window ends first.");
+        _meter.CreateObservableGauge("bursar_budget_state", () => OfBudgets(_ => 1, state: true), description: "1 for the state of the budget, the reason of its condition Ready.");
         _meter.CreateObservableGauge("bursar_budget_spent_ratio", () => OfBudgets(d => Ratio(d.Spent.ToDouble(), d.Limit.ToDouble())), description: "Spent, as a share of the limit.");
-        _meter.CreateObservableGauge("bursar_budget_projected_ratio", () => OfBudgets(d => Ratio(d.Projected.ToDouble(), d.Limit.ToDouble())), description: "Spent and reserved, as a share of the limit.");
+        _meter.CreateObservableGauge("bursar_budget_projected_ratio", () => OfBudgets(d => Ratio(d.Projected.ToDouble(), d.Limit.ToDouble())), description: "Projected spending, as a share of the limit.");
         _meter.CreateObservableGauge("bursar_budget_condition", Conditions, description: "The budget's conditions: 1 is True, 0 is False, -1 is Unknown.");
         _meter.CreateObservableGauge("bursar_workload_cost", () => OfWorkloads(w => w.Spent.ToDouble()), description: "Spent by the workload in its budget's window, in the currency.");
         _meter.CreateObservableGauge("bursar_workload_cost_to_finish", () => OfWorkloads(w => w.CostToFinish.ToDouble()), description: "Likely cost of the workload to its end or the window's, in the currency.");
@@ -227,18 +231,22 @@ public sealed class OperatorMetrics : IDisposable
     /// <summary>Of a limit of nothing any spending is all of it, as a person would read it.</summary>
     private static double Ratio(double part, double whole) => whole > 0 ? part / whole : part > 0 ? 1 : 0;
 
-    private void Budget(string name, string help, Func<BudgetDecision, double> value) =>
+    private void Budget(string name, string help, Func<BudgetDecision, double?> value) =>
         _meter.CreateObservableGauge(name, () => OfBudgets(value, withCurrency: true), description: help);
 
-    private List<Measurement<double>> OfBudgets(Func<BudgetDecision, double> value, bool withCurrency = false)
+    private List<Measurement<double>> OfBudgets(Func<BudgetDecision, double?> value, bool withCurrency = false, bool state = false)
     {
         var measurements = new List<Measurement<double>>();
         lock (_gate)
         {
             foreach (var ((ns, name), decision) in _budgets)
-                measurements.Add(withCurrency
-                    ? new(value(decision), new("namespace", ns), new("budget", name), new("currency", decision.Currency))
-                    : new(value(decision), new("namespace", ns), new KeyValuePair<string, object?>("budget", name)));
+            {
+                if (value(decision) is not { } figure) continue;
+                var tags = new TagList { { "namespace", ns }, { "budget", name } };
+                if (withCurrency) tags.Add("currency", decision.Currency);
+                if (state) tags.Add("state", decision.State);
+                measurements.Add(new(figure, [.. tags]));
+            }
         }
         return measurements;
     }

@@ -20,7 +20,7 @@ public sealed class CheckpointTests
         var action = asked.Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.RequestCheckpoint);
         action.Reason.Should().Be(Reasons.ProjectedOverBudget);
-        action.Sentence.Should().Contain("2026-11-10T12:05:00Z at the latest").And.Contain("waiting costs up to 0.26 USD").And.Contain("projected at");
+        action.Sentence.Should().Contain("2026-11-10T12:05:00Z at the latest").And.Contain("waiting costs up to 0.26 USD").And.Contain("this job would cost 15.80 USD in total");
         request.Should().BeEquivalentTo(new { Id = "nlp/2026-11-10T12:00:00Z", Requested = Now, Deadline = Now + Grace, Work = "Job/a" });
         asked.ReasonOf("a").Should().Be(Reasons.CheckpointRequested);
         asked.State.Should().Be(Reasons.ProjectedOver);

@@ -26,13 +26,13 @@ public sealed class ForecastTests
         second.Projected.ToString().Should().Be("2.295000");
         var park = second.Actions.Should().ContainSingle().Subject;
         park.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.Reason == Reasons.ProjectedOverBudget && a.ByForecast);
-        park.Sentence.Should().Contain("projected at 2.30 USD").And.Contain("0.007650 is spent").And.Contain("1.99 of 2.00 left in 2026-11").And.Contain("resumes when the limit is 2.53 or more");
+        park.Sentence.Should().Contain("would cost 2.30 USD in total (0.007650 so far; about 44 min 51 s left at 3.06 USD/h").And.Contain("1.99 of 2.00 USD left in 2026-11").And.Contain("raise the limit of budget nlp to at least 2.62 USD");
         second.State.Should().Be(Reasons.ProjectedOver);
 
-        // The sentence's own limit is enough, a cent less is not, and five dollars are.
+        // 2.53 is needed at this moment; the limit that is named stays enough while the job is stopped.
         var parked = slow with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Estimate = Settled(TimeSpan.FromSeconds(2_700)), Parked = park.Parked! with { Confirmed = true } };
         BudgetDecider.Decide((budget with { Workloads = [parked], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory)).State.Should().Be(Reasons.WorkSuspended);
-        foreach (var (limit, back) in new[] { (2.52m, false), (2.53m, true), (5m, true) })
+        foreach (var (limit, back) in new[] { (2.52m, false), (2.53m, true), (2.62m, true), (5m, true) })
         {
             var raised = budget with { Terms = Terms(limit), Workloads = [parked], Spent = spent };
             var decision = BudgetDecider.Decide(raised.Later(TimeSpan.FromMinutes(5), second.Memory));

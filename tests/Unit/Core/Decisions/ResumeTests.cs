@@ -16,7 +16,7 @@ public sealed class ResumeTests
         var decision = BudgetDecider.Decide(Budget(limit, Job("train", 1).Parked(limit: 4m)));
 
         decision.Actions.Select(a => a.Reason).Should().Equal(cause is null ? [] : [cause]);
-        if (cause is null) decision.Workloads[0].Sentence.Should().Contain("Nothing has changed since it was parked");
+        if (cause is null) decision.Workloads[0].Sentence.Should().Contain("It has fitted since 2026-11-10T12:00:00Z and resumes at 2026-11-10T12:10:00Z");
     }
 
     [Fact]

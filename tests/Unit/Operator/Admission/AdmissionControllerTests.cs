@@ -180,6 +180,56 @@ public sealed class AdmissionControllerTests : IDisposable
         Untouched(Controller().Review(new() { Uid = "u" }));
     }
 
+    [Theory]
+    [InlineData("Gate", "3.50", false)]     // used up
+    [InlineData("Gate", "2.50", true)]      // there is budget left
+    [InlineData("Report", "3.50", true)]    // the default
+    public void New_GPU_pod_is_refused_when_the_budget_gates_it_and_is_used_up(string whenExhausted, string spent, bool allowed)
+    {
+        Budget("gated", $$"""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "{{whenExhausted}}"} }""", $$"""{"spent": "{{spent}}", "limit": "3", "currency": "USD"}""");
+        var answer = AskPod("2");
+
+        answer.Allowed.Should().Be(allowed);
+        answer.Patch.Should().BeNull();
+        if (!allowed) answer.Status!.Message.Should().Contain("gpubudget gated is used up: 3.50 of 3.00 USD is spent");
+        AskPod("0").Allowed.Should().BeTrue("it asks for no GPU");
+        AskPod("2", "other").Allowed.Should().BeTrue("the budget is not of its namespace");
+    }
+
+    [Theory]
+    [InlineData("""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}, "mode": "Observe"}""")]
+    [InlineData("""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}, "exempt": {"matchLabels": {"team": "vision"}}}""")]
+    [InlineData("""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}, "selector": {"matchLabels": {"team": "nlp"}}}""")]
+    public void New_GPU_pod_is_not_refused_by_a_budget_that_may_not_or_does_not_mean_it(string spec)
+    {
+        Budget("gated", spec, """{"spent": "4", "limit": "3", "currency": "USD"}""");
+        AskPod("1").Allowed.Should().BeTrue();
+    }
+
+    [Fact]
+    public void New_GPU_pod_of_a_job_that_the_budget_suspends_is_not_refused()
+    {
+        Budget("gated", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""");
+        var job = Object("Job", $$$$$$$$"""{"template": {{{{{{{{Pods}}}}}}}}}""");
+        job["metadata"] = JsonNode.Parse("""{"name": "train", "namespace": "team", "uid": "train"}""");
+        ((Store<V1Job>)stores.Jobs.Store).Put(JsonSerializer.Deserialize(job, V1Job.JsonTypeInfo)!);
+
+        AskPod("1", owner: """{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "train", "controller": true}""").Allowed.Should().BeTrue();
+        AskPod("1", owner: """{"apiVersion": "example.com/v1", "kind": "Notebook", "name": "nb", "uid": "nb", "controller": true}""").Allowed.Should().BeFalse("Bursar has no adapter for it");
+    }
+
+    private AdmissionResponse AskPod(string gpus, string ns = "team", string? owner = null) => Controller().Review(new()
+    {
+        Uid = "u",
+        Operation = "CREATE",
+        Namespace = ns,
+        Kind = new("", "v1", "Pod"),
+        Object = JsonSerializer.Deserialize<JsonElement>($$"""
+            {"metadata": {"name": "notebook", "labels": {"team": "vision"}, "ownerReferences": [{{owner}}]},
+             "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "{{gpus}}"} } }] } }
+            """),
+    });
+
     private static JsonObject Job(int gpus = 2) => Object("Job", $$$$$$$$"""{"suspend": false, "template": {{{{{{{{Pods.Replace("\"2\"", $"\"{gpus}\"", StringComparison.Ordinal)}}}}}}}}}""");
 
     private static JsonObject Object(string kind, string spec) => new()

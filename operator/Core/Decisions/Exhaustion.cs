@@ -1,0 +1,41 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>Whether a budget is used up, and since when.</summary>
+public static class Exhaustion
+{
+    /// <summary>
+    /// The limit test stands, or it suspended work in this window and neither the limit nor the available amount rose since. Stopping
+    /// early leaves a few cents, not a budget on its way.
+    /// </summary>
+    public static bool Is(BudgetSnapshot budget, Balance balance) =>
+        LimitRule.IsReached(balance) || budget.Workloads.Any(work => Stopped(work, budget) is { } parked && parked.Limit >= balance.Limit && !ResumeRule.HasRisen(parked, budget, balance));
+
+    /// <summary>Spending beyond what the budget allows, while work that is not being suspended still costs money; zero otherwise.</summary>
+    public static Amount Overspent(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> runsOn) =>
+        budget.Spent > balance.Allowed && runsOn.Any() ? budget.Spent - balance.Limit : Amount.Zero;
+
+    /// <summary>Remembers the moment for as long as the state lasts: it must not move with each evaluation.</summary>
+    public static BudgetMemory Remember(BudgetSnapshot budget, Balance balance, bool exhausted, BudgetMemory memory) =>
+        !exhausted ? memory with { ExhaustedAt = null }
+        : memory.ExhaustedAt is not null ? memory
+        : memory with { ExhaustedAt = Began(budget, balance) };
+
+    private static DateTimeOffset Began(BudgetSnapshot budget, Balance balance)
+    {
+        var stopped = budget.Workloads.Select(work => Stopped(work, budget)).OfType<ParkedSnapshot>().ToArray();
+        if (stopped.Length > 0) return stopped.Min(parked => parked.Since);
+        var over = budget.Spent - balance.Limit;
+        var limitFell = budget.Memory.LastLimit is { } last && balance.Limit < last;
+        if (over <= Amount.Zero || budget.BurnRate.NanoPerGpuHour <= 0 || limitFell) return budget.Now;
+        // The operator was away when the limit was passed: the present rate tells when that was.
+        var since = over.Units / budget.BurnRate.NanoPerGpuHour;
+        var most = (Int128)(budget.Now - budget.Window.Start).TotalMilliseconds;
+        return budget.Now.AddMilliseconds(-(double)Int128.Clamp(since, 0, Int128.Max(most, 0)));
+    }
+
+    private static ParkedSnapshot? Stopped(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        work is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } parked } && parked.WindowKey == budget.Window.Key ? parked : null;
+}

@@ -1,0 +1,141 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// The projection: the course of a budget's spending to the end of its window if nothing new starts. A job of known length counts to its
+/// likely end, everything else at its present rate to the end of the window, or, where this budget suspends it at the limit, until then.
+/// Status, printer columns, conditions, thresholds, Events and metrics all show this one value. The forecast test that suspends jobs is
+/// another sum (<see cref="Balance.Planned"/>): it leaves out what is suspended at the limit anyway, so that such work costs no job its place.
+/// </summary>
+public sealed record Outlook
+{
+    /// <summary>Spending at the end of the window; in a rolling window the largest sum that any window from now on holds.</summary>
+    public required Amount Projected { get; init; }
+
+    /// <summary>When the limit is reached; null when the window ends first.</summary>
+    public DateTimeOffset? LimitReachedAt { get; init; }
+
+    /// <summary>When running work is suspended for it, its stop cost before the limit; null when none would be.</summary>
+    public DateTimeOffset? SuspendsAt { get; init; }
+
+    /// <summary>The first moment at which the limit makes itself felt; null: not in this window.</summary>
+    public DateTimeOffset? RunsOutAt => LimitReachedAt ?? SuspendsAt;
+
+    /// <summary>The workloads that are suspended then.</summary>
+    public IReadOnlyList<ChargedWork> Suspends { get; init; } = [];
+
+    /// <summary>The workloads that keep running past the limit, because this budget cannot suspend them.</summary>
+    public IReadOnlyList<ChargedWork> Continues { get; init; } = [];
+
+    /// <summary>Spending at the end of the window if nothing were suspended.</summary>
+    public required Amount Unlimited { get; init; }
+
+    /// <summary>The part of <see cref="Projected"/> that each workload still has before it, by UID.</summary>
+    public IReadOnlyDictionary<string, Amount> ToCome { get; init; } = new Dictionary<string, Amount>(StringComparer.Ordinal);
+
+    /// <param name="budget">The snapshot.</param>
+    /// <param name="balance">Its sums.</param>
+    /// <param name="work">Its workloads with their charges.</param>
+    /// <param name="suspends">Whether this budget suspends work at its limit: it enforces and its window is open.</param>
+    /// <param name="stopping">Work that this decision suspends already: only its stop still costs.</param>
+    public static Outlook Of(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, bool suspends, Func<ChargedWork, bool>? stopping = null)
+    {
+        var horizon = Charge.Horizon(budget);
+        var courses = work.Select(item =>
+        {
+            var ends = stopping?.Invoke(item) == true;
+            return new Course(item, ends || IsYoung(item, budget) ? Stop(item) : ClaimOf(item, budget, horizon), !ends && IsSuspendable(item));
+        }).ToArray();
+        var unlimited = Projection.Of(budget, courses.Select(course => course.Claim));
+        var reached = balance.Spent > balance.Limit ? budget.Now : First(budget, courses, horizon, _ => balance.Limit + new Amount(1));
+        var stops = First(budget, courses, horizon, bound => balance.Allowed - bound);
+        var suspended = stops is { } at ? courses.Where(course => course.Suspendable && course.EndsAfter(at - budget.Now)).ToArray() : [];
+        if (suspended.Length == 0) stops = null;
+        if (reached is null && stops is null || horizon <= TimeSpan.Zero)
+            return new() { Projected = unlimited, Unlimited = unlimited, ToCome = ByUid(courses) };
+
+        var end = reached ?? stops!.Value;
+        var cut = !suspends ? courses
+            : courses.Select(course => course is { Suspendable: true, Item.Charge.KnownLength: false } ? course.Until(end - budget.Now + Charge.StopTime(course.Item.Work, budget)) : course).ToArray();
+        var projected = Projection.Of(budget, cut.Select(course => course.Claim));
+        return new()
+        {
+            Projected = reached is null ? projected : Amount.Max(projected, Amount.Max(balance.Spent, balance.Limit)),
+            LimitReachedAt = reached,
+            SuspendsAt = stops,
+            Suspends = [.. suspended.Select(course => course.Item)],
+            Continues = [.. courses.Where(course => reached is not null && !course.Suspendable && course.Item.Work.State == WorkloadState.Running && course.EndsAfter(end - budget.Now)).Select(course => course.Item)],
+            Unlimited = unlimited,
+            ToCome = ByUid(cut),
+        };
+    }
+
+    /// <summary>
+    /// The spending of one workload that lies ahead: a job of known length to its likely end, everything else at its present rate to the
+    /// end of the window.
+    /// </summary>
+    public static Claim ClaimOf(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
+    {
+        var work = item.Work;
+        if (work.State is WorkloadState.Parked or WorkloadState.Suspended) return Stop(item);
+        if (work.Class == WorkClass.Training && Balance.Lends(work, budget)) return default;
+        if (work.Class == WorkClass.Training && item.Charge.KnownLength) return new(work.Rate ?? Rate.Zero, item.Charge.Trusted);
+        var burns = work.BurnRate.For(horizon);
+        return item.Charge.Trusted > burns ? new(work.Rate ?? Rate.Zero, item.Charge.Trusted) : new(work.BurnRate, burns);
+    }
+
+    private static bool IsSuspendable(ChargedWork item) => item.Parkable && item.Work.State is WorkloadState.Running or WorkloadState.Pending;
+
+    /// <summary>A job that has just started tells its length within this time; until then it is no risk to announce.</summary>
+    private static readonly TimeSpan Youth = TimeSpan.FromMinutes(2);
+
+    private static bool IsYoung(ChargedWork item, BudgetSnapshot budget) =>
+        item is { IsActiveJob: true, Charge.KnownLength: false, Work.Estimate.Stale: false } && item.Charge.Trusted <= item.Charge.StopCost && budget.Now - item.Work.CreatedAt < Youth;
+
+    private static Claim Stop(ChargedWork item) => new(item.Work.BurnRate, item.Charge.StopCost);
+
+    private static Dictionary<string, Amount> ByUid(IEnumerable<Course> courses)
+    {
+        var amounts = new Dictionary<string, Amount>(StringComparer.Ordinal);
+        foreach (var course in courses) amounts[course.Item.Work.Key.Uid] = course.Claim.Amount;
+        return amounts;
+    }
+
+    /// <summary>The first moment at which spending reaches an amount, which may depend on what stopping all that still runs costs; null: never.</summary>
+    private static DateTimeOffset? First(BudgetSnapshot budget, IReadOnlyList<Course> courses, TimeSpan horizon, Func<Amount, Amount> target)
+    {
+        var stops = courses.Where(course => course.Suspendable).Aggregate(Amount.Zero, (sum, course) => sum + course.Item.Charge.StopCost);
+        if (budget.Terms.Window.Period == Budgets.WindowPeriod.Rolling) return RollingForecast.FirstAt(budget, courses.Select(course => course.Claim), target(stops));
+        var sum = budget.Spent + courses.Where(course => course.Milliseconds == 0).Aggregate(Amount.Zero, (all, course) => all + course.Claim.Amount);
+        var running = courses.Where(course => course.Milliseconds > 0).OrderBy(course => course.Milliseconds).ToArray();
+        Int128 slope = 0;
+        foreach (var course in running) slope += course.Claim.Rate.NanoPerGpuHour;
+        Int128 from = 0;
+        var most = (Int128)horizon.TotalMilliseconds;
+        for (var i = 0; i <= running.Length; i++)
+        {
+            var to = i < running.Length ? Int128.Min(running[i].Milliseconds, most) : most;
+            var missing = (target(stops) - sum).Units;
+            if (missing <= 0) return budget.Now.AddMilliseconds((double)from);
+            if (slope > 0 && (missing + slope - 1) / slope is var after && from + after <= to) return budget.Now.AddMilliseconds((double)(from + after));
+            if (i == running.Length) break;
+            sum += new Amount(slope * (to - from));
+            from = to;
+            slope -= running[i].Claim.Rate.NanoPerGpuHour;
+            if (running[i].Suspendable) stops -= running[i].Item.Charge.StopCost;
+        }
+        return null;
+    }
+
+    private sealed record Course(ChargedWork Item, Claim Claim, bool Suspendable)
+    {
+        /// <summary>How long it runs; zero for an amount that is spent at once.</summary>
+        public Int128 Milliseconds { get; } = Claim.Rate.NanoPerGpuHour <= 0 ? 0 : (Claim.Amount.Units + Claim.Rate.NanoPerGpuHour - 1) / Claim.Rate.NanoPerGpuHour;
+
+        public bool EndsAfter(TimeSpan time) => Milliseconds > (Int128)time.TotalMilliseconds;
+
+        public Course Until(TimeSpan time) => this with { Claim = Claim with { Amount = Amount.Min(Claim.Amount, Claim.Rate.For(time)) } };
+    }
+}

@@ -1,0 +1,178 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using static Bursar.Tests.Unit.Core.Decisions.Given;
+
+namespace Bursar.Tests.Unit.Core.Decisions;
+
+/// <summary>The projection, EXHAUSTED-AT and the states AtRisk and Overspent: they tell one story.</summary>
+public sealed class OutlookTests
+{
+    // Twenty days and twelve hours are left of the month.
+    private static readonly TimeSpan Left = TimeSpan.FromHours(492);
+
+    private static WorkloadSnapshot Pod(string name, decimal rate = 3.06m) => Job(name, 0) with
+    {
+        Key = new("team", "Pod", name, "uid-" + name),
+        Class = WorkClass.Interactive,
+        Rate = Rate.FromDecimal(rate),
+        BurnRate = Rate.FromDecimal(rate),
+        NotParkable = "a bare pod",
+        Estimate = Bursar.Core.Forecast.Estimate.Unknown(""),
+    };
+
+    public static TheoryData<string> GoesOn => ["pod", "floor", "unknown", "exempt", "stale"];
+
+    [Theory]
+    [MemberData(nameof(GoesOn))]
+    public void Projection_counts_running_work_without_an_end_to_the_end_of_the_window(string what)
+    {
+        var work = what switch
+        {
+            "pod" => Pod("notebook"),
+            "floor" => Serving("chat"),
+            "unknown" => Unknown("train"),
+            "stale" => Unknown("train") with { Estimate = Unknown("train").Estimate with { Stale = true } },
+            _ => Unknown("train") with { Exempt = true },
+        };
+        var decision = BudgetDecider.Decide(Budget(2000m, work) with { Spent = Money(10m) });
+
+        decision.Projected.Should().Be(Money(10m) + V100.For(Left));
+        decision.ExhaustedAt.Should().BeNull();
+        decision.State.Should().Be(Reasons.OnTrack);
+    }
+
+    [Fact]
+    public void Projection_of_inference_that_goes_to_zero_ends_at_the_limit()
+    {
+        // The case of the demo: a projection of 28 beside a limit of 60 that is reached today.
+        var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat") with { Spent = Money(20m) }, Job("train", 2)));
+
+        decision.ExhaustedAt.Should().BeCloseTo(Now.AddHours(2 + (40 - 4 * 3.06) / 3.06), TimeSpan.FromSeconds(1));
+        decision.Projected.Should().BeGreaterThanOrEqualTo(Money(60m)).And.BeLessThan(Money(60.1m));
+        decision.State.Should().Be(Reasons.AtRisk);
+        decision.Condition("ProjectedWithinBudget").Should().Match<ConditionValue>(c => c.Status == false && c.Reason == Reasons.AtRisk);
+        decision.Actions.Should().BeEmpty("inference that is suspended at the limit costs no job its place");
+    }
+
+    [Fact]
+    public void Projection_past_the_limit_counts_only_what_cannot_be_suspended()
+    {
+        var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat"), Pod("notebook", 1m)));
+
+        var reached = decision.ExhaustedAt!.Value - Now;
+        decision.Projected.ToDouble().Should().BeApproximately(60 + (Left - reached).TotalHours, 0.1);
+        decision.Condition("Ready").Message.Should().Contain("Deployment/chat will be suspended then").And.Contain("Pod/notebook cannot be suspended");
+    }
+
+    [Fact]
+    public void Observed_projection_is_not_cut_at_the_limit()
+    {
+        var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Mode = EnforcementMode.Observe }, Serving("chat")));
+
+        decision.Projected.Should().Be(V100.For(Left));
+        decision.ExhaustedAt.Should().NotBeNull();
+    }
+
+    [Theory]
+    [InlineData(WindowPeriod.Month)]
+    [InlineData(WindowPeriod.Rolling)]
+    public void Exhausted_at_is_set_when_the_projection_reaches_the_limit_and_only_then(WindowPeriod period)
+    {
+        for (var seed = 0; seed < 500; seed++)
+        {
+            var random = new Random(seed);
+            var budget = DeciderProperties.Any(random);
+            if (period == WindowPeriod.Rolling)
+            {
+                var terms = budget.Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(72)) };
+                budget = budget with { Terms = terms, Window = Window.At(terms.Window, budget.Now), RollingSpend = [new(budget.Now.AddHours(-60), budget.Now.AddHours(-58), Rate.FromDecimal(1m))] };
+            }
+            var decision = BudgetDecider.Decide(budget);
+            if (decision.State == Reasons.Exhausted || decision.Overspent > Amount.Zero) continue;
+            (decision.ExhaustedAt is not null).Should().Be(decision.Projected > decision.Limit || decision.ExhaustedAt is not null && decision.Projected >= decision.Limit, "seed {0}: projected {1} of {2}", seed, decision.Projected, decision.Limit);
+            if (decision.ExhaustedAt is null) decision.Projected.Should().BeLessThanOrEqualTo(decision.Limit, "seed {0}", seed);
+            else if (budget.Terms.Mode == EnforcementMode.Enforce) decision.State.Should().BeOneOf([Reasons.AtRisk, Reasons.ProjectedOver], "seed {0}", seed);
+        }
+    }
+
+    [Fact]
+    public void Risk_is_announced_when_it_begins_and_again_an_hour_before_work_is_suspended()
+    {
+        var told = new List<(TimeSpan At, Announcement Event)>();
+        var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] };
+        var (memory, spent, state) = (Budget(terms).Memory, Amount.Zero, "");
+        for (var at = TimeSpan.Zero; state != Reasons.Exhausted; at += TimeSpan.FromMinutes(1))
+        {
+            var decision = BudgetDecider.Decide(Budget(terms, Serving("chat")) with { Now = Now + at, Spent = spent, Memory = memory });
+            told.AddRange(decision.Announcements.Select(one => (at, one)));
+            (memory, state) = (decision.Memory, decision.State);
+            spent += V100.For(TimeSpan.FromMinutes(1));
+        }
+
+        told.Select(one => one.Event.Reason).Should().Equal(Reasons.AtRisk, Reasons.WillSuspend);
+        told[0].At.Should().Be(TimeSpan.Zero);
+        told[0].Event.Sentence.Should().Contain("Deployment/chat will be suspended then").And.Contain("limit of 60.00 USD");
+        (TimeSpan.FromHours(60 / 3.06) - told[1].At).Should().BeCloseTo(LimitWarnings.Lead, TimeSpan.FromMinutes(2));
+        told[1].Event.About.Should().Equal(Serving("chat").Key);
+    }
+
+    [Fact]
+    public void Exhausted_at_of_an_exhausted_budget_does_not_move()
+    {
+        var budget = Budget(10m, Pod("notebook")) with { Spent = Money(10.5m) };
+        var first = BudgetDecider.Decide(budget);
+        var later = BudgetDecider.Decide((budget with { Spent = Money(13.56m) }).Later(TimeSpan.FromHours(1), first.Memory));
+
+        first.ExhaustedAt.Should().BeCloseTo(Now.AddHours(-0.5 / 3.06), TimeSpan.FromSeconds(1), "the present rate tells when the limit was passed");
+        later.ExhaustedAt.Should().Be(first.ExhaustedAt);
+    }
+
+    [Fact]
+    public void Exhausted_at_of_suspended_work_is_when_it_was_suspended()
+    {
+        var parked = Job("train", 5).Parked(10m, Reasons.BudgetExhausted, minutesAgo: 90);
+        parked = parked with { Parked = parked.Parked! with { Spent = Money(9.97m), Available = Money(0.03m) } };
+
+        var decision = BudgetDecider.Decide(Budget(10m, parked) with { Spent = Money(9.98m) });
+
+        decision.State.Should().Be(Reasons.Exhausted);
+        decision.ExhaustedAt.Should().Be(Now.AddMinutes(-90));
+    }
+
+    [Fact]
+    public void Overspent_budget_names_the_growing_sum_and_repeats_it_with_growing_pauses()
+    {
+        var (memory, told) = (Budget(3m).Memory, new List<(TimeSpan At, Announcement Event)>());
+        BudgetDecision? last = null;
+        for (var at = TimeSpan.Zero; at < TimeSpan.FromHours(12); at += TimeSpan.FromMinutes(1))
+        {
+            last = BudgetDecider.Decide(Budget(3m, Pod("fleet", 48m), Serving("chat")) with { Now = Now + at, Spent = Money(3.5m) + Rate.FromDecimal(51.06m).For(at), Memory = memory });
+            memory = last.Memory;
+            told.AddRange(last.Announcements.Where(one => one.Reason == Reasons.Overspent).Select(one => (at, one)));
+        }
+
+        last!.State.Should().Be(Reasons.Overspent);
+        last.Overspent.Should().BeGreaterThan(Money(600m));
+        last.Condition("Ready").Message.Should().Contain("Pod/fleet").And.Contain("51.06 USD/h");
+        last.Condition("WithinBudget").Reason.Should().Be(Reasons.Overspent);
+        told[0].At.Should().Be(TimeSpan.Zero);
+        told[0].Event.Sentence.Should().Contain("overspent by 0.50 USD");
+        told.Count.Should().BeInRange(6, 12);
+        told.Select(one => one.Event.Key).Should().OnlyHaveUniqueItems("each is an Event of its own with its sum");
+        told[0].Event.About.Select(key => key.Name).Should().Equal("fleet", "chat");
+    }
+
+    [Fact]
+    public void Budget_that_is_used_up_with_nothing_running_is_exhausted_and_not_overspent() =>
+        BudgetDecider.Decide(Budget(3m) with { Spent = Money(3.5m) }).Should().Match<BudgetDecision>(d => d.State == Reasons.Exhausted && d.Overspent == Amount.Zero);
+
+    [Fact]
+    public void Unsuspendable_work_is_named_with_its_reason_in_a_bounded_message()
+    {
+        var pods = Enumerable.Range(0, 200).Select(i => Pod($"notebook-{i:000}") with { NotParkable = new string('x', 400) }).ToArray();
+        BudgetDecider.Decide(Budget(1000m, Pod("a"))).Condition("FullyEnforceable").Message.Should().Contain("Pod/a (a bare pod)");
+        BudgetDecider.Decide(Budget(1_000_000m, pods)).Condition("FullyEnforceable").Message.Length.Should().BeLessThan(1500);
+    }
+}
