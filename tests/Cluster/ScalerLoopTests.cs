@@ -66,7 +66,7 @@ public sealed class ScalerLoopTests
         loop.Wake(scene.Team);
         await scene.UntilAsync("it has decided again", () => Task.FromResult(Volatile.Read(ref decided) == 2));
         await end.CancelAsync();
-        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
 
         asked.Should().NotBeEmpty().And.OnlyContain(result => ReferenceEquals(result, first));
         loop.LastOf(key).Should().NotBeNull().And.NotBeSameAs(first);

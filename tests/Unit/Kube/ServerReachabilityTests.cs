@@ -78,7 +78,7 @@ public sealed class ServerReachabilityTests
         }
         await Eventually.TrueAsync(() => _lines.All.Any(line => line.Contains("is still unreachable", StringComparison.Ordinal)), "it says that the outage goes on");
         await stop.CancelAsync();
-        await Task.WhenAll(loops).WaitAsync(TimeSpan.FromSeconds(30)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(loops).WaitAsync(TimeSpan.FromSeconds(30)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
 
         _lines.All.Should().HaveCountLessThan(20).And.ContainSingle(line => line.Contains("is unreachable, retrying", StringComparison.Ordinal));
     }
