@@ -39,7 +39,8 @@ public static class LimitWarnings
         else
         {
             var key = $"{budget.Window.Key}/{balance.Limit}";
-            WorkloadKey[] about = [.. outlook.Suspends.Select(item => item.Work.Key).Take(MostWorkloads)];
+            // In Observe mode nothing is written on the work, not even an Event.
+            WorkloadKey[] about = budget.Observes ? [] : [.. outlook.Suspends.Select(item => item.Work.Key).Take(MostWorkloads)];
             if (told.Add(Risk)) announcements.Add(new(Reasons.AtRisk, $"{key}/{Risk}", Sentences.AtRisk(budget, balance, outlook), Warning: true) { About = about });
             if (outlook.SuspendsAt is not { } at || at - budget.Now > Lead + Lead) told.Remove(Soon);
             else if (at - budget.Now <= Lead && told.Add(Soon))
@@ -56,7 +57,7 @@ public static class LimitWarnings
             memory = memory with { Overspent = new(budget.Now, overspent) };
             announcements.Add(new(Reasons.Overspent, $"{budget.Window.Key}/{budget.Now.ToUnixTimeSeconds()}", Sentences.Overspent(budget, balance, overspent, runsOn), Warning: true)
             {
-                About = [.. runsOn.OrderByDescending(item => item.Work.BurnRate).Select(item => item.Work.Key).Take(MostWorkloads)],
+                About = budget.Observes ? [] : [.. runsOn.OrderByDescending(item => item.Work.BurnRate).Select(item => item.Work.Key).Take(MostWorkloads)],
             });
         }
         return announcements;

@@ -40,7 +40,7 @@ public static class ResumeRule
             var cause = Cause(item.Work, budget, balance, memory);
             var needed = LimitToResume(item, plan, work);
             var fits = free && needed <= balance.Limit;
-            if (fits && cause is null && budget.ForecastDoubt is null && HasImproved(item.Work.Parked!, balance, needed))
+            if (fits && cause is null && budget.ForecastDoubt is null && HasImproved(item.Work.Parked!, balance, Alone(item, plan, work)))
             {
                 var since = memory.FitsSince.TryGetValue(item.Work.Key.Uid, out var known) && known >= item.Work.Parked!.Since ? known : budget.Now;
                 plan.FitsSince[item.Work.Key.Uid] = since;
@@ -96,9 +96,9 @@ public static class ResumeRule
 
     /// <summary>
     /// The limit that a resume is tested against: all that is spent, being stopped and reserved (at the likely end, whatever the forecast
-    /// tests: a resume must not lean on hope), an hour of everything else that runs beside it, and what it needs itself.
+    /// tests: a resume must not lean on hope), and what it needs itself. A limit that is named holds an hour of everything else that runs beside it too.
     /// </summary>
-    public static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) => LimitToResume(item, plan, work, plan.Balance.FloorClaims);
+    public static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) => LimitToResume(item, plan, work, plan.Balance.FloorClaims, withBeside: false);
 
     /// <summary>
     /// The limit that a message names as enough to resume the work now; null where no limit alone is. It holds the suspended work that
@@ -120,20 +120,21 @@ public static class ResumeRule
         for (least = alone; ; )
         {
             enough = (least + growth + least.Percent(1)).RoundUp();
-            var taken = Taken(first, enough, plan, work);
+            var taken = Taken(item, first, enough, plan, work);
             if (alone + taken <= least) break;
             least = alone + taken;
         }
         return plan.NameLimit(item, item.Work.Parked is { EnoughLimit: { } named } && named > balance.Limit && named <= enough + enough.Percent(10)
-            && alone + Taken(first, named, plan, work) <= named ? named : enough);
+            && alone + Taken(item, first, named, plan, work) <= named ? named : enough);
     }
 
     /// <summary>What those that come first take of a limit before it is another's turn: each counts where it may fit, with all it may need.</summary>
-    private static Amount Taken(IReadOnlyList<ChargedWork> first, Amount limit, Plan plan, IReadOnlyList<ChargedWork> work)
+    private static Amount Taken(ChargedWork item, IReadOnlyList<ChargedWork> first, Amount limit, Plan plan, IReadOnlyList<ChargedWork> work)
     {
         Amount likely = Amount.Zero, most = Amount.Zero;
-        // Stops may cost less than they are counted with.
-        var stops = plan.Balance.OverspendBound + plan.Balance.Ending;
+        if (first.Count == 0) return most;
+        // Stops may cost less than they are counted with, and their own test does not hold what runs beside them.
+        var stops = Beside(item, plan, work).Aggregate(plan.Balance.OverspendBound + plan.Balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun));
         foreach (var other in first)
         {
             // A rolling sum is no plain sum: there all of them count.
@@ -146,13 +147,13 @@ public static class ResumeRule
     }
 
     private static Amount Alone(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) =>
-        plan.NeededAlone.TryGetValue(item.Work.Key.Uid, out var known) ? known : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, work, plan.Balance.AllFloorClaims);
+        plan.NeededAlone.TryGetValue(item.Work.Key.Uid, out var known) ? known : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, work, plan.Balance.AllFloorClaims, withBeside: true);
 
-    private static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work, IReadOnlyList<Claim> floor)
+    private static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work, IReadOnlyList<Claim> floor, bool withBeside)
     {
         var budget = plan.Budget;
         var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !plan.IsLeaving(w) && !Balance.Lends(w.Work, budget)).ToArray();
-        var beside = Beside(item, plan, work).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)))));
+        var beside = (withBeside ? Beside(item, plan, work) : []).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)))));
         // What is being stopped, and what is about to be, costs its stop.
         var ending = plan.Balance.Ending + work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && plan.IsLeaving(w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
         // Work that is no longer this budget's to hold comes back whatever it costs.
@@ -163,7 +164,7 @@ public static class ResumeRule
         [
             .. floor,
             .. released,
-            .. others.Where(w => w.Charge.KnownLength || !(w.Work.BurnRate > Rate.Zero)).Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid)),
+            .. others.Where(w => !withBeside || w.Charge.KnownLength || !(w.Work.BurnRate > Rate.Zero)).Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid)),
             .. beside,
             new(item.Work.Rate ?? Rate.Zero, Needed(item, budget)),
             new(Rate.Zero, ending),
