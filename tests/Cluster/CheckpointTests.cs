@@ -29,7 +29,7 @@ public sealed class CheckpointTests
         (await scene.IsSuspendedAsync("train")).Should().BeFalse("it is waited for");
         (await AskedAsync(scene)).Should().StartWith("b/2026-11-21T09:");
         await scene.UntilAsync("Events tell it", async () => (await scene.EventsAsync("CheckpointRequested", "train")).Count == 1 && (await scene.EventsAsync("CheckpointRequested", "b")).Count == 1);
-        (await scene.EventsAsync("CheckpointRequested", "train"))[0].Note.Should().Contain("at the latest; waiting costs up to 0.10 USD").And.Contain("projected at 2.");
+        (await scene.EventsAsync("CheckpointRequested", "train"))[0].Note.Should().Contain("at the latest; waiting costs up to 0.10 USD").And.Contain("would cost 2.");
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("CheckpointRequested");
 
         var from = world.Time.GetUtcNow();
