@@ -9,7 +9,7 @@ namespace Bursar.Tests.Cluster;
 internal static class Agents
 {
     /// <summary>Ninety milliseconds, as a loaded machine's scrapes have them.</summary>
-    private const string Told = @"by progress, 0\.(0[6-9]|1[0-3])\d* s per step over \d+ steps, told by its node's agent";
+    private const string Told = @"from its progress: 0\.(0[6-9]|1[0-3])\d* s per step over \d+ steps, told by its node's agent";
 
     private static CancellationToken Ct => CancellationToken.None;
 
@@ -32,7 +32,7 @@ internal static class Agents
         (await scene.World.JobAsync(scene.Team, "finetune", Ct)).Metadata.Annotations.Keys
             .Should().NotContain(["bursar.dev/progress", "bursar.dev/total-steps", "bursar.dev/expected-duration"], "the agent alone tells");
         await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "finetune")).Count > 0);
-        (await scene.EventsAsync("Suspended", "finetune"))[0].Note.Should().Contain("projected at 2.").And.MatchRegex(Told);
+        (await scene.EventsAsync("Suspended", "finetune"))[0].Note.Should().Contain("would cost 2.").And.MatchRegex(Told);
         await scene.UntilAsync("the status tells it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         var status = (await scene.StatusAsync())!;
         status.Decisions![0].Message.Should().MatchRegex(Told);

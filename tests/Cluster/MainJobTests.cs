@@ -53,7 +53,7 @@ public sealed class MainJobTests(RealCluster cluster)
         await world.UntilAsync("its pods are gone", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = Team }, ct)).Items.Count == 0, ct);
         await world.UntilAsync("Events tell it", async () => (await world.EventsAsync(Team, ct)).Count(e => e.Reason == "Suspended") >= 3, ct);
         var notes = (await world.EventsAsync(Team, ct)).Where(e => e.ReportingController == "bursar.dev/operator" && e.Reason == "Suspended").ToArray();
-        notes.Should().Contain(e => e.Regarding!.Kind == "Job" && System.Text.RegularExpressions.Regex.IsMatch(e.Note!, world is SandboxWorld ? @"projected at 2\.(29|3)" : @"projected at 2\."));
+        notes.Should().Contain(e => e.Regarding!.Kind == "Job" && System.Text.RegularExpressions.Regex.IsMatch(e.Note!, world is SandboxWorld ? @"would cost 2\.(29|3)" : @"would cost 2\."));
         notes.Should().Contain(e => e.Regarding!.Kind == "GpuBudget" && e.Note!.Contains("finetune", StringComparison.Ordinal));
         var budget = await world.BudgetAsync(Team, "nlp", ct);
         budget.Status!.SuspendedCount.Should().Be(1);
