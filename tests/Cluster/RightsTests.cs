@@ -121,7 +121,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await world.UntilAsync("the Deployment is at zero", async () => (await server.Client.GetScaleAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 0, ct);
             await world.UntilAsync("the ScaledObject is paused", async () => (await server.Client.GetAsync<V1ScaledObject>("scaler", Other, ct)).Metadata.Annotations.ContainsKey("autoscaling.keda.sh/paused-replicas"), ct);
             await world.UntilAsync("the InferenceService is stopped", async () => (await server.Client.GetAsync<V1Beta1InferenceService>("llama", Other, ct)).Metadata.Annotations.ContainsKey("serving.kserve.io/stop"), ct);
-            await world.UntilAsync("Events tell it", async () => (await world.EventsAsync(Team, ct)).Any(e => e.ReportingController == "bursar.dev/operator" && e.Note!.Contains("from its progress, ", StringComparison.Ordinal)), ct);
+            await world.UntilAsync("Events tell it", async () => (await world.EventsAsync(Team, ct)).Any(e => e.ReportingController == "bursar.dev/operator" && e.Note!.Contains("from its progress: ", StringComparison.Ordinal)), ct);
 
             await world.SetLimitAsync(Team, "jobs", "50", ct);
             await world.SetLimitAsync(Other, "chat", "50000", ct);
