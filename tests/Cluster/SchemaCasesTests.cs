@@ -84,7 +84,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
 
         JsonNode.DeepEquals(made!["spec"], JsonNode.Parse("""
             {
-              "limit": {"cost": "2"}, "mode": "Enforce", "thresholds": [50, 80, 100], "window": {"period": "Month", "timeZone": "UTC"}, "inference": {"whenExhausted": "Floor"},
+              "limit": {"cost": "2"}, "mode": "Enforce", "thresholds": [50, 80, 100], "window": {"period": "Month", "timeZone": "UTC"}, "inference": {"whenExhausted": "Floor"}, "interactive": {"whenExhausted": "Report"},
               "training": {"unknownDuration": "UntilExhausted", "suspendWhen": "Likely", "tolerancePercent": 0, "settle": "60s", "victims": "LeastLost", "checkpoint": {"grace": "5m"}, "resume": {"policy": "Automatic", "headroomPercent": 5}}
             }
             """)).Should().BeTrue("{0}", made["spec"]!.ToJsonString());

@@ -60,8 +60,11 @@ public sealed record KubeflowElasticPolicy
 {
     public int? MaxReplicas { get; init; }
 
-    public IReadOnlyList<System.Text.Json.JsonElement> Metrics { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<KubeflowElasticMetric> Metrics { get; init => field = value ?? []; } = [];
 }
+
+/// <summary>A metric that the training operator scales by. Only whether there is one matters here.</summary>
+public sealed record KubeflowElasticMetric;
 
 public sealed record KubeflowReplicaSpec
 {
