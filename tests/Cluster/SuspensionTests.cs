@@ -49,6 +49,42 @@ public sealed class SuspensionTests
         (await scene.StatusAsync())!.Unstoppable!.Workloads.Should().BeNullOrEmpty();
     }
 
+    /// <summary>As kube-controller-manager 1.36 does: without completions, a Job of which a pod has succeeded is complete when none is active.</summary>
+    [Theory]
+    [InlineData("Job")]
+    [InlineData("JobSet")]
+    public async Task Work_queue_that_a_suspension_would_complete_is_not_suspended(string kind)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        if (kind == "JobSet") await Kinds.ServeAsync(world, kind);
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("100");
+        // Sixteen cards: two pods run, the third waits for them.
+        const string spec = """
+            {"parallelism": 3, "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "10m"}},
+             "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "8"}}}]}}}
+            """;
+        var owners = "[]";
+        if (kind == "JobSet")
+        {
+            var uid = await Kinds.CreateAsync(scene, kind, "queue", $$$$"""{"replicatedJobs": [{"name": "w", "template": {"spec": {{{{spec}}}}}}]}""", declared: null);
+            owners = $$"""[{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "queue", "uid": "{{uid}}", "controller": true}]""";
+        }
+        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$"""
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "queue", "labels": {"jobset.sigs.k8s.io/replicatedjob-name": "w"}, "ownerReferences": {{{{owners}}}}}, "spec": {{{{spec}}}}}
+            """);
+        await scene.UntilAsync("one pod is left", async () => (await world.JobAsync(scene.Team, "queue", Ct)).Status is { Succeeded: 2, Active: 1 }, TimeSpan.FromMinutes(20));
+
+        await scene.SetLimitAsync("0.1");
+        await scene.UntilConditionAsync("FullyEnforceable", "False");
+        await scene.PassAsync(60);
+
+        (await scene.StatusAsync())!.Workloads.Should().ContainSingle(work => work.Kind == kind).Which.Reason.Should().Contain("Kubernetes would complete it");
+        (await world.JobAsync(scene.Team, "queue", Ct)).Spec.Suspend.Should().NotBe(true);
+        await scene.UntilAsync("its last pod has succeeded", async () => (await world.JobAsync(scene.Team, "queue", Ct)).Status.Succeeded == 3, TimeSpan.FromMinutes(20));
+    }
+
     /// <summary>LeaderWorkerSet gives the policy to the StatefulSets that it makes.</summary>
     [Theory]
     [InlineData("""{"whenScaled": "Delete"}""", "deletes its leaders' volumes")]

@@ -7,7 +7,8 @@ namespace Bursar.Operator.Kinds;
 /// <summary>
 /// batch/v1 Job. Tried on kube-controller-manager 1.36: the controller takes its finalizer off the pods before it deletes them, so a
 /// pod that exits 0 while its Job is being suspended is no completion, and a non-zero exit does not use up backoffLimit; but a
-/// non-zero exit that a podFailurePolicy rule FailJob matches fails the suspended Job for good, so such a Job is not parkable.
+/// non-zero exit that a podFailurePolicy rule FailJob matches fails the suspended Job for good, so such a Job is not suspendable. Nor is
+/// a Job without completions of which a pod has succeeded: the controller completes it as soon as none of its pods is active.
 /// </summary>
 public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField)
 {
@@ -26,6 +27,7 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
         SuspendedAt = Since(job.Status.Conditions, "Suspended"),
         WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
             : FailsOnStop(job.Spec) ? "its podFailurePolicy has a FailJob rule that a stopped pod could match, which would fail the Job for good"
+            : CompletesOnStop(job) ? "it has no completions and one of its pods has succeeded, so Kubernetes would complete it as soon as the others are stopped"
             : null,
         PodSets = [new(AtOnce(job.Spec, job.Status), job.Spec.Template)],
         Pieces = PieceSet.Of(job) is { } pieces ? [pieces] : [],
@@ -37,6 +39,9 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
     internal static int AtOnce(V1JobSpec spec, V1JobStatus status) =>
         Math.Max(0, Math.Min(spec.Parallelism ?? 1, spec.Completions is { } completions ? completions - PieceSet.EndedOf(status)
             : status.Succeeded > 0 ? status.Active ?? 0 : int.MaxValue));
+
+    /// <summary>Work off a queue: after the first success, the end of the other pods is the end of the Job, whatever ended them.</summary>
+    internal static bool CompletesOnStop(V1Job job) => job.Spec is { Completions: null, Parallelism: not null } && job.Spec.Suspend != true && job.Status.Succeeded > 0;
 
     /// <summary>
     /// A rule FailJob that matches 137 or 143, or any code by NotIn, fails the suspended Job for good when the stopped pod

@@ -48,6 +48,9 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
         var deadline = DeadlineOf(spec, jobs);
         return work with
         {
+            WhyNot = work.WhyNot ?? (jobs.SelectMany(part => part).FirstOrDefault(job => !IsOver(job) && JobKind.CompletesOnStop(job)) is { } queue
+                ? $"its Job {queue.Metadata.Name} has no completions and one of its pods has succeeded, so Kubernetes would complete it as soon as the others are stopped"
+                : null),
             PodSets = PodSetsOf(spec, [.. spec.ReplicatedJobs.Select(part =>
                 (int)Math.Min(int.MaxValue, jobs[part.Name].Sum(job => IsOver(job) ? 0L : JobKind.AtOnce(job.Spec, job.Status))
                     + PodSet.Times((part.Replicas ?? 1) - jobs[part.Name].Count(), JobKind.AtOnce(part.Template.Spec, V1JobStatus.Empty))))]),

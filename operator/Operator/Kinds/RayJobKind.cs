@@ -50,10 +50,14 @@ public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, Suspen
             .Select(group => new PodSet(PodSet.Times(ReplicasOf(group, cluster.EnableInTreeAutoscaling == true), group.NumOfHosts ?? 1), group.Template)),
     ];
 
-    /// <summary>With Ray's autoscaler a group may have as many replicas as its bound allows; KubeRay writes 2147483647 where none was set.</summary>
+    /// <summary>
+    /// KubeRay keeps a group within its bounds, whatever its replicas say. With Ray's autoscaler it may have as many as its upper bound allows; KubeRay
+    /// writes 2147483647 where none was set.
+    /// </summary>
     private static int ReplicasOf(V1RayWorkerGroup group, bool autoscaled)
     {
-        var replicas = group.Replicas ?? group.MinReplicas ?? 0;
-        return autoscaled && group.MaxReplicas is > 0 and < MostReplicas ? Math.Max(replicas, group.MaxReplicas.Value) : replicas;
+        int? most = group.MaxReplicas is >= 0 and < MostReplicas ? group.MaxReplicas : null;
+        var replicas = Math.Max(Math.Min(group.Replicas ?? 0, most ?? int.MaxValue), group.MinReplicas ?? 0);
+        return autoscaled ? Math.Max(replicas, most ?? 0) : replicas;
     }
 }

@@ -39,6 +39,8 @@ public sealed class WorkKindTests
         { "RayJob", $$$$$$$$"""{"spec": {"rayClusterSpec": {"enableInTreeAutoscaling": true, "workerGroupSpecs": [{"replicas": 1, "maxReplicas": 8, "template": {{{{{{{{Pods}}}}}}}}}]}}}""", "null", 32, false },
         { "RayJob", $$$$$$$$"""{"spec": {"rayClusterSpec": {"workerGroupSpecs": [{"replicas": 1, "maxReplicas": 8, "template": {{{{{{{{Pods}}}}}}}}}]}}}""", "null", 4, false },
         { "RayJob", $$$$$$$$"""{"spec": {"rayClusterSpec": {"enableInTreeAutoscaling": true, "workerGroupSpecs": [{"replicas": 1, "maxReplicas": 2147483647, "template": {{{{{{{{Pods}}}}}}}}}]}}}""", "null", 4, false },
+        { "RayJob", $$$$$$$$"""{"spec": {"rayClusterSpec": {"workerGroupSpecs": [{"replicas": 1, "minReplicas": 4, "maxReplicas": 8, "template": {{{{{{{{Pods}}}}}}}}}]}}}""", "null", 16, false },
+        { "RayJob", $$$$$$$$"""{"spec": {"rayClusterSpec": {"workerGroupSpecs": [{"replicas": 10, "maxReplicas": 2, "template": {{{{{{{{Pods}}}}}}}}}]}}}""", "null", 8, false },
         { "TrainJob", """{"spec": {"suspend": true, "trainer": {"numNodes": 4, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "8"}}}}}""", "true", 32, false },
         { "TrainJob", """{"spec": {"runtimeRef": {"name": "torch"}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}""", "null", 0, true },
         { "PyTorchJob", $$$$$$$$"""{"spec": {"pytorchReplicaSpecs": {"Worker": {"replicas": 3, "template": {{{{{{{{Pods}}}}}}}}}, "Master": {"template": {{{{{{{{Pods}}}}}}}}}}}}""", "null", 16, false },
@@ -147,6 +149,9 @@ public sealed class WorkKindTests
     [InlineData("Job", """{"spec": {"managedBy": "kueue.x-k8s.io/multikueue"}}""", "spec.managedBy")]
     [InlineData("Job", """{"spec": {"managedBy": "kubernetes.io/job-controller"}}""", null)]
     [InlineData("Job", """{"spec": {"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [143]}}]}}}""", "FailJob")]
+    [InlineData("Job", """{"spec": {"parallelism": 3}, "status": {"active": 2, "succeeded": 1}}""", "Kubernetes would complete it")]
+    [InlineData("Job", """{"spec": {"parallelism": 3}, "status": {"active": 3, "failed": 1}}""", null)]
+    [InlineData("Job", """{"spec": {"parallelism": 3, "completions": 9}, "status": {"active": 2, "succeeded": 1}}""", null)]
     [InlineData("JobSet", """{"spec": {"replicatedJobs": [{"name": "w", "template": {"spec": {"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {}}]}}}}]}}""", "podFailurePolicy of its w")]
     [InlineData("JobSet", """{"spec": {"managedBy": "jobset.sigs.k8s.io/jobset-controller"}}""", null)]
     [InlineData("TrainJob", """{"spec": {"managedBy": "kueue.x-k8s.io/multikueue"}}""", "spec.managedBy")]
