@@ -39,8 +39,8 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
     /// <param name="now">The time of the evaluation.</param>
     public Pieces Count(IReadOnlyList<V1Pod> pods, int gpus, Func<TimeSpan?> held, DateTimeOffset now)
     {
-        List<TimeSpan> finished = [], inFlight = [];
-        var (ended, retried) = (0L, TimeSpan.Zero);
+        List<TimeSpan> finished = [], failures = [], inFlight = [];
+        var (ended, completed, retried) = (0L, 0L, TimeSpan.Zero);
         EarlySuccess? success = null;
         foreach (var job in Jobs)
         {
@@ -48,7 +48,9 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
             var failed = IndexRanges.Parse(job.Status.FailedIndexes);
             var (succeeded, running) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
             var gone = 0;
+            // A Job that was made smaller does not count what succeeded beyond its last index.
             foreach (var piece in pods.Where(pod => pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid)
+                .Where(pod => !indexed || !(IndexOf(pod) >= job.Spec.Completions))
                 .GroupBy(pod => indexed && pod.Metadata.Annotations.TryGetValue(IndexKey, out var index) ? index : pod.Metadata.Uid, StringComparer.Ordinal))
             {
                 var attempts = TimeSpan.Zero;
@@ -69,16 +71,20 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
                 }
                 else if (indexed && int.TryParse(piece.Key, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && failed.Contains(number))
                 {
-                    finished.Add(attempts);
+                    failures.Add(attempts);
                     gone++;
                 }
                 // An attempt at an index is counted with the next one.
                 else if (!indexed) retried += attempts;
             }
             // A pod ends before its Job's status counts it.
-            ended += (long)Math.Max(job.Status.Succeeded ?? 0, succeeded.Count) + Math.Max(failed.Count, gone);
+            var successes = Math.Max(job.Status.Succeeded ?? 0, succeeded.Count);
+            completed += successes;
+            ended += (long)successes + Math.Max(failed.Count, gone);
             if (Jobs.Count == 1) success = SuccessOf(job, failed, succeeded, running);
         }
+        // How soon some fail tells nothing of the others while none has succeeded.
+        if (completed > 0) finished.AddRange(failures);
         return new()
         {
             Total = Total,
@@ -122,6 +128,9 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
         }
         return first;
     }
+
+    private static int? IndexOf(V1Pod pod) =>
+        pod.Metadata.Annotations.TryGetValue(IndexKey, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : null;
 
     private static string Key(int index) => index.ToString(CultureInfo.InvariantCulture);
 }

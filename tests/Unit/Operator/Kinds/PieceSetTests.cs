@@ -39,6 +39,28 @@ public sealed class PieceSetTests
     }
 
     [Fact]
+    public void Failures_tell_nothing_of_the_others_while_no_piece_has_succeeded()
+    {
+        var pieces = Count("""{"completions": 10, "parallelism": 10, "completionMode": "Indexed", "backoffLimitPerIndex": 0}""", """{"failedIndexes": "3"}""", minutes: 5,
+            Pod("a", 3, 0, 1, "Failed"), Pod("b", 4, 0, null));
+        var estimate = Estimator.Remaining(new() { Pieces = [pieces], Gpus = 10, DeclaredDuration = TimeSpan.FromHours(10), RunningSince = Start }, Start.AddMinutes(5));
+
+        pieces.Left.Should().Be(9);
+        estimate.Source.Should().Be(EstimateSource.Declared);
+        estimate.Mid.TotalHours.Should().BeApproximately(9, 0.2, "nine of ten GPUs are held for ten hours");
+    }
+
+    [Fact]
+    public void Success_beyond_the_completions_of_a_Job_that_was_made_smaller_does_not_count()
+    {
+        // As kube-controller-manager 1.36 writes it after 6 completions were made 3.
+        var pieces = Count("""{"completions": 3, "parallelism": 3, "completionMode": "Indexed"}""", """{"succeeded": 1, "completedIndexes": "0"}""", minutes: 60,
+            Pod("a", 0, 0, 30, "Succeeded"), Pod("f", 5, 0, 30, "Succeeded"), Pod("b", 1, 0, null), Pod("c", 2, 0, null));
+
+        pieces.Should().BeEquivalentTo(new { Ended = 1, Left = 2 });
+    }
+
+    [Fact]
     public void Pod_that_is_being_deleted_is_not_in_flight()
     {
         var pieces = Count("""{"completions": 4, "parallelism": 2}""", "{}", minutes: 10, Pod("a", null, 0, null, deleted: true), Pod("b", null, 5, null), Pod("c", null, 0, 2, "Failed"));
