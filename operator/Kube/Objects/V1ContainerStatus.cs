@@ -105,23 +105,27 @@ public sealed record V1ContainerStateTerminated
         init => _finished = Wire.Ticks(value);
     }
 
+    public int ExitCode { get; init; }
+
     internal static V1ContainerStateTerminated? Read(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader)) return null;
         long finished = 0;
+        int exitCode = 0;
         while (Wire.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("finishedAt"u8)) finished = Wire.Ticks(ref reader);
+            else if (reader.ValueTextEquals("exitCode"u8)) exitCode = Wire.Int(ref reader);
             else Wire.Pass(ref reader);
         }
 
-        return new V1ContainerStateTerminated { _finished = finished };
+        return new V1ContainerStateTerminated { _finished = finished, ExitCode = exitCode };
     }
 
     internal void Write(Utf8JsonWriter writer)
     {
         writer.WriteStartObject("terminated");
-        writer.WriteNumber("exitCode", 0);
+        writer.WriteNumber("exitCode", ExitCode);
         Wire.WriteTime(writer, "finishedAt", _finished);
         writer.WriteEndObject();
     }

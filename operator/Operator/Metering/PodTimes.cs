@@ -35,8 +35,8 @@ public static class PodTimes
         return new()
         {
             ScheduledAt = scheduled,
-            // A container that waits and never ran has no end, and is not one whose end is unknown.
-            ContainerEnds = [.. statuses.Where(status => !status.State.IsWaiting || status.WaitsToRestart).Select(status => status.State.Terminated?.FinishedAt), .. Untold(pod)],
+            // A container that waits and never ran has no end of its own.
+            ContainerEnds = [.. statuses.Where(status => !status.State.IsWaiting || status.WaitsToRestart).Select(status => status.State.Terminated?.FinishedAt), .. Untold(pod), .. NeverRun(pod)],
             RefusedAt = statuses.Length == 0 && IsRefusal(pod.Status.Reason) ? pod.Status.StartTime ?? pod.Metadata.CreationTimestamp : null,
             EndSigns = [.. Signs(pod)],
             DeletionDeadline = pod.Metadata.DeletionTimestamp,
@@ -45,6 +45,14 @@ public static class PodTimes
     }
 
     /// <summary>Containers of which the status says nothing, as of a pod whose kubelet was lost or is old: their ends are not known.</summary>
+    /// <summary>
+    /// Where a container never ran, the pod ended with the init container that failed. If none did, as when it was evicted while it pulled an
+    /// image, the other containers do not tell when.
+    /// </summary>
+    private static IEnumerable<DateTimeOffset?> NeverRun(V1Pod pod) =>
+        pod.Status.ContainerStatuses.Any(status => status.State.IsWaiting && !status.WaitsToRestart) && !pod.Status.InitContainerStatuses.Any(status => status.State.Terminated is { ExitCode: not 0 })
+            ? [null] : [];
+
     private static IEnumerable<DateTimeOffset?> Untold(V1Pod pod) =>
         pod.Spec.Containers.Skip(pod.Status.ContainerStatuses.Count).Select(_ => (DateTimeOffset?)null);
 

@@ -9,6 +9,7 @@ namespace Bursar.Tests.Unit.Operator.Metering;
 public sealed class PodTimesTests
 {
     private const string Init = """{"name":"init","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T10:03:00Z"}}}""";
+    private const string Failed = """{"name":"init","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T10:03:00Z"}}}""";
     private const string Unknown = """{"name":"main","state":{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown","finishedAt":null}}}""";
 
     [Theory]
@@ -26,7 +27,10 @@ public sealed class PodTimesTests
     [InlineData("22:00:05", "Succeeded", """ "initContainerStatuses":[{"name":"side","state":{"running":{}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """, "Ready/False/22:00:05")]
     [InlineData("22:00:05", "Succeeded", """ "initContainerStatuses":[{"name":"side","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:05Z"}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """)]
     // The init container failed: the main one never ran.
-    [InlineData("10:03:00", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"PodInitializing"}}}] """, "Ready/False/10:00:01")]
+    [InlineData("10:03:00", "Failed", """ "initContainerStatuses":[FAILED],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"PodInitializing"}}}] """, "Ready/False/10:00:01")]
+    // It was evicted while it pulled its image: it held its devices to the end.
+    [InlineData("22:00:05", "Failed", """ "reason":"Evicted","initContainerStatuses":[INIT],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}}] """, "Ready/False/10:00:01", "DisruptionTarget/True/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}},{"name":"side","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T10:03:00Z"}}}] """, "DisruptionTarget/True/22:00:05")]
     // In a crash loop when the pod was failed: it held its devices to the end.
     [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":7,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T21:58:00Z"}}}] """, "Ready/False/21:58:01", "DisruptionTarget/True/22:00:05")]
     // No container statuses at all.
@@ -47,6 +51,7 @@ public sealed class PodTimesTests
     [InlineData(""" "containerStatuses":[UNKNOWN] """)]
     [InlineData(""" "reason":"Evicted" """)]
     [InlineData(""" "containerStatuses":[{"name":"main","state":{}}] """)]
+    [InlineData(""" "reason":"DeadlineExceeded","containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}}] """)]
     public void End_that_nothing_tells_is_open_until_it_is_observed(string statuses)
     {
         var pod = Pod("Failed", statuses, "Ready/False/10:00:01");
@@ -66,7 +71,7 @@ public sealed class PodTimesTests
         return JsonSerializer.Deserialize($$$"""
             {"metadata":{"name":"p","namespace":"team","uid":"u","creationTimestamp":"2026-11-21T10:00:00Z"},
              "spec":{"nodeName":"n","containers":[{"name":"main"}]},
-             "status":{"phase":"{{{phase}}}","startTime":"2026-11-21T10:00:01Z","conditions":[{{{string.Join(',', all)}}}],{{{statuses.Replace("INIT", Init).Replace("UNKNOWN", Unknown)}}}}}
+             "status":{"phase":"{{{phase}}}","startTime":"2026-11-21T10:00:01Z","conditions":[{{{string.Join(',', all)}}}],{{{statuses.Replace("INIT", Init).Replace("FAILED", Failed).Replace("UNKNOWN", Unknown)}}}}}
             """, V1Pod.JsonTypeInfo)!;
     }
 
