@@ -18,20 +18,21 @@ public sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
     /// <summary>A part of another workload carries that one's annotations, which are reported there.</summary>
     public void Observe(Work work)
     {
-        if (work.HasGpus && !work.IsPart) Report(work.Metadata, work.Kind.Entity.ApiVersion, work.Kind.Name, work.PodSets.Select(set => set.Template));
+        if (work.HasGpus && !work.IsPart) Report(work.Metadata, work.Kind.Entity.ApiVersion, work.Kind.Name,
+            AnnotationRules.Problems(work.Metadata, work.PodSets.Select(set => set.Template), work.Template, TopWorkload.IsClassReadFromTemplate(work.Kind.Name)));
     }
 
     /// <summary>A pod with GPUs that no controller owns is a workload of its own.</summary>
     public void Observe(V1Pod pod)
     {
-        if (pod.Metadata.ControllerReference() is null && gpus.OfPod(pod).IsAny) Report(pod.Metadata, "v1", "Pod", []);
+        if (pod.Metadata.ControllerReference() is null && gpus.OfPod(pod).IsAny) Report(pod.Metadata, "v1", "Pod", AnnotationRules.Problems(pod.Metadata, []));
     }
 
     public void Forget(string uid) => _reported.TryRemove(uid, out _);
 
-    private void Report(V1ObjectMeta metadata, string apiVersion, string kind, IEnumerable<V1PodTemplateSpec> templates)
+    private void Report(V1ObjectMeta metadata, string apiVersion, string kind, IEnumerable<AnnotationProblem> found)
     {
-        var problems = AnnotationRules.Problems(metadata, templates).ToArray();
+        var problems = found.ToArray();
         var before = _reported.GetValueOrDefault(metadata.Uid, []);
         if (problems.Length == 0 && before.Length == 0) return;
         if (problems.Length == 0) Forget(metadata.Uid);

@@ -41,21 +41,38 @@ public static class AnnotationRules
     };
 
     /// <summary>The annotations that have no effect, of the workload first.</summary>
-    public static IEnumerable<AnnotationProblem> Problems(V1ObjectMeta workload, IEnumerable<V1PodTemplateSpec> templates) =>
-        Of(workload.Annotations, onTemplate: false).Concat(templates.SelectMany(template => Of(template.Metadata.Annotations, onTemplate: true))).DistinctBy(one => (one.Name, one.Value, one.Message));
+    /// <param name="workload">The workload's own metadata.</param>
+    /// <param name="templates">All its pod templates.</param>
+    /// <param name="read">The one whose annotations are read where the workload has none; null for each.</param>
+    /// <param name="readsClass">Whether its class may stand on a pod template.</param>
+    public static IEnumerable<AnnotationProblem> Problems(V1ObjectMeta workload, IEnumerable<V1PodTemplateSpec> templates, V1PodTemplateSpec? read = null, bool readsClass = true)
+    {
+        return Of(workload.Annotations, _ => null)
+            .Concat(templates.SelectMany(template => Of(template.Metadata.Annotations, name => WhyNotOn(template, name))))
+            .DistinctBy(one => (one.Name, one.Value, one.Message));
 
-    private static IEnumerable<AnnotationProblem> Of(IReadOnlyDictionary<string, string> annotations, bool onTemplate)
+        string? WhyNotOn(V1PodTemplateSpec template, string name) =>
+            name is AgentTargets.PortAnnotation or AgentTargets.PathAnnotation ? ""
+            : name == BursarAnnotations.Resume || name == BursarAnnotations.Class && !readsClass ? "it is read from the workload itself"
+            : read is null || ReferenceEquals(template, read) || workload.Annotations.ContainsKey(name) || read.Metadata.Annotations.ContainsKey(name) ? ""
+            : "it is read from the workload itself, else from its first pod template that asks for GPUs";
+    }
+
+    /// <param name="annotations">Of the workload or of a pod template.</param>
+    /// <param name="whyNot">Why one of a pod template is not read there; empty where it is, null for the workload itself.</param>
+    private static IEnumerable<AnnotationProblem> Of(IReadOnlyDictionary<string, string> annotations, Func<string, string?> whyNot)
     {
         foreach (var (name, value) in annotations)
         {
             if (!name.StartsWith(Domain, StringComparison.Ordinal) || _own.Contains(name)) continue;
-            var where = onTemplate ? " of the pod template" : "";
+            var why = whyNot(name);
+            var where = why is not null ? " of the pod template" : "";
             if (!_rules.TryGetValue(name, out var rule))
                 yield return new(name, value, $"Annotation {name}{where} has no effect because Bursar does not know it. Known are {string.Join(", ", _rules.Keys.Select(key => key[Domain.Length..]).Order(StringComparer.Ordinal))}.");
             else if (!rule.Accepts(value.Trim()))
                 yield return new(name, value, $"Annotation {name}: \"{Quote(value)}\"{where} is ignored because it cannot be read. Accepted: {rule.Accepted}.");
-            else if (onTemplate && name == BursarAnnotations.Resume)
-                yield return new(name, value, $"Annotation {name}{where} is ignored because it is read from the workload itself.");
+            else if (why is { Length: > 0 })
+                yield return new(name, value, $"Annotation {name}{where} is ignored because {why}.");
         }
     }
 

@@ -51,7 +51,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
     /// Returns false for custom kinds that train. There an annotation that says otherwise takes the workload out of suspension, and the guard
     /// can check it on the object but not in the pod templates of every custom kind.
     /// </summary>
-    private static bool IsClassReadFromTemplate(string kind) => kind == "Job" || WorkKinds.Of(kind)?.Class != WorkClass.Training;
+    internal static bool IsClassReadFromTemplate(string kind) => kind == "Job" || WorkKinds.Of(kind)?.Class != WorkClass.Training;
 
     /// <summary>Whether the way up goes on with this controller: it is of the table, or it is a pod, which only a LeaderWorkerSet has as an owner.</summary>
     public static bool IsFollowed(V1OwnerReference? controller) => WorkKinds.Of(controller) is not null || controller is { Kind: "Pod", ApiVersion: "v1" };
