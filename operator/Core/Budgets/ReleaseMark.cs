@@ -18,6 +18,10 @@ public sealed record ReleaseMark(long Generation, DateTimeOffset At)
             : null;
     }
 
+    /// <summary>The instruction in a text, where it holds; null otherwise.</summary>
+    public static ReleaseMark? InForce(string? text, long generation, WindowSpec window, DateTimeOffset now) =>
+        Parse(text) is { } mark && mark.Holds(generation, window, now) ? mark : null;
+
     public bool Holds(long generation, WindowSpec window, DateTimeOffset now) =>
         generation == Generation && Window.At(window, At).Key == Window.At(window, now).Key;
 

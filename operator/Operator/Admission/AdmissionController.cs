@@ -58,7 +58,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
             var errors = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
             // Whether a budget with a selector that cannot be read means this work, nobody knows.
             if (errors.Count > 0 && !GpuBudgetReader.TryReadSelector(budget, out selector) || !selector.Matches(labels)) continue;
-            budgets.Add(new(budget.Metadata.Name, errors.Count > 0 ? null : terms, exempt?.Matches(labels) == true, board.FiguresOf(budget)));
+            budgets.Add(new(budget.Metadata.Name, errors.Count > 0 ? null : terms, exempt?.Matches(labels) == true, board.FiguresOf(budget)) { IsReleased = errors.Count == 0 && ReleasedAt(budget, terms!.Window) is not null });
         }
         if (budgets.Count == 0) return _untouched;
         var asked = new AskedWork(work.Kind.Name, work.Gpus, board.PriceOf(work), work.TerminationGrace, Parkability.WhyNot(work, stores));
@@ -68,7 +68,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
     /// <summary>Why a new GPU pod is refused: a budget gates such pods, is used up, and could not suspend it; null where none does.</summary>
     private string? WhyRefused(V1Pod pod)
     {
-        if (!ready() || !GpuRequest.OfPod(pod).IsAny) return null;
+        if (!ready() || !stores.Gpus.OfPod(pod).IsAny) return null;
         var observes = ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name));
         // An owner that is not in the caches yet: the pod's own labels are its template's.
         var top = TopWorkload.Of(pod, stores);
@@ -77,7 +77,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         {
             if (observes || GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0) continue;
             var labels = top?.Labels ?? pod.Metadata.Labels;
-            if (terms!.NewPods != NewPodsWhenExhausted.Gate || terms.Mode != EnforcementMode.Enforce || !selector.Matches(labels) || exempt?.Matches(labels) == true) continue;
+            if (terms!.NewPods != NewPodsWhenExhausted.Gate || terms.Mode != EnforcementMode.Enforce || !selector.Matches(labels) || exempt?.Matches(labels) == true || ReleasedAt(budget, terms.Window) is not null) continue;
             if (board.FiguresOf(budget) is not { UsedUp: true } money || terms.Window.Period == WindowPeriod.Once && !Window.At(terms.Window, time.GetUtcNow()).Contains(time.GetUtcNow())) continue;
             // The operator suspends it with its workload.
             var suspendable = work is not null && Parkability.WhyNot(work, stores) is null && (top!.Class == WorkClass.Training || terms.WhenExhausted == WhenExhausted.Zero);
@@ -87,6 +87,9 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         }
         return null;
     }
+
+    private DateTimeOffset? ReleasedAt(V1Alpha1GpuBudget budget, WindowSpec window) =>
+        ReleaseMark.InForce(budget.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released), budget.Metadata.Generation, window, time.GetUtcNow())?.At;
 
     /// <summary>Null where it is no new pod, or none that can be read.</summary>
     private V1Pod? ReadPod(AdmissionRequest request)

@@ -13,7 +13,11 @@ public sealed record AskedWork(string Kind, int Gpus, Rate? Rate, TimeSpan Termi
 /// <param name="Terms">What it asks for; null where its spec cannot be read.</param>
 /// <param name="Exempts">It counts this work and never parks it.</param>
 /// <param name="Figures">What is known of its money.</param>
-public sealed record AskedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures);
+public sealed record AskedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures)
+{
+    /// <summary>Its user has released it (<see cref="ReleaseMark"/>): it suspends nothing.</summary>
+    public bool IsReleased { get; init; }
+}
 
 /// <summary>Whether the work is made suspended, and what its owner is told.</summary>
 public sealed record AdmissionVerdict(bool Hold, IReadOnlyList<string> Warnings);
@@ -45,6 +49,7 @@ public static class AdmissionRule
     private static string? WhyNot(AskedWork work, AskedBudget budget, DateTimeOffset now)
     {
         if (budget.Terms is not { } terms) return "the budget's spec cannot be read";
+        if (budget.IsReleased) return "the budget is released by bursar release";
         if (budget.Exempts) return "the budget exempts it";
         if (work.WhyNot is { } why) return why;
         if (work.TerminationGrace > Charge.LongestGrace) return "its pods may take longer than 15 minutes to end";

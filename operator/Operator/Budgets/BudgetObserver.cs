@@ -82,7 +82,7 @@ public sealed class BudgetObserver(
             ChargedAsOnDemand = [.. concerned.Select(prices.ChargedAsOnDemand.GetValueOrDefault).OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
             BrakeAllowance = brake.Allowance(now),
             SwitchedToObserve = control.ObserveOnly,
-            ReleasedAt = ReleaseMark.Parse(budget.Object.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released)) is { } mark && mark.Holds(budget.Object.Metadata.Generation, budget.Terms.Window, now) ? mark.At : null,
+            ReleasedAt = ReleaseMark.InForce(budget.Object.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released), budget.Object.Metadata.Generation, budget.Terms.Window, now)?.At,
             LedgerFault = ledgerFault?.Invoke(),
             Ended = Ended(spends.Values, work, memory),
         };

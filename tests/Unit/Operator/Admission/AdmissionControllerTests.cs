@@ -187,13 +187,13 @@ public sealed class AdmissionControllerTests : IDisposable
     public void New_GPU_pod_is_refused_when_the_budget_gates_it_and_is_used_up(string whenExhausted, string spent, bool allowed)
     {
         Budget("gated", $$"""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "{{whenExhausted}}"} }""", $$"""{"spent": "{{spent}}", "limit": "3", "currency": "USD"}""");
-        var answer = AskPod("2");
+        var answer = AskPodOf("2");
 
         answer.Allowed.Should().Be(allowed);
         answer.Patch.Should().BeNull();
         if (!allowed) answer.Status!.Message.Should().Contain("gpubudget gated is used up: 3.50 of 3.00 USD is spent");
-        AskPod("0").Allowed.Should().BeTrue("it asks for no GPU");
-        AskPod("2", "other").Allowed.Should().BeTrue("the budget is not of its namespace");
+        AskPodOf("0").Allowed.Should().BeTrue("it asks for no GPU");
+        AskPodOf("2", "other").Allowed.Should().BeTrue("the budget is not of its namespace");
     }
 
     [Theory]
@@ -203,7 +203,7 @@ public sealed class AdmissionControllerTests : IDisposable
     public void New_GPU_pod_is_not_refused_by_a_budget_that_may_not_or_does_not_mean_it(string spec)
     {
         Budget("gated", spec, """{"spent": "4", "limit": "3", "currency": "USD"}""");
-        AskPod("1").Allowed.Should().BeTrue();
+        AskPodOf("1").Allowed.Should().BeTrue();
     }
 
     [Fact]
@@ -214,11 +214,43 @@ public sealed class AdmissionControllerTests : IDisposable
         job["metadata"] = JsonNode.Parse("""{"name": "train", "namespace": "team", "uid": "train"}""");
         ((Store<V1Job>)stores.Jobs.Store).Put(JsonSerializer.Deserialize(job, V1Job.JsonTypeInfo)!);
 
-        AskPod("1", owner: """{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "train", "controller": true}""").Allowed.Should().BeTrue();
-        AskPod("1", owner: """{"apiVersion": "example.com/v1", "kind": "Notebook", "name": "nb", "uid": "nb", "controller": true}""").Allowed.Should().BeFalse("Bursar has no adapter for it");
+        AskPodOf("1", owner: """{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "train", "controller": true}""").Allowed.Should().BeTrue();
+        AskPodOf("1", owner: """{"apiVersion": "example.com/v1", "kind": "Notebook", "name": "nb", "uid": "nb", "controller": true}""").Allowed.Should().BeFalse("Bursar has no adapter for it");
     }
 
-    private AdmissionResponse AskPod(string gpus, string ns = "team", string? owner = null) => Controller().Review(new()
+    [Fact]
+    public void New_GPU_pod_that_asks_by_a_resource_claim_is_refused_alike()
+    {
+        Budget("gated", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""");
+        ((Store<V1ResourceClaimTemplate>)stores.Gpus.Templates.Store).Put(new()
+        {
+            Metadata = new() { Name = "h100", Namespace = "team", Uid = "t" },
+            Spec = new() { Spec = new() { Requests = [new() { Name = "gpu", DeviceClassName = "gpu.nvidia.com" }] } },
+        });
+        ((Store<V1DeviceClass>)stores.Gpus.Classes.Store).Put(new() { Metadata = new() { Name = "gpu.nvidia.com", Uid = "c" } });
+
+        AskPod("""{"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "h100"}], "containers": [{"name": "main"}]}""").Allowed.Should().BeFalse("the claim is for a GPU");
+        AskPod("""{"resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}], "containers": [{"name": "main"}]}""").Allowed.Should().BeTrue("nothing says that it is for one");
+    }
+
+    [Fact]
+    public void New_work_of_a_released_budget_is_neither_refused_nor_held()
+    {
+        Budget("nlp", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""");
+        AskPodOf("1").Allowed.Should().BeFalse();
+        Ask(Job()).Patch.Should().NotBeNull();
+
+        Budget("nlp", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""", """{"bursar.dev/released": "0@2026-11-21T09:00:00Z"}""");
+
+        AskPodOf("1").Allowed.Should().BeTrue();
+        var answer = Ask(Job());
+        answer.Patch.Should().BeNull();
+        answer.Warnings.Should().ContainSingle().Which.Should().EndWith("is not held: the budget is released by bursar release");
+    }
+
+    private AdmissionResponse AskPodOf(string gpus, string ns = "team", string? owner = null) => AskPod($$"""{"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "{{gpus}}"} } }] }""", ns, owner);
+
+    private AdmissionResponse AskPod(string spec, string ns = "team", string? owner = null) => Controller().Review(new()
     {
         Uid = "u",
         Operation = "CREATE",
@@ -226,7 +258,7 @@ public sealed class AdmissionControllerTests : IDisposable
         Kind = new("", "v1", "Pod"),
         Object = JsonSerializer.Deserialize<JsonElement>($$"""
             {"metadata": {"name": "notebook", "labels": {"team": "vision"}, "ownerReferences": [{{owner}}]},
-             "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "{{gpus}}"} } }] } }
+             "spec": {{spec}} }
             """),
     });
 
@@ -267,6 +299,6 @@ public sealed class AdmissionControllerTests : IDisposable
 
     private static JsonNode? At(JsonNode node, string pointer) => pointer.Split('/', StringSplitOptions.RemoveEmptyEntries).Aggregate((JsonNode?)node, (at, key) => at?[key]);
 
-    private void Budget(string name, string spec, string status = "{}") => ((Store<V1Alpha1GpuBudget>)stores.Budgets.Store).Put(JsonSerializer.Deserialize(
-        $$"""{"metadata": {"name": "{{name}}", "namespace": "team", "uid": "{{name}}"}, "spec": {{spec}}, "status": {{status}}}""", ApiJson.GpuBudget)!);
+    private void Budget(string name, string spec, string status = "{}", string annotations = "{}") => ((Store<V1Alpha1GpuBudget>)stores.Budgets.Store).Put(JsonSerializer.Deserialize(
+        $$"""{"metadata": {"name": "{{name}}", "namespace": "team", "uid": "{{name}}", "annotations": {{annotations}} }, "spec": {{spec}}, "status": {{status}} }""", ApiJson.GpuBudget)!);
 }
