@@ -41,6 +41,8 @@ public sealed class AdmissionChartTests
         webhook["rules"]!.ToJsonString().Should().Be("""[{"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"],"operations":["CREATE"],"scope":"Namespaced"}]""");
         webhook["namespaceSelector"]!["matchExpressions"]![0]!["values"]!.AsArray().Select(v => (string)v!).Should().Contain(["bursar-system", "bursar-agents", "kube-system"]);
         webhook["matchConditions"]!.AsArray().Select(c => (string)c!["name"]!).Should().Equal("not-the-systems", "asks-for-gpus");
+        ((string)webhook["matchConditions"]![1]!["expression"]!).Should().Contain("exists(r, r.contains('/'))", "a DeviceClass may stand for a GPU under any name")
+            .And.Contain("object.spec.resourceClaims");
     }
 
     [SkippableFact]

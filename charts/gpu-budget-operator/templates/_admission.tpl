@@ -14,13 +14,12 @@ MPIJob: "has(object.spec.mpiReplicaSpecs) && object.spec.mpiReplicaSpecs.exists(
 {{- end }}
 
 {{/*
-The condition of one line: a container that asks for a GPU by resource (where the values add some, for any extended one), a claim on devices, or the
-scheduler's annotation for a part of a GPU.
+The condition of one line: a container that asks for an extended resource, a claim on devices, or the scheduler's annotation for a part of a GPU. Which
+resources are GPUs depends on the values and on the cluster's DeviceClasses, so only the operator's table says it.
 */}}
 {{- define "bursar.asksForGpus" -}}
-{{- $resource := "r.startsWith('nvidia.com/') || r.startsWith('amd.com/') || r.startsWith('gpu.intel.com/') || r.startsWith('habana.ai/') || r.contains('gpu')" }}
-{{- if .more }}{{ $resource = "r.contains('/')" }}{{ end }}
+{{- $resource := "r.contains('/')" }}
 {{- $asks := printf "has(c.resources) && ((has(c.resources.limits) && c.resources.limits.exists(r, %s)) || (has(c.resources.requests) && c.resources.requests.exists(r, %s)))" $resource $resource }}
 {{- $template := printf "((has(${1}.spec) && ((has(${1}.spec.containers) && ${1}.spec.containers.exists(c, %s)) || (has(${1}.spec.initContainers) && ${1}.spec.initContainers.exists(c, %s)) || has(${1}.spec.resourceClaims))) || (has(${1}.metadata) && has(${1}.metadata.annotations) && ('gpu-fraction' in ${1}.metadata.annotations || 'gpu-memory' in ${1}.metadata.annotations)))" $asks $asks }}
-{{- regexReplaceAll "[{]([^}]*)[}]" .work $template }}
+{{- regexReplaceAll "[{]([^}]*)[}]" . $template }}
 {{- end }}

@@ -124,7 +124,8 @@ public sealed partial class GpuResources
     [GeneratedRegex("(?:^|[^a-z])(?:v?nics?|mlnxnics|rdma|roce|hca|sriov|hostdev|infiniband|ib)(?:[^a-z]|$)|monitoring", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Others();
 
-    [GeneratedRegex("device\\.driver\\s*==\\s*[\"'](?<driver>[a-zA-Z0-9.-]+)[\"']", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
+    // device.driver == 'x', 'x' == device.driver, device.driver in ['x'], device.attributes['x'].profile: any text that is not said to be another's.
+    [GeneratedRegex("(?<!!=\\s*)[\"'](?<driver>[a-zA-Z0-9.-]+)[\"']", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex DriverNames();
 }
 

@@ -30,7 +30,7 @@ internal static class UnreadableWork
         foreach (var set in work.PodSets)
             foreach (var container in set.Template.Spec.Containers.Concat(set.Template.Spec.InitContainers))
                 foreach (var (resource, quantity) in container.Resources.Limits.Concat(container.Resources.Requests))
-                    if (IsGpuLike(resource) && !KubernetesQuantity.TryParse(quantity, out _))
+                    if (MayBeGpu(resource) && !KubernetesQuantity.TryParse(quantity, out _))
                         return $"its quantity of {resource} cannot be read (\"{(quantity.Length <= 40 ? quantity : quantity[..40] + "…")}\")";
         return null;
     }
@@ -42,12 +42,11 @@ internal static class UnreadableWork
         if (path != "spec" && !path.StartsWith("spec.", StringComparison.Ordinal)) return false;
         if (Array.Exists(s_free, path.Contains)) return false;
         var bracket = path.EndsWith(']') ? path.LastIndexOf('[') : -1;
-        if (bracket > 0 && path.AsSpan(0, bracket) is var owner && (owner.EndsWith(".limits") || owner.EndsWith(".requests"))) return IsGpuLike(path[(bracket + 1)..^1]);
+        if (bracket > 0 && path.AsSpan(0, bracket) is var owner && (owner.EndsWith(".limits") || owner.EndsWith(".requests"))) return MayBeGpu(path[(bracket + 1)..^1]);
         // A part of the object: what was in it is unknown.
         return field.Expected is "an object" or "a list" || s_guards.Contains(path[(path.LastIndexOf('.') + 1)..]);
     }
 
-    /// <summary>Generous: here it only decides whether a quantity must be readable.</summary>
-    private static bool IsGpuLike(string resource) =>
-        resource.StartsWith("nvidia.com/", StringComparison.Ordinal) || resource.StartsWith("amd.com/", StringComparison.Ordinal) || resource.Contains("gpu", StringComparison.OrdinalIgnoreCase);
+    /// <summary>Every extended resource may be a GPU: users extend the table of GPUs, and DeviceClasses name resources that it cannot know.</summary>
+    private static bool MayBeGpu(string resource) => resource.Contains('/');
 }

@@ -61,6 +61,10 @@ public sealed class GpuResourcesTests
     [InlineData("mig.nvidia.com", "", true)]
     [InlineData("gpu.amd.com", "", true)]
     [InlineData("team-h100", "device.driver == 'gpu.nvidia.com' && device.attributes['gpu.nvidia.com'].productName == 'NVIDIA H100'", true)]
+    [InlineData("team-big", "device.attributes['gpu.nvidia.com'].productName.matches('H100')", true)]
+    [InlineData("team-any", "device.driver in ['gpu.amd.com', 'gpu.nvidia.com']", true)]
+    [InlineData("team-turned", "\"gpu.nvidia.com\" == device.driver", true)]
+    [InlineData("team-other", "device.driver != 'gpu.nvidia.com'", false)]
     [InlineData("team-nic", "device.driver == \"dra.net\"", false)]
     [InlineData("compute-domain-daemon.nvidia.com", "device.driver == 'compute-domain.nvidia.com'", false)]
     public void A_DeviceClass_is_of_GPUs_by_its_name_or_its_driver(string name, string selector, bool expected) =>

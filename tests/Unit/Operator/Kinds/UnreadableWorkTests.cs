@@ -13,6 +13,8 @@ public sealed class UnreadableWorkTests
     [InlineData("TrainJob", """{"trainer": 7}""", "its spec.trainer cannot be read (a number, not an object)")]
     [InlineData("TrainJob", """{"trainer": {"resourcesPerNode": {"limits": {"nvidia.com/gpu": {}}}}}""", "its spec.trainer.resourcesPerNode.limits[nvidia.com/gpu] cannot be read (an object, not a text)")]
     [InlineData("TrainJob", """{"trainer": {"resourcesPerNode": {"limits": {"nvidia.com/gpu": "one"}}}}""", "its quantity of nvidia.com/gpu cannot be read (\"one\")")]
+    [InlineData("TrainJob", """{"trainer": {"resourcesPerNode": {"limits": {"example.com/card": []}}}}""", "its spec.trainer.resourcesPerNode.limits[example.com/card] cannot be read (a list, not a text)")]
+    [InlineData("TrainJob", """{"trainer": {"resourcesPerNode": {"limits": {"habana.ai/gaudi": "one"}}}}""", "its quantity of habana.ai/gaudi cannot be read (\"one\")")]
     [InlineData("TrainJob", """{"managedBy": []}""", "its spec.managedBy cannot be read (a list, not a text)")]
     [InlineData("JobSet", """{"replicatedJobs": "two"}""", "its spec.replicatedJobs cannot be read (a text, not a list)")]
     [InlineData("PyTorchJob", """{"runPolicy": []}""", "its spec.runPolicy cannot be read (a list, not an object)")]
