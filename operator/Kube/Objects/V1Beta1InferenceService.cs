@@ -42,6 +42,8 @@ public sealed record V1Beta1Predictor
 
     public IReadOnlyList<V1Beta1ServedContainer> Containers { get; init => field = value ?? []; } = [];
 
+    public IReadOnlyList<V1PodResourceClaim> ResourceClaims { get; init => field = value ?? []; } = [];
+
     public IReadOnlyDictionary<string, string> Labels { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
 
     public IReadOnlyDictionary<string, string> NodeSelector { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;

@@ -46,6 +46,8 @@ public sealed record V1LeaderWorkerTemplate
 
     /// <summary>For the StatefulSets of leaders and of workers alike.</summary>
     public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
+
+    public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates { get; init => field = value ?? []; } = [];
 }
 
 public sealed record V1LeaderWorkerSetStatus

@@ -195,8 +195,10 @@ public sealed record V1PodResourceClaim
 {
     public string Name { get; init => field = value ?? ""; } = "";
 
+    [JsonPropertyName("resourceClaimName")]
     public string? ClaimName { get; init; }
 
+    [JsonPropertyName("resourceClaimTemplateName")]
     public string? TemplateName { get; init; }
 
     internal static V1PodResourceClaim? Read(ref Utf8JsonReader reader)

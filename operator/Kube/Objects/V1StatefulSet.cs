@@ -34,9 +34,17 @@ public sealed record V1StatefulSetSpec
 
     public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
 
+    public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates { get; init => field = value ?? []; } = [];
+
     public V1StatefulSetUpdateStrategy UpdateStrategy { get; init => field = value ?? V1StatefulSetUpdateStrategy.Empty; } = V1StatefulSetUpdateStrategy.Empty;
 
     public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+}
+
+/// <summary>The pattern of the volume claims that are made for each pod, as far as it tells that there is one.</summary>
+public sealed record V1VolumeClaimTemplate
+{
+    public string? Kind { get; init; }
 }
 
 public sealed record V1PersistentVolumeClaimRetentionPolicy

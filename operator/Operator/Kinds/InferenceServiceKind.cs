@@ -39,6 +39,7 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
                     Spec = new()
                     {
                         Containers = [.. (predictor.Model is { } model ? [model] : Array.Empty<V1Beta1ServedContainer>()).Concat(predictor.Containers).Select(one => new V1Container { Name = "served", Resources = one.Resources })],
+                        ResourceClaims = predictor.ResourceClaims,
                         NodeSelector = predictor.NodeSelector,
                         TerminationGracePeriodSeconds = predictor.TerminationGracePeriodSeconds,
                     },

@@ -35,7 +35,8 @@ public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClas
     }
 
     private static string? WhyNotOf(V1LeaderWorkerTemplate template, int size) =>
-        template.PersistentVolumeClaimRetentionPolicy?.WhenScaled == V1PersistentVolumeClaimRetentionPolicy.Delete
+        template.VolumeClaimTemplates.Count == 0 ? null
+        : template.PersistentVolumeClaimRetentionPolicy?.WhenScaled == V1PersistentVolumeClaimRetentionPolicy.Delete
             ? "its persistentVolumeClaimRetentionPolicy deletes its leaders' volumes when it is scaled down"
         : size > 1 && template.PersistentVolumeClaimRetentionPolicy?.WhenDeleted == V1PersistentVolumeClaimRetentionPolicy.Delete
             ? "its persistentVolumeClaimRetentionPolicy deletes its workers' volumes when their groups are scaled away"

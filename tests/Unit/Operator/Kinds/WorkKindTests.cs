@@ -65,6 +65,15 @@ public sealed class WorkKindTests
         work.IsStopped.Should().Be(switched.Trim('"') == "true");
     }
 
+    /// <summary>While it is stopped, its Deployments are gone and the predictor alone tells what comes back.</summary>
+    [Fact]
+    public void Predictor_names_its_resource_claims()
+    {
+        var work = Read("InferenceService", """{"spec": {"predictor": {"model": {}, "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "h100"}, {"name": "shared", "resourceClaimName": "one"}]}}}""");
+
+        work.Template.Spec.ResourceClaims.Should().Equal(new V1PodResourceClaim { Name = "gpu", TemplateName = "h100" }, new V1PodResourceClaim { Name = "shared", ClaimName = "one" });
+    }
+
     [Fact]
     public void Job_without_parallelism_holds_nothing()
     {
@@ -158,12 +167,14 @@ public sealed class WorkKindTests
     [InlineData("PyTorchJob", """{"spec": {"runPolicy": {"managedBy": "kueue.x-k8s.io/multikueue"}}}""", "spec.runPolicy.managedBy")]
     [InlineData("PyTorchJob", """{"spec": {"runPolicy": {"managedBy": "kubeflow.org/training-operator"}}}""", null)]
     [InlineData("MPIJob", """{"spec": {"runPolicy": {"managedBy": "kubeflow.org/mpi-operator"}}}""", null)]
-    [InlineData("StatefulSet", """{"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}""", "deletes its volumes")]
-    [InlineData("StatefulSet", """{"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"}}}""", null)]
-    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}}""", "deletes its leaders' volumes")]
-    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"size": 2, "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}}}""", "deletes its workers' volumes")]
-    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"size": 1, "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}}}""", null)]
-    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"size": 2, "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Retain", "whenDeleted": "Retain"}}}}""", null)]
+    [InlineData("StatefulSet", """{"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}], "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}""", "deletes its volumes")]
+    [InlineData("StatefulSet", """{"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}""", null)]
+    [InlineData("StatefulSet", """{"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}], "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"}}}""", null)]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}], "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}}""", "deletes its leaders' volumes")]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}], "size": 2, "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}}}""", "deletes its workers' volumes")]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}], "size": 1, "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}}}""", null)]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}], "size": 2, "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Retain", "whenDeleted": "Retain"}}}}""", null)]
+    [InlineData("LeaderWorkerSet", """{"spec": {"leaderWorkerTemplate": {"size": 2, "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete", "whenDeleted": "Delete"}}}}""", null)]
     [InlineData("RayJob", """{"spec": {}}""", "shutdownAfterJobFinishes")]
     [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true}}""", null)]
     [InlineData("RayJob", """{"spec": {"shutdownAfterJobFinishes": true, "clusterSelector": {"ray.io/cluster": "x"}}}""", "clusterSelector")]
