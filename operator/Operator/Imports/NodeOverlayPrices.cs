@@ -59,11 +59,16 @@ public static class NodeOverlayPrices
                 return;
             }
             var isIn = operation == LabelOperator.In && term.Values.Count > 0;
-            if (isIn && term.Key == InstanceType) types = [.. term.Values];
-            else if (isIn && term.Key == CapacityType) capacities = [.. term.Values];
-            else if (isIn && term.Key == Region) regions = [.. term.Values];
+            if (isIn && term.Key == InstanceType) types = Among(types, term);
+            else if (isIn && term.Key == CapacityType) capacities = Among(capacities, term);
+            else if (isIn && term.Key == Region) regions = Among(regions, term);
             else others.Add(term);
             if (isIn && GpuCounts.Contains(term.Key) && term.Values is [var count] && int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var counted)) gpus = counted;
+        }
+        if (types.Count == 0 || capacities.Count == 0 || regions.Count == 0)
+        {
+            leftOut.Add($"{name}: no instance fulfils its requirements");
+            return;
         }
         if ((long)types.Count * capacities.Count * regions.Count > MostCombinations)
         {
@@ -89,6 +94,9 @@ public static class NodeOverlayPrices
                         Rate.FromDecimal(PriceCsv.PerInstance(amount, known.Value)), string.Create(CultureInfo.InvariantCulture, $"Karpenter {name}, {amount} for {known} GPU")));
         }
     }
+
+    /// <summary>A key may be required more than once: all must hold.</summary>
+    private static List<string?> Among(List<string?> sofar, LabelRequirement term) => sofar is [null] ? [.. term.Values] : [.. sofar.Intersect(term.Values)];
 
     private static IEnumerable<YamlMappingNode> Overlays(YamlMappingNode document) =>
         document.Text("kind") == "NodeOverlay" ? [document] : document.List("items").OfType<YamlMappingNode>().Where(item => item.Text("kind") == "NodeOverlay");

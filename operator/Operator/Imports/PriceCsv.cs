@@ -81,7 +81,7 @@ public static class PriceCsv
         var by = field("instanceidfield");
         string? label = null;
         if (by.StartsWith(labels, StringComparison.OrdinalIgnoreCase)) label = by[labels.Length..];
-        else if (by.StartsWith("metadata.", StringComparison.OrdinalIgnoreCase) || by.StartsWith("spec.", StringComparison.OrdinalIgnoreCase))
+        else if (by.StartsWith("metadata.", StringComparison.OrdinalIgnoreCase) || by.StartsWith("spec.", StringComparison.OrdinalIgnoreCase) || by.StartsWith("status.", StringComparison.OrdinalIgnoreCase))
         {
             leftOut.Add($"line {line}: {id} is chosen by {by}, and a price book chooses nodes by their labels");
             return null;

@@ -164,6 +164,25 @@ public sealed class PriceImportTests
         read.LeftOut.Should().HaveCount(2).And.Contain(left => left.Contains("adjusts by -15%")).And.Contain(left => left.Contains("Gt cannot be said"));
     }
 
+    [Theory]
+    [InlineData("p5.48xlarge, p4d.24xlarge", "p4d.24xlarge, p3.2xlarge", "p4d.24xlarge")]
+    [InlineData("p5.48xlarge", "p4d.24xlarge", null)]
+    public void Overlay_that_requires_a_key_twice_means_what_both_allow(string first, string second, string? expected)
+    {
+        var read = NodeOverlayPrices.Read($$"""
+            kind: NodeOverlay
+            metadata: {name: o}
+            spec:
+              price: "8"
+              requirements:
+              - {key: node.kubernetes.io/instance-type, operator: In, values: [{{first}}]}
+              - {key: node.kubernetes.io/instance-type, operator: In, values: [{{second}}]}
+            """, new Dictionary<string, int>());
+
+        read.Rates.Select(rate => rate.Match.InstanceType).Should().Equal(expected is null ? [] : [expected]);
+        read.LeftOut.Should().HaveCount(expected is null ? 1 : 0);
+    }
+
     [Fact]
     public void An_overlay_of_an_unknown_instance_is_left_out_rather_than_guessed() =>
         NodeOverlayPrices.Read("""{"kind": "List", "items": [{"kind": "NodeOverlay", "metadata": {"name": "o"}, "spec": {"price": "9", "requirements": [{"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["m5.large"]}]}}]}""", new Dictionary<string, int>())
