@@ -44,6 +44,8 @@ public sealed class ChartTests
     [InlineData("agnet.enabled=false", "agnet")]
     [InlineData("enabled=maybe", "enabled")]
     [InlineData("image.digest=latest", "digest")]
+    [InlineData("image.repository=registry.example/bursar:v1", "repository")]
+    [InlineData("agent.image.repository=bursar-agent:v1", "repository")]
     [InlineData("agent.image.digest=sha256:0", "digest")]
     [InlineData("guard.enabled=maybe", "guard")]
     [InlineData("guard.mode=warn", "mode")]
