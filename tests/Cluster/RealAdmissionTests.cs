@@ -61,7 +61,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             // What does not: it never starts.
             await CreateAsync(kubeconfig, Job("dear", "20h"));
             await scene.UntilAsync("it is parked", async () => (await world.JobAsync(Team, "dear", Ct)).Metadata.Annotations.ContainsKey("bursar.dev/suspended-by"));
-            (await scene.UntilEventAsync("Suspended", "dear")).Note.Should().Contain("budget nlp has ");
+            (await scene.UntilEventAsync("Suspended", "dear")).Note.Should().Contain("Budget nlp has ");
             var dear = await world.JobAsync(Team, "dear", Ct);
             dear.Metadata.Generation.Should().Be(1);
             dear.Metadata.Annotations.Should().NotContainKey(HeldMark.Annotation);

@@ -80,8 +80,9 @@ public static class ReleaseCommand
     public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReleaseRequest request, TextWriter output, CancellationToken cancellationToken)
     {
         if (request.End) return await EndAsync(client, request, output, cancellationToken);
-        // Before anything is written: the mark on a budget must not stay behind a command that fails.
-        if (await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
+        // Before anything is written: the mark on a budget must not stay behind a command that fails. Of all budgets the first write tells it, and
+        // the uninstall hook's account may not get namespaces.
+        if (request.Budget is not null && await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
             throw new CommandException($"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace.");
         var mayRun = false;
         if (request is { Budget: null, DryRun: false })
