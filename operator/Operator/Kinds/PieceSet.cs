@@ -57,7 +57,8 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
                 TimeSpan? age = null;
                 foreach (var pod in piece)
                 {
-                    if (PodTimes.ScheduledAt(pod) is not { } from) continue;
+                    // A pod that was stopped and exits 0 is no completion to the Job's controller; one that had succeeded before is in the status.
+                    if (PodTimes.ScheduledAt(pod) is not { } from || pod is { Status.Phase: "Succeeded", Metadata.DeletionTimestamp: not null }) continue;
                     if (PodTimes.FinishedAt(pod) is { } to) attempts += to > from ? to - from : TimeSpan.Zero;
                     // A pod that is being deleted is replaced, and its piece begins again.
                     else if (pod.Metadata.DeletionTimestamp is null) age = now > from ? now - from : TimeSpan.Zero;

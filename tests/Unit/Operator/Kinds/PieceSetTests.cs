@@ -69,6 +69,20 @@ public sealed class PieceSetTests
         pieces.Retried.Should().Be(TimeSpan.FromMinutes(2));
     }
 
+    [Theory]
+    [InlineData(null, "{}")]
+    [InlineData(1, "{\"completionMode\": \"Indexed\"}")]
+    public void Pod_that_exits_zero_when_it_is_stopped_is_no_completion(int? index, string mode)
+    {
+        var spec = JsonNode.Parse(mode)!.AsObject();
+        (spec["completions"], spec["parallelism"]) = (4, 2);
+
+        var pieces = Count(spec.ToJsonString(), """{"succeeded": 1}""", minutes: 10, Pod("a", index, 0, 2, "Succeeded", deleted: true));
+
+        pieces.Should().BeEquivalentTo(new { Ended = 1, Left = 3, Retried = TimeSpan.Zero });
+        pieces.Finished.Should().BeEmpty();
+    }
+
     [Fact]
     public void Pieces_without_finished_pods_ask_for_the_time_held() =>
         Count("""{"completions": 100, "parallelism": 10}""", """{"succeeded": 40}""", minutes: 60).Held.Should().Be(TimeSpan.FromHours(4));
