@@ -29,7 +29,7 @@ public sealed class RealServerTests(RealCluster cluster)
         var status = (await scene.StatusAsync())!;
         status.State.Should().Be("Exhausted");
         status.Suspended!.Single().Reason.Should().Be("BudgetExhausted");
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "unknown")).Any(e => e.Note!.Contains("is exhausted", StringComparison.Ordinal)));
+        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "unknown")).Any(e => e.Note!.Contains("is used up", StringComparison.Ordinal)));
 
         await scene.SetLimitAsync("100");
         await scene.UntilResumedAsync("unknown");

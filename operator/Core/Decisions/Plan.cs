@@ -14,10 +14,13 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
 
     private readonly Dictionary<string, (string Reason, string Sentence)> _found = new(StringComparer.Ordinal);
     private readonly List<BudgetAction> _actions = [];
+    private readonly HashSet<string> _suspending = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _acted = new(StringComparer.Ordinal);
     private readonly HashSet<string> _contested = new(StringComparer.Ordinal);
     private readonly List<Announcement> _warnings = [];
     private readonly SortedDictionary<string, CheckpointRequest> _requests = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CheckpointRequest> _spent = new(StringComparer.Ordinal);
+    private ChargedWork[]? _byTurn;
 
     public BudgetSnapshot Budget => budget;
 
@@ -41,12 +44,12 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
 
     public bool IsAsked(ChargedWork item) => _requests.ContainsKey(item.Work.Key.Uid);
 
-    public bool IsParking(ChargedWork item) => IsAsked(item) || _actions.Any(a => a.Kind == ActionKind.Park && a.Workload.Uid == item.Work.Key.Uid);
+    public bool IsParking(ChargedWork item) => IsAsked(item) || _suspending.Contains(item.Work.Key.Uid);
 
     /// <summary>Since when suspended work has fitted, carried on from the memory: what is not noted here anew is forgotten.</summary>
     public SortedDictionary<string, DateTimeOffset> FitsSince { get; } = new(StringComparer.Ordinal);
 
-    public bool SuspendsAny => _requests.Count > 0 || _actions.Any(a => a.Kind == ActionKind.Park);
+    public bool SuspendsAny => _requests.Count > 0 || _suspending.Count > 0;
 
     /// <summary>Marks work that a rule is about to suspend together, so that the amounts named for one of them do not count the others as running.</summary>
     public void Expect(IEnumerable<ChargedWork> leaving)
@@ -59,6 +62,16 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
 
     /// <summary>What each suspended workload needs by itself (<see cref="ResumeRule"/>), computed once a decision.</summary>
     public Dictionary<string, Amount> NeededAlone { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>All workloads in the order in which they resume, sorted once a decision.</summary>
+    public ChargedWork[] ByTurn(Func<IEnumerable<ChargedWork>> sort) => _byTurn ??= [.. sort()];
+
+    private void Add(BudgetAction action)
+    {
+        _actions.Add(action);
+        _acted.Add(action.Workload.Uid);
+        if (action.Kind == ActionKind.Park) _suspending.Add(action.Workload.Uid);
+    }
 
     /// <summary>Notes the limit that a message names as enough to run the work now.</summary>
     public Amount? NameLimit(ChargedWork item, Amount? limit)
@@ -140,7 +153,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         if (request is not null) _spent[item.Work.Key.Uid] = request;
         sentence += Sentences.CheckpointOutcome(item, request, budget);
         _found[item.Work.Key.Uid] = (reason, sentence);
-        _actions.Add(new()
+        Add(new()
         {
             Kind = ActionKind.Park,
             Workload = item.Work.Key,
@@ -156,7 +169,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     }
 
     /// <summary>Tells the work of its request.</summary>
-    public void Announce(ChargedWork item, CheckpointRequest request) => _actions.Add(new()
+    public void Announce(ChargedWork item, CheckpointRequest request) => Add(new()
     {
         Kind = ActionKind.RequestCheckpoint,
         Workload = item.Work.Key,
@@ -170,7 +183,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     });
 
     /// <summary>Takes a request back, or the mirror of one that is no more.</summary>
-    public void Withdraw(ChargedWork item, CheckpointRequest? request, string id) => _actions.Add(new()
+    public void Withdraw(ChargedWork item, CheckpointRequest? request, string id) => Add(new()
     {
         Kind = ActionKind.WithdrawCheckpoint,
         Workload = item.Work.Key,
@@ -192,7 +205,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     public void Resume(ChargedWork item, string reason, string sentence)
     {
         _found[item.Work.Key.Uid] = (reason, sentence);
-        _actions.Add(new()
+        Add(new()
         {
             Kind = ActionKind.Resume,
             Workload = item.Work.Key,
@@ -216,7 +229,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         work.Select(item =>
         {
             var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
-            if (item.Work.State == WorkloadState.Parked && !_actions.Any(action => action.Workload.Uid == item.Work.Key.Uid)) sentence = Sentences.With(sentence, item.Work);
+            if (item.Work.State == WorkloadState.Parked && !_acted.Contains(item.Work.Key.Uid)) sentence = Sentences.With(sentence, item.Work);
             if (budget.Observes && item.Work.State != WorkloadState.Parked) sentence = Sentences.Observed(sentence);
             var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
             // A job of known length is shown at its likely end; everything else as the projection counts it.

@@ -113,32 +113,41 @@ public static class ResumeRule
         // What it spends until it is stopped, and does again afterwards.
         var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(Charge.StopTime(item.Work, budget));
         var growth = Beside(item, plan, work).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(NamedFor));
-        var turn = InTurn(budget.Now);
-        var first = work.Where(other => (IsSuspended(other) || plan.IsLeaving(other)) && other.Work.Rate is not null
-            && !IsNoLongerHeld(other.Work, budget) && turn.Compare(other, item) < 0).Order(turn).ToArray();
-        Amount enough, least;
-        for (least = alone; ; )
+        // Sorted once a decision, since a budget may hold thousands of suspended workloads.
+        var first = plan.ByTurn(() => work.Order(InTurn(budget.Now)))
+            .TakeWhile(other => other != item)
+            .Where(other => (IsSuspended(other) || plan.IsLeaving(other)) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
+        // Stops may cost less than they are counted with, and their own test does not hold what runs beside them.
+        var stops = first.Length == 0 ? Amount.Zero
+            : Beside(item, plan, work).Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun));
+        Amount enough, least = alone;
+        for (var round = 0; ; round++)
         {
             enough = (least + growth + least.Percent(1)).RoundUp();
-            var taken = Taken(item, first, enough, plan, work);
+            // Each round a higher limit may let more workloads fit. After a few of them all count, which is enough and ends.
+            var taken = round < 4 ? Taken(first, enough + stops, enough, plan, work) : first.Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, budget));
             if (alone + taken <= least) break;
             least = alone + taken;
         }
         return plan.NameLimit(item, item.Work.Parked is { EnoughLimit: { } named } && named > balance.Limit && named <= enough + enough.Percent(10)
-            && alone + Taken(item, first, named, plan, work) <= named ? named : enough);
+            && alone + Taken(first, named + stops, named, plan, work) <= named ? named : enough);
     }
 
-    /// <summary>What those that come first take of a limit before it is another's turn: each counts where it may fit, with all it may need.</summary>
-    private static Amount Taken(ChargedWork item, IReadOnlyList<ChargedWork> first, Amount limit, Plan plan, IReadOnlyList<ChargedWork> work)
+    /// <summary>
+    /// The amount that the workloads ahead in the queue use of a limit. Each counts where it may fit, with all it may need.
+    /// </summary>
+    /// <param name="first">The workloads ahead, in the order in which they resume.</param>
+    /// <param name="sum">The amount up to which a workload may fit beside those ahead of it.</param>
+    /// <param name="limit">The limit that a workload must fit by itself.</param>
+    /// <param name="plan">The decision that is being made.</param>
+    /// <param name="work">All workloads of the budget.</param>
+    private static Amount Taken(IReadOnlyList<ChargedWork> first, Amount sum, Amount limit, Plan plan, IReadOnlyList<ChargedWork> work)
     {
         Amount likely = Amount.Zero, most = Amount.Zero;
-        if (first.Count == 0) return most;
-        // Stops may cost less than they are counted with, and their own test does not hold what runs beside them.
-        var stops = Beside(item, plan, work).Aggregate(plan.Balance.OverspendBound + plan.Balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun));
         foreach (var other in first)
         {
             // A rolling sum is no plain sum: there all of them count.
-            var fits = plan.Budget.Terms.Window.Period == WindowPeriod.Rolling || Alone(other, plan, work) + likely <= limit + stops && NeededInEmptyWindow(other, plan.Budget) <= limit;
+            var fits = plan.Budget.Terms.Window.Period == WindowPeriod.Rolling || Alone(other, plan, work) + likely <= sum && NeededInEmptyWindow(other, plan.Budget) <= limit;
             if (!fits) continue;
             likely += other.Charge.KnownLength ? other.Charge.Mid : Amount.Zero;
             most += Needed(other, plan.Budget);
