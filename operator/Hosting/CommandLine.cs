@@ -34,7 +34,7 @@ public static partial class CommandLine
             if (parsed.Action is ParseErrorAction)
             {
                 var help = string.Join(' ', Path(parsed.CommandResult.Command, root).Reverse());
-                await configuration.Error.WriteLineAsync($"error: {Sentence(parsed.Errors[0].Message)} See '{help} --help'.");
+                await configuration.Error.WriteLineAsync($"error: {Sentence(Mistake(parsed))} See '{help} --help'.");
                 return Misused;
             }
             return await parsed.InvokeAsync(configuration);
@@ -64,6 +64,10 @@ public static partial class CommandLine
         while (failure.InnerException is { } inner && failure.Message.Contains("inner exception", StringComparison.OrdinalIgnoreCase)) failure = inner;
         return failure.Message;
     }
+
+    /// <summary>A word that is no command names itself; that a command is missing only follows from it.</summary>
+    private static string Mistake(ParseResult parsed) =>
+        (parsed.UnmatchedTokens is [var unknown, ..] ? parsed.Errors.FirstOrDefault(error => error.Message.Contains($"'{unknown}'", StringComparison.Ordinal)) : null)?.Message ?? parsed.Errors[0].Message;
 
     private static IEnumerable<string> Path(Command command, Command root)
     {

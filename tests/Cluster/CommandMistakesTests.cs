@@ -37,7 +37,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
         foreach (var (line, code, sentence) in ((string, int, string)[])
         [
             ("", 2, "Required command was not provided"),
-            ("frobnicate", 2, "--help'."),
+            ("frobnicate", 2, "Unrecognized command or argument 'frobnicate'. See '"),
             ("report --frobnicate", 2, "report --help'"),
             ("report -n nope", 1, "there is no ledger in namespace bursar-system"),
             ("report --bursar-namespace nope", 1, "there is no namespace nope"),
@@ -62,6 +62,13 @@ public sealed class CommandMistakesTests : IAsyncLifetime
             ("release gpub/vision --all", 2, "--all"),
             ("release gpub/nope -n team-vision", 1, "there is no GpuBudget team-vision/nope"),
             ("release gpub/nope -n team-vision --end", 1, "nope"),
+            ("release --all -n team-vision", 2, "--all is everything of all namespaces"),
+            ("release --all --dry-run -n team-vision", 2, "--all is everything of all namespaces"),
+            ("report --namespace ''", 2, "--namespace is given without a value"),
+            ("report --bursar-namespace ''", 2, "--bursar-namespace is given without a value"),
+            ("explain gpub/vision --namespace ''", 2, "--namespace is given without a value"),
+            ("release gpub/vision --namespace ''", 2, "--namespace is given without a value"),
+            ("demo --kubeconfig /tmp", 1, "/tmp is a folder"),
             ("release --all --end", 2, "--end goes with a budget alone"),
             ("release job/vision -n team-vision", 2, "does not name a budget"),
             ("release --all --bursar-namespace nope", 1, "there is no namespace nope"),
@@ -184,7 +191,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        string[] args = [.. line.Split(' ', StringSplitOptions.RemoveEmptyEntries), .. kubeconfig is null ? Array.Empty<string>() : ["--kubeconfig", kubeconfig]];
+        string[] args = [.. line.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word == "''" ? "" : word), .. kubeconfig is null ? Array.Empty<string>() : ["--kubeconfig", kubeconfig]];
         var code = await CommandLine.RunAsync(RootCommands.Create(), args, Failures.Describe, new() { Output = output, Error = error }).WaitAsync(TimeSpan.FromMinutes(2));
         return (code, output.ToString(), error.ToString());
     }

@@ -16,6 +16,14 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
     public const string RollingKey = "rolling";
     public const string OnceKey = "once";
 
+    /// <summary>A window's key as sentences name it: <c>2026-11</c>, "the rolling window".</summary>
+    public static string NameOf(string key) => key switch
+    {
+        RollingKey => "the rolling window",
+        OnceKey => "the window",
+        _ => key,
+    };
+
     public TimeSpan Length => End - Start;
 
     public bool Contains(DateTimeOffset moment) => moment >= Start && moment < End;

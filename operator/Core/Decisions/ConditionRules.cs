@@ -28,8 +28,8 @@ public static class ConditionRules
         {
             Ready(budget, balance, course, parks, parked, enforcing),
             balance.Spent < balance.Limit
-                ? new("WithinBudget", true, Reasons.OnTrack, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {budget.Window.Key}.")
-                : new("WithinBudget", false, course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {budget.Window.Key}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."),
+                ? new("WithinBudget", true, Reasons.OnTrack, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}.")
+                : new("WithinBudget", false, course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."),
             balance.FloorExceedsLimit
                 ? new("ProjectedWithinBudget", false, Reasons.FloorExceedsLimit, $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.Floor)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}.")
             : balance.Planned > balance.Limit
@@ -96,7 +96,7 @@ public static class ConditionRules
             return new("Ready", true, Reasons.Exhausted, $"The budget for this window is used up{(course.ExhaustedAt is { } since ? $" since {Time(since)}" : "")}. Everything that can be suspended is suspended{(course.RunsOn.Count > 0 ? $"; {Running(course, budget)}" : "")}.");
         if (parks > 0) return new("Ready", true, Reasons.ProjectedOver, "Projected cost is over the limit: work that would exceed it is about to be suspended.");
         if (course.After.RunsOutAt is { } reached)
-            return new("Ready", true, Reasons.AtRisk, $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(balance.Limit)} {currency} is reached on {Time(reached)}, before the window ends."
+            return new("Ready", true, Reasons.AtRisk, $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(balance.Limit)} {currency} is reached on {Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
                 + (course.After.Suspends.Count > 0 ? $" {Named(course.After.Suspends)} will be suspended then." : "")
                 + (course.After.Continues.Count > 0 ? $" {Named(course.After.Continues)} cannot be suspended and will overspend it." : "")
                 + (balance.FloorExceedsLimit ? " New jobs are suspended until inference that keeps running fits the limit." : ""));

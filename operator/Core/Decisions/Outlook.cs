@@ -66,7 +66,7 @@ public sealed record Outlook
             LimitReachedAt = reached,
             SuspendsAt = stops,
             Suspends = [.. suspended.Select(course => course.Item)],
-            Continues = [.. courses.Where(course => reached is not null && !course.Suspendable && course.Item.Work.State == WorkloadState.Running && course.EndsAfter(end - budget.Now)).Select(course => course.Item)],
+            Continues = [.. courses.Where(course => reached is not null && !course.Suspendable && course.Item.Work.State is WorkloadState.Running or WorkloadState.Pending && course.EndsAfter(end - budget.Now)).Select(course => course.Item)],
             Unlimited = unlimited,
             ToCome = ByUid(cut),
         };

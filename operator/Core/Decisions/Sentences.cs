@@ -22,7 +22,7 @@ public static class Sentences
         var (budget, balance) = (plan.Budget, plan.Balance);
         var whole = item.Work.Spent + item.Charge.Tested;
         return $"Suspended: {This(item)} would cost {Money(whole)} {budget.Currency} in total ({Money(item.Work.Spent)} so far; {Length(item, budget)}). "
-            + $"Budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {budget.Window.Key}"
+            + $"Budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
             + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Money(needed)}" : "") + "."
             + ToResume(item, plan, enough)
             // Waiting would be in vain for what is larger than a whole window.
@@ -31,7 +31,8 @@ public static class Sentences
 
     /// <summary>Says the same of work that is left alone in Observe mode.</summary>
     public static string Observed(string sentence) =>
-        sentence.StartsWith("Suspended: ", StringComparison.Ordinal) ? $"Would be suspended: {sentence[11..]}" : sentence.StartsWith("Resumed ", StringComparison.Ordinal) ? $"Would be resumed {sentence[8..]}" : sentence;
+        sentence.StartsWith("Suspended: ", StringComparison.Ordinal)
+            ? $"Would be suspended: {sentence[11..].Replace(" To resume it now, raise ", " To keep it running, raise ", StringComparison.Ordinal).Replace(" Otherwise it resumes ", " Otherwise it would resume ", StringComparison.Ordinal)}" : sentence.StartsWith("Resumed ", StringComparison.Ordinal) ? $"Would be resumed {sentence[8..]}" : sentence;
 
     /// <summary>The one place that names an amount as enough to resume work, and what limits cannot mend.</summary>
     private static string ToResume(ChargedWork item, Plan plan, Amount? enough)
@@ -54,16 +55,16 @@ public static class Sentences
     };
 
     public static string AtRisk(BudgetSnapshot budget, Balance balance, Outlook outlook) =>
-        $"At the present rate of {budget.BurnRate} {budget.Currency}/h budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}, before {budget.Window.Key} ends: "
-        + $"{Money(balance.Spent)} is spent, and {Money(outlook.Unlimited)} would be without a limit.{Then(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
+        $"On the present course budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
+        + $"{Money(balance.Spent)} is spent, its work costs {budget.BurnRate} {budget.Currency}/h now, and {Money(outlook.Unlimited)} would be spent without a limit.{Then(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
 
     public static string WillSuspendAtLimit(BudgetSnapshot budget, Balance balance, Outlook outlook) =>
         $"In about {Span(outlook.SuspendsAt!.Value - budget.Now)} (at {Time(outlook.SuspendsAt.Value)}) budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency}; {Money(balance.Spent)} is spent.{Then(budget, outlook)} "
-        + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep them running.";
+        + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(outlook.Suspends.Count == 1 ? "it" : "them")} running.";
 
     public static string Overspent(BudgetSnapshot budget, Balance balance, Amount over, IReadOnlyList<ChargedWork> runsOn) =>
-        $"Budget {budget.Name} is overspent by {Money(over)} {budget.Currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent in {budget.Window.Key}, and {budget.BurnRate} {budget.Currency}/h keeps running: "
-        + $"{Names([.. runsOn.OrderByDescending(item => item.Work.BurnRate)])}. Bursar cannot suspend or has not suspended this work; end it, scale it down, or raise the limit.";
+        $"Budget {budget.Name} is overspent by {Money(over)} {budget.Currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent in {Window.NameOf(budget.Window.Key)}, and {budget.BurnRate} {budget.Currency}/h keeps running: "
+        + $"{Names([.. runsOn.OrderByDescending(item => item.Work.BurnRate)])}. {(budget.Observes ? "Nothing is suspended, since the budget only observes" : "Bursar cannot suspend or has not suspended this work")}; end it, scale it down, or raise the limit.";
 
     /// <summary>Suspended at the limit, and what runs past it.</summary>
     private static string Then(BudgetSnapshot budget, Outlook outlook)
@@ -82,7 +83,7 @@ public static class Sentences
         $"Asked for a checkpoint: it is parked when it says that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
 
     public static string CheckpointWithdrawn(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
-        $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {budget.Window.Key}, {Money(balance.Planned)} is spent and reserved.";
+        $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(balance.Planned)} is spent and reserved.";
 
     /// <summary>What a parking says of the checkpoint that was asked for; empty for work that was not asked.</summary>
     public static string CheckpointOutcome(ChargedWork item, CheckpointRequest? request, BudgetSnapshot budget)
@@ -140,22 +141,22 @@ public static class Sentences
     public static string ProgressStale(ChargedWork item) => $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
 
     public static string FloorHolds(ChargedWork item, Plan plan, Amount? enough) =>
-        $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Balance.Floor)} {plan.Budget.Currency} until {plan.Budget.Window.Key} ends, and budget {plan.Budget.Name} has {Money(plan.Balance.Limit - plan.Balance.Spent)} of {Money(plan.Balance.Limit)} left.{ToResume(item, plan, enough)}";
+        $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Balance.Floor)} {plan.Budget.Currency} until {Window.NameOf(plan.Budget.Window.Key)} ends, and budget {plan.Budget.Name} has {Money(plan.Balance.Limit - plan.Balance.Spent)} of {Money(plan.Balance.Limit)} left.{ToResume(item, plan, enough)}";
 
     public static string FloorLeaves(BudgetSnapshot budget, Balance balance) =>
-        $"Inference that stays costs {Money(balance.Floor)} {budget.Currency} to the end of {budget.Window.Key}, more than is left: this work runs on until the limit of {Money(balance.Limit)} is reached.";
+        $"Inference that stays costs {Money(balance.Floor)} {budget.Currency} to the end of {Window.NameOf(budget.Window.Key)}, more than is left: this work runs on until the limit of {Money(balance.Limit)} is reached.";
 
     public static string Exhausted(ChargedWork item, Plan plan, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        return $"Suspended: budget {budget.Name} is used up: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key}, and up to {Money(balance.OverspendBound)} is needed to shut work down. "
+        return $"Suspended: budget {budget.Name} is used up: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(balance.OverspendBound)} is needed to shut work down. "
             + $"{Capital(This(item))} has cost {Money(item.Work.Spent)} {budget.Currency} and runs at {item.Work.Rate} {budget.Currency}/h.{ToResume(item, plan, enough)} Otherwise it resumes {Later(budget)}.";
     }
 
     public static string UndoneAtLimit(ChargedWork item, Plan plan, Amount bound, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        return $"Suspended: budget {budget.Name} has nothing left for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {budget.Window.Key}, and up to {Money(bound)} is needed to shut work down with it."
+        return $"Suspended: budget {budget.Name} has nothing left for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to shut work down with it."
             + $"{ToResume(item, plan, enough)} Otherwise it resumes {Later(budget)}.";
     }
 
@@ -186,7 +187,7 @@ public static class Sentences
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)})."
-            + $"{ToResume(item, plan, enough)} Raise the limit, or {(item.Work.Class == WorkClass.Inference ? "run fewer replicas" : "make it shorter")}.";
+            + $"{ToResume(item, plan, enough)} {(enough is null ? "Raise the limit, or" : "Or")} {(item.Work.Class == WorkClass.Inference ? "run fewer replicas" : "make it shorter")}.";
     }
 
     public static string WaitsForApproval(BudgetSnapshot budget) =>
@@ -200,7 +201,7 @@ public static class Sentences
     public static string Waits(ChargedWork item, Plan plan, Amount needed, Amount? enough, bool othersFirst)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        var what = $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}); budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left, part of it reserved for other work.";
+        var what = $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}); budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left{(balance.Reserved > Amount.Zero ? ", part of it reserved for other work" : "")}.";
         if (enough is not null) return $"{what}{ToResume(item, plan, enough)} Otherwise it resumes when other work ends and leaves enough, or {Later(budget)}.";
         return plan.FitsSince.TryGetValue(item.Work.Key.Uid, out var since) && !othersFirst
             ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(item.Work.Parked!))} if it still does, or earlier when the limit is raised or other work ends."
@@ -210,10 +211,10 @@ public static class Sentences
 
     public static string Resumed(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, string cause) =>
         (item.Work.HeldBy is { } others ? $"Budget {budget.Name} would let it go on ({Cause(cause)}); it is still held by {others}" : $"Resumed ({Cause(cause)})")
-        + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {budget.Window.Key}.";
+        + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}.";
 
     public static string Threshold(string basis, int percent, Amount amount, BudgetSnapshot budget, Balance balance) =>
-        $"{(basis == "spent" ? "Spending" : "Projected spending")} in {budget.Window.Key} is {Money(amount)} of {Money(balance.Limit)} {budget.Currency} ({amount.PercentOf(balance.Limit)} %); the {percent} % threshold is crossed.";
+        $"{(basis == "spent" ? "Spending" : "Projected spending")} in {Window.NameOf(budget.Window.Key)} is {Money(amount)} of {Money(balance.Limit)} {budget.Currency} ({amount.PercentOf(balance.Limit)} %); the {percent} % threshold is crossed.";
 
     /// <summary>Why a workload is left as it is.</summary>
     public static string Kept(ChargedWork item, string reason, BudgetSnapshot budget) => item.Work switch

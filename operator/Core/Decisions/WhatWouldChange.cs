@@ -91,7 +91,8 @@ public static class WhatWouldChange
         Change.LowerLimit lower => Limited(budget, -lower.By),
         Change.LetFinish finish => At(budget, finish.At) is { } then ? Without(then, finish.Work.Uid) : null,
         Change.EndNow end => Without(budget, end.Work.Uid),
-        Change.NextWindow next => At(budget, next.At),
+        // Carried out first: a workload that still waits for its pods would reserve nothing by then, and seem to fit.
+        Change.NextWindow next => At(Done(budget), next.At),
         Change.Approve => budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is { } work ? With(budget, work with { ResumeApproved = true }) : null,
         _ => null,
     };

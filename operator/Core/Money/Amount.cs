@@ -88,12 +88,17 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         return places == 0 ? whole : $"{whole}.{((long)(parts % scale)).ToString(CultureInfo.InvariantCulture).PadLeft(places, '0')}";
     }
 
-    /// <summary>For sentences: two places, or as many as show a small amount: <c>2.30</c>, <c>0.000072</c>.</summary>
+    /// <summary>For sentences: two places, and one digit of what is below a cent: <c>2.30</c>, <c>0.05</c>, <c>0.00007</c>.</summary>
     public string ToShortString()
     {
         var cents = UnitsPerWhole / 100;
         var magnitude = Units < 0 ? -Units : Units;
-        if (magnitude != 0 && magnitude < cents * 10) return ToString();
+        if (magnitude != 0 && magnitude < cents)
+        {
+            var places = 3;
+            for (var unit = cents / 10; magnitude < unit && places < 6; unit /= 10) places++;
+            return ToString(places);
+        }
         var rounded = RoundHalfEven(Units, cents);
         var sign = rounded < 0 ? "-" : "";
         if (rounded < 0) rounded = -rounded;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
@@ -27,9 +28,13 @@ internal sealed class ClusterAccess
     }
 
     /// <summary>Runs the command with a client of the cluster that its options name.</summary>
+    /// <exception cref="UsageException">An option is empty.</exception>
     /// <exception cref="CommandException">The API server cannot be reached: names its address and the kubeconfig.</exception>
     public async Task<int> RunAsync(ParseResult parsed, Func<KubeClient, string, Task<int>> act)
     {
+        // As a script passes a variable that is not set: an empty namespace would be none, and the whole cluster's path.
+        if (parsed.CommandResult.Children.OfType<OptionResult>().FirstOrDefault(option => option.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value))) is { } empty)
+            throw new UsageException($"{empty.Option.Name} is given without a value.");
         using var client = new KubeClient(KubeConfig.Load(parsed.GetValue(_kubeconfig), parsed.GetValue(_context)));
         try
         {

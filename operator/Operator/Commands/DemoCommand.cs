@@ -54,6 +54,7 @@ public static class DemoCommand
         }
         // Found out before the cluster is started, not after.
         if (options.Kubeconfig is { } wanted && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(wanted)))) throw new CommandException($"there is no folder for the kubeconfig {wanted}.");
+        if (Directory.Exists(options.Kubeconfig)) throw new CommandException($"{options.Kubeconfig} is a folder; name the file that the kubeconfig is to be written to.");
         var folder = options.Kubeconfig is null && (options.Once || !CanWriteHere()) ? Directory.CreateTempSubdirectory("bursar-demo-") : null;
         var kubeconfig = options.Kubeconfig ?? Path.Combine(folder?.FullName ?? Environment.CurrentDirectory, DefaultKubeconfig);
         try

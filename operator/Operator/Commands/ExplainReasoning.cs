@@ -33,9 +33,13 @@ internal static class ExplainReasoning
     }
 
     /// <summary>What would turn the verdict on one workload around; null where nothing was found.</summary>
-    public static string? ChangesFor(BudgetSnapshot inputs, string kind, string name) =>
-        Reasoning.Of(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.Kind == kind && one.Verdict.Key.Name == name) is { Changes: { Count: > 0 } changes } work
-            ? $"{(Runs(work) ? "it would be suspended" : "it would run")}: {string.Join("; or ", changes.Select(change => Word(change, inputs)))}" : null;
+    /// <param name="withLimit">Whether a higher limit is among it.</param>
+    public static string? ChangesFor(BudgetSnapshot inputs, string kind, string name, bool withLimit = true)
+    {
+        if (Reasoning.Of(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.Kind == kind && one.Verdict.Key.Name == name) is not { Changes: { } changes } work) return null;
+        var said = changes.Where(change => withLimit || change is not Change.RaiseLimit).Select(change => Word(change, inputs)).ToArray();
+        return said.Length == 0 ? null : $"{(Runs(work) ? "it would be suspended" : "it would run")}: {string.Join("; or ", said)}";
+    }
 
     private static bool Runs(WorkReasoning one) => one.Changes is [Change.LowerLimit];
 

@@ -57,6 +57,7 @@ public static class ReleaseCommand
         command.Validators.Add(result =>
         {
             if (result.GetValue(all) == (result.GetValue(budget) is not null)) result.AddError("Name a budget, as gpub/<name>, or say --all.");
+            if (result.GetValue(all) && result.GetValue(ns) is not null) result.AddError("--all is everything of all namespaces; it does not go with --namespace.");
             if (result.GetValue(end) && (result.GetValue(all) || result.GetValue(dryRun))) result.AddError("--end goes with a budget alone.");
             if (result.GetValue(ifUninstalled) && !result.GetValue(all)) result.AddError("--if-uninstalled needs --all.");
         });

@@ -1,3 +1,4 @@
+using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 
@@ -25,7 +26,7 @@ public sealed record AdmissionAnswer(bool Admits, string Sentence)
         if (verdict.Class != WorkClass.Training || verdict.Reason is Reasons.Exempt or Reasons.NotParkable or Reasons.Unpriced or Reasons.Expired or Reasons.NotStarted)
             return new(true, $"Budget {budget}: {verdict.Sentence}");
         return decision.Memory.Admitted.ContainsKey(verdict.Key.Uid)
-            ? new(true, $"Budget {budget} admits it: {verdict.CostToFinish.ToShortString()} {decision.Currency} to its end, {(decision.Limit - decision.Spent).ToShortString()} of {decision.Limit.ToShortString()} left in {decision.WindowKey}.")
+            ? new(true, $"Budget {budget} admits it: {verdict.CostToFinish.ToShortString()} {decision.Currency} to its end, {(decision.Limit - decision.Spent).ToShortString()} of {decision.Limit.ToShortString()} left in {Window.NameOf(decision.WindowKey)}.")
             : new(false, verdict.Sentence);
     }
 }

@@ -71,10 +71,14 @@ public sealed class MoneyTests
 
     [Theory]
     [InlineData("2.295", "2.30")]
-    [InlineData("0.0000723", "0.000072")]
+    [InlineData("0.047619", "0.05")]
+    [InlineData("0.01", "0.01")]
+    [InlineData("0.00106", "0.001")]
+    [InlineData("0.0000723", "0.00007")]
+    [InlineData("0.0000003", "0.000000")]
     [InlineData("120", "120.00")]
     [InlineData("0", "0.00")]
-    public void Sentences_have_two_places_or_what_a_small_amount_needs(string text, string shown)
+    public void Sentences_have_two_places_and_one_digit_of_what_is_below_a_cent(string text, string shown)
     {
         Amount.TryParse(text, out var amount);
         amount.ToShortString().Should().Be(shown);

@@ -57,6 +57,42 @@ public sealed class OutlookTests
     }
 
     [Fact]
+    public void Announcement_of_a_risk_does_not_claim_that_the_present_rate_goes_on()
+    {
+        // At 6.12 USD/h the limit would be reached two hours earlier: the job ends before.
+        var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat") with { Spent = Money(20m) }, Job("train", 2)));
+
+        decision.Announcements.Single(one => one.Reason == Reasons.AtRisk).Sentence.Should().StartWith("On the present course budget nlp reaches its limit of 60.00 USD on ").And.Contain("its work costs 6.12 USD/h now");
+    }
+
+    [Fact]
+    public void Sentences_name_a_rolling_window_by_what_it_is_and_its_top_up_by_its_key()
+    {
+        var terms = Terms(60m, WindowPeriod.Rolling) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(1)) };
+        var decision = BudgetDecider.Decide(Budget(terms, Pod("notebook")) with { Spent = Money(59m) });
+
+        decision.Announcements.Single(one => one.Reason == Reasons.AtRisk).Sentence.Should().NotContain(" ends").And.Contain("add a top-up for rolling");
+        decision.Condition("WithinBudget").Message.Should().EndWith("is spent in the rolling window.");
+    }
+
+    [Fact]
+    public void Work_of_a_budget_that_observes_is_not_told_how_to_be_resumed()
+    {
+        var decision = BudgetDecider.Decide(Budget(Terms(5m) with { Mode = EnforcementMode.Observe }, Job("train", 10, spent: 6)) with { Spent = Money(6m) });
+
+        decision.Workloads.Single().Sentence.Should().StartWith("Would be suspended: ").And.Contain(" To keep it running, raise the limit ").And.NotContain("resume it").And.NotContain("it resumes");
+        decision.Announcements.Single(one => one.Reason == Reasons.Overspent).Sentence.Should().Contain("the budget only observes").And.NotContain("cannot suspend");
+    }
+
+    [Fact]
+    public void Suspended_work_that_has_the_budget_to_itself_waits_for_no_reservation()
+    {
+        var decision = BudgetDecider.Decide(Budget(Terms(8m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat").Parked(8, Reasons.BudgetExhausted)) with { Spent = Money(7.93m) });
+
+        decision.Workloads.Single().Sentence.Should().Contain("has 0.07 of 8.00 left. To resume it now").And.NotContain("reserved for other work");
+    }
+
+    [Fact]
     public void Projection_past_the_limit_counts_only_what_cannot_be_suspended()
     {
         var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat"), Pod("notebook", 1m)));

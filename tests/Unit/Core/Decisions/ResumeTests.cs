@@ -156,8 +156,8 @@ public sealed class ResumeTests
         var budget = Budget(Terms(1m) with { WhenExhausted = WhenExhausted.Zero }, Job("never", 100).Parked(1m), serving);
 
         var told = BudgetDecider.Decide(budget).Workloads;
-        told.Single(w => w.Key.Name == "never").Sentence.Should().EndWith("or make it shorter.");
-        told.Single(w => w.Key.Name == "chat").Sentence.Should().EndWith("or run fewer replicas.");
+        told.Single(w => w.Key.Name == "never").Sentence.Should().EndWith("USD. Or make it shorter.");
+        told.Single(w => w.Key.Name == "chat").Sentence.Should().EndWith("USD. Or run fewer replicas.");
     }
 
     [Fact]

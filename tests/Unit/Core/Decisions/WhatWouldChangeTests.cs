@@ -44,6 +44,22 @@ public sealed class WhatWouldChangeTests
     }
 
     [Fact]
+    public void A_new_job_larger_than_a_whole_window_is_not_told_to_wait_for_the_next()
+    {
+        var budget = Budget(4, Job("big", 5).Waiting() with { NoPodSince = Now });
+
+        WhatWouldChange.Of(budget, "uid-big").Should().ContainSingle().Which.Should().BeOfType<Change.RaiseLimit>();
+    }
+
+    [Fact]
+    public void A_running_job_that_is_suspended_at_the_limit_is_told_of_the_next_window()
+    {
+        var budget = Budget(40, Unknown("train")) with { Spent = Money(39.99m) };
+
+        WhatWouldChange.Of(budget, "uid-train").OfType<Change.NextWindow>().Should().ContainSingle();
+    }
+
+    [Fact]
     public void A_job_whose_place_another_holds_is_told_which_end_would_free_enough()
     {
         var budget = Budget(40, Job("tiny", 1), Job("other", 9), Job("held", 4).Parked(39)).Admitted(("tiny", 3.06m), ("other", 27.54m));
