@@ -35,9 +35,10 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
         StartTime = job.Status.StartTime,
     };
 
-    /// <summary>How many of a Job's pods can run at the same time from now on. A Job with a work queue gets no new pods once one has succeeded.</summary>
+    /// <summary>How many of a Job's pods can run at the same time from now on. A Job with a work queue gets no new pods once one has succeeded, and one that is ending none at all.</summary>
     internal static int AtOnce(V1JobSpec spec, V1JobStatus status) =>
-        Math.Max(0, Math.Min(spec.Parallelism ?? 1, spec.Completions is { } completions ? completions - PieceSet.EndedOf(status)
+        status.Condition("FailureTarget") is { Status: "True" } || status.Condition("SuccessCriteriaMet") is { Status: "True" } ? 0
+        : Math.Max(0, Math.Min(spec.Parallelism ?? 1, spec.Completions is { } completions ? completions - PieceSet.EndedOf(status)
             : status.Succeeded > 0 ? status.Active ?? 0 : int.MaxValue));
 
     /// <summary>Work off a queue: after the first success, the end of the other pods is the end of the Job, whatever ended them.</summary>

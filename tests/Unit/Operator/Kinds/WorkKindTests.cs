@@ -154,6 +154,14 @@ public sealed class WorkKindTests
             .Should().Equal(new Dictionary<string, string> { ["team"] = "a", ["run"] = "1" });
     }
 
+    /// <summary>As kube-controller-manager 1.36 writes it while the last pods of a Job have their grace.</summary>
+    [Theory]
+    [InlineData("FailureTarget", "True", 0)]
+    [InlineData("SuccessCriteriaMet", "True", 0)]
+    [InlineData("FailureTarget", "False", 8)]
+    public void Job_that_is_ending_gets_no_more_pods(string type, string status, int gpus) =>
+        Read("Job", $$$$$$$$"""{"spec": {"completions": 4, "parallelism": 2, "template": {{{{{{{{Pods}}}}}}}}}, "status": {"terminating": 2, "conditions": [{"type": "{{{{{{{{type}}}}}}}}", "status": "{{{{{{{{status}}}}}}}}"}]}}""").Gpus.Should().Be(gpus);
+
     [Theory]
     [InlineData("Job", """{"spec": {"managedBy": "kueue.x-k8s.io/multikueue"}}""", "spec.managedBy")]
     [InlineData("Job", """{"spec": {"managedBy": "kubernetes.io/job-controller"}}""", null)]
