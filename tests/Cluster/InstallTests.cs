@@ -91,6 +91,7 @@ public sealed class InstallTests(InstallServers servers)
         again.Output.Should().Contain("Enforcement is switched to observe");
         (await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own, "--no-hooks")).Succeeded();
         await server.UntilAsync("the agents' namespace is gone", async () => await server.Client.GetOrNullAsync<V1Namespace>(Agents, null, ct) is null, ct);
+        await CleanUpAsync(server, ct);
     }
 
     [SkippableTheory]
