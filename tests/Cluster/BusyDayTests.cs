@@ -64,7 +64,9 @@ public sealed class BusyDayTests
         var evicted = (await PodsAsync(world, Serving)).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).First();
         await world.PostJsonAsync($"/api/v1/namespaces/{Serving}/pods/{evicted.Metadata.Name}/eviction", new()
         {
-            ["apiVersion"] = "policy/v1", ["kind"] = "Eviction", ["metadata"] = new JsonObject { ["name"] = evicted.Metadata.Name, ["namespace"] = Serving },
+            ["apiVersion"] = "policy/v1",
+            ["kind"] = "Eviction",
+            ["metadata"] = new JsonObject { ["name"] = evicted.Metadata.Name, ["namespace"] = Serving },
         }, Ct);
         await At(world, 14, 0);
         if (agents) await world.Client.PatchScaleAsync<V1Deployment>("web", Serving, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 1 } }), Ct);
@@ -109,7 +111,8 @@ public sealed class BusyDayTests
     {
         var spec = new JsonObject
         {
-            ["restartPolicy"] = "Never", ["terminationGracePeriodSeconds"] = 5,
+            ["restartPolicy"] = "Never",
+            ["terminationGracePeriodSeconds"] = 5,
             ["containers"] = new JsonArray(new JsonObject { ["name"] = "main", ["image"] = "example/trainer", ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "1" } } }),
         };
         if (node is not null) spec["nodeSelector"] = new JsonObject { ["kubernetes.io/hostname"] = node };

@@ -1,5 +1,5 @@
-using System.Text.Json.Nodes;
 using System.Text;
+using System.Text.Json.Nodes;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Operator.Commands;

@@ -27,7 +27,7 @@ public sealed class UnreadableTests
         foreach (var rank in (string[])["numeric-0", "numeric-1"]) await Kinds.CreateAsync(scene, "Job", rank, Pods, declared: null, owner: ("JobSet", "numeric", set));
         await Kinds.UntilSuspendedAsync(scene, "TrainJob", "numeric");
         await scene.UntilAsync("the forecast is shown", async () => (await scene.StatusAsync())?.Workloads is [{ Kind: "TrainJob", Name: "numeric", State: "Parked", Gpus: 2 }]);
-var held = (await scene.StatusAsync())!.Suspended!.Single();
+        var held = (await scene.StatusAsync())!.Suspended!.Single();
         (held.Kind, held.Name, held.CostToFinish).Should().Be(("TrainJob", "numeric", "61.200000"), "it is ten hours of two GPUs at 3.06");
         (await scene.UntilEventAsync("Suspended", "numeric")).Note.Should().Contain("61.20");
         (await scene.ConditionAsync("FullyEnforceable"))!.Status.Should().Be("True");

@@ -204,7 +204,7 @@ public sealed partial class Informer<T> : IInformer
                 new WatchOptions
                 {
                     Kind = _kind,
-                Namespace = _options.Namespace,
+                    Namespace = _options.Namespace,
                     LabelSelector = _options.LabelSelector,
                     FieldSelector = _options.FieldSelector,
                     SendInitialEvents = true,

@@ -63,7 +63,11 @@ public sealed class PieceForecastTests
     {
         var pieces = new Pieces
         {
-            Total = 40, AtOnce = 10, Ended = 2, Finished = Hours(0.5, 1), Success = new(Needed: 1, Succeeded: 2),
+            Total = 40,
+            AtOnce = 10,
+            Ended = 2,
+            Finished = Hours(0.5, 1),
+            Success = new(Needed: 1, Succeeded: 2),
             InFlight = [.. Times(8, TimeSpan.FromHours(1)), TimeSpan.FromHours(0.5), TimeSpan.Zero],
         };
 

@@ -74,7 +74,11 @@ public sealed class UnseenEndTests
         Vanish(ledger, "old", gpus: 1, from: Start);
         ledger.Record(new()
         {
-            Node = "n1", Epoch = "e", First = 1, Next = 2, Now = Back,
+            Node = "n1",
+            Epoch = "e",
+            First = 1,
+            Next = 2,
+            Now = Back,
             Intervals = [new() { Seq = 1, PodUid = "old", Namespace = "team", Pod = "old", Device = "GPU-0", From = Start.AddMinutes(9), To = Start.AddHours(5), BusyMs = 1 }],
         }, null);
 

@@ -42,8 +42,11 @@ public sealed class UnreadableWorkTests
     [Fact]
     public void Counts_beyond_any_cluster_are_bounded()
     {
-        var set = new JsonObject { ["replicatedJobs"] = new JsonArray([.. Enumerable.Range(0, 9).Select(_ => JsonNode.Parse(
-            """{"replicas": 2147483647, "template": {"spec": {"parallelism": 2147483647, "completions": 2147483647, "template": {"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "9e30"}}}]}}}}}"""))]) };
+        var set = new JsonObject
+        {
+            ["replicatedJobs"] = new JsonArray([.. Enumerable.Range(0, 9).Select(_ => JsonNode.Parse(
+            """{"replicas": 2147483647, "template": {"spec": {"parallelism": 2147483647, "completions": 2147483647, "template": {"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "9e30"}}}]}}}}}"""))])
+        };
         var work = Parse("JobSet", set.ToJsonString());
         work.Gpus.Should().Be(int.MaxValue);
         (Bursar.Core.Money.Rate.FromDecimal(98) * work.Gpus * work.Gpus).NanoPerGpuHour.Should().Be(long.MaxValue);
