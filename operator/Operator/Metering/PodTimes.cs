@@ -44,7 +44,6 @@ public static class PodTimes
         };
     }
 
-    /// <summary>Containers of which the status says nothing, as of a pod whose kubelet was lost or is old: their ends are not known.</summary>
     /// <summary>
     /// Where a container never ran, the pod ended with the init container that failed. If none did, as when it was evicted while it pulled an
     /// image, the other containers do not tell when.
@@ -53,6 +52,7 @@ public static class PodTimes
         pod.Status.ContainerStatuses.Any(status => status.State.IsWaiting && !status.WaitsToRestart) && !pod.Status.InitContainerStatuses.Any(status => status.State.Terminated is { ExitCode: not 0 })
             ? [null] : [];
 
+    /// <summary>The containers that the status does not name, as for a pod whose kubelet was lost or is old: their ends are not known.</summary>
     private static IEnumerable<DateTimeOffset?> Untold(V1Pod pod) =>
         pod.Spec.Containers.Skip(pod.Status.ContainerStatuses.Count).Select(_ => (DateTimeOffset?)null);
 
