@@ -40,7 +40,7 @@ public static class BudgetDecider
         memory = enforcing ? Remembering.End(memory, plan) : Remembering.WithoutRequests(memory);
         memory = Remembering.Marked(memory, budget.Workloads);
 
-        // What is suspended now is no risk any more, and what is left when it is.
+        // The risk is judged after this decision: work that it suspends is no risk any more.
         var after = enforcing && plan.SuspendsAny ? Outlook.Of(budget, balance, work, open, plan.IsParking) : outlook;
         var exhausted = open && Exhaustion.Is(budget, balance);
         ChargedWork[] runsOn = [.. work.Where(item => item.Work is { State: WorkloadState.Running or WorkloadState.Pending } && item.Work.BurnRate > Rate.Zero && !(enforcing && plan.IsParking(item)))];

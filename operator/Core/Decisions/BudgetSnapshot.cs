@@ -229,7 +229,7 @@ public sealed record ParkedSnapshot
     /// <summary>What was spent in the window when it was parked: in a rolling one a resume needs it to have fallen. Absent in old records.</summary>
     public Amount? Spent { get; init; }
 
-    /// <summary>What the limit had beyond spending and floors (<see cref="Balance.Available"/>) when it was parked; a rise is a cause of a resume. Absent in old records.</summary>
+    /// <summary>The available amount (<see cref="Balance.Available"/>) at the suspension. A rise is a cause for resuming. Absent in old records.</summary>
     public Amount? Available { get; init; }
 
     /// <summary>Its rate when it was parked: a fall, by a price or by fewer GPUs, is a cause of a resume. Absent in old records.</summary>

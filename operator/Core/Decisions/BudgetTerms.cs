@@ -15,7 +15,7 @@ public enum ResumePolicy { Automatic, Manual }
 
 public enum WhenExhausted { Floor, Zero }
 
-/// <summary>What happens to new GPU pods that Bursar could not suspend once the budget is used up.</summary>
+/// <summary>The treatment of new GPU pods that Bursar could not suspend, once the budget is used up.</summary>
 public enum NewPodsWhenExhausted { Report, Gate }
 
 /// <summary>Money added to one window only, named by the window's key (<c>2026-11</c>).</summary>

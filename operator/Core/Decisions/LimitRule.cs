@@ -15,7 +15,7 @@ public static class LimitRule
             ParkUndone(plan, work);
             return;
         }
-        // What waits for a node is parked with the rest: it would begin to spend money that is gone.
+        // Pending workloads are suspended too, because they would start to spend once a node is free.
         ChargedWork[] stopped = [.. work.Where(item => item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending))];
         plan.Expect(stopped);
         foreach (var item in stopped)

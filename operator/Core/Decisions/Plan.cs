@@ -60,7 +60,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>Suspended by this decision, or about to be.</summary>
     public bool IsLeaving(ChargedWork item) => _leaving.Contains(item.Work.Key.Uid) || IsParking(item);
 
-    /// <summary>What each suspended workload needs by itself (<see cref="ResumeRule"/>), computed once a decision.</summary>
+    /// <summary>The amount that each suspended workload needs by itself (<see cref="ResumeRule"/>), computed once a decision.</summary>
     public Dictionary<string, Amount> NeededAlone { get; } = new(StringComparer.Ordinal);
 
     /// <summary>All workloads in the order in which they resume, sorted once a decision.</summary>

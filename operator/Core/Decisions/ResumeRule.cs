@@ -83,7 +83,7 @@ public static class ResumeRule
 
     private static bool IsSuspended(ChargedWork item) => item.Work is { Parked: not null } and ({ State: WorkloadState.Parked } or { NotFollowed: true });
 
-    /// <summary>By priority, then the oldest.</summary>
+    /// <summary>Orders workloads by priority, then the oldest first.</summary>
     private static Comparer<ChargedWork> InTurn(DateTimeOffset now) => Comparer<ChargedWork>.Create((one, other) =>
     {
         var order = other.Work.Priority.CompareTo(one.Work.Priority);
@@ -110,7 +110,7 @@ public static class ResumeRule
         var (budget, balance) = (plan.Budget, plan.Balance);
         var alone = Amount.Max(Alone(item, plan, work), NeededInEmptyWindow(item, budget));
         if (item.Work.Rate is not { } rate || budget.ForecastDoubt is not null || budget.Terms.Resume == ResumePolicy.Manual || HoldRule.IsHeld(item, budget)) return null;
-        // What it spends until it is stopped, and does again afterwards.
+        // The workload spends this until it is stopped, and once more after it resumes.
         var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(Charge.StopTime(item.Work, budget));
         var growth = Beside(item, plan, work).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(NamedFor));
         // Sorted once a decision, since a budget may hold thousands of suspended workloads.
@@ -163,7 +163,7 @@ public static class ResumeRule
         var budget = plan.Budget;
         var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !plan.IsLeaving(w) && !Balance.Lends(w.Work, budget)).ToArray();
         var beside = (withBeside ? Beside(item, plan, work) : []).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)))));
-        // What is being stopped, and what is about to be, costs its stop.
+        // Workloads that are being stopped, or are about to be, cost their stop.
         var ending = plan.Balance.Ending + work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && plan.IsLeaving(w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
         // Work that is no longer this budget's to hold comes back whatever it costs.
         var horizon = Charge.Horizon(budget);
@@ -224,7 +224,7 @@ public static class ResumeRule
         work.Exempt || work.Class != WorkClass.Training && budget.Terms.WhenExhausted == WhenExhausted.Floor;
 
     /// <summary>
-    /// What came since the work was parked that may bring it back at once; null when nothing did. Every event that frees money and is no
+    /// Finds an event since the suspension that lets the work resume at once; null when there was none. Every event that frees money and is no
     /// estimate is here.
     /// </summary>
     public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, Balance balance, BudgetMemory memory)

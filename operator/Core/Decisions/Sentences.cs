@@ -120,7 +120,7 @@ public static class Sentences
     public static string SuspendedAgain(string? resumedBy, string sentence) =>
         $"Suspended again: {resumedBy ?? "another user or controller"} had resumed it. {(sentence.StartsWith("Suspended: ", StringComparison.Ordinal) ? Capital(sentence[11..]) : sentence)}";
 
-    /// <summary>What a budget's user ordered by <c>bursar release</c>.</summary>
+    /// <summary>States that the budget's user released it by <c>bursar release</c>.</summary>
     public static string ReleasedByUser(BudgetSnapshot budget) =>
         $"Released at {Time(budget.ReleasedAt!.Value)} by bursar release: what it had suspended is resumed, and it suspends nothing until its spec changes"
         + (budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Day(budget.Window.End)}")
