@@ -26,6 +26,8 @@ public sealed record ControlledJob : IKubernetesEntity<ControlledJob>
 
     internal bool IsIndexed => Spec.CompletionMode == "Indexed";
 
+    internal bool HasLimitPerIndex => IsIndexed && Spec.BackoffLimitPerIndex is not null;
+
     internal bool IsFinished => Status.Is("Complete") || Status.Is("Failed");
 }
 
@@ -38,6 +40,14 @@ public sealed record ControlledJobSpec
     public string? CompletionMode { get; init; }
 
     public int? BackoffLimit { get; init; }
+
+    /// <summary>Retries of each index; null where failures count against <see cref="BackoffLimit"/> alone.</summary>
+    public int? BackoffLimitPerIndex { get; init; }
+
+    /// <summary>The Job fails at once with more failed indexes; null lets the other indexes run to their end.</summary>
+    public int? MaxFailedIndexes { get; init; }
+
+    public SuccessPolicy? SuccessPolicy { get; init; }
 
     public long? ActiveDeadlineSeconds { get; init; }
 
@@ -54,6 +64,21 @@ public sealed record ControlledJobSpec
     public JsonElement Template { get; init; }
 }
 
+/// <summary>An Indexed Job succeeds as soon as one of the rules is met.</summary>
+public sealed record SuccessPolicy
+{
+    public IReadOnlyList<SuccessRule> Rules { get; init => field = value ?? []; } = [];
+}
+
+public sealed record SuccessRule
+{
+    /// <summary>As in <c>0,2-4</c>; null for any.</summary>
+    public string? SucceededIndexes { get; init; }
+
+    /// <summary>Null for all of the indexes.</summary>
+    public int? SucceededCount { get; init; }
+}
+
 public sealed record PodFailurePolicy
 {
     public IReadOnlyList<PodFailureRule> Rules { get; init => field = value ?? []; } = [];
@@ -61,7 +86,7 @@ public sealed record PodFailurePolicy
 
 public sealed record PodFailureRule
 {
-    /// <summary><c>FailJob</c>, <c>Ignore</c> or <c>Count</c>.</summary>
+    /// <summary><c>FailJob</c>, <c>FailIndex</c>, <c>Ignore</c> or <c>Count</c>.</summary>
     public string Action { get; init => field = value ?? ""; } = "";
 
     public ExitCodeRequirement? OnExitCodes { get; init; }
@@ -103,6 +128,9 @@ public sealed record ControlledJobStatus
     public int Failed { get; init; }
 
     public string? CompletedIndexes { get; init; }
+
+    /// <summary>Set, if only to an empty text, exactly where the Job has a limit per index.</summary>
+    public string? FailedIndexes { get; init; }
 
     public UncountedPods UncountedTerminatedPods { get; init => field = value ?? new(); } = new();
 

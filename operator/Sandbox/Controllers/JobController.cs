@@ -75,9 +75,9 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
             events.Publish(job, new ControllerEvent("Normal", "SuccessfulDelete", "Deleting", $"Deleted pod: {pod.Metadata.Name}"));
         }
 
-        foreach (var index in plan.Create)
+        foreach (var planned in plan.Create)
         {
-            var pod = Pod(job, index);
+            var pod = Pod(job, planned);
             var name = (string)pod["metadata"]!["name"]!;
             if (await _writer.CreateAsync<ControlledPod>(pod, job.Metadata.Namespace!, cancellationToken).ConfigureAwait(false))
                 events.Publish(job, new ControllerEvent("Normal", "SuccessfulCreate", "Creating", $"Created pod: {name}"));
@@ -99,9 +99,9 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
         return [.. list.Items.Where(pod => pod.Metadata.ControllerReference() is { Kind: "Job" } owner && owner.Name == key.Name)];
     }
 
-    private JsonObject Pod(ControlledJob job, int? index)
+    private JsonObject Pod(ControlledJob job, PlannedPod planned)
     {
-        var number = index?.ToString(CultureInfo.InvariantCulture);
+        var number = planned.Index?.ToString(CultureInfo.InvariantCulture);
         var stem = number is null ? job.Metadata.Name : $"{job.Metadata.Name}-{number}";
         var pod = PodTemplate.Pod(job.Spec.Template, NameSuffix.Join(stem, NameSuffix.Next(random)), job.Metadata.Namespace!, PodTemplate.Owner(job));
         var metadata = pod["metadata"]!.AsObject();
@@ -115,7 +115,12 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
             return pod;
 
         labels[JobPlanner.IndexKey] = number;
-        PodTemplate.Object(metadata, "annotations")[JobPlanner.IndexKey] = number;
+        var annotations = PodTemplate.Object(metadata, "annotations");
+        annotations[JobPlanner.IndexKey] = number;
+        if (planned.Failures is { } failures)
+            annotations[JobPlanner.FailuresKey] = failures.ToString(CultureInfo.InvariantCulture);
+        if (planned.Ignored > 0)
+            annotations[JobPlanner.IgnoredFailuresKey] = planned.Ignored.ToString(CultureInfo.InvariantCulture);
         var spec = pod["spec"]!.AsObject();
         spec["hostname"] ??= stem;
         foreach (var list in new[] { "initContainers", "containers" })

@@ -14,8 +14,7 @@ internal sealed record JobPlan
     /// <summary>Pods to delete; their finalizers come off first, so that what they still do is not counted.</summary>
     public IReadOnlyList<ControlledPod> Delete { get; init; } = [];
 
-    /// <summary>One entry for every pod to create: its completion index, or null.</summary>
-    public IReadOnlyList<int?> Create { get; init; } = [];
+    public IReadOnlyList<PlannedPod> Create { get; init; } = [];
 
     public ControlledJobStatus? Status { get; init; }
 
@@ -27,5 +26,11 @@ internal sealed record JobPlan
     /// <summary>When the plan is to be made anew although nothing changed.</summary>
     public TimeSpan? Again { get; init; }
 }
+
+/// <summary>A pod to create.</summary>
+/// <param name="Index">Its completion index; null in a Job that is not Indexed.</param>
+/// <param name="Failures">The index's earlier failures; null where the Job has no limit per index.</param>
+/// <param name="Ignored">Those of them that a rule ignores.</param>
+internal sealed record PlannedPod(int? Index, int? Failures = null, int Ignored = 0);
 
 internal sealed record ControllerEvent(string Type, string Reason, string Action, string Note);

@@ -4,12 +4,15 @@ namespace Bursar.Sandbox.Controllers;
 
 /// <summary>
 /// The semantics of batch/v1 Job, as a pure function of the Job, its pods and the moment: completions and indexes,
-/// parallelism, back-off, deadline, failure policy, suspension, and the tracking finalizer that makes the counting exact.
+/// parallelism, back-off of the Job or of each index, deadline, failure and success policy, suspension, and the tracking
+/// finalizer that makes the counting exact. The source is job_controller.go of Kubernetes 1.36.
 /// </summary>
 internal sealed class JobPlanner
 {
     public const string TrackingFinalizer = "batch.kubernetes.io/job-tracking";
     public const string IndexKey = "batch.kubernetes.io/job-completion-index";
+    public const string FailuresKey = "batch.kubernetes.io/job-index-failure-count";
+    public const string IgnoredFailuresKey = "batch.kubernetes.io/job-index-ignored-failure-count";
     public const string ControllerUidLabel = "batch.kubernetes.io/controller-uid";
     public const string JobNameLabel = "batch.kubernetes.io/job-name";
     public const string OwnName = "kubernetes.io/job-controller";
@@ -47,10 +50,12 @@ internal sealed class JobPlanner
         return job.IsFinished ? planner.AfterTheEnd() : planner.Plan(failJob);
     }
 
-    public static int? IndexOf(ControlledPod pod) =>
-        pod.Metadata.Annotations.TryGetValue(IndexKey, out var text)
-        && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
-            ? index
+    public static int? IndexOf(ControlledPod pod) => Number(pod, IndexKey);
+
+    private static int? Number(ControlledPod pod, string annotation) =>
+        pod.Metadata.Annotations.TryGetValue(annotation, out var text)
+        && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
             : null;
 
     private static bool IsTracked(ControlledPod pod) => pod.Metadata.Finalizers.Contains(TrackingFinalizer);
@@ -89,39 +94,55 @@ internal sealed class JobPlanner
             succeeded = completed.Count;
         }
 
-        var release = _pods.Where(pod => IsTracked(pod) && (IsIgnored(pod) || ended.Succeeded.Contains(pod.Metadata.Uid) || ended.Failed.Contains(pod.Metadata.Uid))).ToList();
         var active = _pods.Where(static pod => pod.IsActive).ToList();
         var terminating = _pods.Count(static pod => pod.IsTerminating && !pod.IsFinished);
+        var failedIndexes = FailedIndexes(ended);
 
         // 2. Whether that is the end.
-        var target = _conditions.FirstOrDefault(c => c.Type == "FailureTarget" && c.Status == "True");
-        var verdict = target is not null
-            ? (target.Reason!, target.Message!)
-            : Failure(failJob, failed, start, suspended);
-        var success = verdict is null && (status.Is("SuccessCriteriaMet") || HasAllCompletions(succeeded, active.Count));
-        if (verdict is not null || success)
+        var met = Condition("SuccessCriteriaMet");
+        var target = met is null ? Condition("FailureTarget") : null;
+        var failure = met is not null ? null
+            : target is not null ? (target.Reason!, target.Message!)
+            : Failure(failJob, failed, start, suspended) ?? FailureOfIndexes(failedIndexes.Count, completed.Count);
+        var success = failure is not null ? null
+            : met is not null ? (met.Reason!, met.Message!)
+            : MetRule(completed) ?? AllCompletions(succeeded, active.Count);
+        if ((failure ?? success) is { } end)
         {
-            if (verdict is { } failure)
-                Set("FailureTarget", "True", failure.Reason, failure.Message);
-            else
-                Set("SuccessCriteriaMet", "True", "CompletionsReached", "Reached expected number of succeeded pods");
+            Set(failure is null ? "SuccessCriteriaMet" : "FailureTarget", "True", end.Reason, end.Message);
+            if (failure is not null)
+            {
+                // Pods that a failing Job stops count as failed. Those that a succeeding Job stops do not.
+                var stopped = Tracked().Where(pod => IndexIsValid(pod) && !IsIgnored(pod)).Select(static pod => pod.Metadata.Uid)
+                    .Except(ended.Succeeded).Except(ended.Failed).ToList();
+                failed += stopped.Count;
+                ended = ended with { Failed = [.. ended.Failed, .. stopped] };
+            }
 
             // The final condition waits until no pod works any more.
             var over = active.Count == 0 && terminating == 0;
-            if (over && verdict is { } final)
+            if (over && failure is not null)
             {
-                Set("Failed", "True", final.Reason, final.Message);
-                _events.Add(new ControllerEvent("Warning", final.Reason, "Failed", final.Message));
+                Set("Failed", "True", end.Reason, end.Message);
+                _events.Add(new ControllerEvent("Warning", end.Reason, "Failed", end.Message));
             }
             else if (over)
             {
-                Set("Complete", "True", "CompletionsReached", "Reached expected number of succeeded pods");
+                Set("Complete", "True", end.Reason, end.Message);
                 _events.Add(new ControllerEvent("Normal", "Completed", "Completed", "Job completed"));
             }
 
-            var endOfAll = Finish(ended, release, active, [], start, succeeded, failed, completed, 0, terminating + active.Count, 0);
-            return over && verdict is null ? endOfAll with { Status = endOfAll.Status! with { CompletionTime = _now } } : endOfAll;
+            var endOfAll = Finish(ended, [.. Tracked().Except(active)], active, [], start, succeeded, failed, completed, failedIndexes, 0, terminating + active.Count, 0);
+            return over && failure is null ? endOfAll with { Status = endOfAll.Status! with { CompletionTime = _now } } : endOfAll;
         }
+
+        // An index's latest failed pod keeps its finalizer, and is not counted, until its replacement has taken over its count of failures.
+        var latest = LatestFailures(active, completed, failedIndexes);
+        var kept = latest.Values.Select(static pod => pod.Metadata.Uid).ToHashSet(StringComparer.Ordinal);
+        failed -= ended.Failed.Count(kept.Contains);
+        ended = ended with { Failed = [.. ended.Failed.Where(uid => !kept.Contains(uid))] };
+        var release = _pods.Where(pod => IsTracked(pod) && !kept.Contains(pod.Metadata.Uid)
+            && (IsIgnored(pod) || ended.Succeeded.Contains(pod.Metadata.Uid) || ended.Failed.Contains(pod.Metadata.Uid))).ToList();
 
         // 3. Suspension and its end.
         if (suspended)
@@ -132,7 +153,7 @@ internal sealed class JobPlanner
                 _events.Add(new ControllerEvent("Normal", "Suspended", "Suspended", "Job suspended"));
             }
 
-            return Finish(ended, release, active, [], start, succeeded, failed, completed, 0, terminating + active.Count, 0);
+            return Finish(ended, release, active, [], start, succeeded, failed, completed, failedIndexes, 0, terminating + active.Count, 0);
         }
 
         if (status.Is("Suspended"))
@@ -146,26 +167,30 @@ internal sealed class JobPlanner
             Again(start!.Value.AddSeconds(seconds));
 
         // 4. As many pods as should be.
-        var (create, delete) = Balance(active, terminating, succeeded, completed);
-        if (create.Count > 0 && NextAttempt() is { } attempt && attempt > _now)
+        var (create, delete) = Balance(active, terminating, succeeded, completed, failedIndexes);
+        if (!_job.HasLimitPerIndex && create.Count > 0 && NextAttempt() is { } attempt && attempt > _now)
         {
             Again(attempt);
             create = [];
         }
 
-        return Finish(ended, release, delete, create, start, succeeded, failed, completed,
-            active.Count - delete.Count + create.Count, terminating + delete.Count, active.Except(delete).Count(static pod => pod.IsReady));
+        var pods = create.Select(index => new PlannedPod(index)).ToList();
+        if (_job.HasLimitPerIndex)
+            pods = [.. create.Select(index => Replacement(index!.Value, latest.GetValueOrDefault(index.Value))).OfType<PlannedPod>()];
+        return Finish(ended, release, delete, pods, start, succeeded, failed, completed, failedIndexes,
+            active.Count - delete.Count + pods.Count, terminating + delete.Count, active.Except(delete).Count(static pod => pod.IsReady));
     }
 
     private JobPlan Finish(
         UncountedPods ended,
         List<ControlledPod> release,
         List<ControlledPod> delete,
-        List<int?> create,
+        List<PlannedPod> create,
         DateTimeOffset? start,
         int succeeded,
         int failed,
         SortedSet<int> completed,
+        SortedSet<int> failedIndexes,
         int active,
         int terminating,
         int ready)
@@ -179,6 +204,7 @@ internal sealed class JobPlanner
             Succeeded = succeeded,
             Failed = failed,
             CompletedIndexes = _job.IsIndexed && completed.Count > 0 ? CompletionIndexes.Format(completed) : null,
+            FailedIndexes = _job.HasLimitPerIndex ? CompletionIndexes.Format(failedIndexes) : null,
             UncountedTerminatedPods = new UncountedPods(),
             Conditions = _conditions,
         };
@@ -199,8 +225,6 @@ internal sealed class JobPlanner
     {
         var succeeded = new List<string>(_job.Status.UncountedTerminatedPods.Succeeded);
         var failed = new List<string>(_job.Status.UncountedTerminatedPods.Failed);
-        // A pod being deleted fails in the end; only with this policy is it replaced (and counted) no sooner than then.
-        var onlyWhenFailed = _job.Spec.PodReplacementPolicy == "Failed" || _job.Spec.PodFailurePolicy is not null;
         foreach (var pod in _pods.Where(IsTracked))
         {
             if (succeeded.Contains(pod.Metadata.Uid) || failed.Contains(pod.Metadata.Uid))
@@ -209,12 +233,17 @@ internal sealed class JobPlanner
                 succeeded.Add(pod.Metadata.Uid);
             else if (IsIgnored(pod))
                 continue;
-            else if (pod.HasFailed || (pod.IsTerminating && !onlyWhenFailed))
+            else if (IsFailed(pod))
                 failed.Add(pod.Metadata.Uid);
         }
 
         return new UncountedPods { Succeeded = succeeded, Failed = failed };
     }
+
+    /// <summary>A pod being deleted is replaced no sooner than it has failed.</summary>
+    private bool OnlyWhenFailed => _job.Spec.PodReplacementPolicy == "Failed" || _job.Spec.PodFailurePolicy is not null;
+
+    private bool IsFailed(ControlledPod pod) => pod.HasFailed || (pod.IsTerminating && !pod.HasSucceeded && !OnlyWhenFailed);
 
     private (string Reason, string Message)? Failure(string? failJob, int failed, DateTimeOffset? start, bool suspended)
     {
@@ -236,15 +265,95 @@ internal sealed class JobPlanner
         return null;
     }
 
+    private (string Reason, string Message)? FailureOfIndexes(int failed, int completed) =>
+        failed > _job.Spec.MaxFailedIndexes ? ("MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes")
+        : failed > 0 && failed + completed >= _job.Spec.Completions ? ("FailedIndexes", "Job has failed indexes")
+        : null;
+
+    /// <summary>The first rule of the success policy that the completed indexes meet.</summary>
+    private (string Reason, string Message)? MetRule(SortedSet<int> completed)
+    {
+        if (!_job.IsIndexed || completed.Count == 0)
+            return null;
+        for (var i = 0; i < _job.Spec.SuccessPolicy?.Rules.Count; i++)
+        {
+            var rule = _job.Spec.SuccessPolicy.Rules[i];
+            var wanted = rule.SucceededIndexes is null ? null : CompletionIndexes.Parse(rule.SucceededIndexes);
+            wanted?.RemoveWhere(index => index >= _job.Spec.Completions);
+            var needed = Math.Min(rule.SucceededCount ?? int.MaxValue, wanted?.Count ?? int.MaxValue);
+            if (wanted is not { Count: 0 } && (wanted is null ? completed.Count : completed.Count(wanted.Contains)) >= needed)
+                return ("SuccessPolicy", $"Matched rules at index {i}");
+        }
+
+        return null;
+    }
+
+    /// <summary>Indexes that have used up their retries, or that a rule gives up.</summary>
+    private SortedSet<int> FailedIndexes(UncountedPods ended)
+    {
+        var failed = CompletionIndexes.Parse(_job.Status.FailedIndexes);
+        if (!_job.HasLimitPerIndex)
+            return failed;
+        foreach (var pod in _pods.Where(pod => ended.Failed.Contains(pod.Metadata.Uid) && IndexIsValid(pod)))
+        {
+            var givenUp = PodFailureRules.Judge(_job.Spec.PodFailurePolicy, pod) is { Action: PodFailureRules.FailIndex };
+            if (givenUp || FailuresOf(pod) >= _job.Spec.BackoffLimitPerIndex)
+                failed.Add(IndexOf(pod)!.Value);
+        }
+
+        return failed;
+    }
+
+    /// <summary>The latest failed pod of each index that is to be tried again.</summary>
+    private Dictionary<int, ControlledPod> LatestFailures(List<ControlledPod> active, SortedSet<int> completed, SortedSet<int> failedIndexes)
+    {
+        if (!_job.HasLimitPerIndex)
+            return [];
+        var running = active.Select(IndexOf).ToHashSet();
+        return _pods.Where(pod => IsTracked(pod) && IsFailed(pod) && IndexIsValid(pod))
+            .GroupBy(static pod => IndexOf(pod)!.Value)
+            .Where(index => !running.Contains(index.Key) && !completed.Contains(index.Key) && !failedIndexes.Contains(index.Key))
+            .ToDictionary(static index => index.Key, index => index.OrderBy(static pod => FailuresOf(pod) + IgnoredFailuresOf(pod)).ThenBy(EndOf).Last());
+    }
+
+    /// <summary>The next pod of an index; null while the index waits, as <see cref="NextAttempt"/> does for a whole Job.</summary>
+    private PlannedPod? Replacement(int index, ControlledPod? last)
+    {
+        if (last is null)
+            return new(index, 0);
+        var (counted, ignored) = (FailuresOf(last), IgnoredFailuresOf(last));
+        var attempt = EndOf(last) + Backoff(counted + ignored + 1);
+        if (attempt > _now)
+        {
+            Again(attempt);
+            return null;
+        }
+
+        return IsIgnored(last) ? new(index, counted, ignored + 1) : new(index, counted + 1, ignored);
+    }
+
+    private static int FailuresOf(ControlledPod pod) => Number(pod, FailuresKey) ?? 0;
+
+    private static int IgnoredFailuresOf(ControlledPod pod) => Number(pod, IgnoredFailuresKey) ?? 0;
+
+    private bool IndexIsValid(ControlledPod pod) => !_job.IsIndexed || IndexOf(pod) < _job.Spec.Completions;
+
+    private DateTimeOffset EndOf(ControlledPod pod) => pod.FinishedAt ?? pod.Metadata.DeletionTimestamp ?? _now;
+
+    private ControllerCondition? Condition(string type) => _conditions.FirstOrDefault(c => c.Type == type && c.Status == "True");
+
     private int BackoffLimit => _job.Spec.BackoffLimit ?? 6;
 
     private bool IsIgnored(ControlledPod pod) =>
         PodFailureRules.Judge(_job.Spec.PodFailurePolicy, pod) is { Action: PodFailureRules.Ignore };
 
-    private bool HasAllCompletions(int succeeded, int active) =>
-        _job.Spec.Completions is { } completions ? succeeded >= completions : succeeded > 0 && active == 0;
+    private (string Reason, string Message)? AllCompletions(int succeeded, int active) =>
+        (_job.Spec.Completions is { } completions ? succeeded >= completions : succeeded > 0 && active == 0)
+            ? ("CompletionsReached", "Reached expected number of succeeded pods")
+            : null;
 
-    private (List<int?> Create, List<ControlledPod> Delete) Balance(List<ControlledPod> active, int terminating, int succeeded, SortedSet<int> completed)
+    private (List<int?> Create, List<ControlledPod> Delete) Balance(
+        List<ControlledPod> active, int terminating, int succeeded, SortedSet<int> completed, SortedSet<int> failedIndexes)
     {
         var parallelism = _job.Spec.Parallelism ?? 1;
         var delete = new List<ControlledPod>();
@@ -252,6 +361,7 @@ internal sealed class JobPlanner
         if (_job.IsIndexed)
         {
             var taken = new HashSet<int>(completed);
+            taken.UnionWith(failedIndexes);
             foreach (var pod in active)
             {
                 // A second pod for an index, or one beyond the completions, is one too many.
@@ -260,7 +370,9 @@ internal sealed class JobPlanner
             }
 
             var running = active.Count - delete.Count;
-            for (var index = 0; index < (_job.Spec.Completions ?? 0) && running + create.Count < parallelism; index++)
+            var ending = OnlyWhenFailed ? _pods.Where(static pod => pod.IsTerminating && !pod.IsFinished).Select(IndexOf).OfType<int>().ToHashSet() : [];
+            taken.UnionWith(ending);
+            for (var index = 0; index < (_job.Spec.Completions ?? 0) && running + ending.Count + create.Count < parallelism; index++)
             {
                 if (taken.Add(index))
                     create.Add(index);
@@ -273,7 +385,7 @@ internal sealed class JobPlanner
         var wanted = _job.Spec.Completions is { } completions
             ? Math.Min(parallelism, Math.Max(0, completions - succeeded))
             : succeeded > 0 ? Math.Min(parallelism, active.Count) : parallelism;
-        var waiting = _job.Spec.PodReplacementPolicy == "Failed" || _job.Spec.PodFailurePolicy is not null ? terminating : 0;
+        var waiting = OnlyWhenFailed ? terminating : 0;
         for (var i = active.Count + waiting; i < wanted; i++)
             create.Add(null);
         delete.AddRange(TooMany(active, active.Count - wanted));
@@ -298,13 +410,18 @@ internal sealed class JobPlanner
             .Where(pod => pod.HasFailed && !IsIgnored(pod))
             // A pod that lost its finalizer while it was active was let go by a suspension: that is no failure.
             .Where(static pod => !pod.IsTerminating || IsTracked(pod))
-            .Select(pod => pod.FinishedAt ?? pod.Metadata.DeletionTimestamp ?? _now)
+            .Select(EndOf)
             .Where(at => lastSuccess is null || at > lastSuccess)
             .ToList();
         if (failures.Count == 0)
             return null;
-        var delay = FirstBackoff * Math.Pow(2, Math.Min(failures.Count - 1, 10));
-        return failures.Max() + (delay < LongestBackoff ? delay : LongestBackoff);
+        return failures.Max() + Backoff(failures.Count);
+    }
+
+    private static TimeSpan Backoff(int failures)
+    {
+        var delay = FirstBackoff * Math.Pow(2, Math.Min(failures - 1, 10));
+        return delay < LongestBackoff ? delay : LongestBackoff;
     }
 
     private void Again(DateTimeOffset at)

@@ -4,6 +4,7 @@ namespace Bursar.Sandbox.Controllers;
 internal static class PodFailureRules
 {
     public const string FailJob = "FailJob";
+    public const string FailIndex = "FailIndex";
     public const string Ignore = "Ignore";
 
     /// <summary>The action and the sentence Kubernetes puts into the Job's condition; null when no rule matches.</summary>

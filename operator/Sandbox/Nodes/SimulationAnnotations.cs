@@ -17,8 +17,17 @@ public static class SimulationAnnotations
 
     public const string RunFor = Prefix + "run-for";
 
+    /// <summary>Added to <see cref="RunFor"/> once for each completion index below the pod's own.</summary>
+    public const string RunForPerIndex = Prefix + "run-for-per-index";
+
     /// <summary>The exit code at the normal end.</summary>
     public const string ExitCode = Prefix + "exit-code";
+
+    /// <summary>Completion indexes whose pods end with exit code 1, as in <c>3,5-7</c>.</summary>
+    public const string FailIndexes = Prefix + "fail-indexes";
+
+    /// <summary>How many attempts at each of <see cref="FailIndexes"/> fail: all unless set.</summary>
+    public const string FailAttempts = Prefix + "fail-attempts";
 
     /// <summary>How long the container lives on after SIGTERM (cut off by the grace period, then the exit code is 137).</summary>
     public const string TermTime = Prefix + "term-time";

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Bursar.Core.Text;
+using Bursar.Sandbox.Controllers;
 
 namespace Bursar.Sandbox.Nodes;
 
@@ -33,7 +34,7 @@ internal abstract record Workload
         {
             "run" => new RunWorkload
             {
-                RunFor = reader.Duration(SimulationAnnotations.RunFor),
+                RunFor = reader.Duration(SimulationAnnotations.RunFor) + ((reader.Duration(SimulationAnnotations.RunForPerIndex) ?? TimeSpan.Zero) * (reader.Int(JobPlanner.IndexKey) ?? 0)),
                 ExitCode = reader.Int(SimulationAnnotations.ExitCode) ?? 0,
                 Busy = reader.Share(SimulationAnnotations.Busy) ?? 0.5,
                 Port = reader.Int(SimulationAnnotations.Port),
@@ -83,6 +84,8 @@ internal abstract record Workload
             TermTime = reader.Duration(SimulationAnnotations.TermTime) ?? TimeSpan.FromSeconds(1),
             TermExitCode = reader.Int(SimulationAnnotations.TermExitCode) ?? 143,
         };
+        if (reader.IndexFails())
+            workload = workload with { ExitCode = 1 };
         error = reader.Error;
         if (error is null)
             return true;
@@ -111,6 +114,28 @@ internal abstract record Workload
 
         public bool Flag(string key) =>
             Read(key, "true or false", static text => bool.TryParse(text, out var value) ? value : (bool?)null) ?? false;
+
+        /// <summary>Whether the pod's completion index, and its attempt at it, is one that fails.</summary>
+        public bool IndexFails()
+        {
+            var attempts = Int(SimulationAnnotations.FailAttempts);
+            if (Read(SimulationAnnotations.FailIndexes, "a list of indexes", IndexIsOneOf) is not true)
+                return false;
+            return attempts is null || (Int(JobPlanner.FailuresKey) ?? 0) + (Int(JobPlanner.IgnoredFailuresKey) ?? 0) < attempts;
+        }
+
+        private bool? IndexIsOneOf(string list)
+        {
+            try
+            {
+                var indexes = CompletionIndexes.Parse(list);
+                return Int(JobPlanner.IndexKey) is { } index && indexes.Contains(index);
+            }
+            catch (FormatException)
+            {
+                return null;
+            }
+        }
 
         public ProgressReports Reports(string key)
         {
