@@ -40,7 +40,8 @@ public sealed class ChartTests
     [InlineData("operator.prometheus[0].address=http://user@host", "prometheus")]
     [InlineData("agent.dcgmExporter=node:9400", "dcgmExporter")]
     [InlineData("operator.dcgmExporters[0].namespace=gpu-operator", "dcgmExporters")]
-    [InlineData("gpuResources[0]=gpu", "gpuResources")]
+    [InlineData("gpuResources[0]=a gpu", "gpuResources")]
+    [InlineData("gpuResources[0]=-gpu", "gpuResources")]
     [InlineData("agnet.enabled=false", "agnet")]
     [InlineData("enabled=maybe", "enabled")]
     [InlineData("image.digest=latest", "digest")]
@@ -178,10 +179,10 @@ public sealed class ChartTests
     public async Task Other_gpu_resources_and_the_nodes_exporter_reach_both_programs()
     {
         var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image,
-            "--set-json", """gpuResources=["example.com/*-card", "!nvidia.com/fake", "gpu.example.com"]""", "--set", "agent.dcgmExporter=http://$(HOST_IP):9400/metrics");
+            "--set-json", """gpuResources=["example.com/*-card", "!nvidia.com/fake", "gpu.example.com", "gpu", "!nic"]""", "--set", "agent.dcgmExporter=http://$(HOST_IP):9400/metrics");
         code.Should().Be(0, "{0}", output);
 
-        output.Split("- \"--gpu-resources=example.com/*-card,!nvidia.com/fake,gpu.example.com\"").Should().HaveCount(3, "the operator and the agents share one table");
+        output.Split("- \"--gpu-resources=example.com/*-card,!nvidia.com/fake,gpu.example.com,gpu,!nic\"").Should().HaveCount(3, "the operator and the agents share one table");
         output.Should().Contain("- \"--dcgm-exporter=http://$(HOST_IP):9400/metrics\"").And.Contain("fieldPath: status.hostIP");
     }
 

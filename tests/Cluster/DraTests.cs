@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Prices;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
@@ -85,6 +86,36 @@ public sealed class DraTests
         await scene.UntilResumedAsync("train", TimeSpan.FromMinutes(5));
     }
 
+    /// <summary>Parts that run one after another are not added up, whatever tells that they ask for GPUs.</summary>
+    [Theory]
+    [InlineData("", """, "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "h100"}]""", """{"claims": [{"name": "gpu"}]}""")]
+    [InlineData("example.com/card", "", """{"limits": {"example.com/card": "1"}}""")]
+    public async Task Parts_of_a_JobSet_that_wait_for_each_other_are_not_added_up(string resources, string claims, string asked)
+    {
+        var scene = await OpenAsync(resources: resources);
+        await using var world = scene.World;
+        await Kinds.ServeAsync(world, "JobSet");
+        await scene.BudgetAsync("100");
+        var part = $$$$$$"""{"spec": {"template": {"spec": {"restartPolicy": "Never"{{{{{{claims}}}}}}, "containers": [{"name": "main", "image": "i", "resources": {{{{{{asked}}}}}}}]}}}}""";
+        await Kinds.CreateAsync(scene, "JobSet", "chain", $$"""{"replicatedJobs": [{"name": "data", "template": {{part}} }, {"name": "train", "dependsOn": [{"name": "data", "status": "Complete"}], "template": {{part}} }]}""");
+        await scene.UntilAsync("it is seen", async () => (await scene.StatusAsync())?.Workloads is [{ Kind: "JobSet", Name: "chain" }], TimeSpan.FromMinutes(2));
+        await scene.PassAsync(12);
+        (await scene.StatusAsync())!.Workloads.Should().ContainSingle().Which.Gpus.Should().Be(1);
+    }
+
+    /// <summary>The chart's gpuResources may name a DeviceClass whose driver nobody knows: its devices are GPUs also once they are allocated.</summary>
+    [Fact]
+    public async Task Devices_of_a_DeviceClass_that_the_user_added_are_billed()
+    {
+        var scene = await OpenAsync(resources: "cards");
+        await using var world = scene.World;
+        await scene.CreateAsync("/api/v1/nodes", """{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "h100", "labels": {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}}}""");
+        await scene.BudgetAsync("100");
+        await ClaimAsync(world, "ours", "card-0", "accel.example.com", deviceClass: "cards");
+        await PodAsync(world, "ours", """{"name": "gpu", "resourceClaimName": "ours"}""", node: "h100");
+        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "6.88");
+    }
+
     [Fact]
     public async Task A_GPU_of_a_driver_that_nobody_knows_is_unpriced_and_said()
     {
@@ -130,7 +161,7 @@ public sealed class DraTests
         (await world.EventsAsync("default", Ct)).Should().ContainSingle(e => e.Reason == "UnknownGpuResource").Which.Note.Should().Contain("example.com/gpu");
     }
 
-    internal static async Task<Scene> OpenAsync(bool real = false)
+    internal static async Task<Scene> OpenAsync(bool real = false, string resources = "")
     {
         var world = await ClusterWorld.StartAsync(real, Ct, new FleetNode { Name = "dra-1", Gpus = 0 });
         await world.CreateBookAsync("*H100*", "6.88", Ct);
@@ -147,23 +178,23 @@ public sealed class DraTests
             {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate", "metadata": {"name": "h100", "namespace": "team"},
              "spec": {"spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}}}
             """);
-        await world.StartOperatorAsync(Ct);
+        await world.StartOperatorAsync(Ct, new() { Gpus = GpuResources.Parse(resources) });
         return scene;
     }
 
-    private static async Task ClaimAsync(ClusterWorld world, string name, string device, string driver = "gpu.nvidia.com")
+    private static async Task ClaimAsync(ClusterWorld world, string name, string device, string driver = "gpu.nvidia.com", string? deviceClass = null)
     {
         await world.PostJsonAsync("/apis/resource.k8s.io/v1/namespaces/team/resourceclaims", JsonNode.Parse($$$$$$$"""
             {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "{{{{{{{name}}}}}}}", "namespace": "team"},
-             "spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "{{{{{{{driver}}}}}}}"}}]}}}
+             "spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "{{{{{{{deviceClass ?? driver}}}}}}}"}}]}}}
             """)!.AsObject(), Ct);
         await world.Client.RequestAsync(HttpMethod.Patch, $"/apis/resource.k8s.io/v1/namespaces/team/resourceclaims/{name}/status",
             Merge($$$$$$$"""{"status": {"allocation": {"devices": {"results": [{"request": "gpu", "driver": "{{{{{{{driver}}}}}}}", "pool": "dra-1", "device": "{{{{{{{device}}}}}}}"}]}}}}"""), Ct);
     }
 
-    private static Task PodAsync(ClusterWorld world, string name, string claim) => world.PostJsonAsync("/api/v1/namespaces/team/pods", JsonNode.Parse($$$$$$$"""
+    private static Task PodAsync(ClusterWorld world, string name, string claim, string node = "dra-1") => world.PostJsonAsync("/api/v1/namespaces/team/pods", JsonNode.Parse($$$$$$$"""
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "{{{{{{{name}}}}}}}", "namespace": "team"},
-         "spec": {"nodeName": "dra-1", "terminationGracePeriodSeconds": 1, "resourceClaims": [{{{{{{{claim}}}}}}}], "containers": [{"name": "main", "image": "i", "resources": {"claims": [{"name": "gpu"}]}}]}}
+         "spec": {"nodeName": "{{{{{{{node}}}}}}}", "terminationGracePeriodSeconds": 1, "resourceClaims": [{{{{{{{claim}}}}}}}], "containers": [{"name": "main", "image": "i", "resources": {"claims": [{"name": "gpu"}]}}]}}
         """)!.AsObject(), Ct);
 
     private static StringContent Merge(string json) => new(json, System.Text.Encoding.UTF8, "application/merge-patch+json");

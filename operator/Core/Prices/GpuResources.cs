@@ -62,6 +62,9 @@ public sealed partial class GpuResources
     /// <summary>Whether the user added the resource.</summary>
     public bool IsAdded(string resource) => Any(_more, resource) && !Any(_less, resource);
 
+    /// <summary>Whether the user said that the resource, driver or DeviceClass is no GPU.</summary>
+    public bool IsExcluded(string name) => Any(_less, name);
+
     public bool IsGpu(string resource) => KindOf(resource) == GpuResourceKind.Gpu;
 
     public GpuResourceKind KindOf(string resource)

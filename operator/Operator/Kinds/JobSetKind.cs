@@ -33,7 +33,7 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
             : set.Spec.ReplicatedJobs.FirstOrDefault(job => JobKind.FailsOnStop(job.Template.Spec)) is { } job
                 ? $"the podFailurePolicy of its {job.Name} has a FailJob rule that a stopped pod could match, which would fail the Job for good"
             : null,
-        PodSets = PodSetsOf(set.Spec, [.. set.Spec.ReplicatedJobs.Select(job => PodSet.Times(job.Replicas ?? 1, JobKind.AtOnce(job.Template.Spec, V1JobStatus.Empty)))]),
+        PodSets = [.. set.Spec.ReplicatedJobs.Select(job => new PodSet(PodSet.Times(job.Replicas ?? 1, JobKind.AtOnce(job.Template.Spec, V1JobStatus.Empty)), job.Template.Spec.Template))],
         Pieces = PiecesOf(set.Spec, _ => []),
         Parts = set.Spec,
     };
@@ -45,15 +45,16 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
         var jobs = stores.Of("Job")!.OwnedBy(work.Metadata.Uid).Select(part => stores.Jobs.Store.Get(work.Namespace, part.Name)).OfType<V1Job>()
             .ToLookup(job => job.Metadata.Labels.GetValueOrDefault(ReplicatedJobLabel, ""), StringComparer.Ordinal);
         if (jobs.Count == 0) return work;
-        var deadline = DeadlineOf(spec, jobs);
+        var deadline = DeadlineOf(spec, jobs, template => stores.Gpus.OfTemplate(template, work.Namespace).IsAny);
         return work with
         {
             WhyNot = work.WhyNot ?? (jobs.SelectMany(part => part).FirstOrDefault(job => !IsOver(job) && JobKind.CompletesOnStop(job)) is { } queue
                 ? $"its Job {queue.Metadata.Name} has no completions and one of its pods has succeeded, so Kubernetes would complete it as soon as the others are stopped"
                 : null),
-            PodSets = PodSetsOf(spec, [.. spec.ReplicatedJobs.Select(part =>
+            PodSets = [.. spec.ReplicatedJobs.Select(part => new PodSet(
                 (int)Math.Min(int.MaxValue, jobs[part.Name].Sum(job => IsOver(job) ? 0L : JobKind.AtOnce(job.Spec, job.Status))
-                    + PodSet.Times((part.Replicas ?? 1) - jobs[part.Name].Count(), JobKind.AtOnce(part.Template.Spec, V1JobStatus.Empty))))]),
+                    + PodSet.Times((part.Replicas ?? 1) - jobs[part.Name].Count(), JobKind.AtOnce(part.Template.Spec, V1JobStatus.Empty))),
+                part.Template.Spec.Template))],
             Pieces = PiecesOf(spec, name => [.. jobs[name]]),
             StartTime = deadline?.StartTime ?? jobs.SelectMany(part => part).Min(job => job.Status.StartTime),
             ActiveDeadlineSeconds = deadline?.Seconds,
@@ -64,11 +65,11 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
     /// A JobSet has no deadline of its own, but ends when one of its Jobs fails by its own, unless it may restart. All its parts with GPUs have
     /// ended by the last of their deadlines.
     /// </summary>
-    private static (DateTimeOffset StartTime, long Seconds)? DeadlineOf(V1Alpha2JobSetSpec spec, ILookup<string, V1Job> jobs)
+    private static (DateTimeOffset StartTime, long Seconds)? DeadlineOf(V1Alpha2JobSetSpec spec, ILookup<string, V1Job> jobs, Func<V1PodTemplateSpec, bool> hasGpus)
     {
         if (spec.FailurePolicy?.MaxRestarts > 0) return null;
         (DateTimeOffset StartTime, long Seconds)? last = null;
-        foreach (var part in spec.ReplicatedJobs.Where(part => GpuRequest.OfTemplate(part.Template.Spec.Template).IsAny))
+        foreach (var part in spec.ReplicatedJobs.Where(part => hasGpus(part.Template.Spec.Template)))
         {
             if (part.Template.Spec.ActiveDeadlineSeconds is not (>= 0 and <= Work.LongestDeadline and var seconds) || jobs[part.Name].Count() < (part.Replicas ?? 1)) return null;
             foreach (var job in jobs[part.Name].Where(job => !IsOver(job)))
@@ -106,9 +107,10 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
     /// The pods that can run at the same time: of parts that run one after the other (dependsOn with status Complete) those with the most GPUs
     /// together. With startupPolicy InOrder the parts begin one after the other and then run side by side.
     /// </summary>
-    private static PodSet[] PodSetsOf(V1Alpha2JobSetSpec spec, int[] counts)
+    public override IReadOnlyList<PodSet> AtOnce(Work work)
     {
-        var sets = spec.ReplicatedJobs.Select((part, i) => new PodSet(counts[i], part.Template.Spec.Template)).ToArray();
+        if (work.Parts is not { } spec) return work.PodSets;
+        var sets = work.PodSets.ToArray();
         var before = Before(spec);
         // Only parts with GPUs that stand in such an order have to be chosen from.
         var ordered = Enumerable.Range(0, sets.Length).Where(i => sets[i].Gpus > 0 && (before[i].Count > 0 || before.Any(one => one.Contains(i)))).Take(MostOrdered).ToArray();

@@ -57,6 +57,9 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     /// <summary>What stands in other objects: the pods of a kind whose own object does not say them all.</summary>
     public virtual Work Complete(Work work, ClusterStores stores) => work;
 
+    /// <summary>The pods that can run at the same time. Asked when it is known what each of the pod sets requests.</summary>
+    public virtual IReadOnlyList<PodSet> AtOnce(Work work) => work.PodSets;
+
     /// <summary>Of an object that is not in the cluster yet.</summary>
     public abstract Work Parse(JsonElement json);
 

@@ -109,13 +109,20 @@ public sealed partial class ClusterGpus
         return found.With(request);
     }
 
-    /// <summary>The same work with what its pods will hold, by the cluster's table and claims.</summary>
-    public Work Complete(Work work) =>
-        ReferenceEquals(_table, GpuResources.BuiltIn) && work.PodSets.All(set => set.Template.Spec.ResourceClaims.Count == 0)
-            ? work
-            : work with { PodSets = [.. work.PodSets.Select(set => set with { Request = OfTemplate(set.Template, work.Namespace, set.Count) })] };
+    /// <summary>The same work with what its pods will hold, by the cluster's table and claims, and how many of them run at the same time.</summary>
+    public Work Complete(Work work)
+    {
+        if (!ReferenceEquals(_table, GpuResources.BuiltIn) || work.PodSets.Any(set => set.Template.Spec.ResourceClaims.Count > 0))
+            work = work with { PodSets = [.. work.PodSets.Select(set => set with { Request = OfTemplate(set.Template, work.Namespace, set.Count) })] };
+        var atOnce = work.Kind.AtOnce(work);
+        return ReferenceEquals(atOnce, work.PodSets) ? work : work with { PodSets = atOnce };
+    }
 
-    private GpuRequest OfTemplate(V1PodTemplateSpec template, string ns, int pods)
+    /// <summary>The GPUs that each pod of a template will hold.</summary>
+    /// <param name="template">The template.</param>
+    /// <param name="ns">The namespace of its claims.</param>
+    /// <param name="pods">How many pods share the claims that the template names itself.</param>
+    public GpuRequest OfTemplate(V1PodTemplateSpec template, string ns, int pods = 1)
     {
         var request = GpuRequest.OfTemplate(template, _table);
         if (template.Spec.ResourceClaims.Count == 0) return request;
@@ -147,7 +154,10 @@ public sealed partial class ClusterGpus
             if (device.AdminAccess) continue;
             if (!_table.IsDriver(device.Driver))
             {
-                if (_table.LooksLikeGpus(device.Driver)) found.Add(new(device.Driver, 1) { Part = DeviceShare.Unknown });
+                // The DeviceClass that asked for it may be known where its driver is not. A request of alternatives is named with the one that was met.
+                if (claim.Spec.Requests.FirstOrDefault(request => request.Name == device.Request || device.Request.StartsWith(request.Name + "/", StringComparison.Ordinal)) is { } asked
+                    && _table.IsDeviceClass(asked.DeviceClassName, SelectorsOf(asked)) && !_table.IsExcluded(device.Driver)) found.Add(new(device.Driver, 1) { Part = DeviceShare.Whole });
+                else if (_table.LooksLikeGpus(device.Driver)) found.Add(new(device.Driver, 1) { Part = DeviceShare.Unknown });
                 continue;
             }
             var published = Slices.Store.List().Where(slice => slice.Spec.Driver == device.Driver && slice.Spec.Pool.Name == device.Pool).OrderByDescending(slice => slice.Spec.Pool.Generation)
@@ -171,7 +181,7 @@ public sealed partial class ClusterGpus
         {
             if (request.AdminAccess) continue;
             var name = request.DeviceClassName;
-            string[] selectors = [.. request.Selectors, .. Classes.Store.Get(null, name)?.Spec.Selectors ?? []];
+            var selectors = SelectorsOf(request);
             if (!_table.IsDeviceClass(name, selectors))
             {
                 if (_table.LooksLikeGpus(name)) found.Add(new(name, 1) { Part = DeviceShare.Unknown });
@@ -185,6 +195,8 @@ public sealed partial class ClusterGpus
                 : new($"nvidia.com/mig-{profile.Replace('+', '.')}", count));
         }
     }
+
+    private string[] SelectorsOf(V1DeviceRequest request) => [.. request.Selectors, .. Classes.Store.Get(null, request.DeviceClassName)?.Spec.Selectors ?? []];
 
     private int MostOnANode() =>
         Slices.Store.List().Where(slice => slice.Spec.NodeName is { Length: > 0 }).GroupBy(slice => slice.Spec.NodeName, StringComparer.Ordinal)

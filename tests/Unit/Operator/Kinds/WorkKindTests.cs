@@ -294,8 +294,11 @@ public sealed class WorkKindTests
     };
 
     private static Work Read<T>(string kind, string json)
-        where T : class, IKubernetesEntity<T> =>
-        ((WorkKind<T>)WorkKinds.Of(kind)!).Read(JsonSerializer.Deserialize(json, T.JsonTypeInfo)!);
+        where T : class, IKubernetesEntity<T>
+    {
+        var work = ((WorkKind<T>)WorkKinds.Of(kind)!).Read(JsonSerializer.Deserialize(json, T.JsonTypeInfo)!);
+        return work with { PodSets = work.Kind.AtOnce(work) };
+    }
 
     /// <summary>What the actor asks of a server that holds the object; of the patch the steps on annotations are left out.</summary>
     private static async Task<((ActOutcome, string) Outcome, int Asked)> PatchAsync(string kind, string json, string original, Func<WorkloadActor, ParkedRecord, Task<ActOutcome>> act)
