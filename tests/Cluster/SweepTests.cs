@@ -91,6 +91,39 @@ public sealed class SweepTests
         seen.Should().NotBeEmpty().And.OnlyContain(one => Math.Abs(one - 1.836m) < 0.15m);
     }
 
+    /// <summary>The first Job that completes completes the JobSet, and JobSet's controller deletes the others.</summary>
+    [Fact]
+    public async Task JobSet_that_one_Job_completes_is_projected_to_the_first_of_them()
+    {
+        // Pieces of three minutes, one at a time: six of them against sixty.
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await Kinds.ServeAsync(world, "JobSet");
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("20");
+        static string Job(int completions) => $$$$$$$$"""
+            {"completions": {{{{{{{{completions}}}}}}}}, "parallelism": 1, "completionMode": "Indexed", "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "3m"}},
+             "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}
+            """;
+        var set = await Kinds.CreateAsync(scene, "JobSet", "race", $$$$$$"""
+            {"successPolicy": {"operator": "Any"}, "replicatedJobs": [{"name": "long", "template": {"spec": {{{{{{Job(60)}}}}}}}}, {"name": "short", "template": {"spec": {{{{{{Job(6)}}}}}}}}]}
+            """, declared: null);
+        foreach (var (part, completions) in ((string, int)[])[("long", 60), ("short", 6)])
+            await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$$"""
+                {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "race-{{{{{{part}}}}}}-0", "labels": {"jobset.sigs.k8s.io/replicatedjob-name": "{{{{{{part}}}}}}"},
+                  "ownerReferences": [{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "race", "uid": "{{{{{{set}}}}}}", "controller": true} ]}, "spec": {{{{{{Job(completions)}}}}}}}
+                """);
+        var seen = new List<decimal>();
+        await scene.UntilAsync("the short one has ended", async () =>
+        {
+            await scene.PassAsync(20);
+            if ((await scene.StatusAsync()) is { Workloads: [{ Kind: "JobSet", State: "Running", Eta.Source: "completions" }], Projected: { } projected }) seen.Add(decimal.Parse(projected, CultureInfo.InvariantCulture));
+            return (await world.JobAsync(scene.Team, "race-short-0", Ct)).Status.Succeeded == 6;
+        }, TimeSpan.FromMinutes(30));
+        // Two GPUs for 18 minutes at 3.06.
+        seen.Take(seen.Count - 1).Should().NotBeEmpty().And.OnlyContain(one => Math.Abs(one - 1.836m) < 0.2m);
+    }
+
     [Fact]
     public async Task Parts_of_a_JobSet_that_run_one_after_another_are_not_added_up()
     {

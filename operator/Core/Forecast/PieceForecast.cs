@@ -40,14 +40,19 @@ internal static class PieceForecast
         foreach (var stage in groups.GroupBy(group => group.Stage).OrderBy(stage => stage.Key))
         {
             double stageEnds = 0;
+            // The first of the groups that suffice ends the others too, and the stages to come.
+            double? first = null;
+            foreach (var group in stage.Where(group => group is { Suffices: true, Follows: false }))
+                if (TimesOf(group, typical) is { } times && Remaining(group, times.Likely).End is var end && !(end >= first)) first = end;
             foreach (var group in stage.Where(group => !group.Follows))
             {
                 if (TimesOf(group, typical) is not { } times)
                 {
-                    if (group.ToCome > 0) return null;
+                    if (group.ToCome > 0 && first is null) return null;
                     continue;
                 }
                 var (work, end) = Remaining(group, times.Likely);
+                if (end > first) (work, end) = (Math.Min(work, first.Value * group.Slots), first.Value);
                 var deviation = work > 0 ? Deviation(group, times.Likely) / work : 0;
                 var doubt = Confidence * (1 + Confidence / times.Likely.Count) * deviation;
                 mid += work * group.Gpus;
@@ -66,6 +71,7 @@ internal static class PieceForecast
                 (mid, high) = (mid + work, high + work);
             }
             ends += stageEnds;
+            if (first is not null) break;
         }
         var time = Seconds(mid / gpus);
         return new(Seconds(low / gpus), time, Seconds(high / gpus), source, settled, Detail(groups))

@@ -36,6 +36,9 @@ public sealed record Pieces
     /// <summary>These pieces do not decide when the work ends: they are stopped when the others of their stage have ended.</summary>
     public bool Follows { get; init; }
 
+    /// <summary>The work ends with these pieces, whatever others there are: with the first such group, where there are several.</summary>
+    public bool Suffices { get; init; }
+
     /// <summary>What ends the work before all pieces have ended; null where nothing does.</summary>
     public EarlySuccess? Success { get; init; }
 

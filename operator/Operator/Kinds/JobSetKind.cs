@@ -96,6 +96,8 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
                     Jobs = jobs(part.Name),
                     Stage = StageOf(i, before),
                     Follows = targets.Count > 0 && !targets.Contains(part.Name),
+                    // The first Job that completes, of several that are equally far, is one of the whole part's.
+                    Suffices = spec.SuccessPolicy?.Operator == "Any" && (targets.Count == 0 || targets.Contains(part.Name)),
                 });
         }
         return [.. pieces];

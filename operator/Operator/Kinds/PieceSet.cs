@@ -25,6 +25,9 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
     /// <summary>They are stopped when the others have ended.</summary>
     public bool Follows { get; init; }
 
+    /// <summary>Their end is the end of all, whatever else still runs.</summary>
+    public bool Suffices { get; init; }
+
     /// <summary>Null for a Job of one pod, and for one that works off a queue: its pods are no pieces that could be counted.</summary>
     public static PieceSet? Of(V1Job job) =>
         job.Spec.Completions is > 1 and var completions ? new(completions, Math.Max(0, job.Spec.Parallelism ?? 1), job.Spec.Template) { Jobs = [job] } : null;
@@ -98,6 +101,7 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
             Held = ended > 0 && finished.Count == 0 ? held() : null,
             Stage = Stage,
             Follows = Follows,
+            Suffices = Suffices,
             Success = success,
         };
     }

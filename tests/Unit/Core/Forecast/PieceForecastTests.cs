@@ -40,6 +40,25 @@ public sealed class PieceForecastTests
         estimate.High.Should().BeLessThan(TimeSpan.FromHours(3));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void First_group_that_suffices_ends_the_others_and_the_later_stages(int stageOfTheLong)
+    {
+        Pieces @short = new() { Total = 10, AtOnce = 1, Ended = 2, Finished = Times(2, TimeSpan.FromHours(1)), InFlight = Times(1, TimeSpan.FromMinutes(1)), Suffices = true };
+        Pieces @long = new() { Total = 500, AtOnce = 1, Ended = 2, Finished = Times(2, TimeSpan.FromHours(1)), InFlight = stageOfTheLong == 0 ? Times(1, TimeSpan.FromMinutes(1)) : [], Stage = stageOfTheLong, Suffices = true };
+
+        Of([@long, @short]).Should().BeApproximately(stageOfTheLong == 0 ? 16 : 8, 0.5, "the work ends with the short one");
+        Of([@long with { Suffices = false }, @short with { Suffices = false }]).Should().BeGreaterThan(500);
+
+        double Of(Pieces[] groups)
+        {
+            var estimate = Estimator.Remaining(new() { Pieces = groups, Gpus = 1, RunningSince = Now.AddHours(-2) }, Now);
+            estimate.Low.Should().BeLessThan(estimate.Mid);
+            return estimate.Mid.TotalHours;
+        }
+    }
+
     [Fact]
     public void Failed_indexes_are_not_to_come()
     {
