@@ -152,6 +152,42 @@ public sealed class SuspensionTests
         (await scene.EventsAsync(NotFollowed)).Should().BeEmpty();
     }
 
+    /// <summary>No kubelet runs on the node: what is deleted there stays Terminating, and its GPU is given to no other pod.</summary>
+    [Fact]
+    public async Task Suspended_work_whose_pods_never_end_is_reported_and_billed()
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await Kinds.ServeAsync(world, "TrainJob");
+        await scene.CreateAsync("/api/v1/nodes", """{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "hangs", "labels": {"nvidia.com/gpu.product": "Tesla-V100-SXM2-16GB"}}}""");
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("0.1");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        var uid = await Kinds.CreateAsync(scene, "TrainJob", "tune", Kinds.Spec("TrainJob"));
+        await scene.CreateAsync(V1Pod.EntityKind.Path(scene.Team), $$$$$$"""
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tune-0", "ownerReferences": [{"apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob", "name": "tune", "uid": "{{{{{{uid}}}}}}", "controller": true}]},
+             "spec": {"nodeName": "hangs", "terminationGracePeriodSeconds": 30, "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}
+            """);
+        await Kinds.UntilSuspendedAsync(scene, "TrainJob", "tune");
+        await world.Client.DeleteAsync<V1Pod>("tune-0", scene.Team, null, Ct);
+        await scene.UntilAsync("it is suspended in the status", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "tune" }]);
+        (await scene.ConditionAsync("FullyEnforceable"))!.Status.Should().Be("True", "it still has its grace");
+
+        await UntilReportedAsync(scene, "TrainJob", "tune");
+
+        (await world.Client.GetAsync<V1Pod>("tune-0", scene.Team, Ct)).Metadata.DeletionTimestamp.Should().NotBeNull();
+        var status = (await scene.StatusAsync())!;
+        status.Workloads.Should().ContainSingle().Which.Reason.Should().Contain("should have ended by").And.Contain("check their nodes");
+        status.Unstoppable!.RatePerHour.Should().Be("3.06");
+        var spent = decimal.Parse(status.Spent!, CultureInfo.InvariantCulture);
+        await scene.PassAsync(3600);
+        decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture).Should().BeApproximately(spent + 3.06m, 0.1m, "it is billed for as long as its pod holds the GPU");
+
+        await world.Client.RequestAsync(HttpMethod.Delete, $"/api/v1/namespaces/{scene.Team}/pods/tune-0?gracePeriodSeconds=0", null, Ct);
+        await scene.UntilConditionAsync("FullyEnforceable", "True");
+        await scene.UntilAsync("it is suspended in the status", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "tune" }]);
+    }
+
     /// <summary>KEDA and KServe are not there: nobody reads what was written to their objects.</summary>
     [Theory]
     [InlineData("Deployment")]

@@ -126,7 +126,7 @@ public sealed record WorkloadSnapshot
     /// <summary>Why Bursar cannot park it; null when it can.</summary>
     public string? NotParkable { get; init; }
 
-    /// <summary>Its field says that it is suspended, and pods of it hold GPUs and neither end nor have ended.</summary>
+    /// <summary>Its field says that it is suspended, and pods of it hold GPUs and are not being deleted, or should have ended by now.</summary>
     public bool RunsOn { get; init; }
 
     /// <summary>It has run on for longer than a suspension may take. It counts as running, and <see cref="NotParkable"/> says why.</summary>

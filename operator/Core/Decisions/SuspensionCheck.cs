@@ -8,7 +8,7 @@ namespace Bursar.Core.Decisions;
 public sealed record RunsOn(DateTimeOffset Since, int Reported = 0);
 
 /// <summary>
-/// Checks that a suspension has an effect. A workload whose pods neither end nor have ended counts as suspended for its termination grace
+/// Checks that a suspension has an effect. A workload whose pods are not deleted, or do not end, counts as suspended for its termination grace
 /// and <see cref="Patience"/>. After that it counts as running and cannot be suspended, until its pods end.
 /// </summary>
 public static class SuspensionCheck

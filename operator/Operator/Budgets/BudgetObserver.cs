@@ -35,8 +35,8 @@ public sealed class BudgetObserver(
         var others = ledger.HeldByOthers(budget.Namespace, budget.Uid);
 
         // Asked of suspended work that burns alone, and then once for all of it.
-        HashSet<string>? running = null;
-        bool RunsOn(string uid) => (running ??= RunningOn()).Contains(uid);
+        Dictionary<string, RunningPods>? running = null;
+        RunningPods RunsOn(string uid) => (running ??= RunningOn(now)).GetValueOrDefault(uid);
 
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
@@ -104,7 +104,7 @@ public sealed class BudgetObserver(
     /// <summary>The same of pods that are made from templates.</summary>
     public Rate? PriceOf(IReadOnlyList<PodSet> sets) => Sum(sets, DearestOf);
 
-    private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, bool> runsOn, DateTimeOffset now)
+    private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, RunningPods> runsOn, DateTimeOffset now)
     {
         // What belongs to another kind's object is that object's.
         if (!MayHaveGpus(work) || work.IsFinished || TopWorkload.BelongsToAnother(work, stores)) return null;
@@ -183,7 +183,7 @@ public sealed class BudgetObserver(
         };
     }
 
-    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, bool> runsOn, DateTimeOffset now)
+    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, RunningPods> runsOn, DateTimeOffset now)
     {
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
@@ -262,9 +262,21 @@ public sealed class BudgetObserver(
         return pods;
     }
 
-    /// <summary>The workloads of which a billed pod is there and is not being deleted. A pod that ends, however long that takes, obeys.</summary>
-    private HashSet<string> RunningOn() =>
-        ledger.OpenPods().Where(open => stores.Pods.Store.GetByUid(open.Uid) is { Metadata.DeletionTimestamp: null }).Select(open => open.Workload.Uid).ToHashSet(StringComparer.Ordinal);
+    /// <summary>
+    /// The workloads of which a billed pod runs on. A pod that is being deleted has until its deletionTimestamp, which its termination grace is
+    /// part of. After that it still costs money, except on a node that is lost.
+    /// </summary>
+    private Dictionary<string, RunningPods> RunningOn(DateTimeOffset now)
+    {
+        var result = new Dictionary<string, RunningPods>(StringComparer.Ordinal);
+        foreach (var open in ledger.OpenPods())
+        {
+            if (stores.Pods.Store.GetByUid(open.Uid) is not { Metadata: var pod }) continue;
+            var running = pod.DeletionTimestamp is not { } deadline ? RunningPods.Undeleted : deadline < now && !nodes.IsLost(open.Node) ? RunningPods.Overdue : RunningPods.None;
+            if (running > result.GetValueOrDefault(open.Workload.Uid)) result[open.Workload.Uid] = running;
+        }
+        return result;
+    }
 
     /// <summary>What it asks for is unknown where its object cannot be read: then it counts as GPU work.</summary>
     private static bool MayHaveGpus(Work work) => work.HasGpus || work.Unreadable is not null;
@@ -273,11 +285,11 @@ public sealed class BudgetObserver(
     /// Work that burns and that no object of the caches stands for in this budget: of a kind without an adapter, or whose object is gone,
     /// has ended or asks for no GPU while its pods hold some. Null while its last pods are ending.
     /// </summary>
-    private WorkloadSnapshot? OfUnlisted(WorkloadSpend spend, Func<string, bool> runsOn)
+    private WorkloadSnapshot? OfUnlisted(WorkloadSpend spend, Func<string, RunningPods> runsOn)
     {
         var key = spend.Workload;
         if (stores.Of(key.Kind) is not { IsServed: true } cache) return OfOther(spend, Parkability.WhyNot(key.Kind), "Bursar has no adapter for its kind");
-        if (!runsOn(key.Uid)) return null;
+        if (runsOn(key.Uid) == RunningPods.None) return null;
         var why = cache.Get(key.Namespace, key.Name, key.Uid) switch
         {
             null => $"its {key.Kind} is gone and its pods still run",

@@ -8,6 +8,19 @@ using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Budgets;
 
+/// <summary>The billed pods of a suspended workload that run on.</summary>
+internal enum RunningPods
+{
+    /// <summary>There are none, or they still have time to end.</summary>
+    None,
+
+    /// <summary>They are being deleted and should have ended by now.</summary>
+    Overdue,
+
+    /// <summary>One at least is not being deleted.</summary>
+    Undeleted,
+}
+
 /// <summary>How a workload stands toward one budget: who holds it, if anybody does, and whether it runs all the same.</summary>
 internal sealed record Standing
 {
@@ -26,7 +39,7 @@ internal sealed record Standing
     /// <summary>Stopped by the field that Bursar wrote, or else by the one that it would write: what its manager holds back is not suspended by it.</summary>
     public bool IsStopped { get; private init; }
 
-    /// <summary>It is stopped by its field, and pods of it hold GPUs and neither end nor have ended.</summary>
+    /// <summary>It is stopped by its field, and pods of it hold GPUs and are not being deleted, or should have ended by now.</summary>
     public bool RunsOn { get; private init; }
 
     /// <summary>It runs on for longer than a suspension may take (<see cref="SuspensionCheck"/>), so it counts as running.</summary>
@@ -46,17 +59,18 @@ internal sealed record Standing
     /// <param name="record">This budget's record of its stop.</param>
     /// <param name="others">Those of other budgets.</param>
     /// <param name="runs">Pods of it hold GPUs.</param>
-    /// <param name="runsOn">Whether one of these pods is not ending; asked only where the work is stopped.</param>
+    /// <param name="runsOn">Which of these pods run on; asked only where the work is stopped.</param>
     /// <param name="stores">The managers' objects.</param>
     /// <param name="memory">Since when the pods of suspended work were seen to run on.</param>
     /// <param name="now">Now.</param>
-    public static Standing Of(Work work, ParkedRecord? record, IEnumerable<ParkedRecord> others, bool runs, Func<bool> runsOn, ClusterStores stores, BudgetMemory memory, DateTimeOffset now)
+    public static Standing Of(Work work, ParkedRecord? record, IEnumerable<ParkedRecord> others, bool runs, Func<RunningPods> runsOn, ClusterStores stores, BudgetMemory memory, DateTimeOffset now)
     {
         var owner = OwnerKinds.Of(work, stores);
         var noted = record ?? others.FirstOrDefault();
         var isNew = noted is null && HeldMark.IsHeld(work);
         var isStopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
-        var stillRuns = isStopped && runs && runsOn();
+        var running = isStopped && runs ? runsOn() : RunningPods.None;
+        var stillRuns = running != RunningPods.None;
         var since = stillRuns ? SuspensionCheck.NotFollowedSince(memory, work.Metadata.Uid, work.TerminationGrace, now) : null;
         var isIgnored = since is not null;
         var heldBy = isStopped ? Names(others) : null;
@@ -73,16 +87,17 @@ internal sealed record Standing
                 : record is not null ? WorkloadState.Parked
                 : heldBy is not null ? WorkloadState.Pending
                 : WorkloadState.Suspended,
-            NotParkable = since is { } at ? WhyIgnored(work, owner, noted, at) : Parkability.WhyNot(work, owner, stores),
+            NotParkable = since is { } at ? WhyIgnored(work, owner, noted, running, at) : Parkability.WhyNot(work, owner, stores),
         };
     }
 
     /// <summary>Why this budget holds it; null where it does not. Seen stopped is done, whether or not the answer to the write ever came.</summary>
     public ParkedSnapshot? Parked() => _record is null ? null : IsStopped ? ParkedCause.Read(_record) with { Confirmed = !IsIgnored } : ParkedCause.Read(_record);
 
-    private static string WhyIgnored(Work work, OwnerWord? owner, ParkedRecord? noted, DateTimeOffset since)
+    private static string WhyIgnored(Work work, OwnerWord? owner, ParkedRecord? noted, RunningPods running, DateTimeOffset since)
     {
         var at = Rfc3339.Format(since);
+        if (running == RunningPods.Overdue) return $"its pods should have ended by {at} and still hold their GPUs; check their nodes, or delete them by force";
         if (noted?.Target is { } target && target.Uid != work.Metadata.Uid && owner is null) return $"its pods have run on since {at} and the {target.Kind} {target.Name} that stopped it has no effect";
         return owner?.Switch is not null
             ? $"{owner.Manager} and has not stopped it since {at}; check that its controller is running"
