@@ -170,10 +170,18 @@ public static class Wiring
             held.See(work);
             if (!work.HasGpus) return;
             annotations.Observe(work);
+            // A TrainJob's annotations also stand on its JobSet.
+            if (work.Metadata.ControllerReference() is { Kind: "TrainJob" } above && stores.Of(above)?.Get(work.Namespace, above.Name, above.Uid) is { } whole) annotations.Observe(whole);
             // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
             if ((!work.Kind.Scales || work.Class == WorkClass.Training) && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
                 progress.Report(work.Metadata.Uid, new ProgressPoint(time.GetUtcNow(), report.Step, report.Total));
             WakeNamespace(work.Namespace);
+        }
+        void SeeRuns(V1CronJob cronJob)
+        {
+            var jobs = stores.Of("Job")!;
+            foreach (var run in jobs.OwnedBy(cronJob.Metadata.Uid))
+                if (jobs.Get(cronJob.Metadata.Namespace ?? "", run.Name, run.Uid) is { } work) SeeWork(work);
         }
         budgets.Decided += scalerBoard.Note;
         budgets.Forgotten += scalerBoard.Forget;
@@ -241,6 +249,8 @@ public static class Wiring
         stores.Pods.AddHandler(new() { Added = annotations.Observe, Updated = (_, pod) => annotations.Observe(pod), Deleted = pod => annotations.Forget(pod.Metadata.Uid) });
         stores.ReplicaSets.AddHandler(new() { Added = set => pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.RayClusters.AddHandler(new() { Added = cluster => pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
+        // Its status changes with each run. Its runs depend on its annotations alone.
+        stores.CronJobs.AddHandler(new() { Added = SeeRuns, Updated = (before, now) => { if (!before.Metadata.Annotations.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(now.Metadata.Annotations.OrderBy(pair => pair.Key, StringComparer.Ordinal))) SeeRuns(now); } });
         stores.KueueWorkloads.AddHandler(Waking<V1Workload>(WakeNamespace));
         stores.OldKueueWorkloads.AddHandler(Waking<V1Beta1Workload>(WakeNamespace));
         stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(WakeNamespace));

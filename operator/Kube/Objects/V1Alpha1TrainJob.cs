@@ -36,6 +36,9 @@ public sealed record V1Alpha1TrainJobSpec
     /// <summary>Given on to the JobSet and its Jobs.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
 
+    /// <summary>Given on to the JobSet.</summary>
+    public IReadOnlyDictionary<string, string> Annotations { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+
     public V1Alpha1Trainer? Trainer { get; init; }
 }
 

@@ -15,7 +15,7 @@ namespace Bursar.Operator.Commands;
 [EntityRbac(typeof(V1Alpha1InferenceScaler), Verbs = RbacVerb.List | RbacVerb.Watch)]
 [GenericRbac(Groups = [ApiGroup.Name], Resources = ["gpubudgets/status", "gpupricebooks/status", "inferencescalers/status"], Verbs = RbacVerb.Patch)]
 // What uses GPUs, and on what: metering and the chain of owners.
-[EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1StatefulSet), typeof(V1Job), Verbs = RbacVerb.List | RbacVerb.Watch)]
+[EntityRbac(typeof(V1Pod), typeof(V1Node), typeof(V1PriorityClass), typeof(V1ReplicaSet), typeof(V1Deployment), typeof(V1StatefulSet), typeof(V1Job), typeof(V1CronJob), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // GPUs that DRA drivers give out: which there are, who claims them. Any of them may be absent from the cluster.
 [EntityRbac(typeof(V1ResourceClaim), typeof(V1ResourceClaimTemplate), typeof(V1ResourceSlice), typeof(V1DeviceClass), Verbs = RbacVerb.List | RbacVerb.Watch)]
 // Who else manages the work: it is stopped through them, or reported. All but the first may be absent from the cluster.

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Kinds;
 
@@ -34,6 +35,12 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
         ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
         StartTime = job.Status.StartTime,
     };
+
+    /// <summary>Kubernetes copies the annotations of a CronJob's jobTemplate to its runs, but not its own.</summary>
+    public override Work Complete(Work work, ClusterStores stores) =>
+        work.Metadata.ControllerReference() is { } owner && MakerActor.IsMaker(owner) && stores.CronJobs.Store.Get(work.Namespace, owner.Name) is { } cronJob && cronJob.Metadata.Uid == owner.Uid
+            ? work with { Inherited = [.. InheritedAnnotations.From($"its CronJob {owner.Name}", cronJob.Metadata.Annotations)] }
+            : work;
 
     /// <summary>How many of a Job's pods can run at the same time from now on. A Job with a work queue gets no new pods once one has succeeded, and one that is ending none at all.</summary>
     internal static int AtOnce(V1JobSpec spec, V1JobStatus status) =>

@@ -31,6 +31,7 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
             ? [new(trainer.NumNodes ?? 1, new() { Spec = new() { Containers = [new() { Name = "node", Resources = trainer.ResourcesPerNode }] } })]
             : [],
         OwnLabels = LabelsOf(job),
+        Inherited = [.. InheritedAnnotations.From("its spec.annotations", job.Spec.Annotations)],
         ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
         // Its status names no start. The deadline counts from the creation, and again from each resume.
         StartTime = job.Status.Conditions.FirstOrDefault(condition => condition is { Type: "Suspended", Status: "False" })?.LastTransitionTime ?? job.Metadata.CreationTimestamp,
@@ -47,6 +48,8 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
                 return known with
                 {
                     Pieces = set.Pieces,
+                    // Its runtime may have annotations too.
+                    Inherited = [.. work.Inherited, .. InheritedAnnotations.From($"its JobSet {set.Metadata.Name}", set.Metadata.Annotations, work.Inherited)],
                     StartTime = known.ActiveDeadlineSeconds is null ? set.StartTime ?? known.StartTime : known.StartTime,
                     ActiveDeadlineSeconds = known.ActiveDeadlineSeconds ?? set.ActiveDeadlineSeconds,
                     WhyNot = known.WhyNot ?? set.WhyNot,

@@ -80,8 +80,18 @@ public sealed record Work
     /// <summary>Of kinds that scale: its pods when it has so many replicas.</summary>
     public IReadOnlyList<PodSet> PodSetsAt(int replicas) => [.. PodSets.Select(set => set with { Count = PodSet.Times(replicas, set.PerReplica) })];
 
+    /// <summary>
+    /// Where its user may have put annotations for all its pods beside its own metadata and its pod templates. The first one that has an
+    /// annotation counts, and each counts before the pod template.
+    /// </summary>
+    public IReadOnlyList<InheritedAnnotations> Inherited { get; init; } = [];
+
+    /// <summary>The template that speaks for the whole, with the annotations that it inherits.</summary>
+    public V1PodTemplateSpec Template => Inherited.Count == 0 ? OwnTemplate
+        : OwnTemplate with { Metadata = OwnTemplate.Metadata with { Annotations = InheritedAnnotations.Join(Inherited, OwnTemplate.Metadata.Annotations) } };
+
     /// <summary>The template that speaks for the whole: the first that asks for GPUs, else the first.</summary>
-    public V1PodTemplateSpec Template => (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
+    internal V1PodTemplateSpec OwnTemplate => (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
 
     /// <summary>What suspending it takes beyond its processes and what they have not saved, as sentences for people; null where it takes nothing else.</summary>
     public string? WhatIsLost => PodSets.Any(set => set.Template.Spec.HasScratch)

@@ -19,13 +19,13 @@ public sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
     public void Observe(Work work)
     {
         if (work.HasGpus && !work.IsPart) Report(work.Metadata, work.Kind.Entity.ApiVersion, work.Kind.Name,
-            AnnotationRules.Problems(work.Metadata, work.PodSets.Select(set => set.Template), work.Template, TopWorkload.IsClassReadFromTemplate(work.Kind.Name)));
+            AnnotationRules.Problems(work.Metadata, work.Inherited, work.PodSets.Select(set => set.Template), work.OwnTemplate, TopWorkload.IsClassReadFromTemplate(work.Kind.Name)));
     }
 
     /// <summary>A pod with GPUs that no controller owns is a workload of its own.</summary>
     public void Observe(V1Pod pod)
     {
-        if (pod.Metadata.ControllerReference() is null && gpus.OfPod(pod).IsAny) Report(pod.Metadata, "v1", "Pod", AnnotationRules.Problems(pod.Metadata, []));
+        if (pod.Metadata.ControllerReference() is null && gpus.OfPod(pod).IsAny) Report(pod.Metadata, "v1", "Pod", AnnotationRules.Problems(pod.Metadata, [], []));
     }
 
     public void Forget(string uid) => _reported.TryRemove(uid, out _);

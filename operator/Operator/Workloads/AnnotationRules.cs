@@ -3,6 +3,7 @@ using Bursar.Core.Text;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Agents;
+using Bursar.Operator.Kinds;
 
 namespace Bursar.Operator.Workloads;
 
@@ -15,7 +16,7 @@ public sealed record AnnotationProblem(string Name, string Value, string Message
 /// <summary>What each annotation of the domain <c>bursar.dev</c> may say on a workload or its pod template.</summary>
 public static class AnnotationRules
 {
-    private const string Domain = "bursar.dev/";
+    internal const string Domain = "bursar.dev/";
     private const int LongestQuote = 64;
 
     /// <summary>The annotations that users write.</summary>
@@ -42,36 +43,37 @@ public static class AnnotationRules
 
     /// <summary>The annotations that have no effect, of the workload first.</summary>
     /// <param name="workload">The workload's own metadata.</param>
+    /// <param name="inherited">What else holds for all its pods.</param>
     /// <param name="templates">All its pod templates.</param>
     /// <param name="read">The one whose annotations are read where the workload has none; null for each.</param>
     /// <param name="readsClass">Whether its class may stand on a pod template.</param>
-    public static IEnumerable<AnnotationProblem> Problems(V1ObjectMeta workload, IEnumerable<V1PodTemplateSpec> templates, V1PodTemplateSpec? read = null, bool readsClass = true)
+    public static IEnumerable<AnnotationProblem> Problems(V1ObjectMeta workload, IEnumerable<InheritedAnnotations> inherited, IEnumerable<V1PodTemplateSpec> templates, V1PodTemplateSpec? read = null, bool readsClass = true)
     {
-        return Of(workload.Annotations, _ => null)
-            .Concat(templates.SelectMany(template => Of(template.Metadata.Annotations, name => WhyNotOn(template, name))))
+        return Of(workload.Annotations, "", _ => "")
+            .Concat(inherited.SelectMany(one => Of(one.Annotations, $" of {one.Place}", name => name is BursarAnnotations.Resume or BursarAnnotations.Class ? "it is read from the workload itself" : "")))
+            .Concat(templates.SelectMany(template => Of(template.Metadata.Annotations, " of the pod template", name => WhyNotOn(template, name))))
             .DistinctBy(one => (one.Name, one.Value, one.Message));
 
-        string? WhyNotOn(V1PodTemplateSpec template, string name) =>
+        string WhyNotOn(V1PodTemplateSpec template, string name) =>
             name is AgentTargets.PortAnnotation or AgentTargets.PathAnnotation ? ""
             : name == BursarAnnotations.Resume || name == BursarAnnotations.Class && !readsClass ? "it is read from the workload itself"
             : read is null || ReferenceEquals(template, read) || workload.Annotations.ContainsKey(name) || read.Metadata.Annotations.ContainsKey(name) ? ""
             : "it is read from the workload itself, else from its first pod template that asks for GPUs";
     }
 
-    /// <param name="annotations">Of the workload or of a pod template.</param>
-    /// <param name="whyNot">Why one of a pod template is not read there; empty where it is, null for the workload itself.</param>
-    private static IEnumerable<AnnotationProblem> Of(IReadOnlyDictionary<string, string> annotations, Func<string, string?> whyNot)
+    /// <param name="annotations">Of one place.</param>
+    /// <param name="where">The place, in words that follow the annotation's name; empty for the workload itself.</param>
+    /// <param name="whyNot">Why an annotation is not read there; empty where it is.</param>
+    private static IEnumerable<AnnotationProblem> Of(IReadOnlyDictionary<string, string> annotations, string where, Func<string, string> whyNot)
     {
         foreach (var (name, value) in annotations)
         {
             if (!name.StartsWith(Domain, StringComparison.Ordinal) || _own.Contains(name)) continue;
-            var why = whyNot(name);
-            var where = why is not null ? " of the pod template" : "";
             if (!_rules.TryGetValue(name, out var rule))
                 yield return new(name, value, $"Annotation {name}{where} has no effect because Bursar does not know it. Known are {string.Join(", ", _rules.Keys.Select(key => key[Domain.Length..]).Order(StringComparer.Ordinal))}.");
             else if (!rule.Accepts(value.Trim()))
                 yield return new(name, value, $"Annotation {name}: \"{Quote(value)}\"{where} is ignored because it cannot be read. Accepted: {rule.Accepted}.");
-            else if (why is { Length: > 0 })
+            else if (whyNot(name) is { Length: > 0 } why)
                 yield return new(name, value, $"Annotation {name}{where} is ignored because {why}.");
         }
     }

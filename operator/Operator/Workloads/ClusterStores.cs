@@ -28,6 +28,7 @@ public sealed class ClusterStores
         ReplicaSets = new(client);
         PriorityClasses = new(client);
         RayClusters = new(client, new() { Optional = true });
+        CronJobs = new(client);
         HorizontalPodAutoscalers = new(client, new() { Optional = true });
         ScaledObjects = new(client, new() { Optional = true });
         Rollouts = new(client, new() { Optional = true });
@@ -49,7 +50,7 @@ public sealed class ClusterStores
         Jobs = ((KindCache<V1Job>)_kinds["Job"]).Informer;
         All =
         [
-            Pods, Nodes, ReplicaSets, RayClusters, PriorityClasses, HorizontalPodAutoscalers, ScaledObjects, Rollouts, DynamoAdapters, KueueWorkloads, OldKueueWorkloads,
+            Pods, Nodes, ReplicaSets, RayClusters, CronJobs, PriorityClasses, HorizontalPodAutoscalers, ScaledObjects, Rollouts, DynamoAdapters, KueueWorkloads, OldKueueWorkloads,
             Budgets, Scalers, PriceBooks, Control, .. Gpus.Caches, .. AdmissionChecks is { } checks ? [checks] : Array.Empty<IInformer>(), .. Kinds.Select(kind => kind.Followed),
         ];
     }
@@ -75,6 +76,9 @@ public sealed class ClusterStores
 
     /// <summary>Between the pods of a RayJob and it.</summary>
     public Informer<V1RayCluster> RayClusters { get; }
+
+    /// <summary>For their annotations, which hold for their runs.</summary>
+    public Informer<V1CronJob> CronJobs { get; }
 
     public Informer<V1PriorityClass> PriorityClasses { get; }
 
