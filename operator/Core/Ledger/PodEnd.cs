@@ -17,7 +17,7 @@ public sealed record PodEndFacts
     /// <summary>The deletion timestamp, which includes the termination grace.</summary>
     public DateTimeOffset? DeletionDeadline { get; init; }
 
-    /// <summary>When the pod was last known to run; null where its own object tells more.</summary>
+    /// <summary>When the pod was last known to run: by the operator, or by its own object's start of a container. Null if nothing tells.</summary>
     public DateTimeOffset? LastSeenAt { get; init; }
 
     /// <summary>

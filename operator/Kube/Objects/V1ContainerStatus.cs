@@ -2,9 +2,11 @@ using System.Text.Json;
 
 namespace Bursar.Kube.Objects;
 
-/// <summary>The part of a container's status that tells when it ended.</summary>
+/// <summary>The part of a container's status that tells when it started and ended.</summary>
 public sealed record V1ContainerStatus
 {
+    private long _started;
+
     public string Name { get; init => field = value ?? ""; } = "";
 
     public V1ContainerState State { get; init => field = value ?? V1ContainerState.Empty; } = V1ContainerState.Empty;
@@ -12,29 +14,42 @@ public sealed record V1ContainerStatus
     /// <summary>The container waits and has run before, as in a crash loop. Restarts of one that runs or has ended are not kept.</summary>
     public bool WaitsToRestart { get; init; }
 
+    /// <summary>The latest moment at which a run of the container is known to have started, or at which the run before it ended; null if neither is known.</summary>
+    public DateTimeOffset? StartedAt
+    {
+        get => Wire.Time(_started);
+        init => _started = Wire.Ticks(value);
+    }
+
     internal static V1ContainerStatus? Read(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader)) return null;
         string? name = null;
         V1ContainerState state = V1ContainerState.Empty;
         bool restarted = false;
+        long started = 0;
         while (Wire.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("name"u8)) name = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("state"u8)) state = V1ContainerState.Read(ref reader);
-            else if (reader.ValueTextEquals("lastState"u8)) restarted |= V1ContainerState.Read(ref reader).Terminated is not null;
+            else if (reader.ValueTextEquals("state"u8)) state = V1ContainerState.Read(ref reader, ref started);
+            else if (reader.ValueTextEquals("lastState"u8))
+            {
+                if (V1ContainerState.Read(ref reader, ref started).Terminated is not { } before) continue;
+                restarted = true;
+                started = Math.Max(started, Wire.Ticks(before.FinishedAt));
+            }
             else if (reader.ValueTextEquals("restartCount"u8)) restarted |= Wire.Int(ref reader) > 0;
             else Wire.Pass(ref reader);
         }
 
-        return new V1ContainerStatus { Name = name!, State = state, WaitsToRestart = restarted && state.IsWaiting };
+        return new V1ContainerStatus { Name = name!, State = state, WaitsToRestart = restarted && state.IsWaiting, _started = started };
     }
 
     internal void Write(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();
         writer.WriteString("name", Name);
-        State.Write(writer);
+        State.Write(writer, _started);
         // The server's schema requires these of every container status.
         writer.WriteBoolean("ready", false);
         writer.WriteNumber("restartCount", WaitsToRestart ? 1 : 0);
@@ -56,13 +71,23 @@ public sealed record V1ContainerState
 
     public V1ContainerStateTerminated? Terminated { get; init; }
 
-    internal static V1ContainerState Read(ref Utf8JsonReader reader)
+    /// <param name="started">Raised to the start of the run, where the state tells it.</param>
+    internal static V1ContainerState Read(ref Utf8JsonReader reader, ref long started)
     {
         if (!Wire.EnterObject(ref reader)) return Empty;
         V1ContainerState state = Empty;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("terminated"u8)) state = new V1ContainerState { Terminated = V1ContainerStateTerminated.Read(ref reader) };
+            if (reader.ValueTextEquals("terminated"u8)) state = new V1ContainerState { Terminated = V1ContainerStateTerminated.Read(ref reader, ref started) };
+            else if (reader.ValueTextEquals("running"u8))
+            {
+                if (Wire.EnterObject(ref reader))
+                {
+                    while (Wire.NextProperty(ref reader))
+                        if (reader.ValueTextEquals("startedAt"u8)) started = Math.Max(started, Wire.Ticks(ref reader));
+                        else Wire.Pass(ref reader);
+                }
+            }
             else if (reader.ValueTextEquals("waiting"u8))
             {
                 if (Wire.EnterObject(ref reader))
@@ -77,20 +102,22 @@ public sealed record V1ContainerState
         return state;
     }
 
-    /// <summary>Writes itself as property <c>state</c>, unless empty.</summary>
-    internal void Write(Utf8JsonWriter writer)
+    /// <summary>Writes the properties <c>state</c> and, of a container that waits, <c>lastState</c>, unless empty.</summary>
+    internal void Write(Utf8JsonWriter writer, long started)
     {
-        if (Terminated is null && !IsWaiting) return;
+        if (Terminated is null && !IsWaiting && started == 0) return;
         writer.WriteStartObject("state");
-        if (IsWaiting)
-        {
-            writer.WriteStartObject("waiting");
-            writer.WriteEndObject();
-        }
+        if (Terminated is not null) Terminated.Write(writer, started);
         else
         {
-            Terminated!.Write(writer);
+            writer.WriteStartObject(IsWaiting ? "waiting" : "running");
+            if (!IsWaiting) Wire.WriteTime(writer, "startedAt", started);
+            writer.WriteEndObject();
         }
+        writer.WriteEndObject();
+        if (!IsWaiting || started == 0) return;
+        writer.WriteStartObject("lastState");
+        new V1ContainerStateTerminated { FinishedAt = Wire.Time(started) }.Write(writer, 0);
         writer.WriteEndObject();
     }
 }
@@ -107,7 +134,7 @@ public sealed record V1ContainerStateTerminated
 
     public int ExitCode { get; init; }
 
-    internal static V1ContainerStateTerminated? Read(ref Utf8JsonReader reader)
+    internal static V1ContainerStateTerminated? Read(ref Utf8JsonReader reader, ref long started)
     {
         if (!Wire.EnterObject(ref reader)) return null;
         long finished = 0;
@@ -115,6 +142,7 @@ public sealed record V1ContainerStateTerminated
         while (Wire.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("finishedAt"u8)) finished = Wire.Ticks(ref reader);
+            else if (reader.ValueTextEquals("startedAt"u8)) started = Math.Max(started, Wire.Ticks(ref reader));
             else if (reader.ValueTextEquals("exitCode"u8)) exitCode = Wire.Int(ref reader);
             else Wire.Pass(ref reader);
         }
@@ -122,10 +150,11 @@ public sealed record V1ContainerStateTerminated
         return new V1ContainerStateTerminated { _finished = finished, ExitCode = exitCode };
     }
 
-    internal void Write(Utf8JsonWriter writer)
+    internal void Write(Utf8JsonWriter writer, long started)
     {
         writer.WriteStartObject("terminated");
         writer.WriteNumber("exitCode", ExitCode);
+        if (started != 0) Wire.WriteTime(writer, "startedAt", started);
         Wire.WriteTime(writer, "finishedAt", _finished);
         writer.WriteEndObject();
     }

@@ -141,7 +141,7 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         // It was seen to run until it went.
         if (!over && !(lastSeen < observed)) return new(observed, observed, IsExact: false);
         var facts = PodTimes.EndFacts(pod, scheduled, observed);
-        return PodEnd.Of(facts) is { IsExact: true } exact ? exact : PodEnd.Of(facts with { LastSeenAt = over ? null : lastSeen, Bounds = [.. bounds()] });
+        return PodEnd.Of(facts) is { IsExact: true } exact ? exact : PodEnd.Of(facts with { LastSeenAt = over ? facts.LastSeenAt : lastSeen, Bounds = [.. bounds()] });
     }
 
     /// <param name="pod">Its last state.</param>

@@ -9,7 +9,7 @@ namespace Bursar.Operator.Metering;
 /// </summary>
 public static class PodTimes
 {
-    /// <summary>Within this time of the start the kubelet writes the first status: a condition that is False since then was never True.</summary>
+    /// <summary>Within this time of a start or a crash the kubelet writes the status: a condition that is False since then tells of that start or crash.</summary>
     private static readonly TimeSpan FirstStatus = TimeSpan.FromSeconds(5);
 
     public static DateTimeOffset? ScheduledAt(V1Pod pod)
@@ -32,13 +32,15 @@ public static class PodTimes
     {
         if (!IsOver(pod)) return new() { ScheduledAt = scheduled, DeletionDeadline = pod.Metadata.DeletionTimestamp, ObservedAt = observed };
         var statuses = pod.Status.ContainerStatuses.Concat(pod.Status.InitContainerStatuses).ToArray();
+        var started = statuses.Max(status => status.StartedAt);
         return new()
         {
             ScheduledAt = scheduled,
+            LastSeenAt = started,
             // A container that waits and never ran has no end of its own.
             ContainerEnds = [.. statuses.Where(status => !status.State.IsWaiting || status.WaitsToRestart).Select(status => status.State.Terminated?.FinishedAt), .. Untold(pod), .. NeverRun(pod)],
             RefusedAt = statuses.Length == 0 && IsRefusal(pod.Status.Reason) ? pod.Status.StartTime ?? pod.Metadata.CreationTimestamp : null,
-            EndSigns = [.. Signs(pod)],
+            EndSigns = [.. Signs(pod, started, statuses.Any(status => status.WaitsToRestart))],
             DeletionDeadline = pod.Metadata.DeletionTimestamp,
             ObservedAt = observed,
         };
@@ -56,14 +58,18 @@ public static class PodTimes
     private static IEnumerable<DateTimeOffset?> Untold(V1Pod pod) =>
         pod.Spec.Containers.Skip(pod.Status.ContainerStatuses.Count).Select(_ => (DateTimeOffset?)null);
 
-    private static IEnumerable<DateTimeOffset> Signs(V1Pod pod)
+    /// <summary>
+    /// The conditions that tell of the pod's end. One that is older than the last known start of a container is none: the container ran after it. A pod
+    /// with a container that waits to restart is not ready because of that container.
+    /// </summary>
+    private static IEnumerable<DateTimeOffset> Signs(V1Pod pod, DateTimeOffset? lastStart, bool waitsToRestart)
     {
-        var started = pod.Status.StartTime ?? ScheduledAt(pod);
+        var started = new[] { pod.Status.StartTime ?? ScheduledAt(pod), lastStart }.Max();
         foreach (var condition in pod.Status.Conditions)
         {
             if (condition.LastTransitionTime is not { } at) continue;
-            if (condition is { Type: "DisruptionTarget", Status: "True" }) yield return at;
-            else if (condition is { Type: "Ready" or "PodReadyToStartContainers", Status: "False" } && at > started + FirstStatus) yield return at;
+            if (condition is { Type: "DisruptionTarget", Status: "True" } && !(at < lastStart)) yield return at;
+            else if (condition is { Type: "Ready" or "PodReadyToStartContainers", Status: "False" } && at > started + FirstStatus && !(waitsToRestart && condition.Type == "Ready")) yield return at;
         }
     }
 

@@ -38,7 +38,7 @@ public class ObjectsTests
         pod.Status.Condition("PodScheduled")!.LastTransitionTime.Should().Be(new DateTimeOffset(2026, 1, 2, 3, 4, 6, TimeSpan.Zero));
         pod.Status.Conditions.Should().ContainSingle("other types are not kept");
         // What it ended with before it ran again is not its end.
-        pod.Status.ContainerStatuses.Single().Should().Be(new V1ContainerStatus { Name = "main" });
+        pod.Status.ContainerStatuses.Single().Should().Be(new V1ContainerStatus { Name = "main", StartedAt = new DateTimeOffset(2026, 1, 2, 3, 4, 7, TimeSpan.Zero) });
         pod.Status.InitContainerStatuses.Single().State.Terminated!.FinishedAt!.Value.Second.Should().Be(9);
     }
 

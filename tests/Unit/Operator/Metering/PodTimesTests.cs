@@ -33,6 +33,9 @@ public sealed class PodTimesTests
     [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}},{"name":"side","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T10:03:00Z"}}}] """, "DisruptionTarget/True/22:00:05")]
     // In a crash loop when the pod was failed: it held its devices to the end.
     [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":7,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T21:58:00Z"}}}] """, "Ready/False/21:58:01", "DisruptionTarget/True/22:00:05")]
+    // Ready was lost to the container's first crash, or while it was slow to start; the container ran on until the disruption.
+    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":1,"state":{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}},"lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}}] """, "Ready/False/12:00:01", "DisruptionTarget/True/22:00:05")]
+    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"startedAt":"2026-11-21T10:04:00Z","finishedAt":null}}}] """, "Ready/False/10:00:30", "PodReadyToStartContainers/False/22:00:05")]
     // No container statuses at all.
     [InlineData("22:00:05", "Failed", """ "reason":"Evicted" """, "DisruptionTarget/True/22:00:05")]
     [InlineData("22:00:05", "Failed", """ "reason":"NodeLost" """, "Ready/False/22:00:05")]
@@ -59,6 +62,40 @@ public sealed class PodTimesTests
         var end = Bursar.Core.Ledger.PodEnd.Of(PodTimes.EndFacts(pod, At("10:00:00"), At("23:00:00")));
 
         end.Should().Be(new Bursar.Core.Ledger.PodEnd(At("10:00:00"), At("23:00:00"), IsExact: false));
+    }
+
+    [Theory]
+    // Not ready since before the container's last known start, or since the crash before it.
+    [InlineData("12:00:00", """{"running":{"startedAt":"2026-11-21T12:00:00Z"}}""", "{}", "Ready/False/11:30:00")]
+    [InlineData("12:00:00", """{"terminated":{"exitCode":137,"startedAt":"2026-11-21T12:00:00Z","finishedAt":null}}""", "{}", "Ready/False/11:30:00")]
+    [InlineData("12:00:00", """{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}}""", """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""", "Ready/False/12:00:01")]
+    [InlineData("12:00:00", """{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}}""", """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""", "Ready/False/10:30:00")]
+    // In a crash loop: not ready since the crash, and long before it where it was never ready.
+    [InlineData("12:00:00", """{"waiting":{"reason":"CrashLoopBackOff"}}""", """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""", "Ready/False/12:00:07")]
+    [InlineData("12:00:00", """{"waiting":{"reason":"CrashLoopBackOff"}}""", """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""", "Ready/False/11:00:00")]
+    // A sandbox that was replaced, and a disruption that did not come.
+    [InlineData("12:00:00", """{"running":{"startedAt":"2026-11-21T12:00:00Z"}}""", "{}", "PodReadyToStartContainers/False/11:59:00")]
+    [InlineData("12:00:00", """{"running":{"startedAt":"2026-11-21T12:00:00Z"}}""", "{}", "DisruptionTarget/True/11:59:00")]
+    public void Condition_before_the_last_start_of_a_container_is_no_end(string lastKnown, string state, string lastState, string condition)
+    {
+        var pod = Pod("Failed", $$""" "containerStatuses":[{"name":"main","restartCount":1,"state":{{state}},"lastState":{{lastState}}}] """, condition);
+
+        var end = Bursar.Core.Ledger.PodEnd.Of(PodTimes.EndFacts(pod, At("10:00:00"), At("23:00:00")));
+
+        end.Should().Be(new Bursar.Core.Ledger.PodEnd(At(lastKnown), At("23:00:00"), IsExact: false));
+    }
+
+    [Theory]
+    [InlineData("""{"running":{"startedAt":"2026-11-21T12:00:00Z"}}""", "{}")]
+    [InlineData("""{"terminated":{"exitCode":137,"startedAt":"2026-11-21T12:00:00Z","finishedAt":null}}""", "{}")]
+    [InlineData("""{"waiting":{}}""", """{"terminated":{"exitCode":1,"startedAt":"2026-11-21T11:00:00Z","finishedAt":"2026-11-21T12:00:00Z"}}""")]
+    public void Last_start_of_a_container_survives_writing_the_pod(string state, string lastState)
+    {
+        var pod = Pod("Failed", $$""" "containerStatuses":[{"name":"main","state":{{state}},"lastState":{{lastState}}}] """);
+
+        var read = JsonSerializer.Deserialize(JsonSerializer.Serialize(pod, V1Pod.JsonTypeInfo), V1Pod.JsonTypeInfo)!;
+
+        read.Status.ContainerStatuses.Should().ContainSingle().Which.StartedAt.Should().Be(At("12:00:00"));
     }
 
     [Fact]
