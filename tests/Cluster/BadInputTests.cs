@@ -6,8 +6,8 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.Cluster;
 
 /// <summary>
-/// An impossible budget is refused by the server (schema, CEL) or by the operator, with the field's path; it enforces
-/// nothing and stops no other budget.
+/// An impossible budget is refused by the server (schema, CEL) or by the operator, with the field's path; a new one enforces
+/// nothing, an update leaves the last valid spec in force, and no other budget is stopped.
 /// </summary>
 internal static class BadInput
 {
@@ -107,7 +107,7 @@ public sealed class BadInputTests
         (await scene.IsSuspendedAsync("too-long")).Should().BeTrue("an unreadable budget changes nothing");
         var invalid = await world.MetricsAsync(CancellationToken.None);
         invalid.Where(s => s.Name == "bursar_invalid_spec").Should().ContainSingle(s => s.Label("kind") == "GpuBudget" && s.Label("namespace") == scene.Team && s.Label("name") == "b" && s.Value == 1);
-        invalid.Should().NotContain(s => s.Name == "bursar_budget_condition" && s.Label("budget") == "b", "its last decision is no longer in force");
+        invalid.Should().ContainSingle(s => s.Name == "bursar_budget_condition" && s.Label("budget") == "b" && s.Label("condition") == "Ready" && s.Value == 0, "the last valid spec is in force, and that is no readiness");
 
         await PatchZoneAsync(scene, "Europe/Berlin");
         await scene.UntilConditionAsync("Ready", "True");
@@ -116,6 +116,63 @@ public sealed class BadInputTests
         await scene.UntilResumedAsync("too-long");
     }
 
-    private static Task PatchZoneAsync(Scene scene, string zone) => scene.World.Client.PatchAsync<Bursar.Operator.Api.V1Alpha1GpuBudget>("b", scene.Team,
-        KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["window"] = new JsonObject { ["timeZone"] = zone } } }), CancellationToken.None);
+    [Theory]
+    [InlineData("""{"window": {"timeZone": "Mars/Olympus"}}""", "spec.window.timeZone")]
+    [InlineData("""{"limit": {"cost": "500"}, "training": {"settle": "900h"}}""", "spec.training.settle")]
+    [InlineData("""{"mode": "Observe", "exempt": {}}""", "spec.exempt")]
+    public async Task Invalid_update_leaves_the_last_valid_spec_in_force(string update, string path)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.UntilConditionAsync("Ready", "True");
+        var before = await world.BudgetAsync(scene.Team, "b", CancellationToken.None);
+
+        await PatchAsync(scene, JsonNode.Parse(update)!);
+        await scene.UntilConditionAsync("Ready", "False");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+
+        await InForceAsync(scene, path, before.Metadata.Generation);
+        (await scene.StatusAsync())!.Limit.Should().Be("1.000000");
+        (await scene.UntilEventAsync("InvalidSpec", "b")).Note.Should().Contain(path).And.Contain($"generation {before.Metadata.Generation} stays in force");
+        (await scene.EventsAsync("InvalidSpec", "b")).Should().ContainSingle("it is reported once");
+    }
+
+    [Fact]
+    public async Task Last_valid_spec_is_in_force_after_a_restart()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.UntilConditionAsync("Ready", "True");
+        var generation = (await world.BudgetAsync(scene.Team, "b", CancellationToken.None)).Metadata.Generation;
+        await scene.PassAsync(30);
+        await world.StopOperatorAsync();
+        await PatchZoneAsync(scene, "Mars/Olympus");
+
+        await world.StartOperatorAsync(CancellationToken.None);
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+        await InForceAsync(scene, "spec.window.timeZone", generation);
+
+        await world.StopOperatorAsync();
+        await world.StartOperatorAsync(CancellationToken.None);
+        await scene.JobAsync("too-long-too", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long-too");
+        await InForceAsync(scene, "spec.window.timeZone", generation);
+    }
+
+    private static async Task InForceAsync(Scene scene, string path, long generation)
+    {
+        var (status, ready) = (await scene.StatusAsync(), await scene.ConditionAsync("Ready"));
+        status!.State.Should().Be("InvalidSpec");
+        (ready!.Status, ready.Reason).Should().Be(("False", "InvalidSpec"));
+        ready.Message.Should().Contain(path).And.Contain($"generation {generation} stays in force");
+    }
+
+    private static Task PatchZoneAsync(Scene scene, string zone) => PatchAsync(scene, new JsonObject { ["window"] = new JsonObject { ["timeZone"] = zone } });
+
+    private static Task PatchAsync(Scene scene, JsonNode spec) => scene.World.Client.PatchAsync<Bursar.Operator.Api.V1Alpha1GpuBudget>("b", scene.Team,
+        KubePatch.Merge(new JsonObject { ["spec"] = spec }), CancellationToken.None);
 }

@@ -65,6 +65,11 @@ public sealed record BudgetMemory
     /// <summary>In Observe mode: the actions of this window that were reported, as <c>uid/kind/reason</c>.</summary>
     public IReadOnlyList<string> Observed { get; init; } = [];
 
+    /// <summary>The last valid spec, as JSON, and its generation: it stays in force after an update that cannot be used; survives windows.</summary>
+    public string? Spec { get; init; }
+
+    public long SpecGeneration { get; init; }
+
     /// <summary>Since when the cluster's brake is applied, as this budget last saw it.</summary>
     public DateTimeOffset? BrakedAt { get; init; }
 }

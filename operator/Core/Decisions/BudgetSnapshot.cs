@@ -83,6 +83,9 @@ public sealed record BudgetSnapshot
     /// <summary>Why the ledger could not be written last; null when it could. Nothing is suspended or resumed before it is written.</summary>
     public string? LedgerFault { get; init; }
 
+    /// <summary>Why the budget's latest spec cannot be used, and which one is in force instead; null if it can.</summary>
+    public string? SpecFault { get; init; }
+
     /// <summary>Its mode, the cluster's switch or a release by its user keeps it from suspending anything.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public bool Observes => Terms.Mode != EnforcementMode.Enforce || SwitchedToObserve || ReleasedAt is not null;

@@ -83,6 +83,7 @@ public static class ConditionRules
     {
         if (budget.LedgerFault is { } fault)
             return new("Ready", false, Reasons.LedgerNotWritable, $"The ledger cannot be written, so nothing is suspended or resumed, and what is counted from now on may be lost: {fault}");
+        if (budget.SpecFault is { } spec) return new("Ready", false, Reasons.InvalidSpec, spec);
         var currency = budget.Currency;
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
             return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");

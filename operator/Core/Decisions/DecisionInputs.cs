@@ -16,7 +16,7 @@ public static class DecisionInputs
     public static string Write(BudgetSnapshot snapshot)
     {
         // Nothing is decided by work that has ended.
-        var json = JsonSerializer.SerializeToUtf8Bytes(snapshot with { Memory = snapshot.Memory with { Ended = [] } }, DecisionJson.Default.BudgetSnapshot);
+        var json = JsonSerializer.SerializeToUtf8Bytes(snapshot with { Memory = snapshot.Memory with { Ended = [], Spec = null } }, DecisionJson.Default.BudgetSnapshot);
         if (json.Length < LongText) return Encoding.UTF8.GetString(json);
         using var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionLevel.Fastest)) gzip.Write(json);

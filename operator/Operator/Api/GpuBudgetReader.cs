@@ -21,7 +21,8 @@ public static class GpuBudgetReader
         terms = null;
         exempt = null;
         selector = LabelSelector.Everything;
-        MistypedSpec.Report(budget.Metadata, "spec", errors);
+        // The fields of the object are not those of an earlier spec that is in force.
+        if (budget.Refusal?.InForce is null) MistypedSpec.Report(budget.Metadata, "spec", errors);
         if (budget.Spec is not { } spec)
         {
             errors.Add(new("spec", "is required"));
@@ -84,7 +85,7 @@ public static class GpuBudgetReader
     public static bool TryReadSelector(V1Alpha1GpuBudget budget, out LabelSelector selector)
     {
         var errors = new List<FieldError>();
-        MistypedSpec.Report(budget.Metadata, "spec.selector", errors);
+        if (budget.Refusal?.InForce is null) MistypedSpec.Report(budget.Metadata, "spec.selector", errors);
         selector = WorkSelectors.Read(budget.Spec?.Selector, "spec.selector", errors);
         return budget.Spec is not null && errors.Count == 0;
     }

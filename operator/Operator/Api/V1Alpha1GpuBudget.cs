@@ -38,4 +38,10 @@ public sealed class V1Alpha1GpuBudget : IKubernetesEntity<V1Alpha1GpuBudget>
 
     [Description("What Bursar has counted, foresees and has done. Written by the operator.")]
     public GpuBudgetStatus? Status { get; set; }
+
+    /// <summary>In the operator's cache: why the spec that the API server holds is not <see cref="Spec"/>. Null if it is.</summary>
+    internal SpecRefusal? Refusal { get; set; }
+
+    /// <summary>The generation whose spec is in force.</summary>
+    internal long SpecGeneration => Refusal?.InForce ?? Metadata.Generation;
 }

@@ -44,7 +44,7 @@ public sealed partial class BudgetController(
     /// <summary>Each decision, for metrics and for whoever shows progress.</summary>
     public event Action<V1Alpha1GpuBudget, BudgetDecision>? Decided;
 
-    /// <summary>A budget whose spec became invalid: the figures of its last decision are no longer true.</summary>
+    /// <summary>A budget without a valid spec: the figures of its last decision are no longer true.</summary>
     public event Action<V1Alpha1GpuBudget>? Refused;
 
     /// <summary>A budget that is gone, for metrics.</summary>
@@ -53,20 +53,27 @@ public sealed partial class BudgetController(
     public async Task<ReconciliationResult<V1Alpha1GpuBudget>> ReconcileAsync(V1Alpha1GpuBudget entity, CancellationToken cancellationToken)
     {
         var ns = entity.Metadata.Namespace ?? "";
+        if (entity.Refusal is { InForce: null } && BudgetMemoryJson.Read(ledger.BudgetMemory(entity.Metadata.Uid)) is { Spec: { } stored } known) SpecRefusal.Restore(entity, stored, known.SpecGeneration);
         if (GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt) is { Count: > 0 } errors)
         {
-            return await RefuseAsync(entity, errors, cancellationToken)
+            return await RefuseAsync(entity, new(errors, null), cancellationToken)
                 ? ReconciliationResult<V1Alpha1GpuBudget>.Success(entity)
                 : ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, ConflictRetry);
         }
         if (echoes.IsWaiting(ns)) return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, EchoRetry);
 
+        if (entity.Refusal is { } refusal) ReportRefusal(entity, refusal);
         var budget = new ReadBudget(entity, terms!, selector, exempt);
         RestoreProgress(budget);
         var snapshot = observer.Observe(budget);
         var decision = BudgetDecider.Decide(snapshot);
         if (decision.Conditions.Any(c => c is { Type: "BrakeApplied", Status: true })) brake.Apply(decision.At);
-        var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with { BrakedAt = brake.AppliedAt };
+        var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with
+        {
+            BrakedAt = brake.AppliedAt,
+            Spec = snapshot.Memory is { Spec: { } spec } && snapshot.Memory.SpecGeneration == entity.SpecGeneration ? spec : SpecRefusal.Store(entity),
+            SpecGeneration = entity.SpecGeneration,
+        };
         ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
         windows.Note(budget, decision);
         actor.NoteObserved(budget, snapshot, decision);
@@ -124,14 +131,20 @@ public sealed partial class BudgetController(
     }
 
     /// <summary>False when the status met a conflict and is to be written again.</summary>
-    private async Task<bool> RefuseAsync(V1Alpha1GpuBudget budget, IReadOnlyList<Core.Text.FieldError> errors, CancellationToken cancellationToken)
+    private async Task<bool> RefuseAsync(V1Alpha1GpuBudget budget, SpecRefusal refusal, CancellationToken cancellationToken)
     {
-        var message = BudgetStatus.Message(errors);
+        Refused?.Invoke(budget);
+        return !ReportRefusal(budget, refusal) || await PatchStatusAsync(budget, BudgetStatus.Invalid(budget, BudgetStatus.Message(refusal), time.GetUtcNow()), cancellationToken);
+    }
+
+    /// <summary>False if the status tells of it already.</summary>
+    private bool ReportRefusal(V1Alpha1GpuBudget budget, SpecRefusal refusal)
+    {
+        if (budget.Status is { State: Reasons.InvalidSpec } status && status.ObservedGeneration == budget.Metadata.Generation) return false;
+        var message = BudgetStatus.Message(refusal);
         LogInvalid(budget.Metadata.Namespace ?? "", budget.Metadata.Name, message);
         events.Refused(budget, message);
-        Refused?.Invoke(budget);
-        if (budget.Status is { State: Reasons.InvalidSpec } status && status.ObservedGeneration == budget.Metadata.Generation) return true;
-        return await PatchStatusAsync(budget, BudgetStatus.Invalid(budget, errors, time.GetUtcNow()), cancellationToken);
+        return true;
     }
 
     /// <summary>Suspended work that the budget no longer selects, or that its user released, is given back; records of what is gone are dropped.</summary>
@@ -233,6 +246,6 @@ public sealed partial class BudgetController(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A budget's spec cannot be read, it enforces nothing: namespace={namespace} name={name} message={message}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A budget's spec cannot be used: namespace={namespace} name={name} message={message}")]
     private partial void LogInvalid(string @namespace, string name, string message);
 }

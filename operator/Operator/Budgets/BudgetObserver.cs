@@ -84,6 +84,7 @@ public sealed class BudgetObserver(
             SwitchedToObserve = control.ObserveOnly,
             ReleasedAt = ReleaseMark.InForce(budget.Object.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released), budget.Object.Metadata.Generation, budget.Terms.Window, now)?.At,
             LedgerFault = ledgerFault?.Invoke(),
+            SpecFault = budget.Object.Refusal is { } refusal ? BudgetStatus.Message(refusal) : null,
             Ended = Ended(spends.Values, work, memory),
         };
     }

@@ -61,8 +61,8 @@ public static class BudgetStatus
         };
     }
 
-    /// <summary>The status of a budget whose spec cannot be read: it enforces nothing and says which field is wrong.</summary>
-    public static GpuBudgetStatus Invalid(V1Alpha1GpuBudget budget, IReadOnlyList<FieldError> errors, DateTimeOffset now) => new()
+    /// <summary>The status of a budget of which no valid spec is known: it enforces nothing.</summary>
+    public static GpuBudgetStatus Invalid(V1Alpha1GpuBudget budget, string message, DateTimeOffset now) => new()
     {
         ObservedGeneration = budget.Metadata.Generation,
         State = Reasons.InvalidSpec,
@@ -71,10 +71,13 @@ public static class BudgetStatus
             Type = "Ready",
             Status = "False",
             Reason = Reasons.InvalidSpec,
-            Message = Message(errors),
+            Message = message,
             ObservedGeneration = budget.Metadata.Generation,
         }, now),
     };
+
+    public static string Message(SpecRefusal refusal) =>
+        $"{Message(refusal.Errors)}. {(refusal.InForce is { } generation ? $"The spec of generation {generation} stays in force" : "No valid spec of this budget is known: nothing is enforced")} until this is corrected.";
 
     public static string Message(IReadOnlyList<FieldError> errors) =>
         string.Join("; ", errors.Take(5).Select(e => $"{e.Path}: {e.Message}")) + (errors.Count > 5 ? $"; and {errors.Count - 5} more" : "");

@@ -82,7 +82,8 @@ internal static class ExplainWorkload
             var record = own.SelectMany(shard => shard.Parked ?? []).FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
             var decision = own.SelectMany(shard => shard.Decisions ?? []).Where(one => one.Object == $"{workload.Kind}/{workload.Name}").MaxBy(one => one.Time);
             var errors = GpuBudgetReader.Read(budget, out _, out var selector, out var exempt);
-            if (errors.Count > 0) return entry is null && suspended is null && record is null ? null : new(budget, entry, suspended, record, decision, false, BudgetStatus.Message(errors));
+            if (errors.Count > 0) return entry is null && suspended is null && record is null ? null : new(budget, entry, suspended, record, decision, false,
+                budget.Status?.Conditions?.FirstOrDefault(condition => condition is { Type: "Ready", Reason: Reasons.InvalidSpec })?.Message ?? BudgetStatus.Message(errors));
             var selects = labels is not null && selector.Matches(labels);
             return selects || entry is not null || suspended is not null || record is not null || labels is null && decision is not null
                 ? new(budget, entry, suspended, record, decision, labels is not null && exempt?.Matches(labels) == true, null) : null;
@@ -93,7 +94,7 @@ internal static class ExplainWorkload
             var (name, status) = (Budget.Metadata.Name, Budget.Status);
             text.Append(CultureInfo.InvariantCulture, $"\nBudget gpub/{name}: {status?.State ?? "not evaluated yet"}\n");
             if (status?.Limit is { } limit) text.Append(CultureInfo.InvariantCulture, $"  {status.Spent} of {limit} {status.Currency} is spent, {status.Projected} is projected, in the window to {status.Window?.End}\n");
-            if (Invalid is not null) text.Append(CultureInfo.InvariantCulture, $"  its spec cannot be read, so it enforces nothing: {Invalid}\n");
+            if (Invalid is not null) text.Append(CultureInfo.InvariantCulture, $"  its spec cannot be used: {Invalid}\n");
             if (IsExempt) text.Append("  this workload is exempt: it is counted and never suspended\n");
             if (Entry is { } entry)
             {

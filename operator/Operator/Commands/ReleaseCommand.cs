@@ -177,11 +177,13 @@ public static class ReleaseCommand
     /// <summary>Writes the order on the budget. False where there is none to write: a budget that only observes suspends nothing.</summary>
     private static async Task<bool> MarkAsync(KubeClient client, V1Alpha1GpuBudget budget, TextWriter output, CancellationToken cancellationToken)
     {
-        if (budget.Spec?.Mode == "Observe" || GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0) return false;
+        // If its spec cannot be used, an earlier one may be in force.
+        var isInvalid = GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0;
+        if (!isInvalid && budget.Spec?.Mode == "Observe") return false;
         var (ns, name) = (budget.Metadata.Namespace!, budget.Metadata.Name);
         var now = ClusterAccess.NowIn(client);
         await WriteMarkAsync(client, budget, new ReleaseMark(budget.Metadata.Generation, now).ToString(), cancellationToken);
-        var until = terms!.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Rfc3339.Format(Window.At(terms.Window, now).End)}";
+        var until = isInvalid || terms!.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Rfc3339.Format(Window.At(terms.Window, now).End)}";
         await output.WriteLineAsync($"GpuBudget {ns}/{name} is released: it suspends nothing until its spec changes{until} or until 'bursar release gpub/{name} -n {ns} --end'.");
         return true;
     }

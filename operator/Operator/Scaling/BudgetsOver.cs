@@ -41,10 +41,10 @@ internal sealed class BudgetsOver(ClusterStores stores)
 
     private (LabelSelector? Selector, LabelSelector? Exempt) Read(V1Alpha1GpuBudget budget)
     {
-        if (_read.TryGetValue(budget.Metadata.Uid, out var known) && known.Generation == budget.Metadata.Generation) return (known.Selector, known.Exempt);
+        if (_read.TryGetValue(budget.Metadata.Uid, out var known) && known.Generation == budget.SpecGeneration) return (known.Selector, known.Exempt);
         // A selector that cannot be read is no selector; one that exempts all the same would free what it should not.
         var read = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
-        _read[budget.Metadata.Uid] = (budget.Metadata.Generation, read.Count == 0 && terms is not null ? selector : null, exempt);
+        _read[budget.Metadata.Uid] = (budget.SpecGeneration, read.Count == 0 && terms is not null ? selector : null, exempt);
         return (_read[budget.Metadata.Uid].Selector, exempt);
     }
 }

@@ -10,7 +10,7 @@ internal readonly record struct InvalidObject(string Kind, string Namespace, str
     public static IEnumerable<InvalidObject> In(ClusterStores stores)
     {
         foreach (var budget in stores.Budgets.Store.List())
-            if (GpuBudgetReader.Read(budget, out _, out _, out _).Count > 0) yield return new(V1Alpha1GpuBudget.KindName, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+            if (budget.Refusal is not null) yield return new(V1Alpha1GpuBudget.KindName, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
         foreach (var book in stores.PriceBooks.Store.List())
             if (GpuPriceBookReader.Read(book, out _).Count > 0) yield return new(V1Alpha1GpuPriceBook.KindName, "", book.Metadata.Name);
         foreach (var scaler in stores.Scalers.Store.List())

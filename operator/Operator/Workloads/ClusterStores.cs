@@ -38,7 +38,11 @@ public sealed class ClusterStores
         KueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
         OldKueueWorkloads = new(client, new() { Optional = true, Superseded = client.IsServedAsync<V1Workload> });
         OldKueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
-        Budgets = new(client, transform: budget => BudgetStatus.Slim(budget.Status));
+        Budgets = new(client, transform: budget =>
+        {
+            BudgetStatus.Slim(budget.Status);
+            SpecRefusal.Check(budget, Budgets!.Store.Get(budget.Metadata.Namespace, budget.Metadata.Name));
+        });
         PriceBooks = new(client);
         Scalers = new(client, new() { Optional = true }, transform: scaler => ScalerStatus.Slim(scaler.Status));
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
