@@ -1,15 +1,36 @@
+using System.Runtime.CompilerServices;
 using Bursar.Tests.TestKit.Following;
 using Xunit.Abstractions;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>An hour of a chat service's requests, in the shape of a production trace, under Bursar's decisions, and under KEDA's and an HPA's: what <c>make bench</c> prints.</summary>
+/// <summary>Hours of a chat service's requests, fitted to a production trace, and that trace where it is present, under Bursar's decisions, and under KEDA's and an HPA's: what <c>make bench</c> prints.</summary>
 public sealed class FollowTests(ITestOutputHelper output)
 {
+    /// <summary>Synthetic hours over which figures are averaged: those of one hour depend on chance.</summary>
+    private const int Hours = 4;
+
     [Fact]
-    public void Fewer_requests_wait_than_under_KEDA()
+    public void Fewer_wait_than_under_KEDA_and_where_as_many_may_it_costs_less()
     {
-        var figures = FollowTable.Play(Scene());
+        var runs = new IReadOnlyList<FollowFigures>[Hours];
+        Parallel.For(0, Hours, new() { MaxDegreeOfParallelism = 2 }, i => runs[i] = FollowTable.Play(Scene(seed: i + 1)));
+        runs.SelectMany(run => run).Should().OnlyContain(one => one.Unanswered == 0);
+        Compare([.. Enumerable.Range(0, runs[0].Count).Select(i => FollowFigures.MeanOf([.. runs.Select(run => run[i])]))]);
+    }
+
+    [SkippableFact]
+    public void The_comparison_holds_on_a_real_trace()
+    {
+        var traces = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../../shared/traces"));
+        Skip.IfNot(ChatTrace.IsPresentIn(traces), $"there is no chat trace in {traces}");
+        Compare(FollowTable.Play(new() { Requests = ChatTrace.Read(traces, FollowScene.Start) }));
+
+        static string Here([CallerFilePath] string here = "") => here;
+    }
+
+    private void Compare(IReadOnlyList<FollowFigures> figures)
+    {
         foreach (var row in FollowTable.Rows(figures)) output.WriteLine(string.Join(" | ", row));
         var (bursar, keda, door, thrifty, capped, peak) = (figures[0], figures[1], figures[2], figures[3], figures[4], figures[5]);
 
@@ -19,9 +40,10 @@ public sealed class FollowTests(ITestOutputHelper output)
         bursar.LateFirstLater.Should().BeLessThan(keda.LateFirstLater / 4);
         bursar.LateEnd.Should().BeLessThanOrEqualTo(Math.Min(keda.LateEnd, door.LateEnd));
         bursar.GpuHours.Should().BeLessThan(keda.GpuHours * 1.2).And.BeLessThan(door.GpuHours * 1.05).And.BeLessThan(peak.GpuHours * 0.75);
-        // With about as many of them, fewer requests end late.
-        thrifty.GpuHours.Should().BeLessThan(keda.GpuHours * 1.03);
-        thrifty.LateEnd.Should().BeLessThan(keda.LateEnd);
+        // And where it takes no more of them, not more wait.
+        thrifty.GpuHours.Should().BeLessThanOrEqualTo(keda.GpuHours);
+        thrifty.LateFirst.Should().BeLessThanOrEqualTo(keda.LateFirst);
+        thrifty.LateEnd.Should().BeLessThanOrEqualTo(keda.LateEnd);
 
         bursar.ToScale.Should().NotBeEmpty().And.OnlyContain(time => time <= TimeSpan.FromSeconds(2));
         keda.MiddleToScale.Should().BeGreaterThan(TimeSpan.FromSeconds(5));
@@ -63,5 +85,5 @@ public sealed class FollowTests(ITestOutputHelper output)
         FollowFigures[] Once() => [FollowRun.Play(scene, new BursarAutoscaler("a", scene)), FollowRun.Play(scene, new KedaAutoscaler("b", scene, TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(1)))];
     }
 
-    private static FollowScene Scene() => new() { Requests = ChatTrace.Synthetic(FollowScene.Start) };
+    private static FollowScene Scene(int seed = 1) => new() { Requests = ChatTrace.Synthetic(FollowScene.Start, seed) };
 }

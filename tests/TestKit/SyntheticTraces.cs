@@ -12,6 +12,16 @@ public static class SyntheticTraces
 
     private static readonly (int Gpus, string Model, int Count)[] s_nodes = [(2, "P100", 500), (8, "G2", 600), (1, "T4", 24), (4, "G3", 60)];
 
+    private const double ChatSeconds = 3502;
+    private const double ChatStep = 5;
+
+    /// <summary>Requests with short and with long answers: how many a minute in each 5 minutes, how far the rate strays from that and for how many seconds, quantiles of their tokens.</summary>
+    private static readonly (double[] PerMinute, double Deviation, double Correlation, double[] Prompt, double[] Generated)[] s_kinds =
+    [
+        ([155, 137, 174, 178, 264, 378, 380, 275, 244, 172, 142, 130], 0.14, 50, [10, 197, 252, 387, 398, 409, 723, 1315, 2146, 4077, 4100], [7, 46, 63, 77, 87, 94, 103, 117, 142, 175, 296]),
+        ([145, 148, 137, 134, 112, 70, 66, 93, 96, 113, 118, 125], 0.21, 8, [181, 992, 1017, 1036, 1052, 1070, 1087, 1108, 1134, 1172, 1500], [300, 375, 383, 388, 393, 395, 396, 397, 400, 403, 408, 411, 414, 418, 424, 429, 436, 451, 498, 564, 690]),
+    ];
+
     /// <summary>Tasks: name, cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec, qos, pod_phase, creation_time, deletion_time, scheduled_time (empty: never).</summary>
     public static IReadOnlyList<string[]> Tasks(int count = 4_000)
     {
@@ -46,24 +56,40 @@ public static class SyntheticTraces
         [.. s_nodes.SelectMany(kind => Enumerable.Repeat(kind.Gpus, kind.Count)).Select((gpus, i) => (string.Create(CultureInfo.InvariantCulture, $"node-{i:0000}"), gpus))];
 
     /// <summary>
-    /// An hour of requests: time, prompt tokens, generated tokens. About 19,000; the busiest minute has twice as many as the quietest, and
-    /// answers are either short or about 400 tokens.
+    /// An hour of requests: time, prompt tokens, generated tokens. About 19,000, of two kinds whose mix changes: short answers triple in the middle
+    /// of the hour, long ones halve, so that the tokens generated a minute stay within 45,000 to 95,000. Fitted to Azure's LLM inference trace of 2023
+    /// (conversations; Azure/AzurePublicDataset, CC-BY 4.0; Patel et al., Splitwise, ISCA 2024): the rate of each kind by 5 minutes, its variance over
+    /// 5, 15 and 60 seconds beside that mean, and the quantiles of its tokens.
     /// </summary>
-    public static IReadOnlyList<(DateTimeOffset At, int Prompt, int Generated)> Chat()
+    public static IReadOnlyList<(DateTimeOffset At, int Prompt, int Generated)> Chat(int seed = 1116)
     {
-        var random = new Random(1116);
-        var start = new DateTimeOffset(2023, 11, 16, 18, 15, 0, TimeSpan.Zero);
+        var random = new Random(seed);
+        var start = new DateTimeOffset(2023, 11, 16, 18, 15, 46, TimeSpan.Zero);
         var requests = new List<(DateTimeOffset At, int Prompt, int Generated)>();
-        for (var minute = 0; minute < 60; minute++)
+        foreach (var kind in s_kinds)
         {
-            var count = (int)((258 + 170 * Math.Exp(-Math.Pow((minute - 31) / 9.0, 2)) + 50 * Math.Exp(-Math.Pow((minute - 6) / 5.0, 2))) * (0.9 + 0.2 * random.NextDouble()));
-            for (var i = 0; i < count; i++)
-                requests.Add((
-                    start.AddMinutes(minute).AddMilliseconds(random.Next(60_000)),
-                    (int)Math.Clamp(Math.Exp(random.Next(20) switch { < 11 => Normal(random, 6.95, 0.25), < 16 => Normal(random, 5.6, 0.5), _ => Normal(random, 7.8, 0.3) }), 1, 14_000),
-                    (int)Math.Clamp(random.Next(100) < 62 ? Math.Exp(Normal(random, 4.6, 0.45)) : Normal(random, 395, 55), 1, 1_000)));
+            // A Poisson process whose rate is the mean times a log-normal factor that wanders back to one.
+            var (keeps, factor) = (Math.Exp(-ChatStep / kind.Correlation), Normal(random, 0, kind.Deviation));
+            for (var second = 0d; second < ChatSeconds; second += ChatStep)
+            {
+                factor = keeps * factor + Normal(random, 0, kind.Deviation * Math.Sqrt(1 - keeps * keeps));
+                var beginning = Math.Min(1, (second + 15) / 60);
+                var rate = beginning * Interpolate(kind.PerMinute, second / 300 - 0.5) / 60 * Math.Exp(factor - kind.Deviation * kind.Deviation / 2);
+                for (var at = Gap(rate); at < ChatStep && second + at < ChatSeconds; at += Gap(rate))
+                    requests.Add((start.AddSeconds(second + at), Quantile(kind.Prompt), Quantile(kind.Generated)));
+            }
         }
         return [.. requests.OrderBy(request => request.At)];
+
+        double Gap(double rate) => -Math.Log(1 - random.NextDouble()) / rate;
+
+        int Quantile(double[] values) => (int)Interpolate(values, random.NextDouble() * (values.Length - 1));
+    }
+
+    private static double Interpolate(double[] values, double at)
+    {
+        var below = Math.Clamp((int)Math.Floor(at), 0, values.Length - 2);
+        return values[below] + (values[below + 1] - values[below]) * Math.Clamp(at - below, 0, 1);
     }
 
     /// <summary>Box and Muller's transform.</summary>

@@ -20,9 +20,9 @@ public static class ChatTrace
     }
 
     /// <summary>Synthetic requests of the same shape, which need no file.</summary>
-    public static IReadOnlyList<ServedRequest> Synthetic(DateTimeOffset from)
+    public static IReadOnlyList<ServedRequest> Synthetic(DateTimeOffset from, int seed = 1116)
     {
-        var rows = SyntheticTraces.Chat();
+        var rows = SyntheticTraces.Chat(seed);
         return [.. rows.Select(row => new ServedRequest(from + (row.At - rows[0].At), row.Prompt, row.Generated))];
     }
 

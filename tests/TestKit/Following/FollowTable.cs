@@ -10,8 +10,13 @@ public static class FollowTable
     public const string KedaWithoutDelay = "KEDA and HPA, no scrape delay";
     public const string Fixed = "fixed at Bursar's peak";
 
-    /// <summary>A target of tokens at which Bursar takes no more GPU-hours than KEDA does at <see cref="FollowScene.Tokens"/>.</summary>
-    public const double ThriftyTokens = 240;
+    /// <summary>
+    /// The target of tokens and the stabilization window for scaling down with which Bursar takes no more GPU-hours than KEDA does at
+    /// <see cref="FollowScene.Tokens"/>: figures of each second follow a rise at once, so replicas need not be kept for five minutes.
+    /// </summary>
+    public const double ThriftyTokens = 220;
+
+    public const int ThriftyWindowSeconds = 150;
 
     /// <summary>As many replicas as the costCap of one row carries.</summary>
     public const int CapReplicas = 6;
@@ -20,13 +25,13 @@ public static class FollowTable
 
     public static string Capped { get; } = $"Bursar, costCap of {CapReplicas} replicas";
 
-    public static string Thrifty { get; } = $"Bursar, {ThriftyTokens} tokens/s per replica";
+    public static string Thrifty { get; } = $"Bursar, {ThriftyTokens} tokens/s, down after {ThriftyWindowSeconds} s";
 
     /// <summary>The yardstick comes last: as many replicas as Bursar's own peak, all the time.</summary>
     public static IReadOnlyList<FollowFigures> Play(FollowScene scene)
     {
         var bursar = FollowRun.Play(scene, new BursarAutoscaler(Bursar, scene));
-        var thrifty = scene with { Tokens = ThriftyTokens };
+        var thrifty = scene with { Tokens = ThriftyTokens, Behavior = scene.Behavior with { Down = scene.Behavior.Down with { StabilizationWindowSeconds = ThriftyWindowSeconds } } };
         return
         [
             bursar,
