@@ -66,6 +66,7 @@ public sealed partial class AgentServer : IAsyncDisposable
         Sampler = new Sampler(gpus, podResources, uids, Journal, counters, time, loggers.CreateLogger<Sampler>(), options.Activity);
         Scrapes = new ScrapeLoop(
             scraper, options.Scrape, Targets, progress, new TokenIntake(Journal, time), counters, time, loggers.CreateLogger<ScrapeLoop>(), options.Activity, checkpoints);
+        Sampler.UnusedCacheOf = Scrapes.UnusedCacheOf;
 
         var signals = new SignalRevision(time);
         Scrapes.Changed += signals.Advance;

@@ -105,6 +105,36 @@ public sealed class ReportTests
         await FluentActions.Awaiting(() => ReportAsync(world, new(Start, Start.AddHours(1), ReportBy.Day))).Should().ThrowAsync<CommandException>().WithMessage("*list gpuledgers.bursar.dev in namespace bursar-system*");
     }
 
+    [Theory]
+    [InlineData(null, "worked 10 % of the time: a Tesla-T4", "(by activity alone: a model server reserves its memory at the start, so the 72 GiB that it held are not what its model needs; check that the model fits 16 GiB)")]
+    [InlineData(9_216L, "worked 10 % of the time and needed at most 9 GiB of the 72 it held (by the server's metrics: without the unused part of its KV cache): a Tesla-T4", "times as much.\n")]
+    [InlineData(61_440L, null, null)]
+    public async Task Advice_on_a_smaller_card_says_by_which_memory(long? needed, string? sentence, string? end)
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        var ledger = new GpuLedger();
+        ledger.Install(Start.AddDays(-1));
+        ledger.ObserveNode("n1", "NVIDIA-A100-SXM4-80GB", 1, Start);
+        ledger.Reprice("NVIDIA-A100-SXM4-80GB", Rate.FromDecimal(4), Start);
+        ledger.Reprice("Tesla-T4", Rate.FromDecimal(0.5m), Start);
+        ledger.Observe(Pod("q", new("team-nlp", "Deployment", "chat", "uid-chat"), Start, Start.AddHours(2)) with { Product = "NVIDIA-A100-SXM4-80GB" });
+        ledger.Record(new()
+        {
+            Node = "n1",
+            Epoch = "e",
+            First = 1,
+            Next = 3,
+            Intervals = [new() { Seq = 1, PodUid = "q", Namespace = "team-nlp", Pod = "q", Device = "GPU-0", From = Start, To = Start.AddHours(2), BusyMs = 720_000, MemoryMiBMs = 7_200_000L * 72 * 1024, NeededMiB = needed }],
+            Tokens = [new() { Seq = 2, PodUid = "q", Model = "llama", Prompt = 1_000_000, Generated = 530_000, Requests = 5_100, At = Start.AddHours(1) }],
+        }, null);
+        await world.StoreAsync(ledger);
+
+        var text = await ReportAsync(world, new(Start, Start.AddHours(4), ReportBy.Workload));
+
+        if (sentence is null) text.Should().NotContain("times as much");
+        else text.Should().Contain(sentence).And.Contain(end);
+    }
+
     [Fact]
     public async Task Cost_per_step_stays_when_the_job_has_ended()
     {

@@ -44,6 +44,9 @@ public sealed partial class Sampler(
     private volatile SamplerView? view;
     private volatile string? listFault = "the kubelet was not asked yet";
 
+    /// <summary>By pod UID, the bytes of each GPU that a model server's cache holds unused; null where that is not known.</summary>
+    public Func<string, long?>? UnusedCacheOf { get; set; }
+
     /// <summary>Null before the first sample.</summary>
     public SamplerView? View => view;
 
@@ -114,7 +117,7 @@ public sealed partial class Sampler(
             unlisted = Unlisted(snapshot, holdings);
         }
         lastUnlisted = unlisted;
-        journal.Append([.. accumulator.Take(now, holdings, snapshot, pods.OwnerOf).Select(JournalEntry.Of)]);
+        journal.Append([.. accumulator.Take(now, holdings, snapshot, pods.OwnerOf, UnusedCacheOf).Select(JournalEntry.Of)]);
         view = new SamplerView(now, snapshot, holdings);
         counters.Sampled();
         Changed?.Invoke();

@@ -40,7 +40,8 @@ public sealed class UsageAccumulator
     /// <param name="holdings">Who holds what from now on.</param>
     /// <param name="gpus">What the devices did since the last sample.</param>
     /// <param name="ownerOf">Whose a process is; null where nobody can tell.</param>
-    public List<UsageInterval> Take(DateTimeOffset at, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus, Func<int, ProcessOwner>? ownerOf = null)
+    /// <param name="unusedCacheOf">By pod UID, the bytes of each device that its model server's cache holds unused; null where that is not known.</param>
+    public List<UsageInterval> Take(DateTimeOffset at, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus, Func<int, ProcessOwner>? ownerOf = null, Func<string, long?>? unusedCacheOf = null)
     {
         var now = WireTime.Truncate(at);
         var closed = new List<UsageInterval>();
@@ -55,7 +56,7 @@ public sealed class UsageAccumulator
             if (elapsed > LongestGap)
                 closed.AddRange(CloseAll());
             else
-                Extend(now, elapsed, holdings, gpus, energy, ownerOf ?? (_ => ProcessOwner.Unknown), closed);
+                Extend(now, elapsed, holdings, gpus, energy, ownerOf ?? (_ => ProcessOwner.Unknown), unusedCacheOf, closed);
         }
         previous = now;
         percents = gpus.Devices.Where(r => r.UtilizationPercent is not null).ToDictionary(r => r.Uuid, r => r.UtilizationPercent!.Value);
@@ -98,7 +99,7 @@ public sealed class UsageAccumulator
 
     private void Extend(
         DateTimeOffset now, TimeSpan elapsed, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus,
-        Dictionary<string, long> energy, Func<int, ProcessOwner> ownerOf, List<UsageInterval> closed)
+        Dictionary<string, long> energy, Func<int, ProcessOwner> ownerOf, Func<string, long?>? unusedCacheOf, List<UsageInterval> closed)
     {
         var holders = new Dictionary<string, List<(HoldingKey Key, Open State)>>(StringComparer.Ordinal);
         foreach (var (key, state) in open)
@@ -144,11 +145,11 @@ public sealed class UsageAccumulator
             }
         }
         foreach (var reading in gpus.Devices)
-            Divide(reading, holders.TryGetValue(reading.Uuid, out var list) ? list : [], now, elapsed, energy.TryGetValue(reading.Uuid, out long used) ? used : null, ownerOf);
+            Divide(reading, holders.TryGetValue(reading.Uuid, out var list) ? list : [], now, elapsed, energy.TryGetValue(reading.Uuid, out long used) ? used : null, ownerOf, unusedCacheOf);
     }
 
     private void Divide(
-        GpuReading reading, List<(HoldingKey Key, Open State)> all, DateTimeOffset now, TimeSpan elapsed, long? energy, Func<int, ProcessOwner> ownerOf)
+        GpuReading reading, List<(HoldingKey Key, Open State)> all, DateTimeOffset now, TimeSpan elapsed, long? energy, Func<int, ProcessOwner> ownerOf, Func<string, long?>? unusedCacheOf)
     {
         long elapsedMs = elapsed.Ticks / TimeSpan.TicksPerMillisecond;
         var holders = all.Where(h => h.State.Reason != UsageReasons.ReservedForOthers).ToList();
@@ -187,8 +188,11 @@ public sealed class UsageAccumulator
         foreach (var (_, state) in holders)
         {
             long? bytes = Memory(reading, state.PodUid, holders.Count == 1, ownerOf);
-            if (bytes is { } known)
-                state.MemoryMiBMs = (state.MemoryMiBMs ?? 0) + known / BytesPerMiB * elapsedMs;
+            if (bytes is not { } known)
+                continue;
+            state.MemoryMiBMs = (state.MemoryMiBMs ?? 0) + known / BytesPerMiB * elapsedMs;
+            if (state.PodUid is { } uid && unusedCacheOf?.Invoke(uid) is { } unused && unused < known)
+                state.NeededMiB = Math.Max(state.NeededMiB ?? 0, (known - unused) / BytesPerMiB);
         }
     }
 
@@ -233,15 +237,18 @@ public sealed class UsageAccumulator
                 BusyMs = busyMs,
                 EnergyMj = state.EnergyMj,
                 MemoryMiBMs = state.MemoryMiBMs,
+                NeededMiB = state.NeededMiB,
                 Reason = state.Reason ?? (state.Listed ? null : UsageReasons.NotRequested),
             });
             state.EnergyMj = null;
             state.MemoryMiBMs = null;
+            state.NeededMiB = null;
         }
         else if (!state.Nobodys)
         {
             state.EnergyMj = null;
             state.MemoryMiBMs = null;
+            state.NeededMiB = null;
         }
         state.From = state.To;
     }
@@ -259,5 +266,6 @@ public sealed class UsageAccumulator
         public long Busy;
         public long? EnergyMj;
         public long? MemoryMiBMs;
+        public long? NeededMiB;
     }
 }

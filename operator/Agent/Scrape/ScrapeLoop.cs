@@ -28,6 +28,9 @@ public sealed partial class ScrapeLoop(
     PodScraper scraper, ScrapeOptions options, TargetStore targets, ProgressIntake progress, TokenIntake tokens,
     AgentCounters counters, TimeProvider time, ILogger<ScrapeLoop> logger, IAgentActivity? activity, CheckpointIntake? checkpoints = null)
 {
+    /// <summary>A page that has not been read for so long tells nothing of now.</summary>
+    private static readonly TimeSpan Stale = TimeSpan.FromMinutes(1);
+
     private readonly ConcurrentDictionary<string, PodGauges> gauges = new();
     private readonly ConcurrentDictionary<(string, int, string), ScrapeOutcome> last = new();
 
@@ -42,6 +45,10 @@ public sealed partial class ScrapeLoop(
 
     /// <summary>The newest gauges of every serving pod among the targets.</summary>
     public IReadOnlyList<PodGauges> Gauges => [.. gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
+
+    /// <summary>The unused part of a pod's KV cache, in bytes of each GPU; null where its server does not tell, or has not answered for a minute.</summary>
+    public long? UnusedCacheOf(string podUid) =>
+        gauges.TryGetValue(podUid, out var pod) && time.GetUtcNow() - pod.At < Stale ? pod.Gauges.UnusedCacheBytes : null;
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {

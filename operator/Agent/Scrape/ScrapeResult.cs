@@ -48,7 +48,11 @@ public sealed record ScrapeResult(ScrapeOutcome Outcome, string? Detail = null)
 public sealed record ModelTokens(string Model, long Prompt, long? Cached, long Generated, long? Requests = null);
 
 /// <summary>Load of a serving pod: requests summed and cache use at its highest over models and engines.</summary>
-public sealed record ServingGauges(long? Running, long? Waiting, double? CacheUse);
+public sealed record ServingGauges(long? Running, long? Waiting, double? CacheUse)
+{
+    /// <summary>The part of the cache that no request uses, in bytes of each GPU; null where the server does not tell the size of its cache.</summary>
+    public long? UnusedCacheBytes { get; init; }
+}
 
 /// <summary>Load of one model, over all its engines (cache use at its highest), and how long its requests took since the server began.</summary>
 /// <param name="Model">The model.</param>

@@ -54,6 +54,9 @@ public sealed record ServingMetrics(string Server)
     /// <summary>A share from 0 to 1; the highest counts.</summary>
     public IReadOnlyList<MetricName[]> CacheUse { get; init; } = [];
 
+    /// <summary>An information metric and its label that tells how many bytes of each GPU the cache takes; null where the server has none.</summary>
+    public (string Metric, string Label)? CacheBytes { get; init; }
+
     /// <summary>From a request's arrival to its end.</summary>
     public IReadOnlyList<LatencyMetric> Latency { get; init; } = [];
 
@@ -70,6 +73,7 @@ public sealed record ServingMetrics(string Server)
     public string ModelLabel { get; init; } = "model_name";
 
     internal IEnumerable<MetricName> All => ((IReadOnlyList<MetricName[]>[])[Prompt, Cached, Generated, Requests, Running, Waiting, CacheUse]).SelectMany(ways => ways).SelectMany(way => way)
+        .Concat(CacheBytes is { } cache ? [new MetricName(cache.Metric)] : Array.Empty<MetricName>())
         .Concat(Latency.SelectMany(latency => (MetricName[])[latency.Sum, latency.Count]))
         .Concat(((IReadOnlyList<HistogramMetric>[])[FirstToken, BetweenTokens, EndToEnd]).SelectMany(ways => ways).Select(way => new MetricName(way.Buckets)));
 
@@ -95,6 +99,8 @@ public sealed record ServingMetrics(string Server)
             Running = [["vllm:num_requests_running"]],
             Waiting = [["vllm:num_requests_waiting"]],
             CacheUse = [["vllm:kv_cache_usage_perc"], ["vllm:gpu_cache_usage_perc"]],
+            // vllm/config/cache.py: None unless the server was started with --kv-cache-memory-bytes. Blocks and tokens have no size in bytes there.
+            CacheBytes = ("vllm:cache_config_info", "kv_cache_memory_bytes"),
             Latency = ["vllm:e2e_request_latency_seconds"],
             FirstToken = ["vllm:time_to_first_token_seconds"],
             BetweenTokens = ["vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"],

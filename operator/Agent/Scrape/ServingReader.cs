@@ -126,12 +126,20 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                     // Preempted requests look their prompt up in the cache again.
                     Of(ServingFigure.Cached, model) is { } hits ? Math.Min(hits, Of(ServingFigure.Prompt, model) ?? 0) : null,
                     Of(ServingFigure.Generated, model) ?? 0, Of(ServingFigure.Requests, model)))],
-                Gauges = running is null && waiting is null && use is null ? null : new(running, waiting, use),
+                Gauges = running is null && waiting is null && use is null ? null : new(running, waiting, use) { UnusedCacheBytes = UnusedCache(use) },
                 Loads = loads,
                 Histograms = [.. Histograms(ServingLatency.FirstToken, server.FirstToken), .. Histograms(ServingLatency.BetweenTokens, server.BetweenTokens), .. Histograms(ServingLatency.EndToEnd, server.EndToEnd)],
             };
 
             long? Of(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
+        }
+
+        /// <summary>Of several engines, the least. Null unless each tells the size of its cache.</summary>
+        private long? UnusedCache(double? use)
+        {
+            if (server.CacheBytes is not { } cache || !found.TryGetValue(cache.Metric, out var engines) || use is not (>= 0 and <= 1)) return null;
+            long[] sizes = [.. engines.Select(engine => long.TryParse(engine.Label(cache.Label), NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : 0)];
+            return sizes.Min() is > 0 and var least ? (long)(least * (1 - use.Value)) : null;
         }
 
         /// <summary>The samples of the first way of which the page has any.</summary>

@@ -18,6 +18,9 @@ internal sealed class DayUsage(int day)
 
     public long MemoryMiBMs { get; set; }
 
+    /// <summary>The most that was needed of a device at a time; zero where that is not known.</summary>
+    public long NeededMiB { get; set; }
+
     public SortedDictionary<string, TokenSums>? Tokens { get; set; }
 
     /// <summary>

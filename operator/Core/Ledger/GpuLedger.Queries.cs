@@ -476,6 +476,7 @@ public sealed partial class GpuLedger
         private long busy;
         private long energy;
         private long memory;
+        private long needed;
         private readonly SortedDictionary<string, TokenSums> tokens = new(StringComparer.Ordinal);
 
         public void Add(GpuLedger ledger, PodAccount pod, long from, long to, Touched days)
@@ -501,6 +502,7 @@ public sealed partial class GpuLedger
                 busy += day.BusyMs;
                 energy += day.EnergyMj;
                 memory += day.MemoryMiBMs;
+                needed = Math.Max(needed, day.NeededMiB);
                 if (day.Tokens is null) continue;
                 foreach (var (model, grown) in day.Tokens) tokens[model] = tokens.TryGetValue(model, out var sum) ? sum + grown : grown;
             }
@@ -530,7 +532,7 @@ public sealed partial class GpuLedger
             Gpus = gpus,
             RatePerHour = rate,
             Since = Moment(since),
-            Usage = new(measured, busy, energy, memory, tokens),
+            Usage = new(measured, busy, energy, memory, tokens) { NeededMiB = needed },
             DaysSpent = new(daysUnits),
             DaysReservedGpuMs = daysReserved,
         };

@@ -384,19 +384,20 @@ public sealed partial class GpuLedger
     };
 
     private static ShardDay ToShard(DayUsage usage) => new(usage.Day, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, Some(usage.MemoryMiBMs),
-        usage.Tokens is null ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))]);
+        usage.Tokens is null ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))], Some(usage.NeededMiB));
 
     private static ShardDay ToShard(UsageSums usage) => new(0, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, Some(usage.MemoryMiBMs),
-        usage.Tokens.Count == 0 ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))]);
+        usage.Tokens.Count == 0 ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))], Some(usage.NeededMiB));
 
     private static UsageSums SumsOf(ShardDay stored) => new(stored.Measured, stored.Busy, stored.Energy, stored.Memory ?? 0,
-        (stored.Tokens ?? []).ToDictionary(row => row.Model, row => new TokenSums(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0), StringComparer.Ordinal));
+        (stored.Tokens ?? []).ToDictionary(row => row.Model, row => new TokenSums(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0), StringComparer.Ordinal))
+    { NeededMiB = stored.Needed ?? 0 };
 
     private static long? Some(long count) => count == 0 ? null : count;
 
     private static DayUsage FromShard(ShardDay stored)
     {
-        var usage = new DayUsage(stored.Day) { MeasuredMs = stored.Measured, BusyMs = stored.Busy, EnergyMj = stored.Energy, MemoryMiBMs = stored.Memory ?? 0 };
+        var usage = new DayUsage(stored.Day) { MeasuredMs = stored.Measured, BusyMs = stored.Busy, EnergyMj = stored.Energy, MemoryMiBMs = stored.Memory ?? 0, NeededMiB = stored.Needed ?? 0 };
         foreach (var row in stored.Tokens ?? []) usage.Add(row.Model, new(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0));
         return usage;
     }

@@ -62,6 +62,9 @@ public sealed record UsageSums(long MeasuredMs, long BusyMs, long EnergyMj, long
 {
     public static readonly UsageSums None = new(0, 0, 0, 0, new Dictionary<string, TokenSums>());
 
+    /// <summary>The most memory of a device that a model server needed at a time, in MiB; zero where that is not known.</summary>
+    public long NeededMiB { get; init; }
+
     public long IdleMs => Math.Max(0, MeasuredMs - BusyMs);
 
     public static UsageSums operator +(UsageSums left, UsageSums right)
@@ -74,7 +77,7 @@ public sealed record UsageSums(long MeasuredMs, long BusyMs, long EnergyMj, long
             foreach (var (model, sum) in right.Tokens) both[model] = both.TryGetValue(model, out var one) ? one + sum : sum;
             tokens = both;
         }
-        return new(left.MeasuredMs + right.MeasuredMs, left.BusyMs + right.BusyMs, left.EnergyMj + right.EnergyMj, left.MemoryMiBMs + right.MemoryMiBMs, tokens);
+        return new(left.MeasuredMs + right.MeasuredMs, left.BusyMs + right.BusyMs, left.EnergyMj + right.EnergyMj, left.MemoryMiBMs + right.MemoryMiBMs, tokens) { NeededMiB = Math.Max(left.NeededMiB, right.NeededMiB) };
     }
 }
 

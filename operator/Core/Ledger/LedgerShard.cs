@@ -164,7 +164,7 @@ public sealed record ShardUsage
 public sealed record ShardCheckpoint(long Asked, string? Id = null, long? Done = null, long? Step = null);
 
 /// <summary>What agents measured of one pod on one day, counted from 1970-01-01 in UTC.</summary>
-public sealed record ShardDay(int Day, long Measured, long Busy, long Energy, long? Memory, IReadOnlyList<ShardTokens>? Tokens);
+public sealed record ShardDay(int Day, long Measured, long Busy, long Energy, long? Memory, IReadOnlyList<ShardTokens>? Tokens, long? Needed = null);
 
 public sealed record ShardPodDay(string Pod, ShardDay Usage);
 

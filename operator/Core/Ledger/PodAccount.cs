@@ -180,6 +180,7 @@ internal sealed class PodAccount(string uid)
             day.MeasuredMs += Math.Max(0, length);
             day.BusyMs += Math.Max(0, busy);
             day.MemoryMiBMs += Math.Max(0, memory);
+            day.NeededMiB = Math.Max(day.NeededMiB, interval.NeededMiB ?? 0);
         }
         day.EnergyMj += Math.Max(0, energy);
     }

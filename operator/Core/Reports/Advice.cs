@@ -54,19 +54,19 @@ public static class Advice
     }
 
     /// <summary>
-    /// A big card that does a small one's work, with what that costs. What a model server holds is what it reserved at its start, and not what its
-    /// model needs: of such work activity alone decides, and the sentence says so.
+    /// A big card that does a small one's work, with what that costs. A model server holds what it reserved at its start, not what its model needs:
+    /// weights and the used part of its KV cache, if its metrics tell how large that cache is, else activity alone decides. The sentence says which.
     /// </summary>
     private static string? Smaller(ReportRow row, GpuModel? model, double activity, Func<GpuModel, Rate?> rateOf)
     {
         var (held, serves) = (row.Done.MemoryMiB, row.Done.Tokens.Both > 0);
         if (model is null || UnitCosts.PerGpuHour(row.Done) is not { } cost || held is null && !serves) return null;
-        var needed = serves ? null : held;
+        var needed = serves ? row.Done.NeededMiB : held;
         var paid = cost.ToDouble();
         var best = GpuModel.All.Where(other => other != model && !(needed > FullEnough * other.MemoryGiB * MiB) && activity <= FullEnough * model.CarriedBy(other))
             .Select(other => (Model: other, Rate: rateOf(other))).Where(one => one.Rate is { NanoPerGpuHour: > 0 }).OrderBy(one => one.Rate!.Value).FirstOrDefault();
         if (best.Rate is not { } rate || paid < WorthMoving * rate.NanoPerGpuHour / 1e9) return null;
-        var memory = needed is { } need ? Text($" and held {need / MiB:0.#} GiB") : "";
+        var memory = needed is { } need ? Text($" and {(serves ? "needed at most" : "held")} {need / MiB:0.#} GiB{(serves ? $" of the {held / MiB ?? 0:0.#} it held (by the server's metrics: without the unused part of its KV cache)" : "")}") : "";
         var doubt = needed is not null ? ""
             : Text($" (by activity alone: a model server reserves its memory at the start, so the {held / MiB ?? 0:0.#} GiB that it held are not what its model needs; check that the model fits {best.Model.MemoryGiB} GiB)");
         return Text($"its {model.Product} at {cost.ToShortString()} an hour worked {activity * 100:0.#} % of the time{memory}: a {best.Model.Product} at {rate} would be at most {activity / model.CarriedBy(best.Model) * 100:0} % busy; it costs {paid * 1e9 / rate.NanoPerGpuHour:0.#} times as much{doubt}");

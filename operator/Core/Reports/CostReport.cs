@@ -175,7 +175,7 @@ public sealed record CostReport
                     UnpricedGpuMs = unpriced[i],
                     DaysSpent = daysSpent[i],
                     DaysReservedGpuMs = daysTime[i],
-                    Usage = new((long)measured[i], (long)busy[i], (long)energy[i], (long)memory[i], new Dictionary<string, TokenSums> { [models[i].Key] = models[i].Value }),
+                    Usage = new((long)measured[i], (long)busy[i], (long)energy[i], (long)memory[i], new Dictionary<string, TokenSums> { [models[i].Key] = models[i].Value }) { NeededMiB = one.Usage.NeededMiB },
                 });
             }
         }

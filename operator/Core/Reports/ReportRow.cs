@@ -72,6 +72,9 @@ public sealed record WorkDone
     /// <summary>The device memory held on average while it was measured, in MiB; null where the driver does not tell.</summary>
     public double? MemoryMiB => Usage is { MeasuredMs: > 0, MemoryMiBMs: > 0 } ? Usage.MemoryMiBMs / (double)Usage.MeasuredMs : null;
 
+    /// <summary>The most device memory that a model server needed at a time, in MiB, by its own metrics; null where these do not tell.</summary>
+    public double? NeededMiB => Usage.NeededMiB > 0 ? Usage.NeededMiB : null;
+
     /// <summary>What the measured idle time cost: the same part of the money as of the time. A slice's measured time counts as the part of a GPU that it is billed as.</summary>
     public Amount Idle
     {

@@ -79,6 +79,12 @@ public sealed record UsageInterval
     /// <summary>Device memory that the pod had, in MiB, times the milliseconds it had it; absent where the driver does not tell.</summary>
     public long? MemoryMiBMs { get; init; }
 
+    /// <summary>
+    /// The most memory of the device that the pod's model server needed at a time, in MiB: what it held, without the unused part of its KV cache. Absent
+    /// where the server does not tell the size of that cache.
+    /// </summary>
+    public long? NeededMiB { get; init; }
+
     /// <summary>Why the interval could not be attributed, or what the device did for the pod is not known, when so.</summary>
     public string? Reason { get; init; }
 }

@@ -535,7 +535,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         lock (hosted.Pod.Lock)
         {
             return hosted.Pod.Workload is InferenceWorkload inference
-                ? hosted.Pod.Load is { } load ? VllmPage.Write(inference.Model, load.Of(hosted.Pod.Uid, now)) : VllmPage.Write(inference, hosted.Pod.Served(now))
+                ? hosted.Pod.Load is { } load ? VllmPage.Write(inference.Model, load.Of(hosted.Pod.Uid, now), inference.CacheBytes) : VllmPage.Write(inference, hosted.Pod.Served(now))
                 : TrainingPage.Write(hosted.Pod.Progress(now));
         }
     }

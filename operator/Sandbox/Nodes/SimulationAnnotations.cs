@@ -83,6 +83,9 @@ public static class SimulationAnnotations
 
     public const string PromptTokensPerSecond = Prefix + "prompt-tokens-per-second";
 
+    /// <summary>The bytes of each GPU that the KV cache takes, as vLLM tells them when started with <c>--kv-cache-memory-bytes</c>.</summary>
+    public const string CacheBytes = Prefix + "kv-cache-memory-bytes";
+
     public const string Waiting = Prefix + "waiting";
 
     /// <summary>From a request's arrival to its first token: 200 ms unless set.</summary>

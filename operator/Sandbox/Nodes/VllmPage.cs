@@ -34,11 +34,11 @@ internal static class VllmPage
             BetweenTokens = All(requests * (TokensPerRequest - 1), BetweenTokens.TotalSeconds),
             EndToEnd = All(requests, end),
             Sums = (requests * first, requests * (TokensPerRequest - 1) * BetweenTokens.TotalSeconds, requests * end),
-        });
+        }, workload.CacheBytes);
     }
 
     /// <summary>Of a server that answers requests; null for one that has not begun.</summary>
-    public static byte[] Write(string model, ServerLoad? load)
+    public static byte[] Write(string model, ServerLoad? load, long? cacheBytes = null)
     {
         ReadOnlySpan<(string, string)> labels = [("model_name", model), ("engine", "0")];
 
@@ -49,6 +49,8 @@ internal static class VllmPage
             .Sample(load?.Waiting ?? 0, labels);
         writer.Family("vllm:kv_cache_usage_perc", PrometheusType.Gauge, "Share of the simulated KV cache in use.")
             .Sample(load?.Use ?? 0, labels);
+        writer.Family("vllm:cache_config_info", PrometheusType.Gauge, "Configuration of the simulated KV cache.")
+            .Sample(1, ("engine", "0"), ("gpu_memory_utilization", "0.9"), ("kv_cache_memory_bytes", cacheBytes?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "None"));
         writer.Family("vllm:prompt_tokens_total", PrometheusType.Counter, "Simulated prompt tokens.")
             .Sample(load?.PromptTokens ?? 0, labels);
         writer.Family("vllm:generation_tokens_total", PrometheusType.Counter, "Simulated generated tokens.")

@@ -64,6 +64,7 @@ internal abstract record Workload
                 Model = annotations.GetValueOrDefault(SimulationAnnotations.Model, "simulated"),
                 TokensPerSecond = reader.Number(SimulationAnnotations.TokensPerSecond, 0, 1e9) ?? 1000,
                 PromptTokensPerSecond = reader.Number(SimulationAnnotations.PromptTokensPerSecond, 0, 1e9),
+                CacheBytes = reader.Long(SimulationAnnotations.CacheBytes),
                 Waiting = reader.Int(SimulationAnnotations.Waiting) ?? 0,
                 FirstToken = reader.Duration(SimulationAnnotations.FirstToken) ?? TimeSpan.FromMilliseconds(200),
                 ExitCode = reader.Int(SimulationAnnotations.ExitCode) ?? 0,
@@ -256,6 +257,9 @@ internal sealed record InferenceWorkload : Workload
 
     /// <summary>Four prompt tokens for a generated one unless said otherwise.</summary>
     public double? PromptTokensPerSecond { get; init; }
+
+    /// <summary>The bytes of each GPU that the KV cache takes; null for a server that was not told how many.</summary>
+    public long? CacheBytes { get; init; }
 
     public int Waiting { get; init; }
 

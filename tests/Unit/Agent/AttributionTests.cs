@@ -21,6 +21,7 @@ public sealed class AttributionTests
     private readonly HashSet<string> live = [];
     private readonly UsageAccumulator accumulator = new();
     private readonly List<UsageInterval> closed = [];
+    private readonly Dictionary<string, long> unusedCache = [];
     private DateTimeOffset at = Start;
 
     [Theory]
@@ -255,6 +256,23 @@ public sealed class AttributionTests
     }
 
     [Fact]
+    public void Needed_memory_is_the_most_that_was_held_without_the_unused_cache()
+    {
+        Shared("a", "b");
+        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+        unusedCache["uid-a"] = 8L << 20;
+        Run(5, Whole(10, pids: [10, 20]));
+        unusedCache["uid-a"] = 3L << 20;
+        Run(2, Whole(10, pids: [10, 20]));
+        unusedCache["uid-a"] = 9L << 20;
+
+        Run(3, Whole(10, pids: [10, 20]));
+
+        closed.Where(i => i.Pod == "a").Max(i => i.NeededMiB).Should().Be(10 - 3);
+        closed.Where(i => i.Pod == "b").Should().OnlyContain(i => i.NeededMiB == null, "its server does not tell");
+    }
+
+    [Fact]
     public void Whatever_the_processes_nothing_is_lost_or_counted_twice()
     {
         var sample = Gen.Zip(Gen.Choose(0, 100), Gen.Zip(Gen.Choose(0, 5), Gen.Choose(0, 100)).ListOf(6)).ListOf(30).ToArbitrary();
@@ -377,7 +395,7 @@ public sealed class AttributionTests
 
     private void Take(GpuSnapshot gpus)
     {
-        closed.AddRange(accumulator.Take(at, Holdings(gpus), gpus, Knowledge.OwnerOf));
+        closed.AddRange(accumulator.Take(at, Holdings(gpus), gpus, Knowledge.OwnerOf, uid => unusedCache.TryGetValue(uid, out var bytes) ? bytes : null));
         at = at.AddSeconds(1);
     }
 

@@ -334,6 +334,26 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Gauges.Should().Be(new ServingGauges(7, 2, 0.5));
     }
 
+    [Theory]
+    [InlineData(3_000_000_000L, "kv_cache_memory_bytes=\"4000000000\"")]
+    [InlineData(null, "kv_cache_memory_bytes=\"None\"")]
+    [InlineData(null, "num_gpu_blocks=\"573\"")]
+    // Two engines: what the fuller one leaves of the smaller cache.
+    [InlineData(1_500_000_000L, "kv_cache_memory_bytes=\"4000000000\"", "kv_cache_memory_bytes=\"2000000000\"")]
+    [InlineData(null, "kv_cache_memory_bytes=\"4000000000\"", "kv_cache_memory_bytes=\"None\"")]
+    public void Unused_cache_is_known_where_vLLM_tells_the_size_of_its_cache(long? unused, params string[] engines)
+    {
+        var infos = engines.Select((labels, i) => $$"""vllm:cache_config_info{block_size="16",engine="{{i}}",gpu_memory_utilization="0.9",{{labels}}} 1.0""");
+
+        var result = Read(string.Join('\n', infos) + """
+
+            vllm:kv_cache_usage_perc{engine="0",model_name="a"} 0.25
+            vllm:kv_cache_usage_perc{engine="1",model_name="a"} 0.125
+            """);
+
+        result.Gauges!.UnusedCacheBytes.Should().Be(unused);
+    }
+
     /// <summary>Triton counts microseconds; SGLang's ranks tell the same requests.</summary>
     [Theory]
     [InlineData("nv_inference_request_success{model=\"m\",version=\"1\"} 4\nnv_inference_request_duration_us{model=\"m\",version=\"1\"} 2500000", 2.5, 4)]

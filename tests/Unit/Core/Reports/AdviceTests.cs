@@ -62,6 +62,16 @@ public sealed class AdviceTests
             + "(by activity alone: a model server reserves its memory at the start, so the 72 GiB that it held are not what its model needs; check that the model fits 16 GiB)");
 
     [Fact]
+    public void Model_server_that_tells_its_cache_is_named_by_the_memory_it_needed() =>
+        Of("NVIDIA-A100-SXM4-80GB", 0.08, generated: 500_000, gib: 72, neededGib: 9).Should().Contain(
+            "its NVIDIA-A100-SXM4-80GB at 4.00 an hour worked 8 % of the time and needed at most 9 GiB of the 72 it held (by the server's metrics: without the unused part of its KV cache): "
+            + "a Tesla-T4 at 0.50 would be at most 51 % busy; it costs 8 times as much");
+
+    [Fact]
+    public void Model_server_that_needs_its_memory_keeps_its_card() =>
+        Of("NVIDIA-A100-SXM4-80GB", 0.08, generated: 500_000, gib: 72, neededGib: 60).Should().NotContain(s => s.Contains("times as much"));
+
+    [Fact]
     public void Busy_model_server_keeps_its_card() => Of("NVIDIA-A100-SXM4-80GB", 0.60, generated: 50_000_000, gib: 72).Should().NotContain(s => s.Contains("times as much"));
 
     [Fact]
@@ -78,7 +88,7 @@ public sealed class AdviceTests
         GpuModel.Of("NVIDIA-GeForce-RTX-3090").Should().BeNull();
     }
 
-    private static IReadOnlyList<string> Of(string product, double activity, long generated = 0, int gib = 0, double milliseconds = TenHours, string without = "")
+    private static IReadOnlyList<string> Of(string product, double activity, long generated = 0, int gib = 0, int neededGib = 0, double milliseconds = TenHours, string without = "")
     {
         Rate.TryParse(Prices[product], out var rate).Should().BeTrue();
         var measured = (long)milliseconds;
@@ -87,6 +97,7 @@ public sealed class AdviceTests
             MeasuredMs = measured,
             BusyMs = (long)(milliseconds * activity),
             MemoryMiBMs = measured * gib * 1024,
+            NeededMiB = neededGib * 1024,
             Tokens = generated == 0 ? UsageSums.None.Tokens : new Dictionary<string, TokenSums> { ["m"] = new(0, 0, generated) },
         };
         var spent = rate.For(measured);

@@ -126,7 +126,45 @@ public sealed class SimulatedAgentsTests
         }
     }
 
-    private static JsonObject Chat() => new()
+    [Fact]
+    public async Task In_virtual_time_the_memory_that_a_model_server_needs_reaches_the_ledger()
+    {
+        await using var cluster = await SimulatedCluster.StartAsync(new NodeSimulatorOptions
+        {
+            Fleet = [new FleetNode { Name = "n1", Gpus = 1, Gpu = GpuModel.A100 }],
+            Agents = new AgentPlacement(),
+        });
+        await cluster.Client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar" } }, default);
+        using var stop = new CancellationTokenSource();
+        using var metrics = new OperatorMetrics(cluster.Time);
+        var ledger = new GpuLedger();
+        ledger.Install(SimulatedCluster.Start);
+        var stores = new ClusterStores(cluster.Client, "bursar");
+        var keeper = new CertificateKeeper(cluster.Client, "bursar", "bursar-agents", cluster.Time, NullLogger<CertificateKeeper>.Instance);
+        var collector = new AgentCollector(stores, ledger, new ProgressBoard(), keeper, metrics, "bursar-agents", new Random(5), cluster.Time, cluster.Tracker, NullLogger<AgentCollector>.Instance);
+        var meter = new PodMeter(stores, ledger, new ProgressBoard(), cluster.Time);
+        stores.Pods.AddHandler(new() { Added = meter.Observe, Updated = (_, pod) => meter.Observe(pod), Deleted = meter.ObserveGone });
+        Task[] loops = [stores.Pods.RunAsync(stop.Token), stores.ReplicaSets.RunAsync(stop.Token), .. stores.Kinds.Select(kind => kind.Followed.RunAsync(stop.Token)), keeper.RunAsync(stop.Token), collector.RunAsync(stop.Token)];
+        try
+        {
+            // It holds 80 % of the card; a quarter of its cache is in use.
+            await cluster.Client.CreateAsync<V1Deployment>(Chat((SimulationAnnotations.Busy, "0.25"), (SimulationAnnotations.CacheBytes, (40L << 30).ToString())), "default", default);
+            await cluster.PassAsync(TimeSpan.FromMinutes(10));
+
+            var now = cluster.Time.GetUtcNow();
+            var held = (long)(GpuModel.A100.MemoryMiB * 0.8);
+            foreach (var known in (GpuLedger[])[ledger, GpuLedger.Load(ledger.DirtyShards())])
+                known.SpentByWorkload("default", LabelSelector.Everything, SimulatedCluster.Start, now, now).Should().ContainSingle()
+                    .Which.Usage.NeededMiB.Should().Be(held - 30 * 1024);
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await Task.WhenAll(loops);
+        }
+    }
+
+    private static JsonObject Chat(params (string Name, string Value)[] more) => new()
     {
         ["apiVersion"] = "apps/v1",
         ["kind"] = "Deployment",
@@ -140,7 +178,7 @@ public sealed class SimulatedAgentsTests
                 ["metadata"] = new JsonObject
                 {
                     ["labels"] = new JsonObject { ["app"] = "chat" },
-                    ["annotations"] = new JsonObject { [SimulationAnnotations.Work] = "inference", [SimulationAnnotations.Startup] = "5s" },
+                    ["annotations"] = new JsonObject([new(SimulationAnnotations.Work, "inference"), new(SimulationAnnotations.Startup, "5s"), .. more.Select(one => KeyValuePair.Create<string, JsonNode?>(one.Name, one.Value))]),
                 },
                 ["spec"] = new JsonObject
                 {
