@@ -16,5 +16,11 @@ public sealed class RealProofTests(RealCluster cluster)
         Mass.TenRunTheOthersWaitAndFollowInOrderAsync(scene, 30, TimeSpan.FromSeconds(20), "1h", "30s", "33", follow: 5));
 
     [SkippableFact]
+    public Task Sweep_that_ends_early_resumes_with_the_cost_of_what_is_left() => cluster.PlayAsync("early-ends", EarlyEnds.SweepResumesWithTheCostOfWhatIsLeftAsync);
+
+    [SkippableFact]
+    public Task Sweep_with_too_many_failed_indexes_reserves_nothing() => cluster.PlayAsync("failed-indexes", EarlyEnds.SweepWithTooManyFailedIndexesReservesNothingAsync);
+
+    [SkippableFact]
     public Task A_namespace_with_parked_work_goes_without_the_operator() => cluster.PlayAsync("deleted-namespace", DeletedNamespace.GoesWithoutTheOperatorAsync);
 }

@@ -2,9 +2,101 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Kinds;
+using Bursar.Operator.Metering;
+using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;
+
+/// <summary>Sweeps that end before all their pieces have succeeded, the same on the embedded cluster and with the real kube-controller-manager.</summary>
+internal static class EarlyEnds
+{
+    private const decimal PerHour = 3.06m;
+
+    private static CancellationToken Ct => CancellationToken.None;
+
+    /// <summary>
+    /// Sweeps that are suspended midway: what is left of them costs no more than a few pieces, and a limit with room for these resumes them.
+    /// Failed indexes taken for pieces to come, or pieces after an early success, would need many more.
+    /// </summary>
+    /// <remarks>Cases C4 and C5. Pieces take 20 s, which leaves a busy machine the time to see the states in between.</remarks>
+    public static async Task SweepResumesWithTheCostOfWhatIsLeftAsync(Scene scene)
+    {
+        (string Name, string Spec, int Parallelism, string Pods, string Completed, string? Failed, int Pieces, string Reason)[] sweeps =
+        [
+            // 16 of 20 have ended and 4 are left: at most 24 pieces with those begun anew, and 32 if failed ones were to come.
+            ("failures", """{"completions": 20, "backoffLimitPerIndex": 0}""", 16, """{"sim.bursar.dev/fail-indexes": "4-15"}""", "0-3", "4-15", 28, "FailedIndexes"),
+            // 2 of 3 have succeeded: at most 6 pieces, and 40 if all were to come.
+            ("count", """{"completions": 40, "successPolicy": {"rules": [{"succeededCount": 3}]}}""", 2, "{}", "0,1", null, 15, "SuccessPolicy"),
+            ("indexes", """{"completions": 40, "successPolicy": {"rules": [{"succeededIndexes": "0-39"}, {"succeededIndexes": "0-2"}]}}""", 2, "{}", "0,1", null, 15, "SuccessPolicy"),
+            ("some-indexes", """{"completions": 40, "successPolicy": {"rules": [{"succeededIndexes": "0-9", "succeededCount": 3}]}}""", 2, "{}", "0,1", null, 15, "SuccessPolicy"),
+        ];
+        foreach (var (name, spec, parallelism, pods, _, _, _, _) in sweeps)
+        {
+            await scene.BudgetAsync("100", $$$$"""{"selector": {"matchLabels": {"sweep": "{{{{name}}}}"}}, "training": {"settle": "0s"}}""", name);
+            await CreateAsync(scene, name, spec, parallelism, "20s", pods);
+        }
+        foreach (var (name, _, _, _, completed, failed, _, _) in sweeps)
+        {
+            await scene.UntilAsync($"the first pieces of {name} have ended", async () => (await scene.World.JobAsync(scene.Team, name, Ct)).Status is { } status
+                && (status.CompletedIndexes, status.FailedIndexes) == (completed, failed), TimeSpan.FromMinutes(2));
+            await scene.SetLimitAsync("0.001", name);
+            await scene.UntilSuspendedAsync(name);
+        }
+        foreach (var (name, _, _, _, completed, failed, pieces, _) in sweeps)
+        {
+            await scene.UntilAsync($"{name} is stopped", async () => (await scene.World.JobAsync(scene.Team, name, Ct)).Status is { Active: null or 0, Terminating: null or 0 });
+            var status = (await scene.World.JobAsync(scene.Team, name, Ct)).Status;
+            (status.CompletedIndexes, status.FailedIndexes).Should().Be((completed, failed), name);
+            var piece = await PieceAsync(scene, name);
+            await scene.UntilAsync($"{name} is reported as suspended", async () => (await scene.StatusAsync(name))?.Suspended is [_]);
+            Money((await scene.StatusAsync(name))!.Suspended![0].CostToFinish!).Should().BeLessThan(6 * piece, name);
+            await scene.SetLimitAsync((pieces * piece).ToString("0.000000", CultureInfo.InvariantCulture), name);
+            await scene.UntilResumedAsync(name);
+        }
+        foreach (var (name, _, _, _, _, _, pieces, reason) in sweeps)
+        {
+            await scene.UntilAsync($"{name} has ended", async () => (await scene.World.JobAsync(scene.Team, name, Ct)).Status.Conditions.Any(one => one is { Type: "Failed" or "Complete", Status: "True" }), TimeSpan.FromMinutes(3));
+            var job = await scene.World.JobAsync(scene.Team, name, Ct);
+            job.Status.Conditions.Single(one => one is { Type: "Failed" or "Complete", Status: "True" }).Reason.Should().Be(reason, name);
+            job.Metadata.Generation.Should().Be(3, "{0} is suspended once and resumed once", name);
+        }
+    }
+
+    /// <summary>A sweep that fails with more failed indexes than it may have reserves nothing for the pieces it stops.</summary>
+    public static async Task SweepWithTooManyFailedIndexesReservesNothingAsync(Scene scene)
+    {
+        await scene.BudgetAsync("100");
+        await CreateAsync(scene, "failing", """{"completions": 40, "backoffLimitPerIndex": 0, "maxFailedIndexes": 2}""", 4, "15s", """{"sim.bursar.dev/run-for-per-index": "15s", "sim.bursar.dev/fail-indexes": "1-39"}""");
+        await scene.UntilAsync("its pieces are reserved", async () => (await scene.StatusAsync()) is { Reserved: { } reserved, Workloads: [{ State: "Running", Eta.Source: "completions" }] } && Money(reserved) > 0, TimeSpan.FromMinutes(2));
+        await scene.UntilAsync("it has failed", async () => (await scene.World.JobAsync(scene.Team, "failing", Ct)).Status.Conditions.Any(one => one is { Type: "Failed", Status: "True", Reason: "MaxFailedIndexesExceeded" }), TimeSpan.FromMinutes(3));
+        await scene.UntilAsync("it is reported as ended", async () => (await scene.StatusAsync()) is { Reserved: "0.000000", BurnRatePerHour: "0.00", Workloads: null or { Count: 0 }, Ended: [{ Name: "failing" }] } status && status.Projected == status.Spent, TimeSpan.FromMinutes(3));
+    }
+
+    private static Task CreateAsync(Scene scene, string name, string spec, int parallelism, string runFor, string pods)
+    {
+        var job = JsonNode.Parse(spec)!.AsObject();
+        (job["completionMode"], job["parallelism"]) = ("Indexed", parallelism);
+        job["template"] = JsonNode.Parse($$$$"""
+            {"metadata": {"labels": {"sweep": "{{{{name}}}}"}, "annotations": {"sim.bursar.dev/run-for": "{{{{runFor}}}}"}},
+             "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}} ]} }
+            """);
+        foreach (var (key, value) in JsonNode.Parse(pods)!.AsObject()) job["template"]!["metadata"]!["annotations"]![key] = value!.DeepClone();
+        return scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs",
+            new JsonObject { ["apiVersion"] = "batch/v1", ["kind"] = "Job", ["metadata"] = new JsonObject { ["name"] = name }, ["spec"] = job }.ToJsonString());
+    }
+
+    /// <summary>What a piece of a Job has cost on average.</summary>
+    private static async Task<decimal> PieceAsync(Scene scene, string job)
+    {
+        var pods = (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team, LabelSelector = $"batch.kubernetes.io/job-name={job}" }, Ct)).Items;
+        var times = pods.Where(pod => pod.Metadata.DeletionTimestamp is null).Select(pod => PodTimes.FinishedAt(pod) - PodTimes.ScheduledAt(pod)).OfType<TimeSpan>().ToArray();
+        times.Should().NotBeEmpty();
+        return PerHour * times.Sum(time => time.Ticks) / times.Length / TimeSpan.TicksPerHour;
+    }
+
+    private static decimal Money(string amount) => decimal.Parse(amount, CultureInfo.InvariantCulture);
+}
 
 /// <summary>Jobs that run in waves, and how many GPUs work holds at the same time, as a budget's status shows them.</summary>
 public sealed class SweepTests
@@ -59,6 +151,22 @@ public sealed class SweepTests
         await scene.SuspendAsync("sweep", false);
         await scene.UntilAsync("it is projected", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Running", Projected: { } projected }] && decimal.Parse(projected, CultureInfo.InvariantCulture) < 1m);
         (await scene.IsSuspendedAsync("sweep")).Should().BeFalse();
+    }
+
+    [Fact]
+    public async Task Sweep_that_ends_early_resumes_with_the_cost_of_what_is_left()
+    {
+        var scene = await Scene.SandboxAsync(more: [new FleetNode { Name = "gpu-2", Gpu = GpuModel.V100, Gpus = 32 }]);
+        await using var world = scene.World;
+        await EarlyEnds.SweepResumesWithTheCostOfWhatIsLeftAsync(scene);
+    }
+
+    [Fact]
+    public async Task Sweep_with_too_many_failed_indexes_reserves_nothing()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await EarlyEnds.SweepWithTooManyFailedIndexesReservesNothingAsync(scene);
     }
 
     [Fact]
