@@ -13,7 +13,7 @@ public sealed class RealProofTests(RealCluster cluster)
     /// <summary>Where nobody can wind time on: thirty that come at once, and the first that follow.</summary>
     [SkippableFact]
     public Task Thirty_jobs_at_once_against_a_budget_for_ten() => cluster.PlayAsync("mass", scene =>
-        Mass.TenRunTheOthersWaitAndFollowInOrderAsync(scene, 30, TimeSpan.FromSeconds(20), "1h", "30s", "33", follow: 5));
+        Mass.TenRunTheOthersWaitAndFollowInOrderAsync(scene, 30, holdLatency: null, "1h", "30s", "33", follow: 5));
 
     [SkippableFact]
     public Task Sweep_that_ends_early_resumes_with_the_cost_of_what_is_left() => cluster.PlayAsync("early-ends", EarlyEnds.SweepResumesWithTheCostOfWhatIsLeftAsync);
