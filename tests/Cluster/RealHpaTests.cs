@@ -23,11 +23,12 @@ public sealed class RealHpaTests(ITestOutputHelper output)
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(8));
         var ct = limit.Token;
         await using var plane = await ControlPlane.StartAsync(
-            "horizontal-pod-autoscaler-controller", withScheduler: false, withServiceAccounts: false, auditPolicy: null, controllersHaveAccounts: false,
+            "horizontal-pod-autoscaler-controller", withScheduler: false, withServiceAccounts: false, ScaleReads.Policy, controllersHaveAccounts: false,
             ["--horizontal-pod-autoscaler-sync-period=1s", $"--concurrent-horizontal-pod-autoscaler-syncs={Autoscalers}"], ct);
         using var http = plane.CreateClient();
         var client = new RawClient(http);
-        var all = Enumerable.Range(0, Autoscalers).ToDictionary(seed => $"a{seed}", seed => new WatchedAutoscaler(client, $"a{seed}", seed), StringComparer.Ordinal);
+        var reads = new ScaleReads(plane.AuditLogPath!);
+        var all = Enumerable.Range(0, Autoscalers).ToDictionary(seed => $"a{seed}", seed => new WatchedAutoscaler(client, reads, $"a{seed}", seed), StringComparer.Ordinal);
         await using var figures = await MetricsServer.StartAsync(
             async metric => (await AnswerAsync(metric))?[""],
             AnswerAsync, ct);

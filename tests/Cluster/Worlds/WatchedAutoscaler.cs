@@ -6,9 +6,13 @@ namespace Bursar.Tests.Cluster.Worlds;
 
 /// <summary>
 /// A HorizontalPodAutoscaler over a Deployment, and <see cref="HorizontalScaler"/> beside it. The autoscaler asks for each metric exactly
-/// once a look, right after it has read the scale: whoever answers sees what it saw, takes the step with it, and finds at the next look
+/// once a look, after it has read the scale: the answer is computed from what it read, takes the step with it, and finds at the next look
 /// what it did. No controller looks after the Deployment and its pods: this does, between two looks.
 /// </summary>
+/// <remarks>
+/// On a busy machine much time passes between the autoscaler's reads, questions and writes. The API server's audit log tells what it read;
+/// a look at a scale that has changed since is answered with errors, and the scale is left alone until the autoscaler has written it.
+/// </remarks>
 internal sealed class WatchedAutoscaler
 {
     private const string Team = "default";
@@ -20,6 +24,7 @@ internal sealed class WatchedAutoscaler
     private static readonly TimeSpan s_sync = TimeSpan.FromSeconds(1);
 
     private readonly RawClient _client;
+    private readonly ScaleReads _reads;
     private readonly Random _random;
     private readonly Metric[] _metrics;
     private readonly ScalingBehavior _behavior;
@@ -39,6 +44,8 @@ internal sealed class WatchedAutoscaler
     private int _unmoved;
     private bool _moved;
     private bool _closed;
+    private bool _outdated;
+    private volatile bool _looking;
     private DateTimeOffset _changed;
     private Task _change = Task.CompletedTask;
 
@@ -46,9 +53,9 @@ internal sealed class WatchedAutoscaler
 
     private sealed record Pod(string Name, char State);
 
-    public WatchedAutoscaler(RawClient client, string name, int seed)
+    public WatchedAutoscaler(RawClient client, ScaleReads reads, string name, int seed)
     {
-        (_client, Name, _random) = (client, name, new Random(seed));
+        (_client, _reads, Name, _random) = (client, reads, name, new Random(seed));
         var types = new[] { "average", "value", "pods" };
         _metrics = [.. Enumerable.Range(0, _random.Next(4) == 0 ? 2 : 1).Select(i => new Metric(types[(seed + i) % 3], _random.Next(1, 5000)))];
         _proposals = new Proposal[_metrics.Length];
@@ -146,10 +153,14 @@ internal sealed class WatchedAutoscaler
     private async Task BeginAsync(CancellationToken ct)
     {
         var asked = DateTimeOffset.UtcNow;
-        var inTime = _change.IsCompleted && asked - _changed > TimeSpan.FromMilliseconds(250);
+        _looking = true;
         await _change;
+        var seen = await _reads.LastAsync(Name, ct);
         var scale = await _client.GetAsync($"/apis/apps/v1/namespaces/{Team}/deployments/{Name}/scale", ct);
-        var (spec, status) = ((int)scale["spec"]!["replicas"]!, (int)scale["status"]!["replicas"]!);
+        var (spec, status) = (seen.Spec, seen.Status);
+        _outdated = seen.Version != (string?)scale["metadata"]!["resourceVersion"];
+        // Pods come to the autoscaler by a watch.
+        var inTime = !_outdated && seen.At - _changed > TimeSpan.FromMilliseconds(250);
         if (_before is { } before && Difference is null)
         {
             var lag = asked - before.At - s_sync;
@@ -189,7 +200,9 @@ internal sealed class WatchedAutoscaler
         var reason = _last.Error is not null ? "error" : _last.LimitedBy ?? "free";
         Reasons[reason] = Reasons.GetValueOrDefault(reason) + 1;
         if (_last.Desired != _spec) Scalings++;
-        (_spec, _unmoved, _moved) = (_last.Desired, _last.Desired, false);
+        // Where it goes by an outdated scale, the next one shows what others did.
+        (_spec, _unmoved, _moved) = (_last.Desired, _last.Desired, _outdated);
+        _looking = false;
         _change = ChangeAsync(_spec, ct);
     }
 
@@ -226,7 +239,13 @@ internal sealed class WatchedAutoscaler
         if (_random.Next(5) < 2) return;
         await Task.Delay(300, ct);
         var path = $"/apis/apps/v1/namespaces/{Team}/deployments/{Name}/scale";
-        if (_random.Next(12) == 0 && (int)(await _client.GetAsync(path, ct))["spec"]!["replicas"]! == desired)
+        // The autoscaler's write comes first: the API server refuses it on top of another.
+        while ((int)(await _client.GetAsync(path, ct))["spec"]!["replicas"]! != desired)
+        {
+            if (_looking) return;
+            await Task.Delay(50, ct);
+        }
+        if (_random.Next(12) == 0)
         {
             // Someone else scales it.
             desired = _random.Next(_range.Min, _range.Max + 1);
