@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Kube.Informers;
@@ -50,7 +51,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
                 : new ExternalWord.Missing(metric, trigger.Target, reading.Error ?? ScalerDemand.NoFigureYet);
         // KEDA's HPA divides what all replicas together carry: shares of something are told as so many times their average.
         var value = trigger.AddsUp ? measured : measured * (trigger.Type == TriggerType.Latency ? snapshot.ReplicaStates.Count(state => state.Ready) : snapshot.ActualReplicas);
-        var most = control.ObserveOnly ? int.MaxValue : guest.Affordable ?? snapshot.Replicas;
+        var most = control.ObserveOnly ? int.MaxValue : guest.State.Affordable ?? snapshot.Replicas;
         return new ExternalWord.Figure(measured > trigger.Activation && most > 0, metric, trigger.Target, Math.Min(value, most * trigger.Target));
     }
 
@@ -60,14 +61,14 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
         foreach (var (key, guest) in _guests)
         {
             if (key.Namespace != ns) continue;
-            if (time.GetUtcNow() - guest.AskedAt > Life || stores.ScaledObjects.Store.Get(ns, key.Name) is not { } scaled)
+            if (time.GetUtcNow() - guest.State.AskedAt > Life || stores.ScaledObjects.Store.Get(ns, key.Name) is not { } scaled)
             {
                 _guests.TryRemove(key, out _);
                 continue;
             }
             if (Find(scaled, out _) is not { } target) continue;
-            var (triggers, cap) = guest.Asks;
-            yield return (guest, scaled, target, observer.Observe(scaled, Terms(scaled, triggers, cap), target, guest.Memory, null, guest.Since) with { ScaledBy = null });
+            var state = guest.State;
+            yield return (guest, scaled, target, observer.Observe(scaled, Terms(scaled, state.Triggers, state.Cap), target, guest.Memory, null, guest.Since) with { ScaledBy = null });
         }
     }
 
@@ -101,15 +102,13 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
     };
 }
 
-/// <summary>One ScaledObject, by what its triggers have asked.</summary>
+/// <summary>
+/// One ScaledObject, by what its triggers have asked. KEDA's calls and the scaler loop use it from threads of their own, so its state
+/// is one value that is swapped at once.
+/// </summary>
 internal sealed class KedaGuest(DateTimeOffset since)
 {
-    private const int MostTriggers = 16;
-
-    private readonly Lock _gate = new();
-    private readonly Dictionary<string, (TriggerTerms Trigger, Rate? Cap, DateTimeOffset At)> _asks = new(StringComparer.Ordinal);
-    private DateTimeOffset _askedAt;
-    private int? _affordable;
+    private KedaGuestState _state = new();
 
     /// <summary>Read and written by the scaler loop alone.</summary>
     public ScalerMemory Memory { get; set; } = ScalerMemory.Empty;
@@ -117,45 +116,52 @@ internal sealed class KedaGuest(DateTimeOffset since)
     /// <summary>Since when it asks.</summary>
     public DateTimeOffset Since { get; } = since;
 
-    /// <summary>The replicas that the budgets can afford; null before the first decision. The loop writes it, KEDA's calls read it.</summary>
-    public int? Affordable
-    {
-        get { lock (_gate) return _affordable; }
-        set { lock (_gate) _affordable = value; }
-    }
+    /// <summary>What holds now; readers of several values read this once.</summary>
+    public KedaGuestState State => Volatile.Read(ref _state);
 
-    public DateTimeOffset AskedAt
-    {
-        get { lock (_gate) return _askedAt; }
-    }
+    /// <summary>Records the replicas that the budgets can afford.</summary>
+    public void Afford(int replicas) => ImmutableInterlocked.Update(ref _state, static (state, affordable) => state with { Affordable = affordable }, replicas);
 
-    /// <summary>Its triggers, and the lowest of their caps.</summary>
-    public (IReadOnlyList<TriggerTerms> Triggers, Rate? Cap) Asks
-    {
-        get
-        {
-            lock (_gate)
-            {
-                Rate? cap = null;
-                foreach (var (_, own, _) in _asks.Values)
-                    if (own is { } rate && (cap is null || rate < cap.Value)) cap = rate;
-                return ([.. _asks.Values.Select(ask => ask.Trigger).OrderBy(trigger => trigger.Name, StringComparer.Ordinal)], cap);
-            }
-        }
-    }
-
-    /// <summary>False where it has asked the same before.</summary>
+    /// <summary>Records a question. False where it has asked the same before.</summary>
     public bool Ask(TriggerTerms trigger, Rate? cap, DateTimeOffset now)
     {
-        lock (_gate)
+        while (true)
         {
-            _askedAt = now;
-            var isNew = !_asks.TryGetValue(trigger.Name, out var known) || known.Cap != cap;
-            _asks[trigger.Name] = (trigger, cap, now);
-            // A trigger whose keys were changed asks under another name from then on.
-            while (_asks.Count > MostTriggers) _asks.Remove(_asks.MinBy(ask => ask.Value.At).Key);
-            foreach (var old in _asks.Where(ask => now - ask.Value.At > TimeSpan.FromMinutes(10)).Select(ask => ask.Key).ToArray()) _asks.Remove(old);
-            return isNew;
+            var before = State;
+            if (Interlocked.CompareExchange(ref _state, before.With(new(trigger, cap, now)), before) == before)
+                return !before.Asks.Any(ask => ask.Trigger.Name == trigger.Name && ask.Cap == cap);
         }
     }
 }
+
+/// <summary>The state of a <see cref="KedaGuest"/>. Immutable.</summary>
+internal sealed record KedaGuestState
+{
+    private const int MostTriggers = 16;
+
+    private static readonly TimeSpan Life = TimeSpan.FromMinutes(10);
+
+    /// <summary>The latest question of each trigger, by name.</summary>
+    public ImmutableArray<KedaAsk> Asks { get; private init; } = [];
+
+    /// <summary>The replicas that the budgets can afford; null before the first decision.</summary>
+    public int? Affordable { get; init; }
+
+    public DateTimeOffset AskedAt { get; private init; }
+
+    public IReadOnlyList<TriggerTerms> Triggers => [.. Asks.Select(static ask => ask.Trigger)];
+
+    /// <summary>The lowest of the triggers' caps.</summary>
+    public Rate? Cap => Asks.Where(static ask => ask.Cap is not null).Select(static ask => ask.Cap).Min();
+
+    /// <summary>A trigger whose keys were changed asks under another name from then on: the old name goes with time, or for the newest names.</summary>
+    public KedaGuestState With(KedaAsk asked) => this with
+    {
+        AskedAt = asked.At,
+        Asks = [.. Asks.Where(ask => ask.Trigger.Name != asked.Trigger.Name && asked.At - ask.At <= Life).OrderByDescending(static ask => ask.At).Take(MostTriggers - 1)
+            .Append(asked).OrderBy(static ask => ask.Trigger.Name, StringComparer.Ordinal)],
+    };
+}
+
+/// <summary>A question of KEDA's.</summary>
+internal sealed record KedaAsk(TriggerTerms Trigger, Rate? Cap, DateTimeOffset At);

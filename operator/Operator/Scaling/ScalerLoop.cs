@@ -249,7 +249,7 @@ public sealed partial class ScalerLoop(
         {
             var decision = ScalerDecider.Decide(look.Snapshot, look.Demand, look.Caps);
             look.Settle(decision);
-            foreach (var guest in look.Guests) guest.Affordable = decision.Affordable ?? int.MaxValue;
+            foreach (var guest in look.Guests) guest.Afford(decision.Affordable ?? int.MaxValue);
         }
     }
 

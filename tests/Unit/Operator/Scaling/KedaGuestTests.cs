@@ -1,0 +1,72 @@
+using Bursar.Core.Money;
+using Bursar.Core.Scaling;
+using Bursar.Operator.Scaling;
+
+namespace Bursar.Tests.Unit.Operator.Scaling;
+
+public sealed class KedaGuestTests
+{
+    private static readonly DateTimeOffset s_start = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
+
+    /// <summary>Each thread is the only writer of its own value, so it must find again what it wrote.</summary>
+    [Fact]
+    public void Concurrent_writes_of_the_loop_and_of_KEDA_are_all_kept()
+    {
+        const int Rounds = 20_000;
+        var guest = new KedaGuest(s_start);
+        var lost = new int[5];
+
+        var callers = 4;
+        Thread[] threads = [new(Loop), .. Enumerable.Range(1, callers).Select(caller => new Thread(() => Call(caller)))];
+        foreach (var thread in threads) thread.Start();
+        foreach (var thread in threads) thread.Join();
+
+        lost.Should().OnlyContain(count => count == 0);
+        guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("t1", "t2", "t3", "t4");
+
+        void Loop()
+        {
+            for (var i = 1; Volatile.Read(ref callers) > 0; i++)
+            {
+                guest.Afford(i);
+                if (guest.State.Affordable != i) lost[0]++;
+            }
+        }
+
+        void Call(int caller)
+        {
+            for (var i = 1; i <= Rounds; i++)
+            {
+                if (!guest.Ask(Trigger($"t{caller}"), Rate.FromDecimal(i), s_start)) lost[caller]++;
+                Thread.Yield();
+                if (guest.State.Asks.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != Rate.FromDecimal(i)) lost[caller]++;
+            }
+            Interlocked.Decrement(ref callers);
+        }
+    }
+
+    [Fact]
+    public void Same_question_is_not_new_and_another_cap_is()
+    {
+        var guest = new KedaGuest(s_start);
+        guest.Ask(Trigger("a"), null, s_start).Should().BeTrue();
+        guest.Ask(Trigger("a"), null, s_start.AddSeconds(5)).Should().BeFalse();
+        guest.Ask(Trigger("a"), Rate.FromDecimal(2), s_start.AddSeconds(10)).Should().BeTrue();
+        guest.Ask(Trigger("b"), Rate.FromDecimal(1), s_start.AddSeconds(10)).Should().BeTrue();
+        guest.State.Cap.Should().Be(Rate.FromDecimal(1), "the lowest cap counts");
+        guest.State.AskedAt.Should().Be(s_start.AddSeconds(10));
+    }
+
+    [Fact]
+    public void Triggers_that_ask_no_more_are_forgotten()
+    {
+        var guest = new KedaGuest(s_start);
+        guest.Ask(Trigger("old"), null, s_start);
+        for (var i = 0; i < 17; i++) guest.Ask(Trigger($"t{i:00}"), null, s_start.AddMinutes(9).AddSeconds(i));
+        guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal(Enumerable.Range(1, 16).Select(i => $"t{i:00}"), "the newest sixteen are kept");
+        guest.Ask(Trigger("late"), null, s_start.AddMinutes(30));
+        guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("late");
+    }
+
+    private static TriggerTerms Trigger(string name) => new() { Name = name, Type = TriggerType.Queue, Target = 1 };
+}
