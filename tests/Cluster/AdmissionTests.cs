@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Bursar.Core.Prices;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator;
@@ -202,6 +203,31 @@ public sealed class AdmissionTests
         second.Leads.Should().BeFalse();
     }
 
+    [Theory]
+    [InlineData("example.com/gpu", "example.com/gpu", false)]
+    [InlineData("example.com/*-card", "example.com/big-card", false)]
+    [InlineData("example.com/*-card,!example.com/sound-card", "example.com/sound-card", true)]
+    [InlineData("example.com/*-card", "example.com/fpga", true)]
+    [InlineData("", "example.com/big-card", true)]
+    public async Task New_pod_with_a_configured_GPU_resource_is_gated(string gpuResources, string resource, bool allowed)
+    {
+        var (scene, webhook) = await OpenAsync(WithWebhook with { Gpus = GpuResources.Parse(gpuResources) });
+        await using var world = scene.World;
+        await scene.BudgetAsync("100", """{"interactive": {"whenExhausted": "Gate"}}""");
+        await scene.JobAsync("first");
+        await scene.UntilRunsAsync("first");
+        await scene.PassAsync(60);
+        await scene.SetLimitAsync("0.01");
+        await scene.UntilAsync("the budget is used up", async () => (await scene.StatusAsync())?.State == "Exhausted");
+
+        var answer = await AskOfPodAsync(scene, webhook, resource);
+        ((bool)answer["allowed"]!).Should().Be(allowed);
+        if (!allowed) ((string)answer["status"]!["message"]!).Should().Contain("gpubudget b is used up").And.Contain("interactive.whenExhausted: Gate");
+        await scene.SetLimitAsync("100");
+        await scene.UntilAsync("the budget has room", async () => (await scene.StatusAsync())?.State != "Exhausted");
+        ((bool)(await AskOfPodAsync(scene, webhook, resource))["allowed"]!).Should().BeTrue();
+    }
+
     /// <summary>Jobs that fit, do not, are suspended by their owner, or are nobody's; then a top-up. All that is left of it, as text without times.</summary>
     private static async Task<string> StoryAsync(bool webhook)
     {
@@ -273,6 +299,20 @@ public sealed class AdmissionTests
         // An API server fills in the defaults first.
         job = job.DeepClone().AsObject();
         job["spec"]!["suspend"] ??= false;
+        var answer = await ReviewAsync(scene, webhook, new() { ["group"] = "batch", ["version"] = "v1", ["kind"] = "Job" }, job);
+        ((bool)answer["allowed"]!).Should().BeTrue();
+        return ((answer["patch"] is { } patch ? JsonPatch.Apply(job, JsonNode.Parse(Convert.FromBase64String((string)patch!)))! : job.DeepClone()).AsObject(), answer);
+    }
+
+    /// <summary>The answer about a new pod that nothing owns.</summary>
+    private static Task<JsonNode> AskOfPodAsync(Scene scene, string webhook, string resource) =>
+        ReviewAsync(scene, webhook, new() { ["group"] = "", ["version"] = "v1", ["kind"] = "Pod" }, JsonNode.Parse($$$$"""
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "{{{{scene.Team}}}}"},
+             "spec": {"containers": [{"name": "main", "image": "example/shell", "resources": {"limits": {"{{{{resource}}}}": "1"}}}]}}
+            """)!.AsObject());
+
+    private static async Task<JsonNode> ReviewAsync(Scene scene, string webhook, JsonObject kind, JsonObject created)
+    {
         var review = new JsonObject
         {
             ["apiVersion"] = "admission.k8s.io/v1",
@@ -280,10 +320,10 @@ public sealed class AdmissionTests
             ["request"] = new JsonObject
             {
                 ["uid"] = "1",
-                ["kind"] = new JsonObject { ["group"] = "batch", ["version"] = "v1", ["kind"] = "Job" },
+                ["kind"] = kind,
                 ["operation"] = "CREATE",
                 ["namespace"] = scene.Team,
-                ["object"] = job.DeepClone(),
+                ["object"] = created.DeepClone(),
             },
         };
         // Its certificate is tried where it is issued: this world's clock is not the machine's.
@@ -304,8 +344,7 @@ public sealed class AdmissionTests
                 return false;
             }
         });
-        ((bool)answer["allowed"]!).Should().BeTrue();
-        return ((answer["patch"] is { } patch ? JsonPatch.Apply(job, JsonNode.Parse(Convert.FromBase64String((string)patch!)))! : job.DeepClone()).AsObject(), answer);
+        return answer;
     }
 
     private static Task MarkAsync(Scene scene, string job) => scene.World.Client.PatchAsync<V1Job>(job, scene.Team,
