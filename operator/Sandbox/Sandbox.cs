@@ -7,6 +7,8 @@ using Bursar.Sandbox.ApiServer.Garbage;
 using Bursar.Sandbox.Faults;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Storage;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Sandbox;
 
@@ -26,6 +28,8 @@ public sealed record SandboxOptions
 
     /// <summary>The port on 127.0.0.1; 0 takes any free one.</summary>
     public int Port { get; init; }
+
+    public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 
     /// <summary>How many changes each resource remembers for watches; older versions answer 410.</summary>
     public int HistoryLength { get; init; } = 10_000;
@@ -96,7 +100,7 @@ public sealed class Sandbox : IAsyncDisposable
         var kinds = new KindRegistry([.. BuiltInKinds.All, .. BuiltInKinds.Reviews]);
         var store = new ObjectStore(options.HistoryLength);
         var writer = new ObjectWriter(store, kinds, options.Time, new Random(options.Seed));
-        var customResources = new CustomResources(kinds, writer, options.Time);
+        var customResources = new CustomResources(kinds, writer, options.Time, options.LoggerFactory.CreateLogger<CustomResources>());
         writer.CrdWritten = customResources.Written;
         var garbage = new GarbageCollector(store, writer, kinds, customResources, options.Activity);
         Found(kinds, writer);

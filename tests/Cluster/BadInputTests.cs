@@ -118,8 +118,8 @@ public sealed class BadInputTests
 
     [Theory]
     [InlineData("""{"window": {"timeZone": "Mars/Olympus"}}""", "spec.window.timeZone")]
-    [InlineData("""{"limit": {"cost": "500"}, "training": {"settle": "900h"}}""", "spec.training.settle")]
-    [InlineData("""{"mode": "Observe", "exempt": {}}""", "spec.exempt")]
+    [InlineData("""{"limit": {"cost": "500"}, "topUps": [{"amount": "5", "window": "2026-13"}]}""", "spec.topUps[0].window")]
+    [InlineData("""{"mode": "Observe", "exempt": {"matchLabels": {"a b": "x"}}}""", "spec.exempt")]
     public async Task Invalid_update_leaves_the_last_valid_spec_in_force(string update, string path)
     {
         var scene = await Scene.SandboxAsync();

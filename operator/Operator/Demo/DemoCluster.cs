@@ -62,7 +62,7 @@ public sealed class DemoCluster : IAsyncDisposable
     {
         var tracker = new ActivityTracker();
         var time = new VirtualTimeProvider(DemoWorld.StartOf(wall.GetUtcNow()), tracker, wall);
-        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, Activity = tracker }, cancellationToken);
+        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, Activity = tracker, LoggerFactory = logs }, cancellationToken);
         await sandbox.WriteKubeconfigAsync(kubeconfigPath, cancellationToken);
         var config = KubeConfig.FromFile(kubeconfigPath);
         var cluster = new DemoCluster(sandbox, time, wall, kubeconfigPath, config, tracker, logs);

@@ -1,11 +1,12 @@
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Storage;
+using Microsoft.Extensions.Logging;
 
 namespace Bursar.Sandbox.ApiServer;
 
 /// <summary>Serves what CRDs declare: from their creation on, until they are gone.</summary>
-internal sealed class CustomResources(KindRegistry kinds, ObjectWriter writer, TimeProvider time)
+internal sealed partial class CustomResources(KindRegistry kinds, ObjectWriter writer, TimeProvider time, ILogger log)
 {
     public static readonly ResourceKey Crds = new("apiextensions.k8s.io", "customresourcedefinitions");
 
@@ -18,7 +19,8 @@ internal sealed class CustomResources(KindRegistry kinds, ObjectWriter writer, T
 
         var name = crd.Text("metadata", "name")!;
         var errors = new List<string>();
-        var served = CustomKinds.FromCrd(crd, errors);
+        var notJudged = new List<string>();
+        var served = CustomKinds.FromCrd(crd, errors, notJudged);
         if (errors.Count > 0)
         {
             return;
@@ -28,6 +30,10 @@ internal sealed class CustomResources(KindRegistry kinds, ObjectWriter writer, T
         {
             kinds.Set(name, served);
             _specs[name] = Json.ToText(crd.At("spec"));
+            foreach (var rule in notJudged)
+            {
+                LogNotJudged(log, name, rule);
+            }
         }
 
         if (crd.Objects("status", "conditions").Any(c => c.Text("type") == "Established" && c.Text("status") == "True") && StoredVersionKnown(crd))
@@ -76,4 +82,7 @@ internal sealed class CustomResources(KindRegistry kinds, ObjectWriter writer, T
 
     private static bool StoredVersionKnown(JsonObject crd) =>
         (crd.At("status", "storedVersions") as JsonArray ?? []).Any(v => v.Text() == StorageVersion(crd));
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Store CEL rule without judging it: {Name}: {Rule}")]
+    private static partial void LogNotJudged(ILogger logger, string name, string rule);
 }

@@ -456,7 +456,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         }
 
         var errors = MetadataRules.Validate(kind, obj, creating: true);
-        errors.AddRange(kind.IsCustom ? SchemaValidator.Validate(obj, type.Schema) : KindRules.Create(kind, obj));
+        errors.AddRange(kind.IsCustom ? RuleValidator.Validate(obj, before: null, type.Schema, warnings: []) : KindRules.Create(kind, obj));
         Crd(kind, obj, errors);
         Refuse(kind, obj, errors);
         return Ordered(kind, obj);
@@ -546,7 +546,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
         if (kind.IsCustom)
         {
-            errors.AddRange(SchemaValidator.Validate(next, type.Schema));
+            errors.AddRange(RuleValidator.Validate(next, before, type.Schema, ReferenceEquals(options.Warnings, WriteOptions.Internal.Warnings) ? [] : options.Warnings));
         }
         else if (subresource is "" or "scale")
         {
@@ -641,7 +641,13 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         {
             var colon = problem.IndexOf(": ", StringComparison.Ordinal);
             var detail = problem[(colon + 2)..];
-            var reason = detail.StartsWith("Required", StringComparison.Ordinal) ? "FieldValueRequired" : "FieldValueInvalid";
+            var reason = detail.Split(' ')[0] switch
+            {
+                "Required" => "FieldValueRequired",
+                "Unsupported" => "FieldValueNotSupported",
+                "Forbidden:" => "FieldValueForbidden",
+                _ => "FieldValueInvalid",
+            };
             errors.Add(new FieldError(colon < 0 ? "spec" : problem[..colon], reason, detail));
         }
     }

@@ -159,6 +159,7 @@ internal sealed class ResourceType
             Required = schema.Required,
             PreserveUnknownFields = schema.PreserveUnknownFields || schema.Type == SchemaType.Any,
             Default = schema.Default,
+            Rules = schema.Rules,
         };
     }
 }

@@ -7,9 +7,10 @@ public static class CustomKinds
 {
     /// <summary>
     /// The served versions of a CRD. What makes the CRD invalid is added to <paramref name="errors"/>, one sentence each,
-    /// led by the path of the field; the kinds are then not to be served.
+    /// led by the path of the field; the kinds are then not to be served. A CEL rule that is valid and cannot be judged here is
+    /// added to <paramref name="notJudged"/>.
     /// </summary>
-    public static IReadOnlyList<KindInfo> FromCrd(JsonObject crd, List<string> errors)
+    public static IReadOnlyList<KindInfo> FromCrd(JsonObject crd, List<string> errors, List<string>? notJudged = null)
     {
         ArgumentNullException.ThrowIfNull(crd);
         ArgumentNullException.ThrowIfNull(errors);
@@ -56,7 +57,7 @@ public static class CustomKinds
 
             var isStorage = Flag(version, "storage");
             stored += isStorage ? 1 : 0;
-            var schema = ReadSchema(version, path, ComponentName(group, name, kind), errors);
+            var schema = ReadSchema(version, path, ComponentName(group, name, kind), errors, notJudged ?? []);
             if (!Flag(version, "served"))
             {
                 continue;
@@ -123,7 +124,7 @@ public static class CustomKinds
         }
     }
 
-    private static TypeSchema ReadSchema(JsonObject version, string path, string name, List<string> errors)
+    private static TypeSchema ReadSchema(JsonObject version, string path, string name, List<string> errors, List<string> notJudged)
     {
         path += ".schema.openAPIV3Schema";
         if (version["schema"]?["openAPIV3Schema"] is not JsonObject source)
@@ -137,7 +138,7 @@ public static class CustomKinds
             return new TypeSchema { Name = name, Type = SchemaType.Object, PreserveUnknownFields = true };
         }
 
-        return new StructuralSchema(errors).ReadRoot(source, path, name);
+        return new StructuralSchema(errors, notJudged).ReadRoot(source, path, name);
     }
 
     private static ScalePaths? ReadScale(JsonObject? scale, string path, List<string> errors)

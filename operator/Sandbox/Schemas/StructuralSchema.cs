@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Bursar.Sandbox.Cel;
 
 namespace Bursar.Sandbox.Schemas;
 
@@ -8,19 +9,22 @@ namespace Bursar.Sandbox.Schemas;
 /// Reads a CRD's openAPIV3Schema. The schema must be structural: every field's type is said outside of any logical junctor,
 /// so that pruning, defaulting and merging know each field.
 /// </summary>
-internal sealed class StructuralSchema(List<string> errors)
+internal sealed class StructuralSchema(List<string> errors, List<string> notJudged)
 {
     private static readonly string[] Forbidden = ["$ref", "definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "readOnly", "writeOnly", "xml"];
 
     private static readonly string[] Junctors = ["allOf", "anyOf", "oneOf"];
 
+    /// <summary>The path of the outermost list above whose items cannot be matched with those before; null when there is none.</summary>
+    private string? _uncorrelated;
+
     public TypeSchema ReadRoot(JsonObject source, string path, string name)
     {
-        var read = Read(source, path);
+        var read = Read(source, path, isRoot: true);
         return WithMeta(read, name);
     }
 
-    private TypeSchema Read(JsonObject source, string path)
+    private TypeSchema Read(JsonObject source, string path, bool isRoot = false)
     {
         CheckForbidden(source, path);
         var preserve = Flag(source, "x-kubernetes-preserve-unknown-fields");
@@ -78,6 +82,7 @@ internal sealed class StructuralSchema(List<string> errors)
             MinProperties = Count(source, "minProperties"),
             MaxProperties = Count(source, "maxProperties"),
         };
+        schema.Rules = ValidationRule.ReadAll(source, schema, isRoot || embedded, path, _uncorrelated, errors, notJudged);
         return embedded && type == SchemaType.Object ? WithMeta(schema, name: null) : schema;
     }
 
@@ -171,7 +176,11 @@ internal sealed class StructuralSchema(List<string> errors)
         switch (source["items"])
         {
             case JsonObject items:
-                return Read(items, path + ".items");
+                var outer = _uncorrelated;
+                _uncorrelated ??= Text(source, "x-kubernetes-list-type") == "map" ? null : path;
+                var read = Read(items, path + ".items");
+                _uncorrelated = outer;
+                return read;
             case JsonArray:
                 errors.Add($"{path}.items: Forbidden: items must be a schema object and not an array");
                 break;
@@ -369,6 +378,7 @@ internal sealed class StructuralSchema(List<string> errors)
             Default = schema.Default,
             MinProperties = schema.MinProperties,
             MaxProperties = schema.MaxProperties,
+            Rules = schema.Rules,
         };
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Bursar.Sandbox.Cel;
 
 namespace Bursar.Sandbox.Schemas;
 
@@ -33,6 +34,8 @@ public enum ListKind
 /// </summary>
 public sealed class TypeSchema
 {
+    private bool? _hasRules;
+
     /// <summary>The OpenAPI component's name for a named built-in type (<c>io.k8s.api.core.v1.Container</c>); null when inline.</summary>
     public string? Name { get; init; }
 
@@ -95,6 +98,12 @@ public sealed class TypeSchema
     public int? MinProperties { get; init; }
 
     public int? MaxProperties { get; init; }
+
+    /// <summary>The CEL rules of a custom resource's schema; built-in types have none.</summary>
+    public IReadOnlyList<ValidationRule> Rules { get; internal set; } = [];
+
+    /// <summary>Whether this type or one within it has rules.</summary>
+    public bool HasRules => _hasRules ??= Rules.Count > 0 || Items?.HasRules == true || Properties.Values.Any(p => p.Type.HasRules);
 }
 
 /// <summary>A field of an object; <see cref="ProtobufNumber"/> is 0 for custom resources, which have no protobuf form.</summary>

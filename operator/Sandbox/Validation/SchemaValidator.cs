@@ -6,7 +6,7 @@ using Bursar.Sandbox.Schemas;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>Judges an object by its schema; the texts are those of Kubernetes's own validator. CEL rules are not judged here.</summary>
+/// <summary>Judges an object by its schema; the texts are those of Kubernetes's own validator. <see cref="RuleValidator"/> judges the CEL rules.</summary>
 public static class SchemaValidator
 {
     public static List<FieldError> Validate(JsonObject obj, TypeSchema schema)

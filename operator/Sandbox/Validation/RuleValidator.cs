@@ -1,0 +1,179 @@
+using System.Text.Json.Nodes;
+using Bursar.Sandbox.ApiServer;
+using Bursar.Sandbox.Cel;
+using Bursar.Sandbox.Merging;
+using Bursar.Sandbox.Schemas;
+
+namespace Bursar.Sandbox.Validation;
+
+/// <summary>Judges an object of a custom kind by its schema and by the schema's CEL rules, in Kubernetes' order and texts.</summary>
+/// <remarks>Source: kubernetes/apiextensions-apiserver:pkg/registry/customresource/strategy.go, pkg/apiserver/schema/cel/validation.go.</remarks>
+internal sealed class RuleValidator
+{
+    /// <summary>Kubernetes takes no longer message from an expression.</summary>
+    private const int MaxMessageLength = 5 * 1024;
+
+    private readonly List<FieldError> _errors;
+    private readonly List<string> _warnings;
+
+    private RuleValidator(List<FieldError> errors, List<string> warnings)
+    {
+        _errors = errors;
+        _warnings = warnings;
+    }
+
+    /// <summary>Judges an object.</summary>
+    /// <param name="before">The object that is replaced; null on creation.</param>
+    /// <param name="warnings">Takes what an unchanged value violates: it refuses no update.</param>
+    public static List<FieldError> Validate(JsonObject obj, JsonObject? before, TypeSchema schema, List<string> warnings)
+    {
+        var errors = SchemaValidator.Validate(obj, schema);
+        if (!schema.HasRules)
+        {
+            return errors;
+        }
+
+        if (errors.Exists(e => e.Reason is "FieldValueNotSupported" or "FieldValueRequired" or "FieldValueTooLong" or "FieldValueTooMany" or "FieldValueTypeInvalid"))
+        {
+            errors.Add(FieldError.Invalid("<nil>", null, "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"));
+            return errors;
+        }
+
+        new RuleValidator(errors, warnings).Visit(obj, before, schema, "", hasMetadata: true, parentIsUnchanged: false);
+        return errors;
+    }
+
+    /// <param name="old">The same value before; null when there was none or nothing tells which it was.</param>
+    /// <param name="parentIsUnchanged">Whether the nearest value above that has a counterpart before is equal to it.</param>
+    private void Visit(JsonNode? node, JsonNode? old, TypeSchema schema, string path, bool hasMetadata, bool parentIsUnchanged)
+    {
+        if (node is null || !schema.HasRules)
+        {
+            return;
+        }
+
+        var isUnchanged = old is null ? parentIsUnchanged : Json.Same(node, old);
+        if (schema.Rules.Count > 0)
+        {
+            Judge(node, old, schema, path, hasMetadata, isUnchanged);
+        }
+
+        switch (node)
+        {
+            case JsonObject obj:
+                foreach (var (key, value) in obj)
+                {
+                    if (schema.Properties.TryGetValue(key, out var field))
+                    {
+                        Visit(value, old.At(key), field.Type, path.Length == 0 ? key : $"{path}.{key}", field.Type.EmbeddedResource, isUnchanged);
+                    }
+                    else if (schema is { Type: SchemaType.Map, Items: { } values })
+                    {
+                        Visit(value, old.At(key), values, $"{path}[{key}]", values.EmbeddedResource, isUnchanged);
+                    }
+                }
+
+                break;
+            case JsonArray list when schema.Items is { } items:
+                for (var i = 0; i < list.Count; i++)
+                {
+                    var counterpart = schema.List == ListKind.Map && old is JsonArray olds && list[i] is JsonObject
+                        ? olds.FirstOrDefault(o => o is JsonObject && TypedValue.Element(o, schema) == TypedValue.Element(list[i], schema)) : null;
+                    Visit(list[i], counterpart, items, $"{path}[{i}]", items.EmbeddedResource, isUnchanged);
+                }
+
+                break;
+        }
+    }
+
+    private void Judge(JsonNode node, JsonNode? old, TypeSchema schema, string path, bool hasMetadata, bool isUnchanged)
+    {
+        var self = SchemaValues.From(node, schema, hasMetadata);
+        var oldSelf = old is null ? null : SchemaValues.From(old, schema, hasMetadata);
+        foreach (var rule in schema.Rules)
+        {
+            if (rule.ReadsOldSelf && old is null && !rule.IsOldSelfOptional)
+            {
+                continue;
+            }
+
+            (bool, object?) Variable(string name) => name switch
+            {
+                "self" => (true, self),
+                "oldSelf" => (true, !rule.IsOldSelfOptional ? oldSelf : old is null ? CelOptional.None : new CelOptional(true, oldSelf)),
+                _ => default,
+            };
+            if (Failure(rule, Variable, node, schema, path) is not { } error)
+            {
+                continue;
+            }
+
+            if (!isUnchanged || rule.ReadsOldSelf)
+            {
+                _errors.Add(error);
+            }
+            else if (!_warnings.Contains(error.ToString()))
+            {
+                // A write that is tried again after a conflict comes here twice.
+                _warnings.Add(error.ToString());
+            }
+        }
+    }
+
+    private static FieldError? Failure(ValidationRule rule, Func<string, (bool, object?)> variables, JsonNode node, TypeSchema schema, string path)
+    {
+        try
+        {
+            return rule.Program.Evaluate(variables) is true ? null : Refusal(rule, variables, node, path);
+        }
+        catch (CelException e)
+        {
+            var shown = rule.Message.Length > 0 ? rule.Message : rule.Rule;
+            return FieldError.Invalid(path.Length == 0 ? "<nil>" : path, JsonValue.Create(TypeName(schema)), e.Message switch
+            {
+                "no such overload" => $"'{e.Message}': call arguments did not match a supported operator, function or macro signature for rule: {shown}",
+                "operation cancelled: actual cost limit exceeded" => $"'{e.Message}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}",
+                _ => $"{e.Message} evaluating rule: {shown}",
+            });
+        }
+    }
+
+    private static FieldError Refusal(ValidationRule rule, Func<string, (bool, object?)> variables, JsonNode node, string path)
+    {
+        var message = Message(rule, variables) ?? (rule.Message.Length > 0 ? rule.Message : $"failed rule: {rule.Rule}");
+        var field = (path + rule.FieldPath).TrimStart('.');
+        field = field.Length == 0 ? "<nil>" : field;
+        var value = node is JsonValue ? $": {FieldError.Shown(node)}" : "";
+        return rule.Reason switch
+        {
+            "FieldValueRequired" => FieldError.Required(field, message),
+            "FieldValueForbidden" => FieldError.Forbidden(field, message),
+            "FieldValueDuplicate" => new FieldError(field, rule.Reason, $"Duplicate value{value}"),
+            _ => new FieldError(field, rule.Reason, $"Invalid value{value}: {message}"),
+        };
+    }
+
+    /// <summary>Evaluates the rule's message expression; null when there is none or it gives no usable text.</summary>
+    private static string? Message(ValidationRule rule, Func<string, (bool, object?)> variables)
+    {
+        try
+        {
+            return rule.MessageProgram?.Evaluate(variables) is string text && text.Trim() is { Length: > 0 and <= MaxMessageLength } message && !message.Contains('\n', StringComparison.Ordinal) ? message : null;
+        }
+        catch (CelException)
+        {
+            return null;
+        }
+    }
+
+    private static string TypeName(TypeSchema schema) => schema.Type switch
+    {
+        SchemaType.Object or SchemaType.Map => "object",
+        SchemaType.Array => "array",
+        SchemaType.Integer => "integer",
+        SchemaType.Number => "number",
+        SchemaType.Boolean => "boolean",
+        SchemaType.String => "string",
+        _ => "",
+    };
+}
