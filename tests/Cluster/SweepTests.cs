@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Kinds;
 using Bursar.Operator.Metering;
@@ -230,6 +231,31 @@ public sealed class SweepTests
         }, TimeSpan.FromMinutes(30));
         // Two GPUs for 18 minutes at 3.06.
         seen.Take(seen.Count - 1).Should().NotBeEmpty().And.OnlyContain(one => Math.Abs(one - 1.836m) < 0.2m);
+    }
+
+    [Theory]
+    [InlineData(3600, 7200, "3.06")]
+    [InlineData(7200, 3600, "3.06")]
+    [InlineData(7200, null, "6.12")]
+    public async Task JobSet_is_projected_to_the_first_of_its_deadlines(int ofSet, int? ofJob, string projected)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await Kinds.ServeAsync(world, "JobSet");
+        await world.StartOperatorAsync(Ct);
+        await scene.BudgetAsync("1000");
+        var job = $$$$$$$$"""
+            {"activeDeadlineSeconds": {{{{{{{{ofJob?.ToString(CultureInfo.InvariantCulture) ?? "null"}}}}}}}}, "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "10h"}},
+             "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}
+            """;
+        var set = await Kinds.CreateAsync(scene, "JobSet", "bounded", $$$$$$$$"""{"activeDeadlineSeconds": {{{{{{{{ofSet}}}}}}}}, "replicatedJobs": [{"name": "w", "template": {"spec": {{{{{{{{job}}}}}}}}}}]}""", declared: "10h");
+        var now = world.Time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+        await world.Client.PatchAsync<V1Alpha2JobSet>("bounded", scene.Team, KubePatch.Merge(JsonNode.Parse($$$"""{"status": {"startTime": "{{{now}}}"}}""")!) with { Subresource = "status" }, Ct);
+        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$$$$"""
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "bounded-w-0", "labels": {"jobset.sigs.k8s.io/replicatedjob-name": "w"},
+              "ownerReferences": [{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "bounded", "uid": "{{{{{{{{set}}}}}}}}", "controller": true} ]}, "spec": {{{{{{{{job}}}}}}}}}
+            """);
+        await scene.UntilAsync("it ends with the deadline", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Running", Projected: { } text }] && text.StartsWith(projected, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Kube.Attributes;
 
@@ -29,6 +30,8 @@ public sealed record V1Alpha2JobSetSpec
     public bool? Suspend { get; init; }
 
     public string? ManagedBy { get; init; }
+
+    public long? ActiveDeadlineSeconds { get; init; }
 
     public IReadOnlyList<V1Alpha2ReplicatedJob> ReplicatedJobs { get; init => field = value ?? []; } = [];
 
@@ -78,6 +81,10 @@ public sealed record V1Alpha2JobSetStatus
 
     /// <summary>Completed or Failed once it is over.</summary>
     public string? TerminalState { get; init; }
+
+    /// <summary>Since when it is active. Null while it is suspended, and where JobSet's feature JobSetActiveDeadlineSeconds is off.</summary>
+    [JsonConverter(typeof(TimeConverter))]
+    public DateTimeOffset? StartTime { get; init; }
 
     public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
 }

@@ -36,6 +36,9 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
         PodSets = [.. set.Spec.ReplicatedJobs.Select(job => new PodSet(PodSet.Times(job.Replicas ?? 1, JobKind.AtOnce(job.Template.Spec, V1JobStatus.Empty)), job.Template.Spec.Template))],
         Pieces = PiecesOf(set.Spec, _ => []),
         Parts = set.Spec,
+        StartTime = set.Status.StartTime,
+        // Without a start time JobSet's controller does not look at its deadline (pkg/controllers/active_deadline.go).
+        ActiveDeadlineSeconds = set.Status.StartTime is null ? null : set.Spec.ActiveDeadlineSeconds,
     };
 
     /// <summary>How far it is stands in its Jobs.</summary>
@@ -46,6 +49,7 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
             .ToLookup(job => job.Metadata.Labels.GetValueOrDefault(ReplicatedJobLabel, ""), StringComparer.Ordinal);
         if (jobs.Count == 0) return work;
         var deadline = DeadlineOf(spec, jobs, template => stores.Gpus.OfTemplate(template, work.Namespace).IsAny);
+        if (work is { ActiveDeadlineSeconds: { } seconds, StartTime: { } start } && !(deadline is { } ofJobs && ofJobs.StartTime.AddSeconds(ofJobs.Seconds) <= start.AddSeconds(seconds))) deadline = (start, seconds);
         return work with
         {
             WhyNot = work.WhyNot ?? (jobs.SelectMany(part => part).FirstOrDefault(job => !IsOver(job) && JobKind.CompletesOnStop(job)) is { } queue
@@ -62,8 +66,8 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
     }
 
     /// <summary>
-    /// A JobSet has no deadline of its own, but ends when one of its Jobs fails by its own, unless it may restart. All its parts with GPUs have
-    /// ended by the last of their deadlines.
+    /// A JobSet ends when one of its Jobs fails by the Job's own deadline, unless it may restart. All its parts with GPUs have ended by the last
+    /// of these deadlines.
     /// </summary>
     private static (DateTimeOffset StartTime, long Seconds)? DeadlineOf(V1Alpha2JobSetSpec spec, ILookup<string, V1Job> jobs, Func<V1PodTemplateSpec, bool> hasGpus)
     {
