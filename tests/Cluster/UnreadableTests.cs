@@ -48,6 +48,47 @@ public sealed class UnreadableTests
         await scene.UntilAsync("it is suspended", async () => (await Kinds.GetAsync(scene, kind, "odd"))["spec"]!["suspend"] is JsonValue value && value.TryGetValue<bool>(out var suspended) && suspended);
     }
 
+    /// <summary>What API servers accept and few people write: nulls, empty texts, numbers as texts, values that no enum has, odd times.</summary>
+    [Theory]
+    [InlineData("JobSet", """
+        {"managedBy": "", "network": null, "failurePolicy": null, "successPolicy": {"operator": "Some", "targetReplicatedJobs": null}, "replicatedJobs": [null, {"name": "", "replicas": "2", "dependsOn": null, "template":
+         {"metadata": null, "spec": {"completionMode": "Someday", "parallelism": null, "completions": null, "podFailurePolicy": null, "template": PODS}}}]}
+        """, """{"terminalState": "", "restarts": "0", "conditions": [{"type": "Suspended", "status": "Unknown", "lastTransitionTime": "2026-11-21T10:00:00.123456789+01:00"}, null]}""", 2)]
+    [InlineData("TrainJob", """
+        {"runtimeRef": null, "managedBy": "", "labels": null, "annotations": {"bursar.dev/expected-duration": null}, "podTemplateOverrides": null,
+         "trainer": {"numNodes": "2", "numProcPerNode": "auto", "resourcesPerNode": {"limits": null, "requests": {"nvidia.com/gpu": "1.0", "cpu": ""}}}}
+        """, """{"conditions": null, "trainerStatus": null}""", 2)]
+    [InlineData("PyTorchJob", """
+        {"runPolicy": null, "nprocPerNode": "auto", "elasticPolicy": {"maxReplicas": "8", "metrics": null}, "pytorchReplicaSpecs": {"Master": null, "Worker": {"replicas": "2", "restartPolicy": "Whenever", "template": PODS}}}
+        """, """{"startTime": "2026-11-21T10:00:00.5+01:00", "completionTime": "", "replicaStatuses": []}""", 2)]
+    [InlineData("MPIJob", """{"slotsPerWorker": "4", "runLauncherAsWorker": true, "mpiReplicaSpecs": {"Launcher": {"template": PODS}}}""", """{"conditions": []}""", 1)]
+    [InlineData("RayJob", """
+        {"shutdownAfterJobFinishes": true, "submissionMode": "Telepathy", "clusterSelector": {}, "rayClusterSpec": {"enableInTreeAutoscaling": "true", "headGroupSpec": {"template": PODS}, "workerGroupSpecs":
+         [{"groupName": "a", "replicas": 3, "suspend": true, "template": PODS}, null, {"groupName": "b", "replicas": null, "minReplicas": "1", "maxReplicas": 2147483647, "numOfHosts": null, "template": PODS}]}}
+        """, """{"jobDeploymentStatus": "", "startTime": "2026-11-21T10:00:00.123456789+01:00", "endTime": "0001-01-01T00:00:00Z"}""", 2)]
+    [InlineData("XGBoostJob", """{"runPolicy": {"cleanPodPolicy": null, "activeDeadlineSeconds": 9223372036854775807}, "xgbReplicaSpecs": {"Worker": {"replicas": null, "template": PODS}}}""", """{"lastReconcileTime": "soon"}""", 1)]
+    public async Task Odd_but_valid_objects_are_suspended_with_their_GPUs(string kind, string spec, string status, int gpus)
+    {
+        const string pods = """
+            {"metadata": {"labels": null, "annotations": null}, "spec": {"restartPolicy": "", "initContainers": null, "volumes": [{"name": "x", "emptyDir": null}], "tolerations": null, "terminationGracePeriodSeconds": null,
+             "containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1e0", "cpu": null}, "requests": null, "claims": null}}, null]}}
+            """;
+        var scene = await WithLooseAsync(kind);
+        await using var world = scene.World;
+        await scene.BudgetAsync("1000");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        await Kinds.CreateAsync(scene, kind, "odd", spec.Replace("PODS", pods, StringComparison.Ordinal));
+        using (var patch = new StringContent($$"""{"status": {{status}} }""", System.Text.Encoding.UTF8, "application/merge-patch+json"))
+            await world.Client.RequestAsync(HttpMethod.Patch, WorkKinds.Of(kind)!.Entity.Path(scene.Team, "odd") + "/status", patch, Ct);
+        await scene.UntilAsync("its GPUs are known", async () => (await scene.StatusAsync())?.Workloads is [{ Name: "odd" } one] && one.Gpus == gpus);
+
+        await scene.SetLimitAsync("1");
+
+        // Work that ran before the limit was lowered is left alone for a while.
+        await Kinds.UntilSuspendedAsync(scene, kind, "odd", TimeSpan.FromMinutes(3));
+        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "odd" }]);
+    }
+
     [Fact]
     public async Task Work_that_cannot_be_read_is_named_everywhere_until_it_is_corrected()
     {
