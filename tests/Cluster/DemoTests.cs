@@ -65,7 +65,7 @@ public sealed class DemoTests
         var code = await DemoCommand.RunAsync(new() { Once = true, Speed = 60, Deadline = Deadline }, console: null, output, error, stop.Token);
 
         code.Should().Be(0, error.ToString());
-        output.ToString().Should().Contain("export KUBECONFIG=").And.Contain("Suspended: Job/vit-runaway: Suspended: this job would cost").And.Contain("Caught: Job team-vision/vit-runaway");
+        output.ToString().Should().Contain("export KUBECONFIG=").And.Contain("Suspended: Job/vit-runaway: this job would cost").And.Contain("Caught: Job team-vision/vit-runaway");
     }
 
     [Fact]

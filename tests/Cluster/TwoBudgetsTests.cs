@@ -124,6 +124,32 @@ public sealed class TwoBudgetsTests
     }
 
     [Fact]
+    public async Task Sentence_on_a_job_names_the_budget_that_suspends_it_and_the_amount_is_enough()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        // The larger one is the first by name and is exceeded by nothing.
+        await TwoBudgets.BudgetsAsync(scene, "100", "1");
+        await scene.JobAsync("shared", declared: "2h");
+        var note = (await scene.UntilEventAsync("Suspended", "shared")).Note!;
+
+        note.Should().Contain("Budget b has ").And.Contain(" of 1.00 USD left").And.NotContainEquivalentOf("budget a");
+        var limit = System.Text.RegularExpressions.Regex.Match(note, @"raise the limit of budget b to at least ([0-9.]+) USD").Groups[1].Value;
+        limit.Should().NotBeEmpty();
+        (await TwoBudgets.WorkAsync(scene, "b", "shared")).Reason.Should().Contain($"raise the limit of budget b to at least {limit} USD");
+        await scene.UntilAsync("a says who holds it", async () => (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith("HeldByOtherBudget: Held by budget b.", StringComparison.Ordinal) == true);
+        (await TwoBudgets.WorkAsync(scene, "a", "shared")).Reason.Should().NotContain("raise the limit");
+        (await scene.EventsAsync("Suspended", "a")).Should().BeEmpty();
+        (await scene.EventsAsync("Suspended", "b")).Should().ContainSingle().Which.Note.Should().StartWith("Job/shared: this job would cost ", "the reason says the verb already");
+
+        await scene.SetLimitAsync("200", "a");
+        await scene.PassAsync(15);
+        (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b suspends it");
+        await scene.SetLimitAsync(limit, "b");
+        await scene.UntilResumedAsync("shared");
+    }
+
+    [Fact]
     public async Task Money_that_a_held_job_lent_is_not_spent_twice_and_nothing_flaps()
     {
         var scene = await Scene.SandboxAsync();

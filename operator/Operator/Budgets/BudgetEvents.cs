@@ -63,9 +63,20 @@ public sealed class BudgetEvents(EventRecorder recorder)
             Type = type,
             Reason = reason,
             Action = action,
-            Note = $"{workload.Kind}/{workload.Name}: {sentence}",
+            Note = $"{workload.Kind}/{workload.Name}: {WithoutVerb(reason, sentence)}",
             Key = $"{workload.Uid}/{key}",
         });
+    }
+
+    /// <summary>The sentence without the verb at its beginning that the reason has said already.</summary>
+    private static string WithoutVerb(string reason, string sentence)
+    {
+        if (reason is Suspended && sentence.StartsWith("Suspended: ", StringComparison.Ordinal)) return sentence["Suspended: ".Length..];
+        if (reason is SuspendedAgain && sentence.StartsWith("Suspended again: ", StringComparison.Ordinal)) return sentence["Suspended again: ".Length..];
+        if (reason is not "Resumed") return sentence;
+        if (sentence.StartsWith("Resumed: ", StringComparison.Ordinal)) return sentence["Resumed: ".Length..];
+        // The cause stands in brackets behind the verb.
+        return sentence.StartsWith("Resumed (", StringComparison.Ordinal) && sentence.IndexOf("): ", StringComparison.Ordinal) is > 0 and var end ? $"{sentence["Resumed (".Length..end]}: {sentence[(end + 3)..]}" : sentence;
     }
 
     private static V1ObjectReference ReferenceTo(WorkloadKey workload) => new()
