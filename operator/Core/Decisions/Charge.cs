@@ -50,7 +50,7 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
             var beyond = work.State == WorkloadState.Parked ? Amount.Zero : rate.For(estimate.Mid) - mid;
             return new(mid, high, trusted, budget.Terms.SuspendWhen == SuspendWhen.Certain || estimate.IsSample ? low : trusted, beyond, stopCost, sharp, true);
         }
-        var reserved = budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !work.Estimate.Stale ? rate.For(horizon)
+        var reserved = ReservesWindow(work, budget) ? rate.For(horizon)
             : work.State == WorkloadState.Parked ? rate.For(Min(LeastRun, horizon))
             : StopCostAt(rate, work, budget);
         return Flat(reserved, stopCost, sharp);
@@ -64,6 +64,10 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
         budget.Terms.Window.Period == WindowPeriod.Rolling ? budget.Window.Length
         : budget.Window.Contains(budget.Now) ? budget.Window.End - budget.Now
         : TimeSpan.Zero;
+
+    /// <summary>Whether the rest of the window is reserved for a job of unknown duration.</summary>
+    public static bool ReservesWindow(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        work is { Class: WorkClass.Training, Estimate: { IsKnown: false, Stale: false } } && budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd;
 
     /// <summary>Whether this budget may park the workload at all.</summary>
     public static bool IsParkable(WorkloadSnapshot work, BudgetSnapshot budget) =>

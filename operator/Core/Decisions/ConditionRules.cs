@@ -8,11 +8,12 @@ public static class ConditionRules
 {
     /// <param name="Now">The course of spending as it is.</param>
     /// <param name="After">The same once this decision is carried out.</param>
+    /// <param name="Growth">Jobs that may take longer than the budget covers; null: none.</param>
     /// <param name="Exhausted">The budget is used up.</param>
     /// <param name="Overspent">Spending beyond the limit while work runs.</param>
     /// <param name="RunsOn">The work that keeps costing money after this decision.</param>
     /// <param name="ExhaustedAt">Since when it is used up.</param>
-    public sealed record Course(Outlook Now, Outlook After, bool Exhausted, Amount Overspent, IReadOnlyList<ChargedWork> RunsOn, DateTimeOffset? ExhaustedAt);
+    public sealed record Course(Outlook Now, Outlook After, GrowthRisk? Growth, bool Exhausted, Amount Overspent, IReadOnlyList<ChargedWork> RunsOn, DateTimeOffset? ExhaustedAt);
 
     /// <summary>A condition's message is read on one screen.</summary>
     private const int LongestNames = 600;
@@ -98,14 +99,18 @@ public static class ConditionRules
         if (parks > 0) return new("Ready", true, Reasons.ProjectedOver, "Projected cost is over the limit: work that would exceed it is about to be suspended.");
         if (course.After.RunsOutAt is { } reached)
             return new("Ready", true, Reasons.AtRisk, $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(balance.Limit)} {currency} is reached on {Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
-                + (course.After.Suspends.Count > 0 ? $" {Named(course.After.Suspends)} will be suspended then." : "")
+                + (course.After.ForecastAt is { } ahead ? $" {Named(course.After.ForecastSuspends)} will be suspended on {Time(ahead)}, when the rest no longer covers what {(course.After.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete." : "")
+                + (course.After.Suspends.Count > 0 ? $" {Named(course.After.Suspends)} will be suspended {(course.After.ForecastAt is null ? "then" : "at the limit")}." : "")
                 + (course.After.Continues.Count > 0 ? $" {Named(course.After.Continues)} cannot be suspended and will overspend it." : "")
                 + (balance.FloorExceedsLimit ? " New jobs are suspended until inference that keeps running fits the limit." : ""));
         if (balance.Planned > balance.Limit || balance.FloorExceedsLimit) return new("Ready", true, Reasons.AtRisk, $"{Money(balance.Planned)} {currency} is spent and reserved, over the limit of {Money(balance.Limit)}.");
         return parked > 0
-            ? new("Ready", true, Reasons.WorkSuspended, $"Within budget; {Count(parked)} {(parked == 1 ? "is" : "are")} suspended.")
-            : new("Ready", true, Reasons.OnTrack, "Spent and projected cost are within the limit.");
+            ? new("Ready", true, Reasons.WorkSuspended, $"Within budget; {Count(parked)} {(parked == 1 ? "is" : "are")} suspended.{MayGrow(course, currency)}")
+            : new("Ready", true, Reasons.OnTrack, $"Spent and projected cost are within the limit.{MayGrow(course, currency)}");
     }
+
+    private static string MayGrow(Course course, string currency) =>
+        course.Growth is { } growth ? $" If jobs take longer than expected, up to {Money(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}." : "";
 
     private static string Running(Course course, BudgetSnapshot budget) =>
         $"{Count(course.RunsOn.Count)} ({budget.BurnRate} {budget.Currency}/h) keep{(course.RunsOn.Count == 1 ? "s" : "")} running: {Named(course.RunsOn)}";

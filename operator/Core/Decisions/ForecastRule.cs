@@ -29,7 +29,7 @@ public static class ForecastRule
             return;
         }
 
-        var claims = jobs.Where(w => !Balance.Lends(w.Work, budget)).ToArray();
+        var claims = Claims(jobs, budget);
         // Who is waited for still spends until it is parked.
         var waits = work.Where(w => plan.IsAsked(w)).ToArray();
         Amount Excess(IReadOnlyCollection<ChargedWork> parked) => Needed(plan, waits, claims, parked) - balance.Allowed;
@@ -37,7 +37,7 @@ public static class ForecastRule
         if (Excess([]) > Amount.Zero)
         {
             var remembered = memory;
-            var candidates = claims.Where(w => w is { Parkable: true, Work.Estimate.Stale: false } && (CheckpointRule.RequestOf(w.Work, budget) is not null || !IsAlmostDone(w, budget))).ToArray();
+            var candidates = Candidates(claims, budget);
             var settling = candidates.Where(w => Remembering.IsSettling(w.Work, remembered, budget.Now)).ToArray();
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, remembered);
             var needed = Needed(plan, waits, claims, []);
@@ -48,7 +48,7 @@ public static class ForecastRule
             {
                 foreach (var item in settling) plan.Keep(item, Reasons.Settling, Sentences.Settling(item, budget, remembered));
                 var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, remembered);
-                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(first.Count > 0 ? first : settling, budget, balance, needed, remembered));
+                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(first.Count > 0 ? first : settling, budget, balance, needed, remembered), first.Count > 0 ? first : settling);
             }
         }
         var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
@@ -81,9 +81,25 @@ public static class ForecastRule
                 plan.Keep(item, Reasons.FloorExceedsLimit, Sentences.FloorLeaves(plan.Budget, plan.Balance));
     }
 
+    /// <summary>The jobs that the forecast test counts.</summary>
+    internal static ChargedWork[] Claims(IEnumerable<ChargedWork> jobs, BudgetSnapshot budget) => [.. jobs.Where(w => !Balance.Lends(w.Work, budget))];
+
+    /// <summary>Those of them that a forecast may suspend.</summary>
+    internal static ChargedWork[] Candidates(IEnumerable<ChargedWork> claims, BudgetSnapshot budget) =>
+        [.. claims.Where(w => w is { Parkable: true, Work.Estimate.Stale: false } && (CheckpointRule.RequestOf(w.Work, budget) is not null || !IsAlmostDone(w, budget)))];
+
     private static Amount Needed(Plan plan, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked) =>
-        Projection.Of(plan.Budget, plan.Balance.FloorClaims.Concat(waits.Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.StopCost))).Concat(claims.Select(w =>
-            new Claim(w.Work.Rate ?? Rate.Zero, parked.Contains(w) ? Victims.StillSpends(w) : w.Charge.Tested))));
+        Needed(plan.Budget, plan.Balance, waits, claims, parked, w => w.Charge.Tested);
+
+    /// <param name="budget">The snapshot.</param>
+    /// <param name="balance">Its sums.</param>
+    /// <param name="waits">Work that is asked for a checkpoint.</param>
+    /// <param name="claims">The jobs that are counted.</param>
+    /// <param name="parked">Those of them that are suspended.</param>
+    /// <param name="claim">What a job counts with.</param>
+    internal static Amount Needed(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked, Func<ChargedWork, Amount> claim) =>
+        Projection.Of(budget, balance.FloorClaims.Concat(waits.Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.StopCost))).Concat(claims.Select(w =>
+            new Claim(w.Work.Rate ?? Rate.Zero, parked.Contains(w) ? Victims.StillSpends(w) : claim(w)))));
 
     private static string Why(ChargedWork victim, BudgetMemory memory) =>
         Plan.WasUndone(victim) ? Reasons.ParkedAgain

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
@@ -5,13 +6,16 @@ namespace Bursar.Core.Decisions;
 
 /// <summary>
 /// Announces that a budget will run out, before it does: as soon as the projection passes the limit (<c>AtRisk</c>), and again
-/// <see cref="Lead"/> before work is suspended (<c>WillSuspend</c>). Repeats, with growing pauses, that a budget is overspent
-/// (<c>Overspent</c>).
+/// <see cref="Lead"/> before work is suspended (<c>WillSuspend</c>). Announces jobs that fit only at their likely cost (<c>AtRisk</c>).
+/// Repeats, with growing pauses, that a budget is overspent (<c>Overspent</c>).
 /// </summary>
 public static class LimitWarnings
 {
     /// <summary>The second announcement comes this long before the suspension.</summary>
     public static readonly TimeSpan Lead = TimeSpan.FromHours(1);
+
+    /// <summary>The second announcement is repeated when its time has moved by this much.</summary>
+    public static readonly TimeSpan Shift = TimeSpan.FromMinutes(15);
 
     /// <summary>An overspend is reported again when its sum has doubled, but not sooner than this.</summary>
     public static readonly TimeSpan LeastPause = TimeSpan.FromMinutes(5);
@@ -19,34 +23,66 @@ public static class LimitWarnings
     /// <summary>An overspend is reported again at least this often.</summary>
     public static readonly TimeSpan LongestPause = TimeSpan.FromHours(6);
 
-    private const string Risk = "risk";
-    private const string Soon = "soon";
+    // In the memory: the limit of the last AtRisk, the time that the last WillSuspend named, and each workload that one of them named.
+    private const string Risk = "risk:";
+    private const string Soon = "soon:";
+    private const string Named = "named:";
 
     /// <summary>A projection must fall this many percent of the limit below it before a new excess is news.</summary>
     private const int Rearm = 5;
 
     /// <summary>More workloads than this do not get an Event of their own.</summary>
-    private const int MostWorkloads = 20;
+    private const int MostWorkloads = GrowthRisk.MostWorkloads;
 
-    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, Balance balance, Outlook outlook, bool exhausted, Amount overspent, IReadOnlyList<ChargedWork> runsOn, ref BudgetMemory memory)
+    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, Balance balance, Outlook outlook, GrowthRisk? growth, bool exhausted, Amount overspent, IReadOnlyList<ChargedWork> runsOn, ref BudgetMemory memory)
     {
         var announcements = new List<Announcement>();
         var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
+        // An announcement that has come true is over: the next suspension of the workload is announced anew.
+        var runs = budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending).Select(work => Named + work.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        told.RemoveWhere(one => one.StartsWith(Named, StringComparison.Ordinal) && !runs.Contains(one));
         if (exhausted || outlook.RunsOutAt is null)
         {
-            if (exhausted || outlook.Projected < balance.Limit - balance.Limit.Percent(Rearm)) told.RemoveWhere(one => one is Risk or Soon);
+            if (exhausted || outlook.Projected < balance.Limit - balance.Limit.Percent(Rearm)) told.RemoveWhere(one => one.StartsWith(Risk, StringComparison.Ordinal) || one.StartsWith(Soon, StringComparison.Ordinal));
         }
         else
         {
-            var key = $"{budget.Window.Key}/{balance.Limit}";
-            // In Observe mode nothing is written on the work, not even an Event.
-            WorkloadKey[] about = budget.Observes ? [] : [.. outlook.Suspends.Select(item => item.Work.Key).Take(MostWorkloads)];
-            if (told.Add(Risk)) announcements.Add(new(Reasons.AtRisk, $"{key}/{Risk}", Sentences.AtRisk(budget, balance, outlook), Warning: true) { About = about });
-            if (outlook.SuspendsAt is not { } at || at - budget.Now > Lead + Lead) told.Remove(Soon);
-            else if (at - budget.Now <= Lead && told.Add(Soon))
-                announcements.Add(new(Reasons.WillSuspend, $"{key}/{Soon}", Sentences.WillSuspendAtLimit(budget, balance, outlook), Warning: true) { About = about });
+            // Another limit is another risk; so is a job that a forecast suspends and that no Event has named.
+            var other = Unnamed(outlook.ForecastSuspends);
+            if (Replace(Risk, balance.Limit.ToString()) || other is not null) Tell(Reasons.AtRisk, $"risk/{other}", Sentences.AtRisk(budget, balance, outlook), outlook.ForecastSuspends.Concat(outlook.Suspends));
+            ChargedWork[] next = [.. outlook.ForecastSuspends, .. outlook.SuspendsAt - budget.Now <= Lead || outlook.ForecastAt is null ? outlook.Suspends : []];
+            if (outlook.NextSuspendsAt is not { } at || at - budget.Now > Lead + Lead) told.RemoveWhere(one => one.StartsWith(Soon, StringComparison.Ordinal));
+            else if (IsNews(at) || at - budget.Now <= Lead && next.Length <= MostWorkloads && Unnamed(next) is not null)
+            {
+                var moment = at.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
+                Replace(Soon, moment);
+                Tell(Reasons.WillSuspend, $"soon/{moment}/{Unnamed(next)}", Sentences.WillSuspendAhead(budget, balance, outlook, next), next);
+            }
         }
+        if (growth is not null && Unnamed(growth.Suspends) is { } grows)
+            Tell(Reasons.AtRisk, $"growth/{grows}", Sentences.MayGrow(budget, balance, growth), growth.Suspends);
         if (!told.SetEquals(memory.Announced)) memory = memory with { Announced = [.. told] };
+
+        bool Replace(string prefix, string value)
+        {
+            if (told.Contains(prefix + value)) return false;
+            told.RemoveWhere(one => one.StartsWith(prefix, StringComparison.Ordinal));
+            return told.Add(prefix + value);
+        }
+
+        bool IsNews(DateTimeOffset at) => told.FirstOrDefault(one => one.StartsWith(Soon, StringComparison.Ordinal)) is { } known
+            ? (at - DateTimeOffset.FromUnixTimeSeconds(long.Parse(known.AsSpan(Soon.Length), CultureInfo.InvariantCulture))).Duration() >= Shift
+            : at - budget.Now <= Lead;
+
+        string? Unnamed(IReadOnlyList<ChargedWork> work) => work.FirstOrDefault(item => !told.Contains(Named + item.Work.Key.Uid))?.Work.Key.Uid;
+
+        void Tell(string reason, string key, string sentence, IEnumerable<ChargedWork> concerned)
+        {
+            WorkloadKey[] about = [.. concerned.Select(item => item.Work.Key).Take(MostWorkloads)];
+            foreach (var one in about) told.Add(Named + one.Uid);
+            // In Observe mode nothing is written on the work, not even an Event.
+            announcements.Add(new(reason, $"{budget.Window.Key}/{balance.Limit}/{key}", sentence, Warning: true) { About = budget.Observes ? [] : about });
+        }
 
         if (overspent <= Amount.Zero)
         {

@@ -29,6 +29,18 @@ public sealed record Outlook
     /// <summary>The workloads that keep running past the limit, because this budget cannot suspend them.</summary>
     public IReadOnlyList<ChargedWork> Continues { get; init; } = [];
 
+    /// <summary>
+    /// When the forecast test suspends jobs although nothing new starts: work that has nothing reserved spends what is reserved for them.
+    /// Null: not before the limit test suspends work.
+    /// </summary>
+    public DateTimeOffset? ForecastAt { get; init; }
+
+    /// <summary>The jobs that are suspended then.</summary>
+    public IReadOnlyList<ChargedWork> ForecastSuspends { get; init; } = [];
+
+    /// <summary>When the next workload is suspended, by forecast or at the limit; null: none is.</summary>
+    public DateTimeOffset? NextSuspendsAt => ForecastAt ?? SuspendsAt;
+
     /// <summary>Spending at the end of the window if nothing were suspended.</summary>
     public required Amount Unlimited { get; init; }
 
@@ -51,11 +63,13 @@ public sealed record Outlook
         var unlimited = Projection.Of(budget, courses.Select(course => course.Claim));
         var reached = balance.Spent > balance.Limit ? budget.Now : First(budget, courses, horizon, _ => balance.Limit + new Amount(1));
         var stops = First(budget, courses, horizon, bound => balance.Allowed - bound);
-        var suspended = stops is { } at ? courses.Where(course => course.Suspendable && course.EndsAfter(at - budget.Now)).ToArray() : [];
+        var suspended = stops is { } at ? courses.Where(course => course.Suspendable && (course.Item.Work.State == WorkloadState.Pending || course.EndsAfter(at - budget.Now))).ToArray() : [];
         if (suspended.Length == 0) stops = null;
         if (reached is null && stops is null || horizon <= TimeSpan.Zero)
             return new() { Projected = unlimited, Unlimited = unlimited, ToCome = ByUid(courses) };
 
+        var ahead = ForecastAhead.Of(budget, balance, work, stops ?? reached!.Value, stopping);
+        if (ahead is not null) suspended = [.. suspended.Where(course => ahead.Suspends.All(item => item.Work.Key.Uid != course.Item.Work.Key.Uid))];
         var end = reached ?? stops!.Value;
         var cut = !suspends ? courses
             : courses.Select(course => course is { Suspendable: true, Item.Charge.KnownLength: false } ? course.Until(end - budget.Now + Charge.StopTime(course.Item.Work, budget)) : course).ToArray();
@@ -66,6 +80,8 @@ public sealed record Outlook
             LimitReachedAt = reached,
             SuspendsAt = stops,
             Suspends = [.. suspended.Select(course => course.Item)],
+            ForecastAt = ahead?.At,
+            ForecastSuspends = ahead?.Suspends ?? [],
             Continues = [.. courses.Where(course => reached is not null && !course.Suspendable && course.Item.Work.State is WorkloadState.Running or WorkloadState.Pending && course.EndsAfter(end - budget.Now)).Select(course => course.Item)],
             Unlimited = unlimited,
             ToCome = ByUid(cut),
@@ -91,7 +107,7 @@ public sealed record Outlook
     /// <summary>A job that has just started tells its length within this time; until then it is no risk to announce.</summary>
     private static readonly TimeSpan Youth = TimeSpan.FromMinutes(2);
 
-    private static bool IsYoung(ChargedWork item, BudgetSnapshot budget) =>
+    internal static bool IsYoung(ChargedWork item, BudgetSnapshot budget) =>
         item is { IsActiveJob: true, Charge.KnownLength: false, Work.Estimate.Stale: false } && item.Charge.Trusted <= item.Charge.StopCost && budget.Now - item.Work.CreatedAt < Youth;
 
     private static Claim Stop(ChargedWork item) => new(item.Work.BurnRate, item.Charge.StopCost);

@@ -223,7 +223,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>While nothing can be foreseen, or it waits in a queue, nobody knows whether it may run: its record stays until that is known.</summary>
     private bool IsInDoubt(ChargedWork item) => item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale || item.Work.WaitsIn is not null);
 
-    public void Warn(string reason, string key, string sentence) => _warnings.Add(new(reason, key, sentence, Warning: true));
+    public void Warn(string reason, string key, string sentence, IEnumerable<ChargedWork> about) =>
+        _warnings.Add(new(reason, key, sentence, Warning: true) { About = budget.Observes ? [] : [.. about.Select(item => item.Work.Key).Take(GrowthRisk.MostWorkloads)] });
 
     public IReadOnlyList<WorkloadVerdict> Verdicts(IEnumerable<ChargedWork> work, Outlook outlook) =>
         work.Select(item =>

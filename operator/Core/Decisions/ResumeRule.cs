@@ -48,7 +48,7 @@ public static class ResumeRule
             }
             if (item.Work.Rate is null) plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
             else if (NeverFits(item, budget, balance)) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, plan, NeededInEmptyWindow(item, budget), NamedLimit(item, plan, work)));
-            else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(budget));
+            else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(item, plan, MustRise() ? NamedLimit(item, plan, work) : null));
             else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget)) plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
             else if (budget.ForecastDoubt is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
             else if (fits && cause is not null)
@@ -60,8 +60,10 @@ public static class ResumeRule
             else
             {
                 plan.Keep(item, Reasons.WaitsForMoney, Sentences.Waits(item, plan, Needed(item, budget),
-                    needed > balance.Limit || LimitRule.IsReached(balance) || balance.FloorExceedsLimit ? NamedLimit(item, plan, work) : null, cause is not null || !free));
+                    MustRise() ? NamedLimit(item, plan, work) : null, cause is not null || !free));
             }
+
+            bool MustRise() => needed > balance.Limit || LimitRule.IsReached(balance) || balance.FloorExceedsLimit;
         }
     }
 
@@ -109,14 +111,18 @@ public static class ResumeRule
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         var alone = Amount.Max(Alone(item, plan, work), NeededInEmptyWindow(item, budget));
-        if (item.Work.Rate is not { } rate || budget.ForecastDoubt is not null || budget.Terms.Resume == ResumePolicy.Manual || HoldRule.IsHeld(item, budget)) return null;
+        if (item.Work.Rate is not { } rate || budget.ForecastDoubt is not null || HoldRule.IsHeld(item, budget)) return null;
         // The workload spends this until it is stopped, and once more after it resumes.
         var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(Charge.StopTime(item.Work, budget));
         var growth = Beside(item, plan, work).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(NamedFor));
         // Sorted once a decision, since a budget may hold thousands of suspended workloads.
-        var first = plan.ByTurn(() => work.Order(InTurn(budget.Now)))
+        var order = plan.ByTurn(() => work.Order(InTurn(budget.Now)));
+        var first = order
             .TakeWhile(other => other != item)
             .Where(other => (IsSuspended(other) || plan.IsLeaving(other)) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
+        // Workloads behind it that fit the present limit may resume before that is raised.
+        var behind = budget.Terms.Window.Period == WindowPeriod.Rolling ? Amount.Zero : Taken(
+            [.. order.SkipWhile(other => other != item).Skip(1).Where(other => IsSuspended(other) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget))], balance.Limit, balance.Limit, plan, work);
         // Stops may cost less than they are counted with, and their own test does not hold what runs beside them.
         var stops = first.Length == 0 ? Amount.Zero
             : Beside(item, plan, work).Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun));
@@ -126,11 +132,11 @@ public static class ResumeRule
             enough = (least + growth + least.Percent(1)).RoundUp();
             // Each round a higher limit may let more workloads fit. After a few of them all count, which is enough and ends.
             var taken = round < 4 ? Taken(first, enough + stops, enough, plan, work) : first.Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, budget));
-            if (alone + taken <= least) break;
-            least = alone + taken;
+            if (alone + behind + taken <= least) break;
+            least = alone + behind + taken;
         }
         return plan.NameLimit(item, item.Work.Parked is { EnoughLimit: { } named } && named > balance.Limit && named <= enough + enough.Percent(10)
-            && alone + Taken(first, named + stops, named, plan, work) <= named ? named : enough);
+            && alone + behind + Taken(first, named + stops, named, plan, work) <= named ? named : enough);
     }
 
     /// <summary>
@@ -173,7 +179,8 @@ public static class ResumeRule
         [
             .. floor,
             .. released,
-            .. others.Where(w => !withBeside || w.Charge.KnownLength || !(w.Work.BurnRate > Rate.Zero)).Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid)),
+            .. others.Where(w => !withBeside || w.Charge.KnownLength || Charge.ReservesWindow(w.Work, budget) || !(w.Work.BurnRate > Rate.Zero))
+                .Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid)),
             .. beside,
             new(item.Work.Rate ?? Rate.Zero, Needed(item, budget)),
             new(Rate.Zero, ending),
@@ -186,7 +193,7 @@ public static class ResumeRule
     /// <summary>Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.</summary>
     private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan, IEnumerable<ChargedWork> work) =>
         work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running && w.Work.BurnRate > Rate.Zero && !plan.IsLeaving(w)
-            && (w.Work.Class == WorkClass.Training ? !w.Charge.KnownLength : w.Charge.Mid <= Amount.Zero));
+            && (w.Work.Class == WorkClass.Training ? !w.Charge.KnownLength && !Charge.ReservesWindow(w.Work, plan.Budget) : w.Charge.Mid <= Amount.Zero));
 
     /// <summary>The high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.</summary>
     public static Amount Needed(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, Charge.Horizon(budget));

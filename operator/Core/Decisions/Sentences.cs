@@ -26,7 +26,7 @@ public static class Sentences
             + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Money(needed)}" : "") + "."
             + ToResume(item, plan, enough)
             // Waiting would be in vain for what is larger than a whole window.
-            + (ResumeRule.NeverFits(item, budget, balance) ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either." : $" Otherwise it resumes when other work ends and leaves enough, or {Later(budget)}.");
+            + (ResumeRule.NeverFits(item, budget, balance) ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either." : Otherwise(budget, $"when other work ends and leaves enough, or {Later(budget)}"));
     }
 
     /// <summary>Says the same of work that is left alone in Observe mode.</summary>
@@ -38,11 +38,17 @@ public static class Sentences
     private static string ToResume(ChargedWork item, Plan plan, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        if (enough is not { } limit) return budget.Terms.Resume == ResumePolicy.Manual ? " Resumes of this budget are manual: it needs a limit that fits and bursar.dev/resume: approved on it." : "";
+        if (enough is not { } limit) return Approve(budget);
         var others = balance.Unstoppable.RatePerHour;
-        return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}."
+        return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}.{Approve(budget)}"
             + (!(others > Rate.Zero) ? "" : $" {Names(balance.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(balance.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {This(item)} running to its end, {(balance.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must hold what {(balance.Unstoppable.Workloads.Count == 1 ? "it costs" : "they cost")}.");
     }
+
+    /// <summary>When it resumes without a higher limit; with manual resumes it does not.</summary>
+    private static string Otherwise(BudgetSnapshot budget, string when) => budget.Terms.Resume == ResumePolicy.Manual ? "" : $" Otherwise it resumes {when}.";
+
+    private static string Approve(BudgetSnapshot budget) =>
+        budget.Terms.Resume == ResumePolicy.Manual ? $" Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it too." : "";
 
     private static string Names(Unstoppable unstoppable) =>
         string.Join(", ", unstoppable.Workloads.Take(3)) + (unstoppable.Workloads.Count > 3 ? $" and {unstoppable.Workloads.Count - 3} more" : "");
@@ -58,9 +64,15 @@ public static class Sentences
         $"On the present course budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
         + $"{Money(balance.Spent)} is spent, its work costs {budget.BurnRate} {budget.Currency}/h now, and {Money(outlook.Unlimited)} would be spent without a limit.{Then(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
 
-    public static string WillSuspendAtLimit(BudgetSnapshot budget, Balance balance, Outlook outlook) =>
-        $"In about {Span(outlook.SuspendsAt!.Value - budget.Now)} (at {Time(outlook.SuspendsAt.Value)}) budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency}; {Money(balance.Spent)} is spent.{Then(budget, outlook)} "
-        + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(outlook.Suspends.Count == 1 ? "it" : "them")} running.";
+    public static string WillSuspendAhead(BudgetSnapshot budget, Balance balance, Outlook outlook, IReadOnlyList<ChargedWork> next) =>
+        $"In about {Span(outlook.NextSuspendsAt!.Value - budget.Now)} (at {Time(outlook.NextSuspendsAt.Value)}) "
+        + (outlook.ForecastAt is null ? $"budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency}; {Money(balance.Spent)} is spent.{Then(budget, outlook)} "
+            : $"budget {budget.Name} no longer covers what its jobs cost to complete: {Money(balance.Planned)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved now, and work without a reservation keeps spending.{ByForecast(budget, outlook, "then")}{(next.Count > outlook.ForecastSuspends.Count ? $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended at the limit (at {Time(outlook.SuspendsAt!.Value)})." : "")} ")
+        + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(next.Count == 1 ? "it" : "them")} running.";
+
+    public static string MayGrow(BudgetSnapshot budget, Balance balance, GrowthRisk growth) =>
+        $"Budget {budget.Name} {(growth.Likely > balance.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Money(growth.Most)} if they take longer. "
+        + $"Then work {(budget.Observes ? "would be" : "is")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
 
     public static string Overspent(BudgetSnapshot budget, Balance balance, Amount over, IReadOnlyList<ChargedWork> runsOn) =>
         $"Budget {budget.Name} is overspent by {Money(over)} {budget.Currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent in {Window.NameOf(budget.Window.Key)}, and {budget.BurnRate} {budget.Currency}/h keeps running: "
@@ -69,9 +81,13 @@ public static class Sentences
     /// <summary>Suspended at the limit, and what runs past it.</summary>
     private static string Then(BudgetSnapshot budget, Outlook outlook)
     {
-        return (outlook.Suspends.Count == 0 ? "" : $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended then.")
+        return ByForecast(budget, outlook, outlook.ForecastAt is { } at ? $"on {Time(at)}, when the rest no longer covers what {(outlook.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete" : "")
+            + (outlook.Suspends.Count == 0 ? "" : $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended {(outlook.ForecastAt is null ? "then" : "at the limit")}.")
             + (outlook.Continues.Count == 0 ? "" : $" {Names(outlook.Continues)} cannot be suspended and will overspend it.");
     }
+
+    private static string ByForecast(BudgetSnapshot budget, Outlook outlook, string when) =>
+        outlook.ForecastSuspends.Count == 0 ? "" : $" {Names(outlook.ForecastSuspends)} {(budget.Observes ? "would" : "will")} be suspended {when}.";
 
     private static string Names(IReadOnlyList<ChargedWork> items) =>
         string.Join(", ", items.Take(5).Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}")) + (items.Count > 5 ? $" and {items.Count - 5} more" : "");
@@ -150,14 +166,14 @@ public static class Sentences
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         return $"Suspended: budget {budget.Name} is used up: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(balance.OverspendBound)} is needed to shut work down. "
-            + $"{Capital(This(item))} has cost {Money(item.Work.Spent)} {budget.Currency} and runs at {item.Work.Rate} {budget.Currency}/h.{ToResume(item, plan, enough)} Otherwise it resumes {Later(budget)}.";
+            + $"{Capital(This(item))} has cost {Money(item.Work.Spent)} {budget.Currency} and runs at {item.Work.Rate} {budget.Currency}/h.{ToResume(item, plan, enough)}{Otherwise(budget, Later(budget))}";
     }
 
     public static string UndoneAtLimit(ChargedWork item, Plan plan, Amount bound, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         return $"Suspended: budget {budget.Name} has nothing left for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to shut work down with it."
-            + $"{ToResume(item, plan, enough)} Otherwise it resumes {Later(budget)}.";
+            + $"{ToResume(item, plan, enough)}{Otherwise(budget, Later(budget))}";
     }
 
     private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
@@ -190,8 +206,11 @@ public static class Sentences
             + $"{ToResume(item, plan, enough)} {(enough is null ? "Raise the limit, or" : "Or")} {(item.Work.Class == WorkClass.Inference ? "run fewer replicas" : "make it shorter")}.";
     }
 
-    public static string WaitsForApproval(BudgetSnapshot budget) =>
-        $"Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it.";
+    /// <param name="item">The suspended work.</param>
+    /// <param name="plan">The evaluation.</param>
+    /// <param name="enough">The limit that is enough to resume it once it is approved; null where the present one is, or no limit alone would be.</param>
+    public static string WaitsForApproval(ChargedWork item, Plan plan, Amount? enough) =>
+        enough is null ? $"Resumes of budget {plan.Budget.Name} are manual: set bursar.dev/resume: approved on it." : $"It waits for a limit that holds it and for an approval.{ToResume(item, plan, enough)}";
 
     /// <param name="item">The suspended work.</param>
     /// <param name="plan">The evaluation.</param>
@@ -202,7 +221,7 @@ public static class Sentences
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         var what = $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}); budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left{(balance.Reserved > Amount.Zero ? ", part of it reserved for other work" : "")}.";
-        if (enough is not null) return $"{what}{ToResume(item, plan, enough)} Otherwise it resumes when other work ends and leaves enough, or {Later(budget)}.";
+        if (enough is not null) return $"{what}{ToResume(item, plan, enough)}{Otherwise(budget, $"when other work ends and leaves enough, or {Later(budget)}")}";
         return plan.FitsSince.TryGetValue(item.Work.Key.Uid, out var since) && !othersFirst
             ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(item.Work.Parked!))} if it still does, or earlier when the limit is raised or other work ends."
             : othersFirst ? $"{what} Other workloads are suspended or resumed before it."

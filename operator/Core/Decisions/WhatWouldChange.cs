@@ -143,14 +143,18 @@ public static class WhatWouldChange
     };
 
     /// <summary>The same work at a later moment: what runs has spent its rate, and is that much nearer to its end. Null where it cannot be told.</summary>
-    private static BudgetSnapshot? At(BudgetSnapshot budget, DateTimeOffset then)
-    {
+    private static BudgetSnapshot? At(BudgetSnapshot budget, DateTimeOffset then) =>
         // What leaves a rolling window until then, and what a window that ends once leaves behind, is another question.
-        if (budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once || then < budget.Now) return null;
+        budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once || then < budget.Now ? null : Later(budget, then);
+
+    /// <summary>The same for any window that does not end before then.</summary>
+    internal static BudgetSnapshot Later(BudgetSnapshot budget, DateTimeOffset then)
+    {
         var window = Window.At(budget.Terms.Window, then);
         var spent = window.Key == budget.Window.Key ? budget.Spent : Amount.Zero;
         var from = window.Start > budget.Now ? window.Start : budget.Now;
         var works = new List<WorkloadSnapshot>();
+        List<SpendSegment> segments = [.. budget.RollingSpend.Select(past => past with { To = past.To ?? budget.Now })];
         foreach (var work in budget.Workloads)
         {
             var runs = work.State == WorkloadState.Running;
@@ -158,6 +162,7 @@ public static class WhatWouldChange
             var until = runs && work.Estimate.IsKnown && budget.Now + work.Estimate.Mid < then ? budget.Now + work.Estimate.Mid : then;
             var burnt = until > from ? work.BurnRate.For(until - from) : Amount.Zero;
             spent += burnt;
+            if (until > from) segments.Add(new(from, until, work.BurnRate));
             if (until < then) continue;
             var passed = then - budget.Now;
             works.Add(work with
@@ -167,6 +172,12 @@ public static class WhatWouldChange
                     ? work.Estimate with { Low = Less(work.Estimate.Low, passed), Mid = Less(work.Estimate.Mid, passed), High = Less(work.Estimate.High, passed) }
                     : work.Estimate,
             });
+        }
+        if (budget.Terms.Window.Period == WindowPeriod.Rolling)
+        {
+            // Older spending leaves the window on the way.
+            spent += RollingSum.At(segments, budget.Window.Length, then) - (spent - budget.Spent) - RollingSum.At(budget.RollingSpend, budget.Window.Length, budget.Now);
+            budget = budget with { RollingSpend = segments };
         }
         return budget with { Now = then, Window = window, Spent = spent, Workloads = works, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
     }

@@ -155,6 +155,60 @@ public sealed class OutlookTests
     }
 
     [Fact]
+    public void Job_whose_reservation_inference_spends_is_named_with_its_time()
+    {
+        // 20 spent and 30.60 reserved of 60; inference without a reservation spends the other 9.40 in about three hours.
+        var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero };
+        var world = new LivingBudget(Budget(terms, Serving("chat") with { Spent = Money(20m) }, Job("train", 10)).Admitted(("train", 30.6m)));
+        var first = world.Turn();
+
+        first.State.Should().Be(Reasons.AtRisk);
+        first.Announcements.Single(one => one.Reason == Reasons.AtRisk).Should().Match<Announcement>(one => one.About.Any(key => key.Name == "train") && one.Sentence.Contains("Job/train will be suspended on 2026-11-10T15:04:") && one.Sentence.Contains("Deployment/chat will be suspended at the limit"));
+        first.Condition("Ready").Message.Should().Contain("Job/train will be suspended on 2026-11-10T15:04:");
+
+        DateTimeOffset? told = null, suspended = null;
+        while (suspended is null)
+        {
+            var decision = world.Turn(TimeSpan.FromMinutes(1));
+            if (decision.Announcements.Any(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "train"))) told ??= decision.At;
+            if (decision.ParkedNames().Contains("train")) suspended = decision.At;
+        }
+        (suspended - told)!.Value.Should().BeCloseTo(LimitWarnings.Lead, TimeSpan.FromMinutes(2));
+        suspended!.Value.Should().BeCloseTo(Now.AddHours(9.4 / 3.06), TimeSpan.FromMinutes(2));
+    }
+
+    [Fact]
+    public void Job_that_fits_at_its_likely_cost_only_is_named_before_its_estimate_grows()
+    {
+        var job = Job("train", 10) with { Estimate = new(TimeSpan.FromHours(9), TimeSpan.FromHours(10), TimeSpan.FromHours(12), Bursar.Core.Forecast.EstimateSource.Progress, true, "") };
+
+        var decision = BudgetDecider.Decide(Budget(33m, job));
+
+        decision.State.Should().Be(Reasons.OnTrack);
+        decision.Announcements.Single(one => one.Reason == Reasons.AtRisk).Should().Match<Announcement>(one => one.About.Single().Name == "train" && one.Sentence.Contains("30.60 of 33.00 USD is spent and reserved") && one.Sentence.Contains("up to 36.72"));
+        BudgetDecider.Decide(Budget(33m, job).Later(TimeSpan.FromSeconds(5), decision.Memory)).Announcements.Should().BeEmpty("it was told");
+        BudgetDecider.Decide(Budget(37m, job)).Announcements.Should().NotContain(one => one.Reason == Reasons.AtRisk);
+    }
+
+    [Fact]
+    public void Risk_is_announced_again_when_the_limit_changes_and_the_suspension_when_its_time_moves()
+    {
+        var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] };
+        BudgetDecision Decide(BudgetMemory? memory, decimal limit, decimal spent) => BudgetDecider.Decide(Budget(terms with { Limit = Money(limit) }, Serving("chat")) with { Spent = Money(spent), Memory = memory ?? Budget(terms).Memory });
+
+        var first = Decide(null, 60m, 57.5m);
+        first.Announcements.Select(one => one.Reason).Should().Equal(Reasons.AtRisk, Reasons.WillSuspend);
+        Decide(first.Memory, 60m, 57.6m).Announcements.Should().BeEmpty();
+        var sooner = Decide(first.Memory, 60m, 58.6m);
+        sooner.Announcements.Select(one => one.Reason).Should().Equal(Reasons.WillSuspend);
+        Decide(sooner.Memory, 60m, 58.7m).Announcements.Should().BeEmpty();
+        var raised = Decide(sooner.Memory, 61.5m, 58.6m);
+        raised.Announcements.Select(one => one.Reason).Should().Equal(Reasons.AtRisk, Reasons.WillSuspend);
+        raised.Announcements[0].Sentence.Should().Contain("its limit of 61.50 USD");
+        raised.Announcements[1].Key.Should().NotBe(sooner.Announcements[0].Key, "each is an Event of its own");
+    }
+
+    [Fact]
     public void Exhausted_at_of_an_exhausted_budget_does_not_move()
     {
         var budget = Budget(10m, Pod("notebook")) with { Spent = Money(10.5m) };

@@ -1,0 +1,67 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// The next suspension by forecast on the present course. Work without a reservation (inference with <c>whenExhausted: Zero</c>, bare
+/// pods, jobs of unknown duration) spends what is reserved for jobs, at a rate that is known. So the moment and the jobs are known too.
+/// </summary>
+/// <param name="At">When the forecast test fails first.</param>
+/// <param name="Suspends">The jobs that it suspends then.</param>
+public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork> Suspends)
+{
+    /// <param name="budget">The snapshot.</param>
+    /// <param name="balance">Its sums.</param>
+    /// <param name="work">Its workloads with their charges.</param>
+    /// <param name="until">When the limit itself suspends work or is reached.</param>
+    /// <param name="stopping">Work that this decision suspends already.</param>
+    /// <returns>Null where no job is suspended by forecast before then. O(workloads × log time).</returns>
+    public static ForecastAhead? Of(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, DateTimeOffset until, Func<ChargedWork, bool>? stopping)
+    {
+        if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit) return null;
+        ChargedWork[] waits = stopping is null ? [] : [.. work.Where(stopping)];
+        var runs = work.Except(waits).ToArray();
+        var claims = ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget);
+        if (!claims.Any(item => item.Parkable && Victims.Saves(item) > Amount.Zero)) return null;
+
+        Claim[] now = [.. balance.FloorClaims, .. waits.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.StopCost)), .. claims.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.Tested))];
+        bool FailsAfter(TimeSpan time) =>
+            Projection.Of(budget, now.Concat(runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))))) > balance.Allowed;
+        var (fits, fails) = (TimeSpan.Zero, until - budget.Now);
+        if (FailsAfter(fits) || !FailsAfter(fails)) return null;
+        while (fails - fits > TimeSpan.FromSeconds(1))
+        {
+            var middle = fits + (fails - fits) / 2;
+            if (FailsAfter(middle)) fails = middle;
+            else fits = middle;
+        }
+
+        // The test itself says which jobs it suspends, on the snapshot of that moment.
+        var then = WhatWouldChange.Later(budget with { Workloads = [.. runs.Select(item => item.Work)] }, budget.Now + fails + budget.ReactionTime);
+        var later = ChargedWork.Of(then);
+        var sums = Balance.Of(then, balance.Limit, later);
+        if (LimitRule.IsReached(sums) || sums.FloorExceedsLimit) return null;
+        var left = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
+        var victims = Victims.Choose(ForecastRule.Candidates(left, then), left, parked => ForecastRule.Needed(then, sums, [], left, parked, item => item.Charge.Tested) - sums.Allowed, then, budget.Memory);
+        return victims.Count == 0 ? null : new(budget.Now + fails, victims);
+    }
+
+    /// <summary>What a workload spends in a time beyond what the forecast test reserves for it.</summary>
+    private static Amount Unreserved(ChargedWork item, BudgetSnapshot budget, TimeSpan time)
+    {
+        var (work, charge) = (item.Work, item.Charge);
+        var spends = work.BurnRate.For(time);
+        if (work.State is WorkloadState.Parked or WorkloadState.Suspended || Outlook.IsYoung(item, budget)) return Amount.Min(spends, charge.StopCost);
+        if (work.Class != WorkClass.Training)
+        {
+            if (charge.Mid <= Amount.Zero) return spends;
+            var reserved = ScalingRoom.IsElastic(work) ? work.FloorRate!.Value : work.Rate ?? Rate.Zero;
+            return Amount.Max(Amount.Zero, spends - reserved.For(time));
+        }
+        if (!charge.KnownLength) return Charge.ReservesWindow(work, budget) ? Amount.Zero : spends;
+        // Where the test counts the low end of an estimate, the job may spend more.
+        spends = Amount.Min(spends, charge.Trusted);
+        return Amount.Max(Amount.Zero, spends + Amount.Min(charge.StopCost, charge.Trusted - spends) - charge.Tested);
+    }
+}

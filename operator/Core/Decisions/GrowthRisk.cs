@@ -1,0 +1,53 @@
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Core.Decisions;
+
+/// <summary>
+/// Jobs that fit a budget at their likely cost and not at their high estimates. An estimate that grows step by step passes its high end
+/// last, so the jobs are named before a forecast suspends one of them.
+/// </summary>
+/// <param name="Likely">Spent and reserved after this decision.</param>
+/// <param name="Most">The same at the high estimates.</param>
+/// <param name="Suspends">The workloads that may be suspended, the first ones first, at most <see cref="MostWorkloads"/>.</param>
+public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<ChargedWork> Suspends)
+{
+    public const int MostWorkloads = 20;
+
+    /// <summary>A job that has this little left of its declared duration may run past it.</summary>
+    private static readonly TimeSpan NearItsEnd = TimeSpan.FromMinutes(10);
+
+    private static readonly TimeSpan FirstGuesses = TimeSpan.FromMinutes(30);
+
+    /// <summary>Null where the high estimates fit.</summary>
+    public static GrowthRisk? Of(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, Plan plan)
+    {
+        if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit || LimitRule.IsReached(balance)) return null;
+        var waits = work.Where(plan.IsParking).ToArray();
+        var claims = ForecastRule.Claims(work.Where(item => item.IsActiveJob && !plan.IsParking(item)), budget);
+        if (!claims.Any(item => item is { Parkable: true, Work.Estimate.Stale: false })) return null;
+        var most = ForecastRule.Needed(budget, balance, waits, claims, [], item => MayCost(item, budget));
+        if (most <= balance.Allowed) return null;
+        var candidates = ForecastRule.Candidates(claims, budget).Select(item => item with { Charge = item.Charge with { Tested = MayCost(item, budget) } });
+        // A job that is almost done, or runs past its declared end, is suspended by the limit alone, and everything else with it.
+        var atLimit = work.Where(item => item is { Parkable: true, Work: { Class: not WorkClass.Training, State: WorkloadState.Running or WorkloadState.Pending } } && !plan.IsParking(item));
+        var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit);
+        ChargedWork[] suspends = [.. named.Take(MostWorkloads)];
+        return suspends.Length == 0 ? null : new(ForecastRule.Needed(budget, balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
+    }
+
+    /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>
+    private static Amount MayCost(ChargedWork item, BudgetSnapshot budget)
+    {
+        var (charge, estimate) = (item.Charge, item.Work.Estimate);
+        if (!charge.KnownLength || Outlook.IsYoung(item, budget)) return charge.Tested;
+        var horizon = item.Work.Rate!.Value.For(Charge.Horizon(budget));
+        // Past its declared end its duration is unknown, and this budget then reserves the rest of the window for it.
+        if (budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && estimate is { Source: EstimateSource.Declared or EstimateSource.Series } && estimate.Mid < NearItsEnd) return horizon;
+        // The first guesses leap, so only the low end, which is what the test counts, is watched at first.
+        if (!estimate.Settled && budget.Now - item.Work.CreatedAt < FirstGuesses) return Amount.Max(charge.Tested, Amount.Min(charge.Mid, charge.Tested + charge.Tested.Percent(25)));
+        if (!estimate.Settled || estimate.IsSample) return Amount.Max(charge.Mid, charge.Tested);
+        return Amount.Min(horizon, Amount.Max(charge.High, charge.Mid + charge.StopCost));
+    }
+}

@@ -1,0 +1,76 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+
+namespace Bursar.Tests.Unit.Core.Decisions;
+
+/// <summary>A budget in virtual time: decisions are carried out, running work spends and comes nearer to its end.</summary>
+internal sealed class LivingBudget(BudgetSnapshot budget)
+{
+    private static readonly TimeSpan Pass = TimeSpan.FromSeconds(5);
+
+    private readonly List<string> _log = [];
+
+    /// <summary>How much of a pass each job's estimate falls by, in percent; 100 where nothing else is said. Less is an estimate that grows.</summary>
+    private readonly Dictionary<string, int> _pace = new(StringComparer.Ordinal);
+
+    public BudgetSnapshot Budget { get; private set; } = budget;
+
+    /// <summary>What was done, for a failing seed.</summary>
+    public string Log => string.Join('\n', _log);
+
+    public void Raise(Amount limit) => Budget = Budget with { Terms = Budget.Terms with { Limit = limit } };
+
+    public void Approve(string uid) => Budget = Budget with { Workloads = [.. Budget.Workloads.Select(work => work.Key.Uid == uid && Budget.Terms.Resume == ResumePolicy.Manual ? work with { ResumeApproved = true } : work)] };
+
+    /// <summary>Changes the inputs of the next decision.</summary>
+    public void Change(BudgetSnapshot changed)
+    {
+        Budget = changed with { BurnRate = changed.Workloads.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        _log.Add($"{Budget.Now:dd HH:mm:ss} changed: limit {Budget.Terms.Limit}; {string.Join(", ", Budget.Workloads.Where(work => work.State == WorkloadState.Running).Select(work => $"{work.Key.Name} {work.Rate}/h {work.Estimate.Low:g} {work.Estimate.Mid:g} {work.Estimate.High:g}"))}");
+    }
+
+    public void Slow(string uid, int percent) => _pace[uid] = percent;
+
+    public bool Runs(string uid) => Budget.Workloads.All(work => work.Key.Uid != uid || work.State is WorkloadState.Running or WorkloadState.Pending);
+
+    public BudgetDecision Turn(TimeSpan? time = null)
+    {
+        var pass = time ?? Pass;
+        var decision = BudgetDecider.Decide(Budget);
+        _log.AddRange(decision.Announcements.Select(one => $"{Budget.Now:dd HH:mm:ss} {one.Reason}: {one.Sentence}"));
+        _log.AddRange(decision.Actions.Select(action => $"{Budget.Now:dd HH:mm:ss} {action.Kind} {action.Workload.Name} ({action.Reason}): {action.Sentence}"));
+        var actions = decision.Actions.ToDictionary(action => action.Workload.Uid);
+        var works = new List<WorkloadSnapshot>();
+        var spent = Budget.Spent;
+        foreach (var one in Budget.Workloads)
+        {
+            var work = actions.TryGetValue(one.Key.Uid, out var action)
+                ? action.Kind == ActionKind.Park
+                    ? one with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = action.Parked! with { Confirmed = true } }
+                    : one with { State = WorkloadState.Running, BurnRate = one.Rate ?? Rate.Zero, Parked = null }
+                : one;
+            if (action?.Kind == ActionKind.Park) spent += one.BurnRate.For(TimeSpan.FromSeconds(30));
+            var burns = work.BurnRate.For(pass);
+            spent += burns;
+            if (work.State == WorkloadState.Running && work.BurnRate > Rate.Zero && work.Estimate.IsKnown)
+            {
+                var worked = pass * (_pace.GetValueOrDefault(work.Key.Uid, 100) / 100.0);
+                // A declared duration says nothing of a job that runs on past it.
+                var ends = work.Estimate.Mid <= worked;
+                if (ends && work.Estimate.Source != EstimateSource.Declared) continue;
+                work = work with
+                {
+                    Estimate = ends ? Estimate.Unknown("it has run longer than its expected-duration")
+                        : work.Estimate with { Low = Less(work.Estimate.Low, worked), Mid = Less(work.Estimate.Mid, worked), High = Less(work.Estimate.High, worked) },
+                };
+            }
+            works.Add(work with { Spent = work.Spent + burns });
+        }
+        Budget = Budget with { Now = Budget.Now + pass, Workloads = works, Spent = spent, Memory = decision.Memory, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        return decision;
+    }
+
+    private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;
+}
