@@ -29,6 +29,7 @@ public sealed class CelCases(EveryApiServer servers) : ApiCase(servers)
         ("errors",
         [
             "true || self.list[9] == 1", "self.list[9] == 1 || true", "!(self.list[9] == 1 && false)", "self.items.exists(i, i.value > 0 || i.name == 'b')", "!self.items.all(i, i.value > 0 && i.name == 'b')",
+            "self.list.exists(i, self.items.map(i, i.value).size() == 0 || i == 3)",
         ]),
         ("macros",
         [

@@ -89,12 +89,31 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
                 return decides;
             }
         }
-        catch (CelException) when (_steps <= MaxSteps && Bool(Evaluate(call.Arguments[1])) == decides)
+        catch (CelException) when (_steps <= MaxSteps)
         {
-            return decides;
+            // Not in the filter, which runs before the left side's variables are removed.
+            if (Decides(call.Arguments[1], decides))
+            {
+                return decides;
+            }
+
+            throw;
         }
 
         return Bool(Evaluate(call.Arguments[1]));
+    }
+
+    /// <summary>Whether an expression evaluates to the value that decides; an error decides nothing.</summary>
+    private bool Decides(CelExpression expression, bool decides)
+    {
+        try
+        {
+            return Bool(Evaluate(expression)) == decides;
+        }
+        catch (CelException)
+        {
+            return false;
+        }
     }
 
     private object? Call(CelCall call)
