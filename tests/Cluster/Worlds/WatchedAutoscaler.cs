@@ -72,8 +72,8 @@ internal sealed class WatchedAutoscaler
     public int Late { get; private set; }
 
     /// <summary>
-    /// The same of an earlier look, whose change a window has not forgotten. A watch event that comes late brings the next look sooner than the
-    /// sync period after the clock was read, so that all there is to go by is that the next look had not begun.
+    /// The same where a watch event that came late brought the next look sooner than the sync period after the clock was read, so that all there
+    /// is to go by is that the next look had not begun; of this look, or of an earlier one whose change a window has not forgotten.
     /// </summary>
     public int LaterThanKnown { get; private set; }
 
@@ -176,8 +176,9 @@ internal sealed class WatchedAutoscaler
                 && (!told || why == (step.LimitedBy is HorizontalScaler.ScaleUpStabilized or HorizontalScaler.ScaleDownStabilized ? null : step.LimitedBy));
             if (!Explains(_last!))
             {
-                for (var at = before.At; !Explains(_last!) && at < before.At + _lags[before.At]; at += TimeSpan.FromMilliseconds(20)) Step(before.Spec, before.History, at);
-                if (Explains(_last!)) Late++;
+                var at = before.At;
+                for (; !Explains(_last!) && at < asked; at += TimeSpan.FromMilliseconds(20)) Step(before.Spec, before.History, at);
+                if (Explains(_last!)) _ = at <= before.At + _lags[before.At] ? Late++ : LaterThanKnown++;
                 else if (LateBefore(before, Explains)) LaterThanKnown++;
                 else Difference = $"{this}\nthe autoscaler set {spec} and was limited by {why ?? "nothing"}, the pure function {_last!.Desired} and {_last.LimitedBy ?? "nothing"}, at most {lag} later\n{string.Join('\n', _tale.TakeLast(25))}";
             }
