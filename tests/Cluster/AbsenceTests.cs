@@ -36,6 +36,38 @@ public sealed class AbsenceTests
         (await scene.IsSuspendedAsync("next")).Should().BeFalse("6.12 is left to spend");
     }
 
+    [Theory]
+    [InlineData("Forbid", "4.59")]
+    [InlineData("Replace", "4.59")]
+    // Runs beside each other bound nothing: it is billed up to the operator's return.
+    [InlineData("Allow", "32.4")]
+    public async Task Run_of_a_CronJob_that_is_gone_is_billed_to_the_next_run(string policy, string spent)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("100");
+        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/cronjobs", $$$$$$$"""
+            {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": {"schedule": "0 * * * *", "suspend": true, "concurrencyPolicy": "{{{{{{{policy}}}}}}}",
+             "jobTemplate": {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/train"}]}}}}}}
+            """);
+        var owner = (await world.Client.GetAsync<V1CronJob>("nightly", scene.Team, Ct)).Metadata.Uid;
+        await RunAsync(scene, "nightly-29393220", owner);
+        await scene.UntilRunsAsync("nightly-29393220");
+        await UntilTimeAsync(scene, Nine.AddMinutes(10));
+        await world.StopOperatorAsync();
+
+        await UntilTimeAsync(scene, Nine.AddMinutes(35));
+        await world.Client.DeleteAsync<V1Job>("nightly-29393220", scene.Team, null, Ct);
+        await DeletePodsAsync(scene);
+        await UntilTimeAsync(scene, Nine.AddHours(1));
+        await RunAsync(scene, "nightly-29393280", owner);
+        await UntilTimeAsync(scene, Nine.AddHours(10).AddMinutes(5));
+        await world.StartOperatorAsync(Ct);
+        await scene.PassAsync(120);
+
+        Spent(await scene.StatusAsync()).Should().BeApproximately(Decimal(spent), 0.06m);
+    }
+
     [Fact]
     public async Task Report_says_as_of_when_the_ledger_is_and_counts_no_further()
     {
@@ -125,6 +157,13 @@ public sealed class AbsenceTests
         var now = world.Time.GetUtcNow();
         Decimal(world.Operator!.Ledger.Bill("gpu-2", Nine, now, now).Total.ToString()).Should().BeInRange(2.03m, 2.05m, "four cards for ten minutes");
     }
+
+    /// <summary>A CronJob's run of 30 minutes on one GPU.</summary>
+    private static Task RunAsync(Scene scene, string name, string cronJobUid) => scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$$$"""
+        {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{name}}}}}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "{{{{{{{cronJobUid}}}}}}}", "controller": true}]},
+         "spec": {"template": {"metadata": {"annotations": {"{{{{{{{Bursar.Sandbox.Nodes.SimulationAnnotations.RunFor}}}}}}}": "30m"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
+            "containers": [{"name": "main", "image": "example/train", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+        """);
 
     private static Task NotebookAsync(Scene scene) => scene.CreateAsync($"/api/v1/namespaces/{scene.Team}/pods", """
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "notebook"},

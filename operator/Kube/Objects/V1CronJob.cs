@@ -30,6 +30,8 @@ public sealed record V1CronJobSpec
 
     public bool? Suspend { get; init; }
 
+    public string? ConcurrencyPolicy { get; init; }
+
     public V1JobTemplateSpec JobTemplate { get; init => field = value ?? V1JobTemplateSpec.Empty; } = V1JobTemplateSpec.Empty;
 }
 

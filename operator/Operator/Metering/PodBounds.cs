@@ -22,6 +22,8 @@ internal static class PodBounds
         if (stores.Pods.Store.Get(workload.Namespace, pod) is { Metadata: { CreationTimestamp: { } taken } namesake } && namesake.Uid != uid) yield return taken;
         if (stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name) is { } top)
             foreach (var bound in Of(top, top.Metadata.Uid == workload.Uid, since)) yield return bound;
+        else if (workload.Kind == "Job")
+            foreach (var bound in NextRunsOf(workload, since, stores)) yield return bound;
         if (JobOf(workload, pod, stores) is not { } job || job.Metadata.Uid == workload.Uid) yield break;
         // A JobSet that starts anew makes its Jobs anew, by the same names.
         foreach (var bound in Of(job, !(job.Metadata.CreationTimestamp > since + SameStart), since)) yield return bound;
@@ -88,6 +90,20 @@ internal static class PodBounds
         // Started anew after a suspension, which ended the pods of the run before.
         if (owner.StartTime is { } started && started > since + SameStart) yield return started;
     }
+
+    /// <summary>
+    /// When the CronJob of a Job that is gone started its later runs: unless it allows concurrent ones, the earlier run was over by then, or its pods
+    /// had their termination grace left. A run's name is the CronJob's and the minute of its schedule.
+    /// </summary>
+    private static IEnumerable<DateTimeOffset> NextRunsOf(WorkloadKey run, DateTimeOffset since, ClusterStores stores) =>
+        from job in stores.Of("Job")!.In(run.Namespace)
+        where job.Metadata.ControllerReference() is { Kind: "CronJob" } owner && IsRunOf(owner.Name, run.Name) && IsRunOf(owner.Name, job.Metadata.Name)
+            && stores.CronJobs.Store.Get(run.Namespace, owner.Name) is { Spec.ConcurrencyPolicy: "Forbid" or "Replace" } cronJob
+            && cronJob.Metadata.Uid == owner.Uid && cronJob.Metadata.CreationTimestamp <= since && job.Metadata.CreationTimestamp > since + SameStart
+        select job.Metadata.CreationTimestamp!.Value + job.TerminationGrace;
+
+    private static bool IsRunOf(string cronJob, string job) =>
+        job.Length > cronJob.Length + 1 && job.StartsWith(cronJob + "-", StringComparison.Ordinal) && job.AsSpan(cronJob.Length + 1).IndexOfAnyExceptInRange('0', '9') < 0;
 
     /// <summary>The Job between a pod and its workload: pods of a Job begin with its name.</summary>
     private static Work? JobOf(WorkloadKey workload, string pod, ClusterStores stores) =>
