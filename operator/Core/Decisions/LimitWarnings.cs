@@ -14,8 +14,11 @@ public static class LimitWarnings
     /// <summary>The second announcement comes this long before the suspension.</summary>
     public static readonly TimeSpan Lead = TimeSpan.FromHours(1);
 
-    /// <summary>The second announcement is repeated when its time has moved by this much.</summary>
+    /// <summary>The second announcement is repeated when its time has moved by this much, or is sooner by a quarter of the time that is left.</summary>
     public static readonly TimeSpan Shift = TimeSpan.FromMinutes(15);
+
+    /// <summary>It is not repeated for less than this.</summary>
+    private static readonly TimeSpan LeastShift = TimeSpan.FromMinutes(5);
 
     /// <summary>An overspend is reported again when its sum has doubled, but not sooner than this.</summary>
     public static readonly TimeSpan LeastPause = TimeSpan.FromMinutes(5);
@@ -23,10 +26,11 @@ public static class LimitWarnings
     /// <summary>An overspend is reported again at least this often.</summary>
     public static readonly TimeSpan LongestPause = TimeSpan.FromHours(6);
 
-    // In the memory: the limit of the last AtRisk, the time that the last WillSuspend named, and each workload that one of them named.
+    // In the memory: the limit of the last AtRisk, the time that the last WillSuspend named, each workload that one of them named, and each that a WillSuspend named.
     private const string Risk = "risk:";
     private const string Soon = "soon:";
     private const string Named = "named:";
+    private const string Near = "near:";
 
     /// <summary>A projection must fall this many percent of the limit below it before a new excess is news.</summary>
     private const int Rearm = 5;
@@ -39,8 +43,8 @@ public static class LimitWarnings
         var announcements = new List<Announcement>();
         var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
         // An announcement that has come true is over: the next suspension of the workload is announced anew.
-        var runs = budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending).Select(work => Named + work.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        told.RemoveWhere(one => one.StartsWith(Named, StringComparison.Ordinal) && !runs.Contains(one));
+        var runs = budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending).Select(work => work.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        foreach (var prefix in (string[])[Named, Near]) told.RemoveWhere(one => one.StartsWith(prefix, StringComparison.Ordinal) && !runs.Contains(one[prefix.Length..]));
         if (exhausted || outlook.RunsOutAt is null)
         {
             if (exhausted || outlook.Projected < balance.Limit - balance.Limit.Percent(Rearm)) told.RemoveWhere(one => one.StartsWith(Risk, StringComparison.Ordinal) || one.StartsWith(Soon, StringComparison.Ordinal));
@@ -52,11 +56,12 @@ public static class LimitWarnings
             if (Replace(Risk, balance.Limit.ToString()) || other is not null) Tell(Reasons.AtRisk, $"risk/{other}", Sentences.AtRisk(budget, balance, outlook), outlook.ForecastSuspends.Concat(outlook.Suspends));
             ChargedWork[] next = [.. outlook.ForecastSuspends, .. outlook.SuspendsAt - budget.Now <= Lead || outlook.ForecastAt is null ? outlook.Suspends : []];
             if (outlook.NextSuspendsAt is not { } at || at - budget.Now > Lead + Lead) told.RemoveWhere(one => one.StartsWith(Soon, StringComparison.Ordinal));
-            else if (IsNews(at) || at - budget.Now <= Lead && next.Length <= MostWorkloads && Unnamed(next) is not null)
+            else if (IsNews(at) || at - budget.Now <= Lead && next.Length <= MostWorkloads && Unnamed(next, Near) is not null)
             {
                 var moment = at.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
                 Replace(Soon, moment);
-                Tell(Reasons.WillSuspend, $"soon/{moment}/{Unnamed(next)}", Sentences.WillSuspendAhead(budget, balance, outlook, next), next);
+                Tell(Reasons.WillSuspend, $"soon/{moment}/{Unnamed(next, Near)}", Sentences.WillSuspendAhead(budget, balance, outlook, next), next);
+                foreach (var one in next.Take(MostWorkloads)) told.Add(Near + one.Work.Key.Uid);
             }
         }
         if (growth is not null && Unnamed(growth.Suspends) is { } grows)
@@ -71,10 +76,12 @@ public static class LimitWarnings
         }
 
         bool IsNews(DateTimeOffset at) => told.FirstOrDefault(one => one.StartsWith(Soon, StringComparison.Ordinal)) is { } known
-            ? (at - DateTimeOffset.FromUnixTimeSeconds(long.Parse(known.AsSpan(Soon.Length), CultureInfo.InvariantCulture))).Duration() >= Shift
+            ? HasMoved(at - DateTimeOffset.FromUnixTimeSeconds(long.Parse(known.AsSpan(Soon.Length), CultureInfo.InvariantCulture)), (at - budget.Now) / 4)
             : at - budget.Now <= Lead;
 
-        string? Unnamed(IReadOnlyList<ChargedWork> work) => work.FirstOrDefault(item => !told.Contains(Named + item.Work.Key.Uid))?.Work.Key.Uid;
+        static bool HasMoved(TimeSpan by, TimeSpan quarter) => by.Duration() >= Shift || -by >= LeastShift && -by >= quarter;
+
+        string? Unnamed(IReadOnlyList<ChargedWork> work, string prefix = Named) => work.FirstOrDefault(item => !told.Contains(prefix + item.Work.Key.Uid))?.Work.Key.Uid;
 
         void Tell(string reason, string key, string sentence, IEnumerable<ChargedWork> concerned)
         {

@@ -209,6 +209,38 @@ public sealed class OutlookTests
     }
 
     [Fact]
+    public void Suspension_that_comes_sooner_is_announced_again_while_it_matters()
+    {
+        // 49 minutes are left, then 37, then 26, then 22.
+        BudgetDecision Decide(BudgetMemory? memory, decimal spent) => BudgetDecider.Decide(
+            Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] }, Serving("chat")) with { Spent = Money(spent), Memory = memory ?? Budget(60m).Memory });
+
+        var first = Decide(null, 57.5m);
+        var sooner = Decide(first.Memory, 58.1m);
+        sooner.Announcements.Select(one => one.Reason).Should().Equal(Reasons.WillSuspend);
+        var soonest = Decide(sooner.Memory, 58.65m);
+        soonest.Announcements.Select(one => one.Reason).Should().Equal(Reasons.WillSuspend);
+        Decide(soonest.Memory, 58.85m).Announcements.Should().BeEmpty("four minutes are no news");
+        Decide(sooner.Memory, 57.55m).Announcements.Should().BeEmpty("later by less than a quarter of an hour is no news");
+    }
+
+    [Fact]
+    public void Job_that_was_only_said_to_be_at_risk_is_named_when_its_suspension_is_near()
+    {
+        var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] };
+        BudgetDecision Decide(BudgetMemory? memory, decimal spent, WorkloadSnapshot job) => BudgetDecider.Decide(Budget(terms, Serving("chat"), job) with { Spent = Money(spent), Memory = memory ?? Budget(terms).Memory });
+
+        var risk = Decide(null, 30m, Unknown("train"));
+        risk.Announcements.Single().About.Select(key => key.Name).Should().BeEquivalentTo(["chat", "train"]);
+        // The job tells that it ends before the limit is reached, and then runs on past that.
+        var near = Decide(risk.Memory, 57m, Job("train", 0.1));
+        near.Announcements.Single().About.Select(key => key.Name).Should().Equal("chat");
+        var runsOn = Decide(near.Memory, 55.1m, Unknown("train"));
+        runsOn.Announcements.Single().Should().Match<Announcement>(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "train"));
+        Decide(runsOn.Memory, 55.1m, Unknown("train")).Announcements.Should().BeEmpty();
+    }
+
+    [Fact]
     public void Exhausted_at_of_an_exhausted_budget_does_not_move()
     {
         var budget = Budget(10m, Pod("notebook")) with { Spent = Money(10.5m) };
