@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
+using Bursar.Operator.Commands;
 using Bursar.Tests.Cluster.Worlds;
 using Bursar.Tests.TestKit;
 
@@ -161,6 +162,24 @@ public sealed class BadInputTests
         await scene.JobAsync("too-long-too", declared: "2h");
         await scene.UntilSuspendedAsync("too-long-too");
         await InForceAsync(scene, "spec.window.timeZone", generation);
+    }
+
+    [Fact]
+    public async Task Explain_counts_by_the_selector_that_is_in_force()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("100", """{"selector": {"matchLabels": {"app": "train"}}}""");
+        await scene.JobAsync("train", declared: "2h");
+        await scene.UntilRunsAsync("train");
+        await PatchAsync(scene, JsonNode.Parse("""{"selector": {"matchLabels": {"app": "other"}}, "window": {"timeZone": "Mars/Olympus"}}""")!);
+        await scene.UntilConditionAsync("Ready", "False");
+        await scene.PassAsync(120);
+
+        using StringWriter output = new(), errors = new();
+        (await ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, scene.Team, "b", json: false, output, errors, CancellationToken.None)).Should().Be(0);
+        var text = output.ToString();
+        text[text.IndexOf("Cost of the work", StringComparison.Ordinal)..].Should().Contain("Job/train");
     }
 
     private static async Task InForceAsync(Scene scene, string path, long generation)

@@ -61,6 +61,11 @@ public static class ExplainCommand
         {
             await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)], [.. shards.SelectMany(s => s.Windows ?? []).OrderBy(w => w.End)],
                 [.. shards.SelectMany(s => BudgetMemoryJson.Read(s.Memory).Checkpoints.Values)]));
+            if (budget is not null)
+            {
+                SpecRefusal.Check(budget, cached: null);
+                if (shards.Select(s => BudgetMemoryJson.Read(s.Memory)).FirstOrDefault(memory => memory.Spec is not null) is { } memory) SpecRefusal.Restore(budget, memory.Spec, memory.SpecGeneration);
+            }
             if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
             {
                 var (ledger, now) = (GpuLedger.Load(everything), ClusterAccess.NowIn(client));
