@@ -39,6 +39,24 @@ public sealed class MeteringTests
     }
 
     [Fact]
+    public async Task Bare_pod_on_a_lost_node_is_not_called_unpriced()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("100");
+        await scene.CreateAsync($"/api/v1/namespaces/{scene.Team}/pods", """
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"},
+             "spec": {"containers": [{"name": "main", "image": "example/notebook", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}
+            """);
+        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
+        world.Nodes.LoseNode("gpu-1");
+        await scene.UntilConditionAsync("MeteringFresh", "False", within: TimeSpan.FromMinutes(2));
+        await scene.UntilAsync("it burns nothing", async () => (await scene.StatusAsync())?.BurnRatePerHour == "0.00", TimeSpan.FromMinutes(2));
+
+        (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("NotParkable").And.Contain("a bare pod has no switch to suspend it");
+    }
+
+    [Fact]
     public async Task A_lost_node_whose_clock_is_ahead_is_billed_until_it_is_missed_and_again_when_it_returns()
     {
         var scene = await Scene.SandboxAsync();

@@ -309,7 +309,8 @@ public sealed class BudgetObserver(
         NotParkable = whyNot,
         CreatedAt = spend.Since,
         Gpus = spend.Gpus,
-        Rate = spend.RatePerHour == Rate.Zero ? null : spend.RatePerHour,
+        // At no cost now: without a price, at a price of zero, or on a node that is lost.
+        Rate = spend.RatePerHour == Rate.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour,
         BurnRate = spend.RatePerHour,
         FloorRate = spend.Class == WorkClass.Training ? null : scalers?.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
         Spent = spend.Spent,
