@@ -70,6 +70,12 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     [InlineData("size\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"}]", "spec.parts: Too many: 3: must have at most 2 items")]
     [InlineData("size\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"a\"}]", "spec.parts[1]: Duplicate value: {\"name\":\"a\"}")]
     [InlineData("size\":1,\"parts\":[{}]", "spec.parts[0].name: Required value")]
+    [InlineData("size\":1,\"code\":\"\"", "is invalid: spec.code: Invalid value: \"\": spec.code in body should be at least 1 chars long")]
+    [InlineData("size\":1,\"start\":\"2026-01-01\"", "spec.start: Invalid value: \"2026-01-01\": spec.start in body must be of type date-time: \"2026-01-01\", <nil>: Invalid value: null: some validation rules were not checked")]
+    [InlineData("size\":1,\"start\":\"2026-02-30T10:00:00Z\"", "spec.start in body must be of type date-time")]
+    [InlineData("size\":1,\"start\":\"2026-02-20T24:00:00Z\"", "spec.start in body must be of type date-time")]
+    [InlineData("size\":1,\"start\":\"2026-02-20T10:00:00\"", "spec.start in body must be of type date-time")]
+    [InlineData("size\":1,\"day\":\"2026-02-30\"", "spec.day: Invalid value: \"2026-02-30\": spec.day in body must be of type date: \"2026-02-30\"")]
     public async Task Each_rule_of_the_schema_is_kept(string field, string message)
     {
         foreach (var server in (string[])[EveryApiServer.SandboxName, EveryApiServer.RealName])
@@ -78,6 +84,20 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
             var reply = await api.PostAsync(Widgets(group, ns), Widget(group, "w", "\"" + field));
             reply.Code.Should().Be(422, $"{server}: {reply.Text}");
             reply.Message.Should().Contain(message, server).And.StartWith($"Widget.{group} \"w\" is invalid: ");
+        }
+    }
+
+    [SkippableTheory]
+    [InlineData("start", "2026-01-01t10:00:00z")]
+    [InlineData("start", "2026-01-01T10:00:00.123456789+02:00")]
+    [InlineData("day", "2026-02-28")]
+    public async Task Time_in_each_form_is_accepted(string field, string time)
+    {
+        foreach (var server in (string[])[EveryApiServer.SandboxName, EveryApiServer.RealName])
+        {
+            var (api, ns, group) = await DefineAsync(server);
+            var reply = await api.PostAsync(Widgets(group, ns), Widget(group, "w", $"\"size\":1,\"{field}\":\"{time}\""));
+            reply.Code.Should().Be(201, $"{server}: {reply.Text}");
         }
     }
 
@@ -211,6 +231,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
             "x-kubernetes-validations":[{"rule":"!(has(self.mode) && self.mode == 'B' && self.size > 2)","message":"B must be small"}],
             "properties":{"size":{"type":"integer","minimum":1,"maximum":10},
             "mode":{"type":"string","enum":["A","B"],"default":"A"},"cost":{"type":"string","pattern":"^[0-9]+$","maxLength":6},"replicas":{"type":"integer"},
+            "code":{"type":"string","minLength":1,"pattern":"^[a-z]+$"},"start":{"type":"string","format":"date-time"},"day":{"type":"string","format":"date"},
             "free":{"type":"object","x-kubernetes-preserve-unknown-fields":true},
             "parts":{"type":"array","maxItems":2,"x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["name"],
             "items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"count":{"type":"integer"}}}}}},

@@ -7,7 +7,7 @@ using Bursar.Sandbox.Schemas;
 namespace Bursar.Sandbox.Validation;
 
 /// <summary>Judges an object by its schema; the texts are those of Kubernetes's own validator. <see cref="RuleValidator"/> judges the CEL rules.</summary>
-public static class SchemaValidator
+public static partial class SchemaValidator
 {
     public static List<FieldError> Validate(JsonObject obj, TypeSchema schema)
     {
@@ -146,28 +146,36 @@ public static class SchemaValidator
 
     private static void Text(JsonValue value, string text, TypeSchema schema, string path, List<FieldError> errors)
     {
+        // Kubernetes reports the first of these three, and a wrong format beside it.
         var length = text.EnumerateRunes().Count();
         if (length > schema.MaxLength)
         {
             errors.Add(new FieldError(path, "FieldValueTooLong", $"Too long: may not be more than {schema.MaxLength} bytes"));
         }
-
-        if (length < schema.MinLength)
+        else if (length < schema.MinLength)
         {
             errors.Add(FieldError.Invalid(path, value, $"{path} in body should be at least {schema.MinLength} chars long"));
         }
-
-        if (schema.Pattern is { } pattern && !Regex.IsMatch(text, pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)))
+        else if (schema.Pattern is { } pattern && !Regex.IsMatch(text, pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)))
         {
             errors.Add(FieldError.Invalid(path, value, $"{path} in body should match '{pattern}'"));
         }
 
-        if (schema.Format == "date-time" && schema.Type is SchemaType.String or SchemaType.Time
-            && !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _))
+        if (schema.Type == SchemaType.Time
+            ? !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _)
+            : schema.Type == SchemaType.String && (schema.Format == "date-time" && !IsDateTime(text) || schema.Format == "date" && !IsDate(text)))
         {
-            errors.Add(FieldError.Invalid(path, value, $"{path} in body must be of type date-time: {Json.Quote(text)}"));
+            errors.Add(FieldError.TypeInvalid(path, value, $"{path} in body must be of type {schema.Format}: {Json.Quote(text)}"));
         }
     }
+
+    private static bool IsDate(string text) => DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _);
+
+    /// <remarks>Source: kubernetes/kube-openapi:pkg/validation/strfmt/time.go.</remarks>
+    private static bool IsDateTime(string text) => text.Length > 11 && IsDate(text[..10]) && TimePattern().IsMatch(text.AsSpan(10));
+
+    [GeneratedRegex("^[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$", RegexOptions.CultureInvariant)]
+    private static partial Regex TimePattern();
 
     private static void Number(JsonValue value, decimal number, TypeSchema schema, string path, List<FieldError> errors)
     {
