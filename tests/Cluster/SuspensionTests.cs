@@ -188,6 +188,29 @@ public sealed class SuspensionTests
         await scene.UntilAsync("it is suspended in the status", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "tune" }]);
     }
 
+    [Fact]
+    public async Task Suspended_work_whose_last_pod_was_on_a_deleted_node_is_resumed_at_its_price()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await StartAsync(scene, "Job");
+        var pod = (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Single().Metadata.Name;
+        await world.Client.PatchAsync<V1Pod>(pod, scene.Team, KubePatch.Merge(JsonNode.Parse("""{"metadata": {"finalizers": ["example.com/hold"]}}""")!), Ct);
+        world.Nodes.LoseNode("gpu-1");
+        await scene.UntilConditionAsync("MeteringFresh", "False", within: TimeSpan.FromMinutes(2));
+        await scene.SetLimitAsync("0.001");
+        await Kinds.UntilSuspendedAsync(scene, "Job", "stays", TimeSpan.FromMinutes(5));
+        await world.Client.DeleteAsync<V1Node>("gpu-1", null, null, Ct);
+        await scene.PassAsync(1200);
+
+        (await world.Client.GetAsync<V1Pod>(pod, scene.Team, Ct)).Metadata.DeletionTimestamp.Should().NotBeNull();
+        (await scene.EventsAsync(NotFollowed)).Should().BeEmpty("no node is there whose GPUs it could hold");
+        (await scene.StatusAsync())!.Suspended.Should().ContainSingle(s => s.Name == "stays");
+        await scene.SetLimitAsync("2");
+        await scene.PassAsync(60);
+        (await scene.IsSuspendedAsync("stays")).Should().BeTrue("two hours cost 6.12");
+    }
+
     /// <summary>KEDA and KServe are not there: nobody reads what was written to their objects.</summary>
     [Theory]
     [InlineData("Deployment")]

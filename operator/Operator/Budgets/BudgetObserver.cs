@@ -265,7 +265,7 @@ public sealed class BudgetObserver(
 
     /// <summary>
     /// The workloads of which a billed pod runs on. A pod that is being deleted has until its deletionTimestamp, which its termination grace is
-    /// part of. After that it still costs money, except on a node that is lost.
+    /// part of. After that it still costs money, except on a node that is lost or gone.
     /// </summary>
     private Dictionary<string, RunningPods> RunningOn(DateTimeOffset now)
     {
@@ -273,7 +273,7 @@ public sealed class BudgetObserver(
         foreach (var open in ledger.OpenPods())
         {
             if (stores.Pods.Store.GetByUid(open.Uid) is not { Metadata: var pod }) continue;
-            var running = pod.DeletionTimestamp is not { } deadline ? RunningPods.Undeleted : deadline < now && !nodes.IsLost(open.Node) ? RunningPods.Overdue : RunningPods.None;
+            var running = pod.DeletionTimestamp is not { } deadline ? RunningPods.Undeleted : deadline < now && !nodes.IsLost(open.Node) && stores.Nodes.Store.Get(null, open.Node) is not null ? RunningPods.Overdue : RunningPods.None;
             if (running > result.GetValueOrDefault(open.Workload.Uid)) result[open.Workload.Uid] = running;
         }
         return result;
