@@ -40,6 +40,9 @@ public sealed record Balance
     /// <summary>The floor's claims, reserved or not: a limit that is named as enough must hold them.</summary>
     public required IReadOnlyList<Claim> AllFloorClaims { get; init; }
 
+    /// <summary>The claims of suspended work that is no longer this budget's to hold. It resumes at once, whatever it costs, and others may have to make way.</summary>
+    public required IReadOnlyList<Claim> ReleasedClaims { get; init; }
+
     /// <summary>What work that is being stopped may still cost: a resume must not spend it a second time.</summary>
     public required Amount Ending { get; init; }
 
@@ -52,7 +55,7 @@ public sealed record Balance
     public static Balance Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<ChargedWork> work)
     {
         Amount floor = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero, sharp = Amount.Zero, ending = Amount.Zero;
-        List<Claim> floorClaims = [], jobClaims = [];
+        List<Claim> floorClaims = [], jobClaims = [], released = [];
         var unstoppable = new List<(string Name, Rate Rate, string Why)>();
         foreach (var item in work)
         {
@@ -72,6 +75,8 @@ public sealed record Balance
                 if (stays > Rate.Zero || item.Work.IsUnreadable) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays, WhyNotSuspendable(item.Work)));
             }
 
+            if (item.Work is { State: WorkloadState.Parked, Parked: not null, Rate: { } rates } && ResumeRule.IsNoLongerHeld(item.Work, budget))
+                released.Add(new(rates, item.Work.Class == WorkClass.Training ? item.Charge.Mid : rates.For(Charge.Horizon(budget))));
             if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended) ending += item.Charge.StopCost;
             else if (item.Work.Class == WorkClass.Inference)
             {
@@ -100,6 +105,7 @@ public sealed record Balance
             FloorExceedsLimit = floorExceedsLimit,
             FloorClaims = reservedFloor,
             AllFloorClaims = floorClaims,
+            ReleasedClaims = released,
             Ending = ending,
             Unstoppable = new(rate, rate.For(Charge.Horizon(budget)), unstoppable.Select(u => u.Name).ToArray()) { Why = unstoppable.Select(u => u.Why).ToArray() },
         };

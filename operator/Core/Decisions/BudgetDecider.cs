@@ -43,6 +43,7 @@ public static class BudgetDecider
         // The risk is judged after this decision: work that it suspends is no risk any more.
         var after = enforcing && plan.SuspendsAny ? Outlook.Of(budget, balance, work, open, plan.IsParking) : outlook;
         var growth = open ? GrowthRisk.Of(budget, balance, work, plan) : null;
+        var next = NextWindowRisk.Of(budget, work.Select(item => plan.After(item, enforcing)).OfType<WorkloadSnapshot>(), memory);
         var exhausted = open && Exhaustion.Is(budget, balance);
         ChargedWork[] runsOn = [.. work.Where(item => item.Work is { State: WorkloadState.Running or WorkloadState.Pending } && item.Work.BurnRate > Rate.Zero && !(enforcing && plan.IsParking(item)))];
         var overspent = open ? Exhaustion.Overspent(budget, balance, runsOn) : Amount.Zero;
@@ -51,7 +52,7 @@ public static class BudgetDecider
         if (!enforcing && budget.ReleasedAt is null) memory = Remembering.Observed(memory, plan, out observed);
         var announcements = Thresholds.Announce(budget, balance, outlook, ref memory).Concat(PriceTrust.Announce(budget, ref memory))
             .Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(SuspensionCheck.Announce(budget, work, ref memory)).Concat(ReleaseAnnouncement.Announce(budget, ref memory)).Concat(plan.Warnings)
-            .Concat(open ? LimitWarnings.Announce(budget, balance, after, growth, exhausted, overspent, runsOn, ref memory) : []).ToArray();
+            .Concat(LimitWarnings.AnnounceNextWindow(budget, next, ref memory)).Concat(open ? LimitWarnings.Announce(budget, balance, after, growth, exhausted, overspent, runsOn, ref memory) : []).ToArray();
         return new()
         {
             At = budget.Now,

@@ -1,3 +1,4 @@
+using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
@@ -21,16 +22,17 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
     {
         if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit) return null;
         ChargedWork[] waits = stopping is null ? [] : [.. work.Where(stopping)];
-        var runs = work.Except(waits).ToArray();
+        var runs = stopping is null ? work : [.. work.Where(item => !stopping(item))];
         var claims = ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget);
         if (!claims.Any(item => item.Parkable && Victims.Saves(item) > Amount.Zero)) return null;
 
-        Claim[] now = [.. balance.FloorClaims, .. waits.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.StopCost)), .. claims.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.Tested))];
+        Claim[] now = [.. balance.FloorClaims, .. balance.ReleasedClaims, .. waits.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.StopCost)), .. claims.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.Tested))];
         bool FailsAfter(TimeSpan time) =>
             Projection.Of(budget, now.Concat(runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))))) > balance.Allowed;
         var (fits, fails) = (TimeSpan.Zero, until - budget.Now);
         if (FailsAfter(fits) || !FailsAfter(fails)) return null;
-        while (fails - fits > TimeSpan.FromSeconds(1))
+        // A rolling sum is expensive, so a distant moment is searched to a 64th of its distance only.
+        while (fails - fits > TimeSpan.FromSeconds(1) + (budget.Terms.Window.Period == WindowPeriod.Rolling ? fits / 64 : TimeSpan.Zero))
         {
             var middle = fits + (fails - fits) / 2;
             if (FailsAfter(middle)) fails = middle;

@@ -97,9 +97,12 @@ public static class ForecastRule
     /// <param name="claims">The jobs that are counted.</param>
     /// <param name="parked">Those of them that are suspended.</param>
     /// <param name="claim">What a job counts with.</param>
-    internal static Amount Needed(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked, Func<ChargedWork, Amount> claim) =>
-        Projection.Of(budget, balance.FloorClaims.Concat(waits.Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.StopCost))).Concat(claims.Select(w =>
-            new Claim(w.Work.Rate ?? Rate.Zero, parked.Contains(w) ? Victims.StillSpends(w) : claim(w)))));
+    internal static Amount Needed(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked, Func<ChargedWork, Amount> claim)
+    {
+        var leaves = new HashSet<ChargedWork>(parked, ReferenceEqualityComparer.Instance);
+        return Projection.Of(budget, balance.FloorClaims.Concat(balance.ReleasedClaims).Concat(waits.Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.StopCost))).Concat(claims.Select(w =>
+            new Claim(w.Work.Rate ?? Rate.Zero, leaves.Contains(w) ? Victims.StillSpends(w) : claim(w)))));
+    }
 
     private static string Why(ChargedWork victim, BudgetMemory memory) =>
         Plan.WasUndone(victim) ? Reasons.ParkedAgain

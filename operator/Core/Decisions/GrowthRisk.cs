@@ -1,3 +1,4 @@
+using Bursar.Core.Budgets;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
@@ -28,8 +29,11 @@ public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Charge
         var claims = ForecastRule.Claims(work.Where(item => item.IsActiveJob && !plan.IsParking(item)), budget);
         if (!claims.Any(item => item is { Parkable: true, Work.Estimate.Stale: false })) return null;
         var most = ForecastRule.Needed(budget, balance, waits, claims, [], item => MayCost(item, budget));
-        if (most <= balance.Allowed) return null;
-        var candidates = ForecastRule.Candidates(claims, budget).Select(item => item with { Charge = item.Charge with { Tested = MayCost(item, budget) } });
+        // A rolling sum has its peak on the way, when work still runs and must still be stopped.
+        var stops = budget.Terms.Window.Period == WindowPeriod.Rolling ? balance.OverspendBound : Amount.Zero;
+        if (most + stops <= balance.Allowed) return null;
+        // Also a job that is almost done, since it may run past its declared end.
+        var candidates = claims.Where(item => item is { Parkable: true, Work.Estimate.Stale: false }).Select(item => item with { Charge = item.Charge with { Tested = MayCost(item, budget) } });
         // A job that is almost done, or runs past its declared end, is suspended by the limit alone, and everything else with it.
         var atLimit = work.Where(item => item is { Parkable: true, Work: { Class: not WorkClass.Training, State: WorkloadState.Running or WorkloadState.Pending } } && !plan.IsParking(item));
         var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit);

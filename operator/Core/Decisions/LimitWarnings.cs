@@ -6,7 +6,8 @@ namespace Bursar.Core.Decisions;
 
 /// <summary>
 /// Announces that a budget will run out, before it does: as soon as the projection passes the limit (<c>AtRisk</c>), and again
-/// <see cref="Lead"/> before work is suspended (<c>WillSuspend</c>). Announces jobs that fit only at their likely cost (<c>AtRisk</c>).
+/// <see cref="Lead"/> before work is suspended (<c>WillSuspend</c>). Announces jobs that fit only at their likely cost (<c>AtRisk</c>), and
+/// work that the next window does not cover (<c>WillSuspend</c>).
 /// Repeats, with growing pauses, that a budget is overspent (<c>Overspent</c>).
 /// </summary>
 public static class LimitWarnings
@@ -26,11 +27,13 @@ public static class LimitWarnings
     /// <summary>An overspend is reported again at least this often.</summary>
     public static readonly TimeSpan LongestPause = TimeSpan.FromHours(6);
 
-    // In the memory: the limit of the last AtRisk, the time that the last WillSuspend named, each workload that one of them named, and each that a WillSuspend named.
+    // In the memory: the limit of the last AtRisk, the time that the last WillSuspend named, each workload that one of them named, each
+    // that a WillSuspend named, and each that a WillSuspend named for the next window.
     private const string Risk = "risk:";
     private const string Soon = "soon:";
     private const string Named = "named:";
     private const string Near = "near:";
+    private const string NamedForNext = "next:";
 
     /// <summary>A projection must fall this many percent of the limit below it before a new excess is news.</summary>
     private const int Rearm = 5;
@@ -38,16 +41,32 @@ public static class LimitWarnings
     /// <summary>More workloads than this do not get an Event of their own.</summary>
     private const int MostWorkloads = GrowthRisk.MostWorkloads;
 
+    /// <summary>Names each workload once, when the forecast first suspends it at the beginning of the next window.</summary>
+    public static IReadOnlyList<Announcement> AnnounceNextWindow(BudgetSnapshot budget, NextWindowRisk? next, ref BudgetMemory memory)
+    {
+        var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
+        ForgetSuspended(told, NamedForNext, budget);
+        ChargedWork[] news = next is null ? [] : [.. next.Suspends.Where(item => !told.Contains(NamedForNext + item.Work.Key.Uid)).Take(MostWorkloads)];
+        if (news.Length == 0 && told.Count == memory.Announced.Count) return [];
+        told.UnionWith(news.Select(item => NamedForNext + item.Work.Key.Uid));
+        memory = memory with { Announced = [.. told] };
+        return news.Length == 0 ? [] : [new(Reasons.WillSuspend, $"{budget.Window.Key}/next/{news[0].Work.Key.Uid}", Sentences.WillSuspendNext(budget, next!), Warning: true)
+        {
+            About = budget.Observes ? [] : [.. news.Select(item => item.Work.Key)],
+        }];
+    }
+
     public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, Balance balance, Outlook outlook, GrowthRisk? growth, bool exhausted, Amount overspent, IReadOnlyList<ChargedWork> runsOn, ref BudgetMemory memory)
     {
         var announcements = new List<Announcement>();
         var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
-        // An announcement that has come true is over: the next suspension of the workload is announced anew.
-        var runs = budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending).Select(work => work.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        foreach (var prefix in (string[])[Named, Near]) told.RemoveWhere(one => one.StartsWith(prefix, StringComparison.Ordinal) && !runs.Contains(one[prefix.Length..]));
-        if (exhausted || outlook.RunsOutAt is null)
+        ForgetSuspended(told, Named, budget);
+        ForgetSuspended(told, Near, budget);
+        // Some workloads may have resumed while others stay suspended for the limit.
+        var over = LimitRule.IsReached(balance) || exhausted && outlook.Suspends.Count + outlook.ForecastSuspends.Count == 0;
+        if (over || outlook.RunsOutAt is null)
         {
-            if (exhausted || outlook.Projected < balance.Limit - balance.Limit.Percent(Rearm)) told.RemoveWhere(one => one.StartsWith(Risk, StringComparison.Ordinal) || one.StartsWith(Soon, StringComparison.Ordinal));
+            if (over || outlook.Projected < balance.Limit - balance.Limit.Percent(Rearm)) told.RemoveWhere(one => one.StartsWith(Risk, StringComparison.Ordinal) || one.StartsWith(Soon, StringComparison.Ordinal));
         }
         else
         {
@@ -104,5 +123,12 @@ public static class LimitWarnings
             });
         }
         return announcements;
+    }
+
+    /// <summary>An announcement that has come true is over: the next suspension of the workload is announced anew.</summary>
+    private static void ForgetSuspended(SortedSet<string> told, string prefix, BudgetSnapshot budget)
+    {
+        var runs = budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending).Select(work => prefix + work.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        told.RemoveWhere(one => one.StartsWith(prefix, StringComparison.Ordinal) && !runs.Contains(one));
     }
 }

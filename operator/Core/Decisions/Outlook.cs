@@ -63,7 +63,7 @@ public sealed record Outlook
         var unlimited = Projection.Of(budget, courses.Select(course => course.Claim));
         var reached = balance.Spent > balance.Limit ? budget.Now : First(budget, courses, horizon, _ => balance.Limit + new Amount(1));
         var stops = First(budget, courses, horizon, bound => balance.Allowed - bound);
-        var suspended = stops is { } at ? courses.Where(course => course.Suspendable && (course.Item.Work.State == WorkloadState.Pending || course.EndsAfter(at - budget.Now))).ToArray() : [];
+        var suspended = stops is { } at ? courses.Where(course => course.Suspendable && (course.Item.Work.State == WorkloadState.Pending || course.MayRunAfter(at - budget.Now))).ToArray() : [];
         if (suspended.Length == 0) stops = null;
         if (reached is null && stops is null || horizon <= TimeSpan.Zero)
             return new() { Projected = unlimited, Unlimited = unlimited, ToCome = ByUid(courses) };
@@ -151,6 +151,9 @@ public sealed record Outlook
         public Int128 Milliseconds { get; } = Claim.Rate.NanoPerGpuHour <= 0 ? 0 : (Claim.Amount.Units + Claim.Rate.NanoPerGpuHour - 1) / Claim.Rate.NanoPerGpuHour;
 
         public bool EndsAfter(TimeSpan time) => Milliseconds > (Int128)time.TotalMilliseconds;
+
+        /// <summary>An estimate that has not settled counts with its low end, and the job is likely to run longer.</summary>
+        public bool MayRunAfter(TimeSpan time) => EndsAfter(time) || Milliseconds > 0 && Item.Charge.KnownLength && Item.Charge.Mid > Claim.Rate.For(time);
 
         public Course Until(TimeSpan time) => this with { Claim = Claim with { Amount = Amount.Min(Claim.Amount, Claim.Rate.For(time)) } };
     }

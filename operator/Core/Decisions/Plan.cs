@@ -84,6 +84,14 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
 
     private bool IsDecidedToResume(ChargedWork item) => _actions.Any(a => a.Kind == ActionKind.Resume && a.Workload.Uid == item.Work.Key.Uid);
 
+    /// <summary>A workload as it is once this decision is carried out; null if it is suspended then.</summary>
+    public WorkloadSnapshot? After(ChargedWork item, bool enforcing) => item.Work switch
+    {
+        var work when enforcing && IsDecidedToResume(item) => work with { State = WorkloadState.Running, BurnRate = work.Rate ?? Rate.Zero, Parked = null },
+        { State: WorkloadState.Running or WorkloadState.Pending } work when !(enforcing && IsParking(item)) => work,
+        _ => null,
+    };
+
     public void KeepAll(IEnumerable<ChargedWork> work, string reason)
     {
         foreach (var item in work) Keep(item, reason, Sentences.Kept(item, reason, budget));

@@ -105,7 +105,8 @@ public static class ResumeRule
     /// <summary>
     /// The limit that a message names as enough to resume the work now; null where no limit alone is. It holds the suspended work that
     /// comes first and fits it too, what the stop itself costs, and what everything else spends in the next <see cref="NamedFor"/>, and is
-    /// rounded up to three digits. The amount named when the work was suspended is repeated for as long as it is enough.
+    /// rounded up to three digits. The amount named when the work was suspended is repeated for as long as it is enough and not far too much.
+    /// It is an amount of the present window.
     /// </summary>
     public static Amount? NamedLimit(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work)
     {
@@ -121,8 +122,8 @@ public static class ResumeRule
             .TakeWhile(other => other != item)
             .Where(other => (IsSuspended(other) || plan.IsLeaving(other)) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
         // Workloads behind it that fit the present limit may resume before that is raised.
-        var behind = budget.Terms.Window.Period == WindowPeriod.Rolling ? Amount.Zero : Taken(
-            [.. order.SkipWhile(other => other != item).Skip(1).Where(other => IsSuspended(other) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget))], balance.Limit, balance.Limit, plan, work);
+        var after = order.SkipWhile(other => other != item).Skip(1).Where(other => IsSuspended(other) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
+        var behind = budget.Terms.Window.Period == WindowPeriod.Rolling ? TakenOfRolling(after, plan) : Taken(after, balance.Limit, balance.Limit, plan, work);
         // Stops may cost less than they are counted with, and their own test does not hold what runs beside them.
         var stops = first.Length == 0 ? Amount.Zero
             : Beside(item, plan, work).Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun));
@@ -135,7 +136,7 @@ public static class ResumeRule
             if (alone + behind + taken <= least) break;
             least = alone + behind + taken;
         }
-        return plan.NameLimit(item, item.Work.Parked is { EnoughLimit: { } named } && named > balance.Limit && named <= enough + enough.Percent(10)
+        return plan.NameLimit(item, item.Work.Parked is { EnoughLimit: { } named } && named > balance.Limit && (named <= enough + enough.Percent(10) || budget.Now - item.Work.Parked.Since <= NamedFor)
             && alone + behind + Taken(first, named + stops, named, plan, work) <= named ? named : enough);
     }
 
@@ -161,6 +162,14 @@ public static class ResumeRule
         return most;
     }
 
+    /// <summary>
+    /// The amount that workloads behind in the queue may use of a rolling limit. Older spending leaves the window all the time, so each
+    /// counts that fits an empty window. All of them together use no more than the limit, since a window's length from now one window
+    /// holds everything that begins now.
+    /// </summary>
+    private static Amount TakenOfRolling(IEnumerable<ChargedWork> behind, Plan plan) =>
+        Amount.Min(plan.Balance.Limit, behind.Where(other => !NeverFits(other, plan.Budget, plan.Balance)).Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, plan.Budget)));
+
     private static Amount Alone(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) =>
         plan.NeededAlone.TryGetValue(item.Work.Key.Uid, out var known) ? known : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, work, plan.Balance.AllFloorClaims, withBeside: true);
 
@@ -171,14 +180,10 @@ public static class ResumeRule
         var beside = (withBeside ? Beside(item, plan, work) : []).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)))));
         // Workloads that are being stopped, or are about to be, cost their stop.
         var ending = plan.Balance.Ending + work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && plan.IsLeaving(w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
-        // Work that is no longer this budget's to hold comes back whatever it costs.
-        var horizon = Charge.Horizon(budget);
-        var released = work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work is { State: WorkloadState.Parked, Parked: not null, Rate: not null } && IsNoLongerHeld(w.Work, budget))
-            .Select(w => new Claim(w.Work.Rate!.Value, w.Work.Class == WorkClass.Training ? w.Charge.Mid : w.Work.Rate.Value.For(horizon)));
         var needed = Projection.Of(budget,
         [
             .. floor,
-            .. released,
+            .. plan.Balance.ReleasedClaims,
             .. others.Where(w => !withBeside || w.Charge.KnownLength || Charge.ReservesWindow(w.Work, budget) || !(w.Work.BurnRate > Rate.Zero))
                 .Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid)),
             .. beside,
@@ -227,7 +232,7 @@ public static class ResumeRule
     }
 
     /// <summary>Made exempt while it was parked, or inference whose budget keeps floors now.</summary>
-    private static bool IsNoLongerHeld(WorkloadSnapshot work, BudgetSnapshot budget) =>
+    internal static bool IsNoLongerHeld(WorkloadSnapshot work, BudgetSnapshot budget) =>
         work.Exempt || work.Class != WorkClass.Training && budget.Terms.WhenExhausted == WhenExhausted.Floor;
 
     /// <summary>

@@ -70,6 +70,10 @@ public static class Sentences
             : $"budget {budget.Name} no longer covers what its jobs cost to complete: {Money(balance.Planned)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved now, and work without a reservation keeps spending.{ByForecast(budget, outlook, "then")}{(next.Count > outlook.ForecastSuspends.Count ? $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended at the limit (at {Time(outlook.SuspendsAt!.Value)})." : "")} ")
         + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(next.Count == 1 ? "it" : "them")} running.";
 
+    public static string WillSuspendNext(BudgetSnapshot budget, NextWindowRisk next) =>
+        $"In about {Span(next.Window.Start - budget.Now)} (at {Time(next.Window.Start)}) {Window.NameOf(next.Window.Key)} begins for budget {budget.Name}: its limit of {Money(next.Limit)} {budget.Currency} does not cover the {Money(next.Needed)} that running work costs in it. "
+        + $"{Names(next.Suspends)} {(budget.Observes ? "would" : "will")} be suspended then. Raise the limit or add a top-up for {next.Window.Key} before then to keep {(next.Suspends.Count == 1 ? "it" : "them")} running.";
+
     public static string MayGrow(BudgetSnapshot budget, Balance balance, GrowthRisk growth) =>
         $"Budget {budget.Name} {(growth.Likely > balance.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Money(growth.Most)} if they take longer. "
         + $"Then work {(budget.Observes ? "would be" : "is")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or end work.";

@@ -19,18 +19,29 @@ public static class Victims
         IEnumerable<ChargedWork> candidates, IReadOnlyList<ChargedWork> claims, Func<IReadOnlyCollection<ChargedWork>, Amount> excess, BudgetSnapshot budget, BudgetMemory memory)
     {
         var chosen = new List<ChargedWork>();
+        // By priority, so that a candidate is compared with levels and not with every other workload.
+        var growth = new Dictionary<(int, int), Amount>();
+        foreach (var item in claims) Grow(item, Growth(item, budget, memory));
         foreach (var item in InOrder(candidates, budget, memory))
         {
             var left = excess(chosen);
             if (left <= Amount.Zero) break;
-            if (!IsAsked(item, memory) && TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item, claims.Except(chosen), budget, memory)) continue;
+            if (!IsAsked(item, memory) && TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item)) continue;
             chosen.Add(item);
+            Grow(item, -Growth(item, budget, memory));
         }
         // From the last: what is more worth keeping is spared first.
         for (var i = chosen.Count - 1; i >= 0; i--)
             if (excess([.. chosen.Take(i), .. chosen.Skip(i + 1)]) <= Amount.Zero) chosen.RemoveAt(i);
         return chosen;
+
+        void Grow(ChargedWork item, Amount by) => growth[Level(item)] = growth.GetValueOrDefault(Level(item)) + by;
+
+        Amount GrowthNotAbove(ChargedWork item) =>
+            growth.Where(level => level.Key.CompareTo(Level(item)) <= 0).Aggregate(-Growth(item, budget, memory), (sum, level) => sum + level.Value);
     }
+
+    private static (int, int) Level(ChargedWork item) => (item.Work.Priority, item.Work.PriorityWithin);
 
     /// <summary>Those that parking saves anything of, in the order in which they are looked at.</summary>
     public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> candidates, BudgetSnapshot budget, BudgetMemory memory) =>
@@ -71,10 +82,6 @@ public static class Victims
         ((BigInteger)Lost(one).Units * (BigInteger)Saves(other).Units).CompareTo((BigInteger)Lost(other).Units * (BigInteger)Saves(one).Units));
 
     private static readonly Comparer<ChargedWork> Nobody = Comparer<ChargedWork>.Create((_, _) => 0);
-
-    private static Amount GrowthNotAbove(ChargedWork item, IEnumerable<ChargedWork> others, BudgetSnapshot budget, BudgetMemory memory) =>
-        others.Where(o => o != item && (o.Work.Priority, o.Work.PriorityWithin).CompareTo((item.Work.Priority, item.Work.PriorityWithin)) <= 0)
-            .Aggregate(Amount.Zero, (sum, o) => sum + Growth(o, budget, memory));
 
     /// <summary>How far it is above its reservation; one that was carried over from the window before is the first claim on this one.</summary>
     private static Amount Growth(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>

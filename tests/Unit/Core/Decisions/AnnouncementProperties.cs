@@ -68,6 +68,7 @@ public sealed class AnnouncementProperties
         foreach (var work in now.Workloads)
         {
             if (before.Workloads.FirstOrDefault(one => one.Key.Uid == work.Key.Uid) is not { } known) return $"{work.Key.Name} is new";
+            if (work.State == WorkloadState.Parked && !Charge.IsParkable(work, now)) return $"{work.Key.Name} may not be suspended any more";
             if (work.Rate > known.Rate) return $"{work.Key.Name} costs more";
             if (work.Estimate.Settled && known.Estimate is { IsKnown: true, Settled: false }) return $"the estimate of {work.Key.Name} settled";
             if (work.State == WorkloadState.Running && known.Estimate.IsKnown && work.Estimate.IsKnown && work.Estimate.Mid > known.Estimate.High) return $"the estimate of {work.Key.Name} leapt";
@@ -82,8 +83,6 @@ public sealed class AnnouncementProperties
         if (random.Next(3) > 0)
             budget = budget with { Terms = budget.Terms with { Limit = budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? Rate.Zero).For(work.Estimate.Mid)) + Money(random.Next(1, 20)) } };
         budget = budget with { Memory = budget.Memory with { LastLimit = BudgetDecider.LimitOf(budget) } };
-        // A workload that is suspended and may not be is resumed at once, whatever follows from it.
-        budget = budget with { Workloads = [.. budget.Workloads.Where(work => work.State != WorkloadState.Parked || Charge.IsParkable(work, budget))] };
         // Some jobs have a declared duration and run on past it.
         budget = budget with { Workloads = [.. budget.Workloads.Select(work => work.Estimate.IsKnown && random.Next(3) == 0 ? work with { Estimate = Declared(work.Estimate.Mid) } : work)] };
         return budget with { Workloads = [.. budget.Workloads.Select(work => work.State == WorkloadState.Parked ? work with { Parked = work.Parked! with { Limit = BudgetDecider.LimitOf(budget) } } : work)] };

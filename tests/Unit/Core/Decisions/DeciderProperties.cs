@@ -54,7 +54,7 @@ public sealed class DeciderProperties
             var balance = Balance.Of(budget, BudgetDecider.LimitOf(budget), work);
             if (balance.FloorExceedsLimit) return;
             var claims = work.Where(w => w.IsActiveJob && !Balance.Lends(w.Work, budget)).ToArray();
-            Amount Needed(Func<ChargedWork, bool> parked) => claims.Aggregate(balance.Spent + balance.Floor, (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Charge.Tested));
+            Amount Needed(Func<ChargedWork, bool> parked) => claims.Aggregate(balance.ReleasedClaims.Aggregate(balance.Spent + balance.Floor, (sum, claim) => sum + claim.Amount), (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Charge.Tested));
             foreach (var victim in victims)
                 Needed(w => w.Work.Key.Uid != victim && victims.Contains(w.Work.Key.Uid)).Should().BeGreaterThan(balance.Allowed, "without parking {0} it does not fit", victim);
         });

@@ -1,3 +1,4 @@
+using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
@@ -37,13 +38,14 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
 
     public BudgetDecision Turn(TimeSpan? time = null)
     {
-        var pass = time ?? Pass;
         var decision = BudgetDecider.Decide(Budget);
+        // A budget is evaluated again as soon as its work changes.
+        var pass = decision.Actions.Count == 0 && time is { } quiet ? quiet : Pass;
         _log.AddRange(decision.Announcements.Select(one => $"{Budget.Now:dd HH:mm:ss} {one.Reason}: {one.Sentence}"));
         _log.AddRange(decision.Actions.Select(action => $"{Budget.Now:dd HH:mm:ss} {action.Kind} {action.Workload.Name} ({action.Reason}): {action.Sentence}"));
         var actions = decision.Actions.ToDictionary(action => action.Workload.Uid);
         var works = new List<WorkloadSnapshot>();
-        var spent = Budget.Spent;
+        var spent = Amount.Zero;
         foreach (var one in Budget.Workloads)
         {
             var work = actions.TryGetValue(one.Key.Uid, out var action)
@@ -68,8 +70,27 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
             }
             works.Add(work with { Spent = work.Spent + burns });
         }
-        Budget = Budget with { Now = Budget.Now + pass, Workloads = works, Spent = spent, Memory = decision.Memory, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        Pay(spent, pass);
+        if (Budget.Spent.Units == 0) works = [.. works.Select(work => work with { Spent = Amount.Zero })];
+        Budget = Budget with { Workloads = works, Memory = decision.Memory, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
         return decision;
+    }
+
+    /// <summary>Spends an amount evenly over a pass. A calendar window that ends takes its spending with it, a rolling one forgets the oldest.</summary>
+    private void Pay(Amount amount, TimeSpan pass)
+    {
+        var now = Budget.Now + pass;
+        var window = Window.At(Budget.Terms.Window, now);
+        if (Budget.Terms.Window.Period != WindowPeriod.Rolling)
+        {
+            Budget = Budget with { Now = now, Window = window, Spent = window.Key == Budget.Window.Key ? Budget.Spent + amount : Amount.Zero };
+            return;
+        }
+        var rate = new Rate((long)(amount.Units / (Int128)pass.TotalMilliseconds));
+        List<SpendSegment> spend = [.. Budget.RollingSpend.Where(past => past.To > window.Start)];
+        if (spend.Count > 0 && spend[^1].To == Budget.Now && spend[^1].RatePerHour == rate) spend[^1] = spend[^1] with { To = now };
+        else spend.Add(new(Budget.Now, now, rate));
+        Budget = Budget with { Now = now, Window = window, RollingSpend = spend, Spent = RollingSum.At(spend, window.Length, now) };
     }
 
     private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;

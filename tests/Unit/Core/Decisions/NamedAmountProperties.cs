@@ -1,3 +1,4 @@
+using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
@@ -22,10 +23,11 @@ public sealed class NamedAmountProperties
         {
             var random = new Random(seed);
             var budget = Enforced(random);
-            // A workload that is suspended and may not be is resumed at once and may push others out.
-            budget = budget with { Terms = budget.Terms with { Resume = policy }, Workloads = [.. budget.Workloads.Where(work => work.State != WorkloadState.Parked || Charge.IsParkable(work, budget))] };
+            budget = budget with { Terms = budget.Terms with { Resume = policy } };
             var decision = BudgetDecider.Decide(budget);
             var wait = TimeSpan.FromSeconds(random.Next(0, 600));
+            // The amount is one of the window in which it is named.
+            if (Window.NextEdge(budget.Terms.Window, budget.Now) is { } edge && edge - budget.Now < TimeSpan.FromMinutes(15)) return;
             foreach (var verdict in decision.Workloads.Where(verdict => verdict.EnoughLimit is { } limit && limit > decision.Limit))
             {
                 named++;
@@ -86,11 +88,43 @@ public sealed class NamedAmountProperties
             works.Add(Job("notebook", 0) with { Key = new("team", "Pod", "notebook", "uid-notebook"), Class = WorkClass.Interactive, NotParkable = "a bare pod", BurnRate = Rate.FromDecimal(random.Next(1, 20)), Rate = Rate.FromDecimal(20m), Estimate = Bursar.Core.Forecast.Estimate.Unknown("") });
         // What the world gives back is told by its state alone.
         works = [.. works.Select(work => work.State == WorkloadState.Parked ? work with { Parked = work.Parked! with { Limit = BudgetDecider.LimitOf(budget) } } : work)];
-        return budget with
+        return Windowed(budget with
         {
             Workloads = works,
             BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate),
             Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Resume = ResumePolicy.Automatic },
+        }, random);
+    }
+
+    /// <summary>The same budget in a window of any kind, at any moment of it. Rolling: what was spent was spent in a few stretches.</summary>
+    private static BudgetSnapshot Windowed(BudgetSnapshot budget, Random random)
+    {
+        var now = budget.Now + TimeSpan.FromMinutes(random.Next(0, 12 * 60));
+        WindowSpec spec = random.Next(8) switch
+        {
+            0 => new(WindowPeriod.Hour),
+            1 => new(WindowPeriod.Day),
+            2 => new(WindowPeriod.Week),
+            3 => new(WindowPeriod.Once, Start: budget.Now.AddDays(-1), End: now.AddMinutes(random.Next(5, 48 * 60))),
+            4 or 5 => new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(new[] { 1, 6, 24, 168, 720 }[random.Next(5)])),
+            _ => budget.Terms.Window,
         };
+        var window = Window.At(spec, now);
+        budget = budget with { Now = now, Window = window, Terms = budget.Terms with { Window = spec }, Memory = budget.Memory with { WindowKey = window.Key } };
+        if (spec.Period == WindowPeriod.Rolling)
+        {
+            var past = Enumerable.Range(0, random.Next(1, 5)).Select(_ =>
+            {
+                var from = window.Start + window.Length * (random.NextDouble() * 0.98);
+                return new SpendSegment(from, from + (now - from) * (0.1 + random.NextDouble() * 0.9), Rate.FromDecimal(random.Next(1, 20)));
+            }).OrderBy(past => past.From).ToArray();
+            // About as much as the limit at most.
+            var sum = RollingSum.At(past, window.Length, now);
+            var most = BudgetDecider.LimitOf(budget).Percent(random.Next(0, 110));
+            if (sum > most) past = [.. past.Select(one => one with { RatePerHour = new((long)(one.RatePerHour.NanoPerGpuHour * (double)most.Units / (double)sum.Units)) })];
+            budget = budget with { RollingSpend = past, Spent = RollingSum.At(past, window.Length, now) };
+        }
+        // Most were suspended in this very window.
+        return budget with { Workloads = [.. budget.Workloads.Select(work => work.Parked is { } parked ? work with { Parked = parked with { WindowKey = random.Next(6) == 0 ? "before" : window.Key, Spent = random.Next(2) == 0 ? budget.Spent : null } } : work)] };
     }
 }

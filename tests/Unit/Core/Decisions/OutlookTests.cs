@@ -297,4 +297,31 @@ public sealed class OutlookTests
         BudgetDecider.Decide(Budget(1000m, Pod("a"))).Condition("FullyEnforceable").Message.Should().Contain("Pod/a (a bare pod)");
         BudgetDecider.Decide(Budget(1_000_000m, pods)).Condition("FullyEnforceable").Message.Length.Should().BeLessThan(1500);
     }
+
+    [Theory]
+    [InlineData(90, false)]
+    [InlineData(30, true)]
+    public void Job_that_the_next_window_does_not_cover_is_announced_an_hour_before(int minutes, bool announced)
+    {
+        var now = new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero).AddMinutes(-minutes);
+        var budget = Budget(100, Job("long", 200), Job("short", 2)) with { Now = now };
+        var first = BudgetDecider.Decide(budget);
+        first.Actions.Should().BeEmpty();
+        first.Announcements.Where(one => one.Reason == Reasons.WillSuspend).SelectMany(one => one.About).Select(key => key.Name).Should().Equal(announced ? ["long"] : []);
+        if (!announced) return;
+        first.Announcements.Single(one => one.Reason == Reasons.WillSuspend).Sentence.Should()
+            .Contain("In about 30 min (at 2026-12-01T00:00:00Z) 2026-12 begins for budget nlp").And.Contain("Job/long will be suspended then").And.Contain("add a top-up for 2026-12");
+        // It is said once, and it comes true.
+        BudgetDecider.Decide(budget with { Memory = first.Memory }).Announcements.Should().NotContain(one => one.Reason == Reasons.WillSuspend);
+        var december = budget with { Now = now.AddMinutes(minutes), Memory = first.Memory, Window = Bursar.Core.Budgets.Window.At(budget.Terms.Window, now.AddMinutes(minutes)) };
+        BudgetDecider.Decide(december).ParkedNames().Should().Equal("long");
+    }
+
+    [Fact]
+    public void Work_that_resumes_beside_exhausted_work_is_announced_anew()
+    {
+        var budget = Budget(100, Serving("serve"), Job("stopped", 90).Parked(100, Reasons.BudgetExhausted)) with { Spent = Money(97) };
+        budget = budget with { Terms = budget.Terms with { WhenExhausted = WhenExhausted.Zero } };
+        BudgetDecider.Decide(budget).Announcements.Should().Contain(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "serve"));
+    }
 }

@@ -190,4 +190,12 @@ public sealed class ResumeTests
     public void Nothing_resumes_in_an_evaluation_that_parks() =>
         BudgetDecider.Decide(Budget(20m, Job("runs", 50), Job("train", 1).Parked(10m))).Should()
             .Match<BudgetDecision>(d => d.ParkedNames().Single() == "runs" && d.ResumedNames().Length == 0);
+
+    [Fact]
+    public void Exempted_job_resumes_and_pushes_others_out_in_one_decision()
+    {
+        var decision = BudgetDecider.Decide(Budget(20, Job("runs", 5), Job("exempted", 5).Parked(20) with { Exempt = true }));
+        decision.ResumedNames().Should().Equal("exempted");
+        decision.ParkedNames().Should().Equal("runs");
+    }
 }
