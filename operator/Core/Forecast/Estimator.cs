@@ -11,6 +11,7 @@ public static class Estimator
     private const int FewestRuns = 3;
     private const string NothingTells = "nothing tells how long it runs";
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan LeastOverrun = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LeastSilence = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
 
@@ -108,8 +109,15 @@ public static class Estimator
         if (job.DeclaredDuration is not { } declared) return null;
         if (DeclaredPieces(job, declared) is { } pieces) return pieces;
         var left = job.RunningSince is { } since ? declared - (now - since) : declared;
+        if (left <= TimeSpan.Zero) left += Overrun(declared);
         return left > TimeSpan.Zero ? Declared(left) : null;
     }
+
+    /// <summary>
+    /// How much longer than declared a job may run before its duration counts as unknown. Starting and ending take seconds, and a job that is a
+    /// second late would otherwise be projected to the end of the window.
+    /// </summary>
+    private static TimeSpan Overrun(TimeSpan declared) => declared / 20 > LeastOverrun ? declared / 20 : LeastOverrun;
 
     /// <summary>A hang is not what earlier runs did: their word ends where progress stands still.</summary>
     private static Estimate? FromSeries(JobFacts job, DateTimeOffset now) =>

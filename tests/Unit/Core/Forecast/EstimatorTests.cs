@@ -1,5 +1,6 @@
 using Bursar.Core.Forecast;
 using Bursar.Core.Money;
+using Bursar.Core.Text;
 
 namespace Bursar.Tests.Unit.Core.Forecast;
 
@@ -116,6 +117,24 @@ public sealed class EstimatorTests
 
         Estimator.Remaining(declared, Start.AddMinutes(21)).Should().Match<Estimate>(e => !e.IsKnown && e.Detail == "it has run longer than its expected-duration");
         Estimator.Remaining(new(), Start).Detail.Should().Be("nothing tells how long it runs");
+    }
+
+    [Theory]
+    [InlineData("20m", "20m1s", "59s")]
+    [InlineData("20m", "21m", null)]
+    [InlineData("1h", "1h2m", "1m")]
+    [InlineData("10s", "39s", "1s")]
+    [InlineData("10s", "41s", null)]
+    public void Declared_duration_exceeded_by_less_than_a_twentieth_stays_known(string declared, string runs, string? left)
+    {
+        var job = new JobFacts { DeclaredDuration = Duration(declared), RunningSince = Start };
+
+        var estimate = Estimator.Remaining(job, Start + Duration(runs));
+
+        if (left is null) estimate.IsKnown.Should().BeFalse();
+        else estimate.Mid.Should().Be(Duration(left));
+
+        static TimeSpan Duration(string text) => GoDuration.TryParse(text, out var duration) ? duration : throw new FormatException(text);
     }
 
     [Fact]
