@@ -101,6 +101,8 @@ public static class Wiring
         brake.Restore(
             ledger.Parked().Where(record => ParkedCause.Read(record).ByForecast).Select(record => record.Since),
             stores.Budgets.Store.List().Max(budget => BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Metadata.Uid)).BrakedAt));
+        // Before anything asks which budget selects what.
+        foreach (var budget in stores.Budgets.Store.List()) SpecRefusal.Restore(budget, BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Metadata.Uid)));
         var control = new ControlSwitch(brake);
         var pacer = new WritePacer(time);
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Bursar.Core.Decisions;
 using Bursar.Core.Text;
 
 namespace Bursar.Operator.Api;
@@ -19,10 +20,10 @@ public sealed record SpecRefusal(IReadOnlyList<FieldError> Errors, long? InForce
             PutInForce(budget, cached.Spec, cached.Refusal?.InForce ?? cached.Metadata.Generation);
     }
 
-    /// <summary>Puts a stored spec in force for a refused budget of which no valid version was ever cached, as after a restart.</summary>
-    internal static void Restore(V1Alpha1GpuBudget budget, string? stored, long generation)
+    /// <summary>Puts the spec that the ledger remembers in force for a refused budget of which no valid version was ever cached, as after a restart.</summary>
+    internal static void Restore(V1Alpha1GpuBudget budget, BudgetMemory memory)
     {
-        if (budget.Refusal is { InForce: null } && stored is not null) PutInForce(budget, JsonSerializer.Deserialize(stored, ApiJson.GpuBudget)?.Spec, generation);
+        if (budget.Refusal is { InForce: null } && memory.Spec is { } stored) PutInForce(budget, JsonSerializer.Deserialize(stored, ApiJson.GpuBudget)?.Spec, memory.SpecGeneration);
     }
 
     /// <summary>The spec in force, as <see cref="Restore"/> reads it.</summary>

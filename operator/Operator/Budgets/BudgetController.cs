@@ -53,7 +53,7 @@ public sealed partial class BudgetController(
     public async Task<ReconciliationResult<V1Alpha1GpuBudget>> ReconcileAsync(V1Alpha1GpuBudget entity, CancellationToken cancellationToken)
     {
         var ns = entity.Metadata.Namespace ?? "";
-        if (entity.Refusal is { InForce: null } && BudgetMemoryJson.Read(ledger.BudgetMemory(entity.Metadata.Uid)) is { Spec: { } stored } known) SpecRefusal.Restore(entity, stored, known.SpecGeneration);
+        if (entity.Refusal is { InForce: null }) SpecRefusal.Restore(entity, BudgetMemoryJson.Read(ledger.BudgetMemory(entity.Metadata.Uid)));
         if (GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt) is { Count: > 0 } errors)
         {
             return await RefuseAsync(entity, new(errors, null), cancellationToken)

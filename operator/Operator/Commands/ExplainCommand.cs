@@ -64,7 +64,7 @@ public static class ExplainCommand
             if (budget is not null)
             {
                 SpecRefusal.Check(budget, cached: null);
-                if (shards.Select(s => BudgetMemoryJson.Read(s.Memory)).FirstOrDefault(memory => memory.Spec is not null) is { } memory) SpecRefusal.Restore(budget, memory.Spec, memory.SpecGeneration);
+                if (shards.Select(s => BudgetMemoryJson.Read(s.Memory)).FirstOrDefault(memory => memory.Spec is not null) is { } memory) SpecRefusal.Restore(budget, memory);
             }
             if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
             {
