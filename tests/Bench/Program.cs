@@ -18,6 +18,7 @@ return args switch
     ["replay", var traces] => ReplayProcess.Run(traces),
     ["ledger"] => LedgerProcess.Run(),
     ["parse"] => ParseProcess.Run(),
+    ["scrape"] => ScrapeProcess.Run(),
     ["scalers"] => await ScalersProcess.RunAsync(ct),
     _ => await Suite.RunAsync(SuiteOptions.Parse(args), ct),
 };

@@ -18,6 +18,7 @@ internal static class Suite
         if (options.Asks("kube-apiserver") && options.RealPods > 0) await OnRealServerAsync(options, table, ct);
         if (options.Asks("agent")) await AgentAsync(options, table, ct);
         if (options.Asks("exposition")) await ParseAsync(table, ct);
+        if (options.Asks("scrape")) await ScrapeAsync(table, ct);
         if (options.Asks("scalers")) await ScalersAsync(table, ct);
         if (options.Asks("ledger"))
         {
@@ -158,6 +159,15 @@ internal static class Suite
         table.Add("exposition: and a model server's tokens read from it, as the agent does", $"{Speed("tokens")} ({f["tokens"] * 1000:F1} ms)");
         table.Add("exposition: parsing / splitting the bytes into lines and doing nothing", $"{f["parse"] / f["split"]:F1} ({Speed("split")})");
         table.Add("exposition: parsing / splitting it into strings of a line each", $"{f["parse"] / f["strings"]:F2} ({Speed("strings")})");
+    }
+
+    private static async Task ScrapeAsync(FigureTable table, CancellationToken ct)
+    {
+        Progress("scraping the operator");
+        await using var child = ChildProcess.Start("scrape");
+        var f = await child.FiguresAsync(ct);
+        table.Add($"metrics: CPU of a scrape of the operator, {f["series"]:N0} series, {f["bytes"] / MiB:F1} MiB", $"{f["scrape"] * 1000:F0} ms ({f["scrape"] / f["read"]:F1} times reading the page, {f["read"] * 1000:F0} ms)");
+        table.Add("metrics: allocated by it", $"{f["allocated"] / MiB:F1} MiB");
     }
 
     private static async Task ScalersAsync(FigureTable table, CancellationToken ct)

@@ -3,7 +3,7 @@ namespace Bursar.Tests.Bench;
 /// <summary>How much is measured; the defaults are the design's.</summary>
 internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, string Traces, string? Only)
 {
-    public static readonly string[] Parts = ["sandbox", "kube-apiserver", "agent", "exposition", "scalers", "ledger", "sweeps", "scaling"];
+    public static readonly string[] Parts = ["sandbox", "kube-apiserver", "agent", "exposition", "scrape", "scalers", "ledger", "sweeps", "scaling"];
 
     public bool Asks(string part) => Only is null || Only == part;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Prometheus;
 
 namespace Bursar.Operator.Serving;
 
@@ -10,15 +11,15 @@ internal sealed class ApiTraffic : IDisposable
 {
     private readonly MeterListener _listener = new();
     private readonly Uri _server;
-    private readonly Histogram<double> _latency;
-    private readonly Counter<long> _writes;
+    private readonly Histogram _latency;
+    private readonly Counter _writes;
 
-    public ApiTraffic(Uri server, Meter meter)
+    public ApiTraffic(Uri server, MetricFactory metrics)
     {
         _server = server;
-        _latency = meter.CreateHistogram("bursar_api_request_duration_seconds", description: "Time until the API server began to answer, by method and status code.",
-            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] });
-        _writes = meter.CreateCounter<long>("bursar_api_writes_total", description: "Requests that write to the API server, by method and status code.");
+        _latency = metrics.CreateHistogram("bursar_api_request_duration_seconds", "Time until the API server began to answer, by method and status code.",
+            new HistogramConfiguration { LabelNames = ["method", "code"], Buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] });
+        _writes = metrics.CreateCounter("bursar_api_writes_total", "Requests that write to the API server, by method and status code.", "method", "code");
         _listener.InstrumentPublished = static (instrument, listener) =>
         {
             if (instrument is { Name: "http.client.request.duration", Meter.Name: "System.Net.Http" }) listener.EnableMeasurementEvents(instrument);
@@ -46,7 +47,7 @@ internal sealed class ApiTraffic : IDisposable
             }
         }
         if (!here) return;
-        _latency.Record(seconds, new("method", method), new("code", code));
-        if (method is not ("GET" or "HEAD")) _writes.Add(1, new("method", method), new("code", code));
+        _latency.WithLabels(method, code).Observe(seconds);
+        if (method is not ("GET" or "HEAD")) _writes.WithLabels(method, code).Inc();
     }
 }

@@ -1,7 +1,7 @@
 using System.Text;
-using Bursar.Core.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Prometheus;
 
 namespace Bursar.Operator.Serving;
 
@@ -25,13 +25,12 @@ public static class OperatorListener
             return;
         }
         byte[] body;
-        var type = "text/plain; charset=utf-8";
         switch (context.Request.Path.Value)
         {
             case "/metrics":
-                body = metrics.Scrape();
-                type = PrometheusWriter.ContentType;
-                break;
+                response.ContentType = PrometheusConstants.TextContentTypeWithVersionAndEncoding;
+                if (context.Request.Method == "GET") await metrics.WriteAsync(response.Body, context.RequestAborted);
+                return;
             case "/healthz":
                 body = "ok\n"u8.ToArray();
                 break;
@@ -47,7 +46,7 @@ public static class OperatorListener
                 body = Encoding.UTF8.GetBytes("there is /metrics, /healthz and /readyz\n");
                 break;
         }
-        response.ContentType = type;
+        response.ContentType = "text/plain; charset=utf-8";
         response.ContentLength = body.Length;
         if (context.Request.Method == "GET") await response.Body.WriteAsync(body, context.RequestAborted);
     }

@@ -1,38 +1,43 @@
-using System.Diagnostics;
-using System.Diagnostics.Metrics;
 using System.Reflection;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Reports;
 using Bursar.Core.Scaling;
 using Bursar.Core.Text;
+using Prometheus;
 
 namespace Bursar.Operator.Serving;
 
 /// <summary>
-/// What the operator shows of itself: budgets and their work as last decided, sums pulled from the ledger at each scrape,
-/// and counts of what it does. Budgets' figures come from the decision alone, so they agree with status and Events.
-/// Amounts are floats here, because the format knows nothing else, and only here.
+/// The operator's metrics: budgets and their workloads as last decided, sums of the ledger computed for each scrape, and counts of
+/// what the operator does. A budget's figures come from its decision alone, so they agree with status and Events.
+/// Amounts are floating point here, because the format has nothing else, and only here. Safe for concurrent use.
 /// </summary>
 public sealed class OperatorMetrics : IDisposable
 {
+    /// <summary>Seconds; from a cached answer to a request that ran into its limit.</summary>
+    private static readonly double[] ReconcileBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+    private static readonly (string Name, Func<BudgetDecision, string> Value) Currency = ("currency", d => d.Currency);
+
     private readonly Lock _gate = new();
+    private readonly ScrapeRegistry _registry = new();
     private readonly TimeProvider _time;
-    private readonly Meter _meter = new("bursar");
     private readonly ApiTraffic? _api;
-    private readonly Counter<long> _decisions;
-    private readonly Histogram<double> _reconcile;
-    private readonly Counter<long> _reconcileFailures;
-    private readonly Counter<long> _agentFailures;
-    private readonly Counter<long> _agentGaps;
-    private readonly Counter<long> _exporterFailures;
-    private readonly Counter<long> _exporterSkippedLines;
+    private readonly Counter _decisions;
+    private readonly Histogram _reconcile;
+    private readonly Counter _reconcileFailures;
+    private readonly Counter _agentFailures;
+    private readonly Counter _agentGaps;
+    private readonly Counter _exporterFailures;
+    private readonly Counter _exporterSkippedLines;
+    private readonly Histogram _demandToScale;
+    private readonly List<Action<string, string, BudgetDecision>> _ofBudgets = [];
+    private readonly List<Action<string, string, ScalerDecision>> _ofScalers = [];
     private readonly Dictionary<(string Namespace, string Name), BudgetDecision> _budgets = [];
     private readonly Dictionary<(string Namespace, string Name), ScalerDecision> _scalers = [];
-    private readonly Histogram<double> _demandToScale;
     private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
     private readonly LedgerFigures _ledger;
-    private readonly PrometheusEndpoint _endpoint;
     private volatile Func<IEnumerable<MeteringSource>>? _nodes;
     private volatile Func<int>? _untrusted;
     private volatile Func<IEnumerable<InvalidObject>>? _invalid;
@@ -46,26 +51,30 @@ public sealed class OperatorMetrics : IDisposable
     public OperatorMetrics(TimeProvider time, Uri? apiServer = null)
     {
         _time = time;
-        _ledger = new LedgerFigures(time);
+        _ledger = new LedgerFigures(_registry, time);
 
-        Budget("bursar_budget_limit", "Limit of the current window with its top-ups, in the currency.", d => d.Limit.ToDouble());
-        Budget("bursar_budget_spent", "Spent in the current window, in the currency.", d => d.Spent.ToDouble());
-        Budget("bursar_budget_projected", "Spending at the end of the current window on the present course, in the currency.", d => d.Projected.ToDouble());
-        Budget("bursar_budget_remaining", "Left of the limit, in the currency; negative when overspent.", d => d.Remaining.ToDouble());
-        Budget("bursar_budget_burn_rate", "What the budget's running work costs at this moment, in the currency per hour.", d => (double)d.BurnRate.NanoPerGpuHour / 1e9);
-        _meter.CreateObservableGauge("bursar_suspensions_not_followed", () => OfBudgets(d => d.Workloads.Count(w => w.Reason == Reasons.SuspensionNotFollowed)), description: "Workloads that are suspended and whose pods run on.");
-        Budget("bursar_budget_overspent", "Spent beyond the limit while work of the budget keeps running, in the currency; 0 otherwise.", d => d.Overspent.ToDouble());
-        _meter.CreateObservableGauge("bursar_budget_exhausted_timestamp_seconds", () => OfBudgets(d => d.ExhaustedAt is { } at ? at.ToUnixTimeMilliseconds() / 1000.0 : null), description: "When the budget is or was used up, as Unix time; absent where the window ends first.");
-        _meter.CreateObservableGauge("bursar_budget_state", () => OfBudgets(_ => 1, state: true), description: "1 for the state of the budget, the reason of its condition Ready.");
-        _meter.CreateObservableGauge("bursar_budget_spent_ratio", () => OfBudgets(d => Ratio(d.Spent.ToDouble(), d.Limit.ToDouble())), description: "Spent, as a share of the limit.");
-        _meter.CreateObservableGauge("bursar_budget_projected_ratio", () => OfBudgets(d => Ratio(d.Projected.ToDouble(), d.Limit.ToDouble())), description: "Projected spending, as a share of the limit.");
-        _meter.CreateObservableGauge("bursar_budget_condition", Conditions, description: "The budget's conditions: 1 is True, 0 is False, -1 is Unknown.");
-        _meter.CreateObservableGauge("bursar_workload_cost", () => OfWorkloads(w => w.Spent.ToDouble()), description: "Spent by the workload in its budget's window, in the currency.");
-        _meter.CreateObservableGauge("bursar_workload_cost_to_finish", () => OfWorkloads(w => w.CostToFinish.ToDouble()), description: "Likely cost of the workload to its end or the window's, in the currency.");
+        Budget("bursar_budget_limit", "Limit of the current window with its top-ups, in the currency.", d => d.Limit.ToDouble(), Currency);
+        Budget("bursar_budget_spent", "Spent in the current window, in the currency.", d => d.Spent.ToDouble(), Currency);
+        Budget("bursar_budget_projected", "Spending at the end of the current window on the present course, in the currency.", d => d.Projected.ToDouble(), Currency);
+        Budget("bursar_budget_remaining", "Left of the limit, in the currency; negative when overspent.", d => d.Remaining.ToDouble(), Currency);
+        Budget("bursar_budget_burn_rate", "What the budget's running work costs at this moment, in the currency per hour.", d => (double)d.BurnRate.NanoPerGpuHour / 1e9, Currency);
+        Budget("bursar_suspensions_not_followed", "Workloads that are suspended and whose pods run on.", d => d.Workloads.Count(w => w.Reason == Reasons.SuspensionNotFollowed));
+        Budget("bursar_budget_overspent", "Spent beyond the limit while work of the budget keeps running, in the currency; 0 otherwise.", d => d.Overspent.ToDouble(), Currency);
+        Budget("bursar_budget_exhausted_timestamp_seconds", "When the budget is or was used up, as Unix time; absent where the window ends first.", d => d.ExhaustedAt?.ToUnixTimeMilliseconds() / 1000.0);
+        Budget("bursar_budget_state", "1 for the state of the budget, the reason of its condition Ready.", _ => 1, ("state", d => d.State));
+        Budget("bursar_budget_spent_ratio", "Spent, as a share of the limit.", d => Ratio(d.Spent.ToDouble(), d.Limit.ToDouble()));
+        Budget("bursar_budget_projected_ratio", "Projected spending, as a share of the limit.", d => Ratio(d.Projected.ToDouble(), d.Limit.ToDouble()));
+        var conditions = _registry.Gauge("bursar_budget_condition", "The budget's conditions: 1 is True, 0 is False, -1 is Unknown.", "namespace", "budget", "condition");
+        _ofBudgets.Add((ns, name, decision) =>
+        {
+            foreach (var condition in decision.Conditions) conditions.Report(condition.Status is not { } status ? -1 : status ? 1 : 0, ns, name, condition.Type);
+        });
 
-        Units("bursar_workload_cost_per_thousand_tokens", "What 1,000 tokens of the workload cost in its budget's window, prompt and generated together, idle time included, in the currency.", c => c.ThousandTokens?.ToDouble());
-        Units("bursar_workload_cost_per_request", "What a request to the workload cost in its budget's window, idle time included, in the currency.", c => c.Request?.ToDouble());
-        Units("bursar_workload_cost_per_step", "What a training step of the workload costs at its present pace and rate, in the currency.", c => c.Step?.ToDouble());
+        Workload("bursar_workload_cost", "Spent by the workload in its budget's window, in the currency.", w => w.Spent.ToDouble());
+        Workload("bursar_workload_cost_to_finish", "Likely cost of the workload to its end or the window's, in the currency.", w => w.CostToFinish.ToDouble());
+        Workload("bursar_workload_cost_per_thousand_tokens", "What 1,000 tokens of the workload cost in its budget's window, prompt and generated together, idle time included, in the currency.", w => w.UnitCosts?.ThousandTokens?.ToDouble());
+        Workload("bursar_workload_cost_per_request", "What a request to the workload cost in its budget's window, idle time included, in the currency.", w => w.UnitCosts?.Request?.ToDouble());
+        Workload("bursar_workload_cost_per_step", "What a training step of the workload costs at its present pace and rate, in the currency.", w => w.UnitCosts?.Step?.ToDouble());
 
         Scaler("bursar_scaler_replicas", "Replicas asked of the scaler's target.", d => d.Replicas);
         Scaler("bursar_scaler_wanted_replicas", "Replicas that demand asks for.", d => d.Wanted);
@@ -73,29 +82,19 @@ public sealed class OperatorMetrics : IDisposable
         Scaler("bursar_scaler_missing_cost", "What the replicas would cost that demand asks for and the money does not carry, in the currency per hour.", d => d.IsCapped ? (double)(d.MissingPerHour?.NanoPerGpuHour ?? 0) / 1e9 : 0);
         Scaler("bursar_scaler_active", "1 while a trigger of the scaler is active.", d => d.IsActive ? 1 : 0);
 
-        _ledger.Show(_meter);
+        var metrics = _registry.Factory;
+        _decisions = metrics.CreateCounter("bursar_decisions_total", "Actions that were decided, by action and reason.", "action", "reason");
+        _reconcile = metrics.CreateHistogram("bursar_reconcile_duration_seconds", "Time of one reconcile, by controller.", new HistogramConfiguration { LabelNames = ["controller"], Buckets = ReconcileBuckets });
+        _demandToScale = metrics.CreateHistogram("bursar_scaler_demand_to_scale_seconds", "Time from the measurement that asked for more replicas to the scale call that was made.",
+            new HistogramConfiguration { Buckets = [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 15, 30, 60], SuppressInitialValue = true });
+        _reconcileFailures = metrics.CreateCounter("bursar_reconcile_failures_total", "Reconciles that ended in an error, by controller.", "controller");
+        _agentFailures = metrics.CreateCounter("bursar_agent_failures_total", "Requests to agents that failed, and reports that were not believed, by node and reason.", "node", "reason");
+        _agentGaps = metrics.CreateCounter("bursar_agent_gaps_total", "Gaps in agents' journals, by node.", "node");
+        _exporterSkippedLines = metrics.CreateCounter("bursar_exporter_skipped_lines_total", "Lines of dcgm-exporters' pages that could not be read, by node. The other lines were used.", "node");
+        _exporterFailures = metrics.CreateCounter("bursar_exporter_failures_total", "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.", "node");
 
-        _decisions = _meter.CreateCounter<long>("bursar_decisions_total", description: "Actions that were decided, by action and reason.");
-        _reconcile = _meter.CreateHistogram<double>("bursar_reconcile_duration_seconds", description: "Time of one reconcile, by controller.");
-        _demandToScale = _meter.CreateHistogram("bursar_scaler_demand_to_scale_seconds", unit: null, "Time from the measurement that asked for more replicas to the scale call that was made.", tags: null,
-            new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 15, 30, 60] });
-        _reconcileFailures = _meter.CreateCounter<long>("bursar_reconcile_failures_total", description: "Reconciles that ended in an error, by controller.");
-        _agentFailures = _meter.CreateCounter<long>("bursar_agent_failures_total", description: "Requests to agents that failed, and reports that were not believed, by node and reason.");
-        _agentGaps = _meter.CreateCounter<long>("bursar_agent_gaps_total", description: "Gaps in agents' journals, by node.");
-        _exporterSkippedLines = _meter.CreateCounter<long>("bursar_exporter_skipped_lines_total", description: "Lines of dcgm-exporters' pages that could not be read, by node. The other lines were used.");
-        _exporterFailures = _meter.CreateCounter<long>("bursar_exporter_failures_total", description: "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.");
-        _meter.CreateObservableGauge("bursar_agent_lag_seconds", AgentLags, description: "Time since the node's agent last answered.");
-        _meter.CreateObservableGauge("bursar_agents_missing", () => _missing, description: "Nodes with GPU pods and no agent that answers.");
-        _meter.CreateObservableGauge("bursar_gpu_nodes", NodesBySource, description: "Nodes with GPU pods, by who measures there: agent, dcgm-exporter, or none; awaited for the minute in which that is not settled.");
-        _meter.CreateObservableGauge("bursar_untrusted_price_nodes", () => _untrusted?.Invoke() ?? 0, description: "Nodes whose price is not the price book's, because it cannot be trusted or there is none.");
-        _meter.CreateObservableGauge("bursar_invalid_spec", () => (_invalid?.Invoke() ?? []).Select(one => new Measurement<int>(1, new("kind", one.Kind), new("namespace", one.Namespace), new("name", one.Name))),
-            description: "1 for each budget, price book and scaler whose spec is invalid; it has no effect until it is corrected.");
-        _meter.CreateObservableGauge("bursar_unreadable_objects", UnreadableByKind, description: "Objects with a field of an unexpected JSON type, which reads as absent, by kind.");
-        _meter.CreateObservableGauge("bursar_ledger_write_fault", () => _ledgerFault?.Invoke() is null ? 0 : 1, description: "1 while the API server refuses what is to be written to the ledger; nothing is suspended or resumed meanwhile.");
-        _meter.CreateObservableGauge("bursar_leader", () => _leads ? 1 : 0, description: "1 while this operator leads.");
-        _meter.CreateObservableGauge("bursar_build_info", () => new Measurement<int>(1, new("component", "operator"), new("version", Version)), description: "The version that runs.");
-        if (apiServer is not null) _api = new ApiTraffic(apiServer, _meter);
-        _endpoint = new PrometheusEndpoint(_meter);
+        Own();
+        if (apiServer is not null) _api = new ApiTraffic(apiServer, metrics);
     }
 
     public static string Version { get; } = typeof(OperatorMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
@@ -153,7 +152,7 @@ public sealed class OperatorMetrics : IDisposable
         foreach (var action in decision.Actions)
         {
             if (before is not null && before.Actions.Any(a => a.Kind == action.Kind && a.Reason == action.Reason && a.Workload.Uid == action.Workload.Uid)) continue;
-            _decisions.Add(1, new("action", Word(action.Kind)), new("reason", action.Reason));
+            _decisions.WithLabels(Word(action.Kind), action.Reason).Inc();
         }
     }
 
@@ -169,14 +168,10 @@ public sealed class OperatorMetrics : IDisposable
     }
 
     /// <summary>A scale call that added replicas was made, so long after they were first asked for.</summary>
-    public void ScaledUp(TimeSpan sinceDemand) => _demandToScale.Record(Math.Max(0, sinceDemand.TotalSeconds));
+    public void ScaledUp(TimeSpan sinceDemand) => _demandToScale.Observe(Math.Max(0, sinceDemand.TotalSeconds));
 
-    /// <summary>The page of <c>/metrics</c>, in <see cref="PrometheusWriter.ContentType"/>.</summary>
-    public byte[] Scrape()
-    {
-        _ledger.Refresh();
-        return _endpoint.Scrape();
-    }
+    /// <summary>Writes the page of <c>/metrics</c>, in <see cref="PrometheusConstants.TextContentTypeWithVersionAndEncoding"/>.</summary>
+    public Task WriteAsync(Stream stream, CancellationToken cancellationToken) => _registry.WriteAsync(stream, cancellationToken);
 
     /// <summary>The budget is no more: a figure of it would stand for ever.</summary>
     public void Forget(string ns, string name)
@@ -186,8 +181,8 @@ public sealed class OperatorMetrics : IDisposable
 
     public void Reconciled(string controller, TimeSpan took, bool failed)
     {
-        _reconcile.Record(took.TotalSeconds, new KeyValuePair<string, object?>("controller", controller));
-        if (failed) _reconcileFailures.Add(1, new KeyValuePair<string, object?>("controller", controller));
+        _reconcile.WithLabels(controller).Observe(took.TotalSeconds);
+        if (failed) _reconcileFailures.WithLabels(controller).Inc();
     }
 
     public void AgentAnswered(string node)
@@ -195,16 +190,16 @@ public sealed class OperatorMetrics : IDisposable
         lock (_gate) _agents[node] = _time.GetUtcNow();
     }
 
-    public void AgentFailed(string node, string reason) => _agentFailures.Add(1, new("node", node), new("reason", reason));
+    public void AgentFailed(string node, string reason) => _agentFailures.WithLabels(node, reason).Inc();
 
-    public void AgentGap(string node) => _agentGaps.Add(1, new KeyValuePair<string, object?>("node", node));
+    public void AgentGap(string node) => _agentGaps.WithLabels(node).Inc();
 
     public void ExporterLinesSkipped(string node, int lines)
     {
-        if (lines > 0) _exporterSkippedLines.Add(lines, new KeyValuePair<string, object?>("node", node));
+        if (lines > 0) _exporterSkippedLines.WithLabels(node).Inc(lines);
     }
 
-    public void ExporterFailed(string node) => _exporterFailures.Add(1, new KeyValuePair<string, object?>("node", node));
+    public void ExporterFailed(string node) => _exporterFailures.WithLabels(node).Inc();
 
     public void AgentGone(string node)
     {
@@ -213,12 +208,7 @@ public sealed class OperatorMetrics : IDisposable
 
     public void AgentsMissing(int nodes) => _missing = nodes;
 
-    public void Dispose()
-    {
-        _endpoint.Dispose();
-        _api?.Dispose();
-        _meter.Dispose();
-    }
+    public void Dispose() => _api?.Dispose();
 
     private static string Word(ActionKind kind) => kind switch
     {
@@ -231,82 +221,76 @@ public sealed class OperatorMetrics : IDisposable
     /// <summary>Of a limit of nothing any spending is all of it, as a person would read it.</summary>
     private static double Ratio(double part, double whole) => whole > 0 ? part / whole : part > 0 ? 1 : 0;
 
-    private void Budget(string name, string help, Func<BudgetDecision, double?> value) =>
-        _meter.CreateObservableGauge(name, () => OfBudgets(value, withCurrency: true), description: help);
-
-    private List<Measurement<double>> OfBudgets(Func<BudgetDecision, double?> value, bool withCurrency = false, bool state = false)
+    private void Budget(string name, string help, Func<BudgetDecision, double?> value, params (string Name, Func<BudgetDecision, string> Value)[] more)
     {
-        var measurements = new List<Measurement<double>>();
-        lock (_gate)
+        var family = _registry.Gauge(name, help, ["namespace", "budget", .. more.Select(label => label.Name)]);
+        _ofBudgets.Add((ns, budget, decision) =>
         {
-            foreach (var ((ns, name), decision) in _budgets)
+            if (value(decision) is { } figure) family.Report(figure, [ns, budget, .. more.Select(label => label.Value(decision))]);
+        });
+    }
+
+    private void Workload(string name, string help, Func<WorkloadVerdict, double?> value)
+    {
+        var family = _registry.Gauge(name, help, "namespace", "budget", "kind", "workload", "currency");
+        _ofBudgets.Add((ns, budget, decision) =>
+        {
+            foreach (var work in decision.Workloads)
+                if (value(work) is { } figure) family.Report(figure, ns, budget, work.Key.Kind, work.Key.Name, decision.Currency);
+        });
+    }
+
+    private void Scaler(string name, string help, Func<ScalerDecision, double?> value)
+    {
+        var family = _registry.Gauge(name, help, "namespace", "scaler");
+        _ofScalers.Add((ns, scaler, decision) =>
+        {
+            if (value(decision) is { } figure) family.Report(figure, ns, scaler);
+        });
+    }
+
+    /// <summary>What the operator reports of itself and of what it watches.</summary>
+    private void Own()
+    {
+        var lags = _registry.Gauge("bursar_agent_lag_seconds", "Time since the node's agent last answered.", "node");
+        var missing = _registry.Gauge("bursar_agents_missing", "Nodes with GPU pods and no agent that answers.");
+        var nodes = _registry.Gauge("bursar_gpu_nodes", "Nodes with GPU pods, by who measures there: agent, dcgm-exporter, or none; awaited for the minute in which that is not settled.", "source");
+        var untrusted = _registry.Gauge("bursar_untrusted_price_nodes", "Nodes whose price is not the price book's, because it cannot be trusted or there is none.");
+        var invalid = _registry.Gauge("bursar_invalid_spec", "1 for each budget, price book and scaler whose spec is invalid; it has no effect until it is corrected.", "kind", "namespace", "name");
+        var unreadable = _registry.Gauge("bursar_unreadable_objects", "Objects with a field of an unexpected JSON type, which reads as absent, by kind.", "kind");
+        var fault = _registry.Gauge("bursar_ledger_write_fault", "1 while the API server refuses what is to be written to the ledger; nothing is suspended or resumed meanwhile.");
+        var leader = _registry.Gauge("bursar_leader", "1 while this operator leads.");
+        _registry.Factory.CreateGauge("bursar_build_info", "The version that runs.", "component", "version").WithLabels("operator", Version).Set(1);
+        _registry.BeforeScrape(() =>
+        {
+            missing.Report(_missing);
+            untrusted.Report(_untrusted?.Invoke() ?? 0);
+            fault.Report(_ledgerFault?.Invoke() is null ? 0 : 1);
+            leader.Report(_leads ? 1 : 0);
+            foreach (var one in _invalid?.Invoke() ?? []) invalid.Report(1, one.Kind, one.Namespace, one.Name);
+            foreach (var one in _unreadable?.Invoke() ?? []) unreadable.Report(one.Count, one.Kind);
+            if (_nodes is { } sources)
             {
-                if (value(decision) is not { } figure) continue;
-                var tags = new TagList { { "namespace", ns }, { "budget", name } };
-                if (withCurrency) tags.Add("currency", decision.Currency);
-                if (state) tags.Add("state", decision.State);
-                measurements.Add(new(figure, [.. tags]));
+                var counts = sources().CountBy(source => source).ToDictionary();
+                foreach (var source in Enum.GetValues<MeteringSource>()) nodes.Report(counts.GetValueOrDefault(source), Word(source));
             }
-        }
-        return measurements;
+            var now = _time.GetUtcNow();
+            lock (_gate)
+            {
+                foreach (var (node, answered) in _agents) lags.Report(Math.Max(0, (now - answered).TotalSeconds), node);
+                foreach (var ((ns, name), decision) in _budgets)
+                    foreach (var report in _ofBudgets) report(ns, name, decision);
+                foreach (var ((ns, name), decision) in _scalers)
+                    foreach (var report in _ofScalers) report(ns, name, decision);
+            }
+        });
     }
 
-    private List<Measurement<int>> Conditions()
+    private static string Word(MeteringSource source) => source switch
     {
-        var measurements = new List<Measurement<int>>();
-        lock (_gate)
-        {
-            foreach (var ((ns, name), decision) in _budgets)
-                foreach (var condition in decision.Conditions)
-                    measurements.Add(new(condition.Status is not { } status ? -1 : status ? 1 : 0, new("namespace", ns), new("budget", name), new("condition", condition.Type)));
-        }
-        return measurements;
-    }
-
-    private void Units(string name, string help, Func<UnitCosts, double?> value) =>
-        _meter.CreateObservableGauge(name, () => OfWorkloads(w => w.UnitCosts is { } costs ? value(costs) : null), description: help);
-
-    private void Scaler(string name, string help, Func<ScalerDecision, double?> value) => _meter.CreateObservableGauge(name, () =>
-    {
-        var measurements = new List<Measurement<double>>();
-        lock (_gate)
-            foreach (var ((ns, scaler), decision) in _scalers)
-                if (value(decision) is { } figure) measurements.Add(new(figure, new("namespace", ns), new KeyValuePair<string, object?>("scaler", scaler)));
-        return measurements;
-    }, description: help);
-
-    private List<Measurement<double>> OfWorkloads(Func<WorkloadVerdict, double?> value)
-    {
-        var measurements = new List<Measurement<double>>();
-        lock (_gate)
-        {
-            foreach (var ((ns, name), decision) in _budgets)
-                foreach (var work in decision.Workloads)
-                    if (value(work) is { } figure)
-                        measurements.Add(new(figure, new("namespace", ns), new("budget", name), new("kind", work.Key.Kind), new("workload", work.Key.Name), new("currency", decision.Currency)));
-        }
-        return measurements;
-    }
-
-    private List<Measurement<int>> NodesBySource()
-    {
-        if (_nodes is not { } nodes) return [];
-        var sources = nodes().CountBy(source => source).ToDictionary();
-        return [.. Enum.GetValues<MeteringSource>().Select(source => new Measurement<int>(sources.GetValueOrDefault(source), new KeyValuePair<string, object?>("source", source switch
-        {
-            MeteringSource.Agent => "agent",
-            MeteringSource.DcgmExporter => "dcgm-exporter",
-            MeteringSource.Awaited => "awaited",
-            _ => "none",
-        })))];
-    }
-
-    private IEnumerable<Measurement<int>> UnreadableByKind() =>
-        (_unreadable?.Invoke() ?? []).Select(one => new Measurement<int>(one.Count, new KeyValuePair<string, object?>("kind", one.Kind)));
-
-    private List<Measurement<double>> AgentLags()
-    {
-        var now = _time.GetUtcNow();
-        lock (_gate) return [.. _agents.Select(a => new Measurement<double>(Math.Max(0, (now - a.Value).TotalSeconds), new KeyValuePair<string, object?>("node", a.Key)))];
-    }
+        MeteringSource.Agent => "agent",
+        MeteringSource.DcgmExporter => "dcgm-exporter",
+        MeteringSource.Awaited => "awaited",
+        _ => "none",
+    };
 }

@@ -1,5 +1,5 @@
+using System.Globalization;
 using Bursar.Core.Scaling;
-using Bursar.Core.Text;
 
 namespace Bursar.Sandbox.Nodes;
 
@@ -40,29 +40,20 @@ internal static class VllmPage
     /// <summary>Of a server that answers requests; null for one that has not begun.</summary>
     public static byte[] Write(string model, ServerLoad? load, long? cacheBytes = null)
     {
-        ReadOnlySpan<(string, string)> labels = [("model_name", model), ("engine", "0")];
-
-        var writer = new PrometheusWriter();
-        writer.Family("vllm:num_requests_running", PrometheusType.Gauge, "Requests in the simulated batch.")
-            .Sample(load?.Running ?? 0, labels);
-        writer.Family("vllm:num_requests_waiting", PrometheusType.Gauge, "Requests that wait for the simulated batch.")
-            .Sample(load?.Waiting ?? 0, labels);
-        writer.Family("vllm:kv_cache_usage_perc", PrometheusType.Gauge, "Share of the simulated KV cache in use.")
-            .Sample(load?.Use ?? 0, labels);
-        writer.Family("vllm:cache_config_info", PrometheusType.Gauge, "Configuration of the simulated KV cache.")
-            .Sample(1, ("engine", "0"), ("gpu_memory_utilization", "0.9"), ("kv_cache_memory_bytes", cacheBytes?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "None"));
-        writer.Family("vllm:prompt_tokens_total", PrometheusType.Counter, "Simulated prompt tokens.")
-            .Sample(load?.PromptTokens ?? 0, labels);
-        writer.Family("vllm:generation_tokens_total", PrometheusType.Counter, "Simulated generated tokens.")
-            .Sample(load?.GeneratedTokens ?? 0, labels);
-        writer.Family("vllm:request_success_total", PrometheusType.Counter, "Simulated requests that ended well.")
-            .Sample(load?.Requests ?? 0, ("model_name", model), ("engine", "0"), ("finished_reason", "stop"));
+        var page = new MetricsPage([("model_name", model), ("engine", "0")])
+            .Gauge("vllm:num_requests_running", "Requests in the simulated batch.", load?.Running ?? 0)
+            .Gauge("vllm:num_requests_waiting", "Requests that wait for the simulated batch.", load?.Waiting ?? 0)
+            .Gauge("vllm:kv_cache_usage_perc", "Share of the simulated KV cache in use.", load?.Use ?? 0)
+            .Gauge("vllm:cache_config_info", "Configuration of the simulated KV cache.", 1, string.Create(CultureInfo.InvariantCulture, $"engine=\"0\",gpu_memory_utilization=\"0.9\",kv_cache_memory_bytes=\"{cacheBytes?.ToString(CultureInfo.InvariantCulture) ?? "None"}\""))
+            .Counter("vllm:prompt_tokens_total", "Simulated prompt tokens.", load?.PromptTokens ?? 0)
+            .Counter("vllm:generation_tokens_total", "Simulated generated tokens.", load?.GeneratedTokens ?? 0)
+            .Counter("vllm:request_success_total", "Simulated requests that ended well.", load?.Requests ?? 0, "finished_reason=\"stop\"");
         if (load is null)
-            return writer.ToUtf8();
-        Histogram(writer, "vllm:time_to_first_token_seconds", "Simulated time to the first token.", load.FirstToken, load.Sums.FirstToken, labels);
-        Histogram(writer, "vllm:inter_token_latency_seconds", "Simulated time from one token to the next.", load.BetweenTokens, load.Sums.BetweenTokens, labels);
-        Histogram(writer, "vllm:e2e_request_latency_seconds", "Simulated time from arrival to the last token.", load.EndToEnd, load.Sums.EndToEnd, labels);
-        return writer.ToUtf8();
+            return page.ToUtf8();
+        Histogram(page, "vllm:time_to_first_token_seconds", "Simulated time to the first token.", load.FirstToken, load.Sums.FirstToken);
+        Histogram(page, "vllm:inter_token_latency_seconds", "Simulated time from one token to the next.", load.BetweenTokens, load.Sums.BetweenTokens);
+        Histogram(page, "vllm:e2e_request_latency_seconds", "Simulated time from arrival to the last token.", load.EndToEnd, load.Sums.EndToEnd);
+        return page.ToUtf8();
     }
 
     /// <summary>All of the same length.</summary>
@@ -72,6 +63,6 @@ internal static class VllmPage
         return LatencyHistogram.TryCreate(bounds, [.. bounds.Select(bound => seconds <= bound ? count : 0), count], out var reason) ?? throw new InvalidOperationException(reason);
     }
 
-    private static void Histogram(PrometheusWriter writer, string name, string help, LatencyHistogram histogram, double sum, ReadOnlySpan<(string, string)> labels) =>
-        writer.Family(name, PrometheusType.Histogram, help).Histogram([.. histogram.Bounds.Select((bound, i) => (bound, histogram.Counts[i]))], sum, histogram.Count, labels);
+    private static void Histogram(MetricsPage page, string name, string help, LatencyHistogram histogram, double sum) =>
+        page.Histogram(name, help, histogram.Bounds.Select((bound, i) => (bound, histogram.Counts[i])), sum, histogram.Count);
 }

@@ -25,6 +25,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 using ApiServer = Bursar.Sandbox.Sandbox;
+using Bursar.Tests.Unit.Operator.Serving;
 
 namespace Bursar.Tests.Unit.Operator.Agents;
 

@@ -21,6 +21,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using Bursar.Tests.Unit.Operator.Serving;
 
 namespace Bursar.Tests.Unit.Operator.Agents;
 

@@ -223,3 +223,14 @@ public sealed class OperatorMetricsTests : IDisposable
     private double Value(string name, params (string Name, string Value)[] labels) =>
         Samples().Should().ContainSingle(s => s.Name == name && labels.All(l => s.Label(l.Name) == l.Value), name).Subject.Value;
 }
+
+internal static class ScrapedMetrics
+{
+    /// <summary>The page of <c>/metrics</c>.</summary>
+    public static byte[] Scrape(this OperatorMetrics metrics)
+    {
+        using var page = new MemoryStream();
+        metrics.WriteAsync(page, CancellationToken.None).GetAwaiter().GetResult();
+        return page.ToArray();
+    }
+}
