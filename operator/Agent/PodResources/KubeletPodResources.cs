@@ -1,7 +1,8 @@
 using System.Net.Sockets;
 using Bursar.Agent.PodResources.Wire;
 using Bursar.Core.Prices;
-using Google.Protobuf;
+using Grpc.Core;
+using Grpc.Net.Client;
 
 namespace Bursar.Agent.PodResources;
 
@@ -17,7 +18,8 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
 
     private readonly string socketPath;
     private readonly TimeProvider time;
-    private readonly HttpClient client;
+    private readonly GrpcChannel channel;
+    private readonly PodResourcesLister.PodResourcesListerClient client;
     private readonly GpuResources table;
 
     /// <param name="socketPath">The kubelet's socket.</param>
@@ -28,15 +30,14 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
         this.table = table ?? GpuResources.BuiltIn;
         this.socketPath = socketPath;
         this.time = time;
-        client = new HttpClient(new SocketsHttpHandler
+        // The host is not used: each connection goes to the socket.
+        channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
         {
-            UseProxy = false,
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            ActivityHeadersPropagator = null,
-            ConnectCallback = ConnectAsync,
-        })
-        { Timeout = System.Threading.Timeout.InfiniteTimeSpan };
+            HttpHandler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null, ConnectCallback = ConnectAsync },
+            DisposeHttpClient = true,
+            MaxReceiveMessageSize = MaxAnswerBytes,
+        });
+        client = new(channel);
     }
 
     public async Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)
@@ -48,21 +49,23 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            var answer = await GrpcUnaryCall.CallAsync(
-                client, "v1.PodResourcesLister/List", new ListPodResourcesRequest(), ListPodResourcesResponse.Parser, MaxAnswerBytes, either.Token);
-            return Flatten(answer);
+            return Flatten(await client.ListAsync(new ListPodResourcesRequest(), cancellationToken: either.Token));
         }
-        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        catch (RpcException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancellationToken);
+        }
+        catch (RpcException exception) when (deadline.IsCancellationRequested)
         {
             throw new PodResourcesException($"the kubelet did not answer on {socketPath} within {Timeout.TotalSeconds} s", exception);
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or SocketException or InvalidProtocolBufferException)
+        catch (RpcException exception)
         {
-            throw new PodResourcesException($"cannot list the kubelet's pod resources on {socketPath}: {exception.GetBaseException().Message}", exception);
+            throw new PodResourcesException($"cannot list the kubelet's pod resources on {socketPath}: {exception.StatusCode}: {exception.Status.Detail}", exception);
         }
     }
 
-    public void Dispose() => client.Dispose();
+    public void Dispose() => channel.Dispose();
 
     private List<PodDevice> Flatten(ListPodResourcesResponse answer)
     {

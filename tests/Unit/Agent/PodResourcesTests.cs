@@ -146,7 +146,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     {
         answer = context => ReplyAsync(context, new ListPodResourcesResponse(), status: "13", words: "devices%20not%20ready");
 
-        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*status 13: devices not ready*");
+        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*Internal: devices not ready*");
     }
 
     [Fact]
@@ -160,17 +160,17 @@ public sealed class PodResourcesTests : IAsyncLifetime
             return Task.CompletedTask;
         };
 
-        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*status 12: unknown service*");
+        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*Unimplemented: unknown service*");
     }
 
     [Theory]
-    [InlineData(new byte[] { 1, 0, 0, 0, 0 }, "*compressed*")]
-    [InlineData(new byte[] { 0, 255, 255, 255, 255 }, "*more than*")]
-    [InlineData(new byte[] { 0, 0, 0 }, "*broke off*")]
-    [InlineData(new byte[] { 0, 0, 0, 0, 2, 0xff, 0xff }, "*without a status*")]
-    [InlineData(new byte[] { 0, 0, 0, 0, 9, 1 }, "*cannot list*")]
-    [InlineData(new byte[0], "*without a status*")]
-    public async Task What_is_no_answer_is_an_error_and_no_crash(byte[] body, string words)
+    [InlineData(new byte[] { 1, 0, 0, 0, 0 })]
+    [InlineData(new byte[] { 0, 255, 255, 255, 255 })]
+    [InlineData(new byte[] { 0, 0, 0 })]
+    [InlineData(new byte[] { 0, 0, 0, 0, 2, 0xff, 0xff })]
+    [InlineData(new byte[] { 0, 0, 0, 0, 9, 1 })]
+    [InlineData(new byte[0])]
+    public async Task What_is_no_answer_is_an_error_and_no_crash(byte[] body)
     {
         answer = async context =>
         {
@@ -178,7 +178,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
             await context.Response.Body.WriteAsync(body);
         };
 
-        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage(words);
+        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*cannot list*");
     }
 
     [Fact]
