@@ -257,7 +257,7 @@ public static class Wiring
         stores.OldKueueWorkloads.AddHandler(Waking<V1Beta1Workload>(WakeNamespace));
         stores.ScaledObjects.AddHandler(Waking<V1ScaledObject>(WakeNamespace));
         foreach (var kind in stores.Kinds) kind.Watch(work => { series.Observe(work); SeeWork(work); scalers.WakeIfScaled(work.Namespace); }, gone => { progress.Forget(gone.Metadata.Uid); annotations.Forget(gone.Metadata.Uid); held.Forget(gone); WakeNamespace(gone.Namespace); scalers.WakeIfScaled(gone.Namespace); });
-        await using var external = options.ExternalScalerAddress is { } door ? await ExternalScalerEndpoint.StartAsync(door, guests.Answer, time, logs, cancellationToken) : null;
+        await using var external = options.ExternalScalerAddress is { } door ? await ExternalScalerEndpoint.StartAsync(door, guests.Answer, logs, cancellationToken) : null;
         if (external is not null)
         {
             logs.CreateLogger("bursar").LogListening("external-scaler", external.Address);

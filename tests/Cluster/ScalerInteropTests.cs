@@ -16,6 +16,7 @@ using Bursar.Tests.Unit.Operator.Scaling.External;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Grpc.Core;
 
 namespace Bursar.Tests.Cluster;
 
@@ -117,24 +118,24 @@ public sealed class ScalerInteropTests
             var spec = (await keda.CallAsync("GetMetricSpec", asked)).Only(GetMetricSpecResponse.Parser).MetricSpecs.Single();
             spec.TargetSizeFloat.Should().Be(4);
             var reply = await keda.CallAsync("GetMetrics", new GetMetricsRequest { ScaledObjectRef = asked, MetricName = spec.MetricName });
-            return reply.Code == GrpcCode.Unavailable ? null : reply.Only(GetMetricsResponse.Parser).MetricValues.Single().MetricValueFloat;
+            return reply.Code == StatusCode.Unavailable ? null : reply.Only(GetMetricsResponse.Parser).MetricValues.Single().MetricValueFloat;
         }
-        await scene.UntilAsync("the ScaledObject is known", async () => (await keda.CallAsync("IsActive", asked)).Code is GrpcCode.Ok or GrpcCode.Unavailable, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync("the ScaledObject is known", async () => (await keda.CallAsync("IsActive", asked)).Code is StatusCode.OK or StatusCode.Unavailable, TimeSpan.FromSeconds(90));
         await scene.UntilAsync("there is a figure", async () => await ValueAsync() == 0, TimeSpan.FromSeconds(60));
         for (var i = 0; i < 200; i++) load.Offer(new(scene.World.Time.GetUtcNow(), 100, 20000));
         // 196 wait: 49 replicas by demand, two by money.
         await scene.UntilAsync("the money bounds it", async () => await ValueAsync() == 8, TimeSpan.FromSeconds(30));
         (await keda.CallAsync("IsActive", asked)).Only(IsActiveResponse.Parser).Result.Should().BeTrue();
 
-        (await keda.CallAsync("IsActive", Ref("absent", ("trigger", "queue"), ("waiting", "4")))).Code.Should().Be(GrpcCode.NotFound);
-        (await keda.CallAsync("IsActive", Ref("chat", ("inferenceScaler", "absent")))).Code.Should().Be(GrpcCode.NotFound);
-        (await keda.CallAsync("IsActive", Ref("chat", ("trigger", "queue"), ("wating", "4")))).Code.Should().Be(GrpcCode.InvalidArgument);
+        (await keda.CallAsync("IsActive", Ref("absent", ("trigger", "queue"), ("waiting", "4")))).Code.Should().Be(StatusCode.NotFound);
+        (await keda.CallAsync("IsActive", Ref("chat", ("inferenceScaler", "absent")))).Code.Should().Be(StatusCode.NotFound);
+        (await keda.CallAsync("IsActive", Ref("chat", ("trigger", "queue"), ("wating", "4")))).Code.Should().Be(StatusCode.InvalidArgument);
 
         // The decision of a scaler, for one that KEDA carries out.
         await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "maxReplicaCount": 10, "costCap": {"perHour": "10"}, "triggers": [{"type": "queue", "metadata": {"waiting": "4"}}] """);
         var decision = Ref("chat", ("inferenceScaler", "chat"));
         await scene.UntilAsync("its decision is told", async () =>
-            (await keda.CallAsync("GetMetrics", new GetMetricsRequest { ScaledObjectRef = decision, MetricName = "bursar-chat" })) is { Code: GrpcCode.Ok } reply && reply.Only(GetMetricsResponse.Parser).MetricValues.Single().MetricValueFloat == 3, TimeSpan.FromSeconds(30));
+            (await keda.CallAsync("GetMetrics", new GetMetricsRequest { ScaledObjectRef = decision, MetricName = "bursar-chat" })) is { Code: StatusCode.OK } reply && reply.Only(GetMetricsResponse.Parser).MetricValues.Single().MetricValueFloat == 3, TimeSpan.FromSeconds(30));
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using Bursar.Operator.Serving;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -27,7 +28,7 @@ public static class AdmissionEndpoint
     /// <param name="cancellationToken">Cancels the start alone.</param>
     public static Task<EdgeServer> StartAsync(
         string address, Func<X509Certificate2?> certificate, Func<AdmissionRequest, AdmissionResponse> review, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        EdgeServer.StartAsync(address, MostBytes, context => AnswerAsync(context, review), loggers, cancellationToken, listener =>
+        EdgeServer.StartAsync(address, MostBytes, application => application.Run(context => AnswerAsync(context, review)), loggers, cancellationToken, listener =>
         {
             listener.Use(next => connection =>
             {

@@ -8,6 +8,7 @@ using Bursar.Operator.Control;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Workloads;
+using Grpc.Core;
 
 namespace Bursar.Operator.Scaling;
 
@@ -33,7 +34,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
     {
         var key = new ObjectKey(question.Namespace, question.Name);
         if (stores.ScaledObjects.Store.Get(question.Namespace, question.Name) is not { } scaled)
-            return new ExternalWord.Error(GrpcCode.NotFound, $"there is no ScaledObject {question.Name} in namespace {question.Namespace}");
+            return new ExternalWord.Error(StatusCode.NotFound, $"there is no ScaledObject {question.Name} in namespace {question.Namespace}");
         if (question.Ask is ExternalAsk.OfScaler named) return OfScaler(new(question.Namespace, named.Name));
         var ask = (ExternalAsk.OfTrigger)question.Ask;
         // One trigger with two sets of keys is two triggers.
@@ -41,7 +42,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
         var guest = _guests.GetOrAdd(key, _ => new(time.GetUtcNow()));
         var isNew = guest.Ask(trigger, ask.CostCapPerHour, time.GetUtcNow());
         if (isNew) Came?.Invoke(question.Namespace);
-        if (Find(scaled, out var whyNot) is not { } target) return new ExternalWord.Error(GrpcCode.NotFound, whyNot!);
+        if (Find(scaled, out var whyNot) is not { } target) return new ExternalWord.Error(StatusCode.NotFound, whyNot!);
 
         var snapshot = observer.Observe(scaled, Terms(scaled, [trigger], ask.CostCapPerHour), target, ScalerMemory.Empty, null, guest.Since);
         var reading = snapshot.Readings[0];
@@ -78,7 +79,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
 
     private ExternalWord OfScaler(ObjectKey key)
     {
-        if (stores.Scalers.Store.Get(key) is null) return new ExternalWord.Error(GrpcCode.NotFound, $"there is no InferenceScaler {key.Name} in namespace {key.Namespace}");
+        if (stores.Scalers.Store.Get(key) is null) return new ExternalWord.Error(StatusCode.NotFound, $"there is no InferenceScaler {key.Name} in namespace {key.Namespace}");
         var metric = $"bursar-{key.Name}";
         if (LastOf(key) is not { } last) return new ExternalWord.Missing(metric, 1, $"InferenceScaler {key.Name} has not come to a decision");
         if (last.Decision.Triggers.Count > 0 && last.Decision.Triggers.All(trigger => trigger.Error is not null))

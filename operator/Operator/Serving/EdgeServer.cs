@@ -29,17 +29,20 @@ public sealed class EdgeServer : IAsyncDisposable
 
     /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
     /// <param name="mostBytes">Of a request's body.</param>
-    /// <param name="handler">What answers.</param>
+    /// <param name="map">Maps what answers.</param>
     /// <param name="loggers">Where the server logs.</param>
     /// <param name="cancellationToken">Cancels the start alone.</param>
     /// <param name="listen">What stands between the socket and HTTP, where anything does.</param>
     /// <param name="protocols">HTTP/2 alone is spoken in clear text with prior knowledge.</param>
+    /// <param name="services">Adds services that the answers need; null for none.</param>
     public static async Task<EdgeServer> StartAsync(
-        string address, int mostBytes, RequestDelegate handler, ILoggerFactory loggers, CancellationToken cancellationToken, Action<ListenOptions>? listen = null, HttpProtocols protocols = HttpProtocols.Http1)
+        string address, int mostBytes, Action<WebApplication> map, ILoggerFactory loggers, CancellationToken cancellationToken, Action<ListenOptions>? listen = null, HttpProtocols protocols = HttpProtocols.Http1,
+        Action<IServiceCollection>? services = null)
     {
         var (host, port) = Parse(address);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
+        services?.Invoke(builder.Services);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -56,7 +59,7 @@ public sealed class EdgeServer : IAsyncDisposable
             });
         });
         var application = builder.Build();
-        application.Run(handler);
+        map(application);
         try
         {
             await application.StartAsync(cancellationToken);

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Prometheus;
@@ -14,7 +15,7 @@ public static class OperatorListener
     /// <param name="loggers">Where the server logs.</param>
     /// <param name="cancellationToken">Cancels the start alone.</param>
     public static Task<EdgeServer> StartAsync(string address, OperatorMetrics metrics, Func<bool> ready, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        EdgeServer.StartAsync(address, mostBytes: 0, context => AnswerAsync(context, metrics, ready), loggers, cancellationToken);
+        EdgeServer.StartAsync(address, mostBytes: 0, application => application.Run(context => AnswerAsync(context, metrics, ready)), loggers, cancellationToken);
 
     private static async Task AnswerAsync(HttpContext context, OperatorMetrics metrics, Func<bool> ready)
     {

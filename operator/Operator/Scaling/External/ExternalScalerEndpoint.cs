@@ -1,5 +1,7 @@
 using Bursar.Operator.Serving;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling.External;
@@ -10,6 +12,9 @@ namespace Bursar.Operator.Scaling.External;
 /// </summary>
 public sealed class ExternalScalerEndpoint : IAsyncDisposable
 {
+    /// <summary>The largest message that is read; KEDA's have some hundred bytes.</summary>
+    internal const int MaxMessageBytes = 64 * 1024;
+
     private readonly CancellationTokenSource _stopping;
     private readonly ExternalChanges _changes;
     private readonly EdgeServer _server;
@@ -23,17 +28,20 @@ public sealed class ExternalScalerEndpoint : IAsyncDisposable
 
     /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
     /// <param name="answers">What stands behind it.</param>
-    /// <param name="time">The clock of deadlines.</param>
     /// <param name="loggers">Where the server logs.</param>
     /// <param name="cancellationToken">Cancels the start alone.</param>
-    public static async Task<ExternalScalerEndpoint> StartAsync(string address, ExternalAnswers answers, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    public static async Task<ExternalScalerEndpoint> StartAsync(string address, ExternalAnswers answers, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var changes = new ExternalChanges();
         var stopping = new CancellationTokenSource();
-        var server = new GrpcServer(new ExternalScalerService(answers, changes).Methods, time, loggers.CreateLogger<ExternalScalerEndpoint>(), stopping.Token);
+        var service = new ExternalScalerService(answers, changes, stopping.Token);
         try
         {
-            return new(await EdgeServer.StartAsync(address, GrpcMessages.PrefixSize + GrpcMessages.MostBytes, server.AnswerAsync, loggers, cancellationToken, protocols: HttpProtocols.Http2), changes, stopping);
+            return new(await EdgeServer.StartAsync(address, MaxMessageBytes + 1024, application => application.MapGrpcService<ExternalScalerService>(), loggers, cancellationToken, protocols: HttpProtocols.Http2, services: services =>
+            {
+                services.AddSingleton(service);
+                services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = MaxMessageBytes);
+            }), changes, stopping);
         }
         catch
         {

@@ -1,30 +1,59 @@
 using Bursar.Operator.Scaling.External.Wire;
-using Google.Protobuf;
+using Grpc.Core;
 
 namespace Bursar.Operator.Scaling.External;
 
-/// <summary>KEDA's service <c>externalscaler.ExternalScaler</c>: its words in, the operator's out.</summary>
-/// <param name="answers">What stands behind it.</param>
-/// <param name="changes">Tells open streams to look again.</param>
-internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalChanges changes)
+/// <summary>KEDA's service <c>externalscaler.ExternalScaler</c>. One instance serves all calls; safe for concurrent use.</summary>
+/// <param name="answers">Answers each call.</param>
+/// <param name="changes">Makes open streams ask again.</param>
+/// <param name="stopping">Ends open streams with Unavailable, upon which KEDA connects again.</param>
+internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalChanges changes, CancellationToken stopping) : ExternalScaler.ExternalScalerBase
 {
-    private const string Service = "/externalscaler.ExternalScaler/";
+    public override Task<IsActiveResponse> IsActive(ScaledObjectRef request, ServerCallContext context) => Task.FromResult(new IsActiveResponse { Result = FigureOf(Question(request)).IsActive });
 
-    public IReadOnlyDictionary<string, GrpcMethod> Methods => new Dictionary<string, GrpcMethod>(StringComparer.Ordinal)
+    public override Task<GetMetricSpecResponse> GetMetricSpec(ScaledObjectRef request, ServerCallContext context) => Task.FromResult(Spec(Question(request)));
+
+    public override Task<GetMetricsResponse> GetMetrics(GetMetricsRequest request, ServerCallContext context) => Task.FromResult(Metrics(request));
+
+    /// <summary>Sends the present state at once, then each change. A missing figure is neither active nor inactive and sends nothing.</summary>
+    public override async Task StreamIsActive(ScaledObjectRef request, IServerStreamWriter<IsActiveResponse> responseStream, ServerCallContext context)
     {
-        [Service + "IsActive"] = (request, reply, _) => reply(new IsActiveResponse { Result = FigureOf(Question(request)).IsActive }),
-        [Service + "GetMetricSpec"] = (request, reply, _) => reply(Spec(Question(request))),
-        [Service + "GetMetrics"] = (request, reply, _) => reply(Metrics(GetMetricsRequest.Parser.ParseFrom(request))),
-        [Service + "StreamIsActive"] = StreamAsync,
-    };
+        var question = Question(request);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, stopping);
+        bool? sent = null;
+        while (true)
+        {
+            // Taken before asking: a change while it is asked is not missed.
+            var next = changes.Next;
+            switch (Sound(answers(question)))
+            {
+                case ExternalWord.Figure { IsActive: var active } when active != sent:
+                    sent = active;
+                    await responseStream.WriteAsync(new IsActiveResponse { Result = active }, ending.Token);
+                    break;
+                case ExternalWord.Figure or ExternalWord.Missing or ExternalWord.Error { Code: StatusCode.Unavailable }:
+                    break;
+                case var other:
+                    throw Refusal(other);
+            }
+            try
+            {
+                await next.WaitAsync(ending.Token);
+            }
+            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+            {
+                throw Refused(StatusCode.Unavailable, "the operator is stopping");
+            }
+        }
+    }
 
-    private static ExternalQuestion Question(byte[] request) => Question(ScaledObjectRef.Parser.ParseFrom(request));
+    private static RpcException Refused(StatusCode code, string message) => new(new Status(code, message));
 
     private static ExternalQuestion Question(ScaledObjectRef? asked)
     {
-        if (asked is not { Name.Length: > 0, Namespace.Length: > 0 }) throw new GrpcException(GrpcCode.InvalidArgument, "the ScaledObject has no name or no namespace");
+        if (asked is not { Name.Length: > 0, Namespace.Length: > 0 }) throw Refused(StatusCode.InvalidArgument, "the ScaledObject has no name or no namespace");
         var metadata = new Dictionary<string, string>(asked.ScalerMetadata, StringComparer.Ordinal);
-        if (!ExternalAsk.TryRead(metadata, out var ask, out var error)) throw new GrpcException(GrpcCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
+        if (!ExternalAsk.TryRead(metadata, out var ask, out var error)) throw Refused(StatusCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
         return new(asked.Namespace, asked.Name, metadata) { Ask = ask };
     }
 
@@ -49,33 +78,9 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
             ExternalWord.Missing missing => missing.MetricName,
             _ => throw Refusal(word),
         };
-        if (asked.MetricName != name) throw new GrpcException(GrpcCode.NotFound, $"there is no metric \"{(asked.MetricName.Length > 80 ? asked.MetricName[..80] + "…" : asked.MetricName)}\" here; it is {name}");
+        if (asked.MetricName != name) throw Refused(StatusCode.NotFound, $"there is no metric \"{(asked.MetricName.Length > 80 ? asked.MetricName[..80] + "…" : asked.MetricName)}\" here; it is {name}");
         if (word is not ExternalWord.Figure { Value: var value }) throw Refusal(word);
         return new() { MetricValues = { new MetricValue { MetricName = name, MetricValue_ = Whole(value), MetricValueFloat = value } } };
-    }
-
-    /// <summary>The present state at once, then each change. A missing figure is neither active nor inactive, so the stream keeps its last word.</summary>
-    private async Task StreamAsync(byte[] request, Func<IMessage, Task> reply, CancellationToken cancellationToken)
-    {
-        var question = Question(request);
-        bool? said = null;
-        while (true)
-        {
-            // Taken before asking: a change while it is asked is not missed.
-            var next = changes.Next;
-            switch (Sound(answers(question)))
-            {
-                case ExternalWord.Figure { IsActive: var active } when active != said:
-                    said = active;
-                    await reply(new IsActiveResponse { Result = active });
-                    break;
-                case ExternalWord.Figure or ExternalWord.Missing or ExternalWord.Error { Code: GrpcCode.Unavailable }:
-                    break;
-                case var other:
-                    throw Refusal(other);
-            }
-            await next.WaitAsync(cancellationToken);
-        }
     }
 
     private ExternalWord.Figure FigureOf(ExternalQuestion question)
@@ -84,10 +89,10 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         return word as ExternalWord.Figure ?? throw Refusal(word);
     }
 
-    private static GrpcException Refusal(ExternalWord word) => word switch
+    private static RpcException Refusal(ExternalWord word) => word switch
     {
-        ExternalWord.Missing missing => new(GrpcCode.Unavailable, missing.Reason),
-        ExternalWord.Error { Code: not GrpcCode.Ok } error => new(error.Code, error.Message),
+        ExternalWord.Missing missing => Refused(StatusCode.Unavailable, missing.Reason),
+        ExternalWord.Error { Code: not StatusCode.OK } error => Refused(error.Code, error.Message),
         _ => throw new InvalidOperationException($"{word} is no refusal"),
     };
 

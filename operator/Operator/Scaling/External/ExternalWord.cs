@@ -1,3 +1,5 @@
+using Grpc.Core;
+
 namespace Bursar.Operator.Scaling.External;
 
 /// <summary>What there is to say of a trigger: its figure, or that the figure is missing, or that there is no such trigger.</summary>
@@ -21,5 +23,5 @@ public abstract record ExternalWord
     public sealed record Missing(string MetricName, double Target, string Reason) : ExternalWord;
 
     /// <summary>The question cannot be answered: what it names is not there (NotFound), or cannot be (InvalidArgument).</summary>
-    public sealed record Error(GrpcCode Code, string Message) : ExternalWord;
+    public sealed record Error(StatusCode Code, string Message) : ExternalWord;
 }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
 using Microsoft.Extensions.Logging.Abstractions;
+using Grpc.Core;
 
 namespace Bursar.Tests.Unit.Operator.Scaling.External;
 
@@ -22,7 +23,7 @@ internal sealed class ExternalDoor : IAsyncDisposable
     public static async Task<ExternalDoor> StartAsync()
     {
         var door = new ExternalDoor();
-        door.Endpoint = await ExternalScalerEndpoint.StartAsync("127.0.0.1:0", door.Answer, TimeProvider.System, NullLoggerFactory.Instance, default);
+        door.Endpoint = await ExternalScalerEndpoint.StartAsync("127.0.0.1:0", door.Answer, NullLoggerFactory.Instance, default);
         return door;
     }
 
@@ -51,6 +52,6 @@ internal sealed class ExternalDoor : IAsyncDisposable
     private ExternalWord Answer(ExternalQuestion question)
     {
         Interlocked.Increment(ref _asked);
-        return _words.TryGetValue(question.Name, out var word) ? word(question) : new ExternalWord.Error(GrpcCode.NotFound, $"there is no ScaledObject {question.Namespace}/{question.Name}");
+        return _words.TryGetValue(question.Name, out var word) ? word(question) : new ExternalWord.Error(StatusCode.NotFound, $"there is no ScaledObject {question.Namespace}/{question.Name}");
     }
 }

@@ -6,16 +6,17 @@ using System.Runtime.CompilerServices;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
 using Google.Protobuf;
+using Grpc.Core;
 
 namespace Bursar.Tests.Unit.Operator.Scaling.External;
 
 /// <summary>What came back of a call: its messages, its status, and whether the status stood in the headers.</summary>
-internal sealed record GrpcReply(HttpStatusCode Http, IReadOnlyList<byte[]> Messages, GrpcCode? Code, string Message, bool TrailersOnly)
+internal sealed record GrpcReply(HttpStatusCode Http, IReadOnlyList<byte[]> Messages, StatusCode? Code, string Message, bool TrailersOnly)
 {
     public T Only<T>(MessageParser<T> parser)
         where T : IMessage<T>
     {
-        Code.Should().Be(GrpcCode.Ok, "{0}", Message);
+        Code.Should().Be(StatusCode.OK, "{0}", Message);
         return parser.ParseFrom(Messages.Should().ContainSingle().Subject);
     }
 }
@@ -61,7 +62,7 @@ internal sealed class GrpcCaller(string address) : IDisposable
     public async IAsyncEnumerable<bool> StreamAsync(ScaledObjectRef asked, string? timeout = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using var response = await OpenAsync(Service + "StreamIsActive", Frame(asked.ToByteArray()), "application/grpc", timeout, null, cancellationToken);
-        if (response.Headers.Contains("grpc-status")) throw new GrpcException(CodeOf(response.Headers)!.Value, MessageOf(response.Headers));
+        if (response.Headers.Contains("grpc-status")) throw new RpcException(new Status(CodeOf(response.Headers)!.Value, MessageOf(response.Headers)));
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
         var prefix = new byte[5];
         while (await body.ReadAtLeastAsync(prefix, 5, throwOnEndOfStream: false, cancellationToken) == 5)
@@ -70,7 +71,7 @@ internal sealed class GrpcCaller(string address) : IDisposable
             await body.ReadExactlyAsync(message, cancellationToken);
             yield return IsActiveResponse.Parser.ParseFrom(message).Result;
         }
-        if (CodeOf(response.TrailingHeaders) is var code && code != GrpcCode.Ok) throw new GrpcException(code!.Value, MessageOf(response.TrailingHeaders));
+        if (CodeOf(response.TrailingHeaders) is var code && code != StatusCode.OK) throw new RpcException(new Status(code!.Value, MessageOf(response.TrailingHeaders)));
     }
 
     public void Dispose() => _client.Dispose();
@@ -88,7 +89,7 @@ internal sealed class GrpcCaller(string address) : IDisposable
         return _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
     }
 
-    private static GrpcCode? CodeOf(HttpHeaders headers) => headers.TryGetValues("grpc-status", out var values) ? (GrpcCode)int.Parse(values.Single(), CultureInfo.InvariantCulture) : null;
+    private static StatusCode? CodeOf(HttpHeaders headers) => headers.TryGetValues("grpc-status", out var values) ? (StatusCode)int.Parse(values.Single(), CultureInfo.InvariantCulture) : null;
 
     private static string MessageOf(HttpHeaders headers) => headers.TryGetValues("grpc-message", out var values) ? Uri.UnescapeDataString(values.Single()) : "";
 }

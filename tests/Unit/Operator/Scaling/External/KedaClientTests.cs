@@ -55,9 +55,9 @@ public sealed class KedaClientTests : IAsyncLifetime
         (await CallAsync("GetMetrics", Metric("queue", "silent"))).Should().Be("""{"code":14,"details":"no agent has measured größer als 100 % for 30 s"}""");
         (await CallAsync("GetMetricSpec", Ref("silent"))).Should().StartWith("""{"reply":""");
         (await CallAsync("IsActive", """{"name": "chat", "namespace": "team", "scalerMetadata": {"trigger": "queue", "waiting": "many"}}""")).Should().Be("""{"code":3,"details":"team/chat: metadata.waiting: \"many\" is not a number above 0"}""");
-        (await CallAsync("IsActive", Ref("broken"))).Should().StartWith("""{"code":13,""").And.NotContain("secret");
-        (await CallAsync("NotInTheContract", Ref("chat"))).Should().Be("""{"code":12,"details":"externalscaler.ExternalScaler has no method NotInTheContract"}""");
-        (await CallAsync("StreamMetricSpec", Ref("chat"))).Should().Be("""{"code":12,"details":"externalscaler.ExternalScaler has no method StreamMetricSpec"}""");
+        (await CallAsync("IsActive", Ref("broken"))).Should().StartWith("""{"code":2,""").And.NotContain("secret");
+        (await CallAsync("NotInTheContract", Ref("chat"))).Should().Be("""{"code":12,"details":"Method is unimplemented."}""");
+        (await CallAsync("StreamMetricSpec", Ref("chat"))).Should().Be("""{"code":12,"details":"Method is unimplemented."}""");
         (await CallAsync("StreamIsActive", Ref("nobody"))).Should().Be("""{"code":5,"details":"there is no ScaledObject team/nobody"}""");
         (await CallAsync("IsActive", Ref("chat"))).Should().Be("""{"reply":{"result":true}}""");
     }
