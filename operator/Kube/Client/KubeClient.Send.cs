@@ -59,7 +59,7 @@ public sealed partial class KubeClient
                 HttpResponseMessage response;
                 // A server may keep the request waiting; its asker goes on when it waits no longer.
                 using (unit is null ? default : cancellationToken.UnsafeRegister(static state => ((ActivityUnit)state!).Answered(), unit))
-                    response = await _connections.SendAsync(message, cancellationToken).ConfigureAwait(false);
+                    response = await _connection.SendAsync(message, cancellationToken).ConfigureAwait(false);
                 // A proxy that has lost the server answers in its place.
                 if ((int)response.StatusCode is 502 or 503 or 504 && response.Content.Headers.ContentType?.MediaType != "application/json") _reachability.Failed($"{(int)response.StatusCode} {response.ReasonPhrase}");
                 else _reachability.Answered();
@@ -73,7 +73,7 @@ public sealed partial class KubeClient
 
                 ApiException refusal;
                 using (response) refusal = await RefusalAsync(request, response, cancellationToken).ConfigureAwait(false);
-                if (refusal.StatusCode == 401 && !refused && _connections.Refused())
+                if (refusal.StatusCode == 401 && !refused && _connection.Refused())
                 {
                     refused = true;
                     continue;
@@ -122,7 +122,7 @@ public sealed partial class KubeClient
 
     private HttpRequestMessage Message(KubeRequest request, Guid? asked)
     {
-        HttpRequestMessage message = new(request.Method, _connections.Address(request.PathAndQuery));
+        HttpRequestMessage message = new(request.Method, _connection.Address(request.PathAndQuery));
         message.Headers.TryAddWithoutValidation("Accept", request.Accept);
         if (asked is { } id) message.Headers.TryAddWithoutValidation(ActivityTracker.Header, id.ToString());
         if (request.Body is not null)

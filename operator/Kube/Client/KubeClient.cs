@@ -17,7 +17,7 @@ namespace Bursar.Kube.Client;
 public sealed partial class KubeClient : IDisposable
 {
     private readonly KubeClientOptions _options;
-    private readonly Connections _connections;
+    private readonly ApiConnection _connection;
     private readonly ILogger _log;
     private readonly ServerReachability _reachability;
     private int _streamingListRefused;
@@ -28,7 +28,7 @@ public sealed partial class KubeClient : IDisposable
         Config = config;
         _options = options ?? new KubeClientOptions();
         string version = typeof(KubeClient).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
-        _connections = new Connections(config, _options.TimeProvider, _options.UserAgent ?? $"bursar/{version}");
+        _connection = new ApiConnection(config, _options.TimeProvider, _options.UserAgent ?? $"bursar/{version}");
         _log = _options.LoggerFactory.CreateLogger<KubeClient>();
         _reachability = new ServerReachability(config.Server, _options.TimeProvider, _log);
         _discoveryGate = new ActivityGate("discovery", _options.ActivityTracker);
@@ -56,7 +56,7 @@ public sealed partial class KubeClient : IDisposable
 
     internal void StreamingListRefused() => Volatile.Write(ref _streamingListRefused, 1);
 
-    public void Dispose() => _connections.Dispose();
+    public void Dispose() => _connection.Dispose();
 
     public Task<T> GetAsync<T>(string name, string? ns, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T> =>

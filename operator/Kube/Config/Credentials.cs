@@ -1,14 +1,16 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
+using k8s.Authentication;
 
 namespace Bursar.Kube.Config;
 
 /// <summary>Who we are, as of now: tokens from files are read again each minute, plugins run again when their word expires or is refused.</summary>
-internal sealed class Credentials(KubeConfig config, TimeProvider time) : IDisposable
+internal sealed class Credentials(KubeConfig config, TimeProvider time) : ITokenProvider, IDisposable
 {
     private static readonly TimeSpan _fileAge = TimeSpan.FromMinutes(1);
     private readonly SemaphoreSlim _gate = new(1, 1);
@@ -24,6 +26,10 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IDispo
     public int Generation { get; private set; }
 
     public void Dispose() => _gate.Dispose();
+
+    /// <summary>The header of a request; null where there is no token.</summary>
+    public async Task<AuthenticationHeaderValue> GetAuthenticationHeaderAsync(CancellationToken cancellationToken) =>
+        await TokenAsync(cancellationToken).ConfigureAwait(false) is { Length: > 0 } token ? new AuthenticationHeaderValue("Bearer", token) : null!;
 
     public async ValueTask<string?> TokenAsync(CancellationToken cancellationToken)
     {

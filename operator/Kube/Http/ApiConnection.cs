@@ -1,14 +1,16 @@
 using System.Net;
-using System.Net.Http.Headers;
-using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using Bursar.Kube.Config;
+using k8s;
 
 namespace Bursar.Kube.Http;
 
-/// <summary>The pool of connections to one API server, with its trust and our identity.</summary>
-internal sealed class Connections : IDisposable
+/// <summary>
+/// KubernetesClient's connection to one API server, with our credentials and our trust. Its own check of the server's certificate
+/// ignores the name in it, and its kubeconfig support falls short of kubectl's. Safe for concurrent use.
+/// </summary>
+internal sealed class ApiConnection : IDisposable
 {
     private readonly KubeConfig _config;
     private readonly Credentials _credentials;
@@ -16,10 +18,10 @@ internal sealed class Connections : IDisposable
     private readonly string _userAgent;
     private readonly Uri _address;
     private readonly Lock _lock = new();
-    private HttpMessageInvoker _pool;
+    private Kubernetes _client;
     private int _generation;
 
-    public Connections(KubeConfig config, TimeProvider time, string userAgent)
+    public ApiConnection(KubeConfig config, TimeProvider time, string userAgent)
     {
         _config = config;
         _credentials = new Credentials(config, time);
@@ -27,12 +29,12 @@ internal sealed class Connections : IDisposable
         _userAgent = userAgent;
         // SocketsHttpHandler asks for and checks the name in the URI, so another TLS name goes there and the dialling is done below.
         _address = config.TlsServerName is null ? config.Server : new UriBuilder(config.Server) { Host = config.TlsServerName }.Uri;
-        _pool = NewPool();
+        _client = CreateClient();
     }
 
     public void Dispose()
     {
-        _pool.Dispose();
+        _client.Dispose();
         _credentials.Dispose();
     }
 
@@ -40,53 +42,58 @@ internal sealed class Connections : IDisposable
     public Uri Address(string pathAndQuery) =>
         new(_address.AbsolutePath is "/" or "" ? new Uri(_address, pathAndQuery).AbsoluteUri : $"{_address.AbsoluteUri.TrimEnd('/')}{pathAndQuery}");
 
+    /// <summary>Sends a request once, with the credentials of the moment; the body of the answer is unread.</summary>
     public async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        if (await _credentials.TokenAsync(cancellationToken).ConfigureAwait(false) is { Length: > 0 } token)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        request.Headers.TryAddWithoutValidation("User-Agent", _userAgent);
-        if (_config.ImpersonateUser is not null) request.Headers.TryAddWithoutValidation("Impersonate-User", _config.ImpersonateUser);
-        foreach (string group in _config.ImpersonateGroups) request.Headers.TryAddWithoutValidation("Impersonate-Group", group);
-        return await Pool().SendAsync(request, cancellationToken).ConfigureAwait(false);
+        var client = Client();
+        if (client.Credentials is { } credentials) await credentials.ProcessHttpRequestAsync(request, cancellationToken).ConfigureAwait(false);
+        return await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The server answered 401. True when another try may carry other credentials.</summary>
     public bool Refused() => _credentials.Refused();
 
     /// <summary>A new client certificate needs new connections; the old ones end with what runs on them.</summary>
-    private HttpMessageInvoker Pool()
+    private Kubernetes Client()
     {
         lock (_lock)
         {
             if (_generation != _credentials.Generation)
             {
                 _generation = _credentials.Generation;
-                _pool = NewPool();
+                _client = CreateClient();
             }
 
-            return _pool;
+            return _client;
         }
     }
 
-    private HttpMessageInvoker NewPool()
-    {
-        SocketsHttpHandler handler = new()
+    private Kubernetes CreateClient() => new(
+        new KubernetesClientConfiguration
         {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            AutomaticDecompression = DecompressionMethods.None,
-            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90),
-            ConnectTimeout = TimeSpan.FromSeconds(15),
-            ConnectCallback = DialAsync,
-            SslOptions = new SslClientAuthenticationOptions
-            {
-                RemoteCertificateValidationCallback = (_, certificate, chain, errors) => _trust.Refusal(certificate, chain, errors) is { } refusal ? throw new AuthenticationException(refusal) : true,
-                LocalCertificateSelectionCallback = (_, _, _, _, _) => _credentials.ClientCertificate()!,
-            },
-        };
+            Host = _address.AbsoluteUri,
+            UserAgent = _userAgent,
+            TokenProvider = _credentials,
+            // Deadlines are the caller's: a watch has none.
+            HttpClientTimeout = Timeout.InfiniteTimeSpan,
+            // A list takes twice as long over HTTP/2 (docs/decisions/0015-libraries.md).
+            DisableHttp2 = true,
+            FirstMessageHandlerSetup = Configure,
+        },
+        new ImpersonationHandler(_config));
+
+    private void Configure(SocketsHttpHandler handler)
+    {
+        handler.AllowAutoRedirect = false;
+        handler.UseCookies = false;
+        handler.AutomaticDecompression = DecompressionMethods.None;
+        handler.PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90);
+        handler.ConnectTimeout = TimeSpan.FromSeconds(15);
+        handler.ConnectCallback = DialAsync;
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) => _trust.Refusal(certificate, chain, errors) is { } refusal ? throw new AuthenticationException(refusal) : true;
+        handler.SslOptions.LocalCertificateSelectionCallback = (_, _, _, _, _) => _credentials.ClientCertificate()!;
         if (_config.Proxy is not null) handler.Proxy = new WebProxy(_config.Proxy);
         else if (_config.Server.IsLoopback) handler.UseProxy = false;
-        return new HttpMessageInvoker(handler, disposeHandler: true);
     }
 
     private async ValueTask<Stream> DialAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
@@ -108,6 +115,17 @@ internal sealed class Connections : IDisposable
         {
             socket.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Acts as the user whom the kubeconfig names; KubernetesClient ignores <c>as</c> and <c>as-groups</c>.</summary>
+    private sealed class ImpersonationHandler(KubeConfig config) : DelegatingHandler
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            if (config.ImpersonateUser is not null) request.Headers.TryAddWithoutValidation("Impersonate-User", config.ImpersonateUser);
+            foreach (var group in config.ImpersonateGroups) request.Headers.TryAddWithoutValidation("Impersonate-Group", group);
+            return base.SendAsync(request, cancellationToken);
         }
     }
 }
