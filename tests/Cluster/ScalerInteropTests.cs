@@ -13,10 +13,10 @@ using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Operator.Scaling.External;
+using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Grpc.Core;
 
 namespace Bursar.Tests.Cluster;
 
