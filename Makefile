@@ -17,7 +17,7 @@ help: ## List the targets
 restore:
 	@$(DOTNET) restore Operator.sln --verbosity quiet
 
-build: restore bin/bursar bin/bursar-agent ## Build everything; leaves bin/bursar and bin/bursar-agent
+build: restore bin/bursar bin/bursar-agent bin/bursar-demo ## Build everything; leaves bin/bursar, bin/bursar-agent and bin/bursar-demo
 	$(DOTNET) build Operator.sln --no-restore --configuration $(CONFIGURATION) --verbosity quiet
 
 build-operator: bin/bursar
@@ -32,6 +32,11 @@ bin/bursar: Makefile
 bin/bursar-agent: Makefile
 	@mkdir -p bin
 	@printf '#!/bin/sh\nexec $(DOTNET) "$$(dirname "$$(readlink -f "$$0")")/../operator/AgentHost/bin/$(CONFIGURATION)/net10.0/bursar-agent.dll" "$$@"\n' > $@
+	@chmod +x $@
+
+bin/bursar-demo: Makefile
+	@mkdir -p bin
+	@printf '#!/bin/sh\nexec $(DOTNET) "$$(dirname "$$(readlink -f "$$0")")/../operator/Demo/bin/$(CONFIGURATION)/net10.0/bursar-demo.dll" "$$@"\n' > $@
 	@chmod +x $@
 
 format: restore ## Format the code
@@ -62,12 +67,12 @@ e2e: build tools ## Run the tests that need a real kube-apiserver on it (KUBEBUI
 	  echo "skipped: no kube-apiserver in $$assets and no cluster named (KUBECONFIG with BURSAR_TEST_CLUSTER=1)"; \
 	fi
 
-demo: bin/bursar ## Run the main job on an embedded cluster (DEMO_ARGS="--speed 60")
-	@[ -e operator/Operator/bin/$(CONFIGURATION)/net10.0/bursar.dll ] \
+demo: bin/bursar bin/bursar-demo ## Run the main job on an embedded cluster (DEMO_ARGS="--speed 60")
+	@[ -e operator/Demo/bin/$(CONFIGURATION)/net10.0/bursar-demo.dll ] \
 	  || echo "The first time, NuGet packages are restored (about 100 MB) and the operator is compiled: one to five minutes. Later starts take seconds."
-	@echo "1/3 restoring packages ..." && $(DOTNET) restore operator/Operator --verbosity quiet -tl:off
-	@echo "2/3 compiling ..." && $(DOTNET) build operator/Operator --no-restore --configuration $(CONFIGURATION) --verbosity quiet -tl:off --nologo -clp:NoSummary
-	@echo "3/3 starting the demo ..." && bin/bursar demo $(DEMO_ARGS)
+	@echo "1/3 restoring packages ..." && $(DOTNET) restore operator/Demo --verbosity quiet -tl:off
+	@echo "2/3 compiling ..." && $(DOTNET) build operator/Demo --no-restore --configuration $(CONFIGURATION) --verbosity quiet -tl:off --nologo -clp:NoSummary
+	@echo "3/3 starting the demo ..." && bin/bursar-demo $(DEMO_ARGS)
 
 bench: publish ## Measure memory, decoding and decisions against the targets of the design; the programs as they are published
 	BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish $(DOTNET) run --project tests/Bench --configuration Release -- $(BENCH_ARGS)

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
+using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;

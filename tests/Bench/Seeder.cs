@@ -1,4 +1,4 @@
-using Bursar.Operator.Api;
+using Bursar.Demo;
 
 namespace Bursar.Tests.Bench;
 

@@ -1,5 +1,7 @@
+using System.CommandLine;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Certificates;
+using Bursar.Demo;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
@@ -68,7 +70,6 @@ public sealed class CommandMistakesTests : IAsyncLifetime
             ("report --bursar-namespace ''", 2, "--bursar-namespace is given without a value"),
             ("explain gpub/vision --namespace ''", 2, "--namespace is given without a value"),
             ("release gpub/vision --namespace ''", 2, "--namespace is given without a value"),
-            ("demo --kubeconfig /tmp", 1, "/tmp is a folder"),
             ("release --all --end", 2, "--end goes with a budget alone"),
             ("release job/vision -n team-vision", 2, "does not name a budget"),
             ("release --all --bursar-namespace nope", 1, "there is no namespace nope"),
@@ -82,8 +83,6 @@ public sealed class CommandMistakesTests : IAsyncLifetime
             ("generate pricebook --gpus many", 1, "--gpus"),
             ("generate scaler", 2, "--from-scaledobject"),
             ("generate scaler --from-scaledobject /nonexistent.yaml", 1, "there is no file /nonexistent.yaml"),
-            ("demo --speed fast", 2, "--speed is a number"),
-            ("demo --kubeconfig /nonexistent/dir/k", 1, "there is no folder for the kubeconfig /nonexistent/dir/k"),
             ("operator --kinds Cow", 2, "--kinds: Cow is not one of"),
             ("operator --owners nobody", 2, "--owners: nobody is not one of"),
             ("operator --log-level loud", 2, "--log-level is"),
@@ -168,12 +167,26 @@ public sealed class CommandMistakesTests : IAsyncLifetime
             ("probe --samples many", 2, "--samples 'many'"),
         ])
         {
-            using var output = new StringWriter { NewLine = "\n" };
-            using var error = new StringWriter { NewLine = "\n" };
-            var actual = await CommandLine.RunAsync(Bursar.AgentHost.AgentCommand.Create(), line.Split(' '), Failures.Describe, new() { Output = output, Error = error }).WaitAsync(TimeSpan.FromMinutes(2));
-            actual.Should().Be(code, "'{0}' said {1}", line, error);
-            error.ToString().Should().StartWith("error: ").And.Contain(sentence).And.NotContain("   at ");
+            await ExpectAsync(Bursar.AgentHost.AgentCommand.Create(), line, code, sentence);
         }
+    }
+
+    [Fact]
+    public async Task Mistake_of_the_demos_command_line_is_one_sentence()
+    {
+        await ExpectAsync(DemoCommand.Create(), "--speed fast", 2, "--speed is a number");
+        await ExpectAsync(DemoCommand.Create(), "--kubeconfig /tmp", 1, "/tmp is a folder");
+        await ExpectAsync(DemoCommand.Create(), "--kubeconfig /nonexistent/dir/k", 1, "there is no folder for the kubeconfig /nonexistent/dir/k");
+    }
+
+    private static async Task ExpectAsync(Command root, string line, int code, string sentence)
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        using var error = new StringWriter { NewLine = "\n" };
+        var actual = await CommandLine.RunAsync(root, line.Split(' '), Failures.Describe, new() { Output = output, Error = error }).WaitAsync(TimeSpan.FromMinutes(2));
+        actual.Should().Be(code, "'{0}' said {1}", line, error);
+        error.ToString().Should().StartWith("error: ").And.Contain(sentence).And.NotContain("   at ");
+        error.ToString().TrimEnd('\n').Should().MatchRegex("^[^\n]*[.!?]$", "'{0}'", line);
     }
 
     private static bool NeedsCluster(string line) => line.Length > 0 && line.Split(' ')[0] is "report" or "explain" or "release" or "continue" or "operator" && !line.Contains("--kubeconfig", StringComparison.Ordinal);

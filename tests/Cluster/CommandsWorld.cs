@@ -5,6 +5,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;

@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
-using Bursar.Operator.Demo;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Cluster;
@@ -58,14 +58,12 @@ public sealed class DemoTests
     [Fact]
     public async Task Once_ends_by_itself_with_a_summary()
     {
-        using var stop = new CancellationTokenSource(Deadline);
-        using var output = new StringWriter();
-        using var error = new StringWriter();
+        var output = (await InstallTool.DemoAsync("--once", "--speed", "60")).Succeeded().Output;
 
-        var code = await DemoCommand.RunAsync(new() { Once = true, Speed = 60, Deadline = Deadline }, console: null, output, error, stop.Token);
-
-        code.Should().Be(0, error.ToString());
-        output.ToString().Should().Contain("export KUBECONFIG=").And.Contain("Suspended: Job/vit-runaway: this job would cost").And.Contain("Caught: Job team-vision/vit-runaway");
+        output.Should().Contain("export KUBECONFIG=").And.Contain("Suspended: Job/vit-runaway: this job would cost").And.Contain("Caught: Job team-vision/vit-runaway");
+        output.Should().NotContain("\u001b", "there is no terminal");
+        var bursar = Regex.Match(output, "^  (.+) report$", RegexOptions.Multiline).Groups[1].Value;
+        File.Exists(bursar).Should().BeTrue("the command '{0} report' runs as it is printed", bursar);
     }
 
     [Fact]

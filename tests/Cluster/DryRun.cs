@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Api;

@@ -27,6 +27,7 @@ public sealed class ImageTests
             ((string?)image.Config["architecture"]).Should().Be(Path.GetFileNameWithoutExtension(archive).Split('-')[^1]);
             ((string?)image.Config["config"]!["User"]).Should().Be(user);
             image.Config["config"]!["Entrypoint"]!.AsArray().Select(a => (string)a!).Should().Equal($"/usr/bin/{name}");
+            PublishedTests.ShouldHaveNoEmbeddedCluster(Path.Combine(image.Root, "usr/bin", name));
             image.Machine($"usr/bin/{name}").Should().Be((string?)image.Config["architecture"]);
         }
     }

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Bursar.Operator.Api;
+using Bursar.Demo;
 using Bursar.Sandbox.ApiServer;
 using Xunit.Abstractions;
 

@@ -20,6 +20,10 @@ internal static class InstallTool
     public static Task<ToolResult> BursarAsync(string kubeconfig, IReadOnlyList<string> arguments) =>
         RunAsync("dotnet", kubeconfig, null, [Path.Combine(AppContext.BaseDirectory, "bursar.dll"), .. arguments]);
 
+    /// <summary>The built demo, as <c>make demo</c> would start it.</summary>
+    public static Task<ToolResult> DemoAsync(params string[] arguments) =>
+        RunAsync("dotnet", "", null, [Path.Combine(AppContext.BaseDirectory, "bursar-demo.dll"), .. arguments]);
+
     public static void RequireTools()
     {
         Find("kubectl");

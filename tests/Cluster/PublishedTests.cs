@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
@@ -38,11 +39,29 @@ public sealed class PublishedTests
     }
 
     [SkippableFact]
-    public async Task The_demo_catches_the_runaway_job_once()
+    public async Task Operator_has_no_command_demo()
     {
-        var (code, output, error) = await RunAsync("bursar", "demo", "--once", "--speed", "60");
-        code.Should().Be(0, "{0}{1}", output, error);
-        output.Should().Contain("Caught: Job team-vision/vit-runaway").And.NotContain("\u001b", "there is no terminal");
+        var (code, _, error) = await RunAsync("bursar", "demo");
+        code.Should().Be(2);
+        error.Should().Contain("Unrecognized command or argument 'demo'");
+    }
+
+    [SkippableTheory]
+    [InlineData("bursar", 64)]
+    [InlineData("bursar-agent", 43)]
+    public void Published_file_is_bounded_and_has_no_embedded_cluster(string program, int megabytes)
+    {
+        var file = Published(program);
+        new FileInfo(file).Length.Should().BeLessThanOrEqualTo(megabytes * 1_000_000L);
+        ShouldHaveNoEmbeddedCluster(file);
+    }
+
+    /// <summary>Assemblies and their namespaces are named in a single file as they are, in UTF-8.</summary>
+    internal static void ShouldHaveNoEmbeddedCluster(string file)
+    {
+        var bytes = File.ReadAllBytes(file);
+        bytes.AsSpan().IndexOf("Bursar.Core"u8).Should().BePositive("{0} is the product's", file);
+        bytes.AsSpan().IndexOf("Bursar.Sandbox"u8).Should().Be(-1, "{0} has no API server and no simulator", file);
     }
 
     [SkippableFact]

@@ -8,7 +8,6 @@ public static class RootCommands
 {
     public static RootCommand Create() => new($"Bursar keeps GPU workloads within budget. {CommandLine.ExitCodes}")
     {
-        DemoCommand.Create(),
         OperatorCommand.Create(),
         ExplainCommand.Create(),
         ReportCommand.Create(),

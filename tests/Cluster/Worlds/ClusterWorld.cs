@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Core.Text;
+using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;

@@ -15,14 +15,14 @@ public sealed class MakeDemoTests : IDisposable
         Skip.IfNot(File.Exists("/usr/bin/make"), "no /usr/bin/make");
         File.Copy(Path.Combine(Repository.Root, "Makefile"), Path.Combine(_folder, "Makefile"));
         var dotnet = Path.Combine(_folder, "dotnet");
-        File.WriteAllText(dotnet, "#!/bin/sh\necho \"dotnet $(basename \"$1\") $2\"\n");
+        File.WriteAllText(dotnet, "#!/bin/sh\necho dotnet $(basename \"$1\") $2\n");
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(dotnet, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        string[] steps = ["1/3 restoring packages ...", "dotnet restore operator/Operator", "2/3 compiling ...", "dotnet build operator/Operator", "3/3 starting the demo ...", "dotnet bursar.dll demo"];
+        string[] steps = ["1/3 restoring packages ...", "dotnet restore operator/Demo", "2/3 compiling ...", "dotnet build operator/Demo", "3/3 starting the demo ...", "dotnet bursar-demo.dll"];
 
         (await MakeDemoAsync(dotnet)).Should().Equal(["The first time, NuGet packages are restored (about 100 MB) and the operator is compiled: one to five minutes. Later starts take seconds.", .. steps]);
 
-        var built = Directory.CreateDirectory(Path.Combine(_folder, "operator/Operator/bin/Release/net10.0")).FullName;
-        File.WriteAllText(Path.Combine(built, "bursar.dll"), "");
+        var built = Directory.CreateDirectory(Path.Combine(_folder, "operator/Demo/bin/Release/net10.0")).FullName;
+        File.WriteAllText(Path.Combine(built, "bursar-demo.dll"), "");
         (await MakeDemoAsync(dotnet)).Should().Equal(steps, "a later start is not announced as a long one");
     }
 

@@ -1,9 +1,9 @@
 using System.Reflection;
 
-namespace Bursar.Operator.Api;
+namespace Bursar.Demo;
 
-/// <summary>The generated CRDs as this program carries them: what the demo installs on its embedded cluster.</summary>
-public static class CrdFiles
+/// <summary>The generated CRDs, embedded in this program, which installs them on its cluster.</summary>
+internal static class CrdFiles
 {
     private const string Prefix = "crds/";
 

@@ -6,7 +6,7 @@ using Bursar.Operator.Budgets;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace Bursar.Operator.Demo;
+namespace Bursar.Demo;
 
 /// <summary>
 /// What the demo shows: on a terminal bars for the budgets, their work and the last lines, redrawn in place; elsewhere

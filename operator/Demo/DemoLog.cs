@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Bursar.Operator.Demo;
+namespace Bursar.Demo;
 
 /// <summary>Takes the parts' warnings and errors to the screen, where they must not tear the picture.</summary>
 internal sealed class DemoLog : ILoggerProvider

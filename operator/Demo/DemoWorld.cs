@@ -5,10 +5,10 @@ using Bursar.Operator.Api;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Nodes;
 
-namespace Bursar.Operator.Demo;
+namespace Bursar.Demo;
 
 /// <summary>What the demo's cluster holds: two teams with a budget each, four GPU nodes, and work, of which one job runs away.</summary>
-public static class DemoWorld
+internal static class DemoWorld
 {
     public const string RunawayNamespace = "team-vision";
     public const string RunawayBudget = "vision";

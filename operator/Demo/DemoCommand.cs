@@ -1,13 +1,14 @@
 using System.CommandLine;
 using System.Globalization;
-using Bursar.Operator.Demo;
+using Bursar.Hosting;
+using Bursar.Operator.Commands;
 using Microsoft.Extensions.Logging;
 using Spectre.Console;
 
-namespace Bursar.Operator.Commands;
+namespace Bursar.Demo;
 
 /// <summary>How the demo runs.</summary>
-public sealed record DemoOptions
+internal sealed record DemoOptions
 {
     /// <summary>Where the kubeconfig is written; null: <c>./bursar-demo.kubeconfig</c>, with <see cref="Once"/> or where that cannot be, a temporary folder.</summary>
     public string? Kubeconfig { get; init; }
@@ -24,17 +25,17 @@ public sealed record DemoOptions
     public TimeProvider Wall { get; init; } = TimeProvider.System;
 }
 
-/// <summary><c>bursar demo</c>: the main job on an embedded cluster, to look at and to use kubectl on.</summary>
-public static class DemoCommand
+/// <summary><c>bursar-demo</c>: the main job on an embedded cluster, to look at and to use kubectl on.</summary>
+internal static class DemoCommand
 {
     private const string DefaultKubeconfig = "bursar-demo.kubeconfig";
 
-    public static Command Create()
+    public static RootCommand Create()
     {
         var speed = new Option<double>("--speed") { Description = "How much faster than the wall clock the cluster's time runs.", DefaultValueFactory = _ => new DemoOptions().Speed, CustomParser = ReadSpeed };
         var once = new Option<bool>("--once") { Description = "End with a summary once the runaway job is suspended; exit code 1 if it is not." };
         var kubeconfig = new Option<string?>("--kubeconfig") { Description = $"Where to write the cluster's kubeconfig (./{DefaultKubeconfig}); removed at the end." };
-        var command = new Command("demo", "Watch Bursar catch a runaway training job on an embedded cluster.") { speed, once, kubeconfig };
+        var command = new RootCommand($"Watch Bursar catch a runaway training job on an embedded cluster. {CommandLine.ExitCodes}") { speed, once, kubeconfig };
         command.SetAction((parsed, cancellationToken) =>
         {
             var terminal = !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && AnsiConsole.Profile.Capabilities.Ansi;
@@ -140,7 +141,7 @@ public static class DemoCommand
     /// <summary>Commands that run as they are printed, from the current folder.</summary>
     private static IReadOnlyList<string> Hints(DemoCluster cluster, double speed)
     {
-        var (kubectl, bursar) = (Tool(".tools/kubectl", "kubectl"), Tool("bin/bursar", Program()));
+        var (kubectl, bursar) = (Tool(".tools/kubectl", "kubectl"), Tool("bin/bursar", Path.Combine(AppContext.BaseDirectory, "bursar")));
         return
         [
             string.Create(CultureInfo.InvariantCulture, $"The cluster is at {cluster.Address}"),
@@ -161,10 +162,6 @@ public static class DemoCommand
     }
 
     private static string Tool(string here, string otherwise) => File.Exists(here) ? here : otherwise;
-
-    /// <summary>This program, as the reader can call it from here.</summary>
-    private static string Program() =>
-        Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "bursar" ? Path.GetRelativePath(Environment.CurrentDirectory, Environment.ProcessPath!) : "bursar";
 
     private static decimal Money(string? amount) => decimal.TryParse(amount, CultureInfo.InvariantCulture, out var value) ? value : 0;
 

@@ -4,7 +4,7 @@ using Bursar.Operator.Api;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace Bursar.Operator.Demo;
+namespace Bursar.Demo;
 
 /// <summary>
 /// The demo's picture for a terminal of a given size. Rows never wrap: bars shrink and names are cut, down to 80 columns, so that the number of

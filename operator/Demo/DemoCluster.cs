@@ -2,6 +2,7 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
+using Bursar.Operator;
 using Bursar.Operator.Api;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Controllers;
@@ -9,17 +10,17 @@ using Bursar.Sandbox.Nodes;
 using Bursar.Sandbox.Time;
 using Microsoft.Extensions.Logging;
 
-namespace Bursar.Operator.Demo;
+namespace Bursar.Demo;
 
 /// <summary>The job that ran away, once Bursar has suspended it.</summary>
 /// <param name="After">From its creation to its suspension, in the cluster's time.</param>
-public sealed record DemoCatch(V1Job Job, GpuBudgetSuspended Suspended, GpuBudgetWorkload? Work, GpuBudgetStatus Budget, TimeSpan After);
+internal sealed record DemoCatch(V1Job Job, GpuBudgetSuspended Suspended, GpuBudgetWorkload? Work, GpuBudgetStatus Budget, TimeSpan After);
 
 /// <summary>
 /// The demo's embedded cluster with the real operator, nodes and agents in it, all speaking HTTP to one another under
 /// one virtual clock that is paced by the wall clock.
 /// </summary>
-public sealed class DemoCluster : IAsyncDisposable
+internal sealed class DemoCluster : IAsyncDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(200);
 

@@ -1,8 +1,8 @@
+using Bursar.Demo;
 using Bursar.Operator.Api;
-using Bursar.Operator.Demo;
 using Spectre.Console;
 
-namespace Bursar.Tests.Unit.Operator.Demo;
+namespace Bursar.Tests.Unit.Demo;
 
 public sealed class DemoPictureTests
 {
