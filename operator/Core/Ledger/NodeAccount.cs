@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Bursar.Core.Usage;
 
 namespace Bursar.Core.Ledger;
 

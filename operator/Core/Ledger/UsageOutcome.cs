@@ -1,8 +1,5 @@
 namespace Bursar.Core.Ledger;
 
-/// <summary>How far an agent's journal is in the ledger.</summary>
-public sealed record JournalCursor(string Epoch, long Seq);
-
 /// <summary>What came of an agent's report.</summary>
 public sealed record UsageOutcome
 {

@@ -11,7 +11,6 @@ using Bursar.Operator.Metering;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Microsoft.Extensions.Logging;
-using JournalCursor = Bursar.Agent.Journal.JournalCursor;
 
 namespace Bursar.Operator.Agents;
 
@@ -262,7 +261,7 @@ public sealed partial class AgentCollector
     }
 
     /// <summary>How far the node's journal is safely written.</summary>
-    internal JournalCursor? Cursor(string node) => _ledger.DurableCursor(node) is { } cursor ? new(cursor.Epoch, cursor.Seq) : null;
+    internal JournalCursor? Cursor(string node) => _ledger.DurableCursor(node);
 
     /// <summary>Takes a report in. False when it was not believed.</summary>
     internal bool Take(string node, UsageReport report, JournalCursor? after)
@@ -275,7 +274,7 @@ public sealed partial class AgentCollector
         }
         if (report.Product is { Length: > 0 and <= 63 } product) Named?.Invoke(node, product);
         var settled = report with { Intervals = ReservedUsage.Settle(report.Intervals, _pods.On(node)) };
-        var outcome = _ledger.Record(settled, after is null ? null : new(after.Epoch, after.Seq));
+        var outcome = _ledger.Record(settled, after);
         if (outcome.Gap is { } gap)
         {
             _metrics.AgentGap(node);

@@ -10,6 +10,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -134,7 +135,7 @@ public sealed class AgentKillTests
             Begin();
         }
 
-        public ManualTime Time { get; } = new(Start);
+        public ManualTimeProvider Time { get; } = new(Start);
 
         public UsageJournal Journal { get; private set; } = null!;
 

@@ -4,6 +4,7 @@ using Bursar.Agent.Dcgm;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Agent.Sampling;
+using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -153,7 +154,7 @@ public sealed class DcgmTests
     {
         string body = $"DCGM_FI_DEV_GPU_UTIL{{{Device},namespace=\"ml\",pod=\"train-0\",container=\"main\"}} 42\n";
         await using var server = await ServeAsync(() => body);
-        var time = new ManualTime();
+        var time = new ManualTimeProvider(AgentClock.Start);
         using var exporter = new DcgmExporter(new Uri(server.Address + "/metrics"), time);
         using var nvml = new NvmlGpuReader("/nowhere/libnvidia-ml.so.1", time);
         using var both = new SecondSource(nvml, new Kubelet(), exporter);
@@ -180,7 +181,7 @@ public sealed class DcgmTests
     {
         using var stub = StubNvml.Build().Set("count", 1).Set("uuid.0", "GPU-a").Set("mig.0", 1).Set("uuid.0.1", "MIG-x").Set("gi.0.1", 3).Set("uuid.0.2", "MIG-y").Set("gi.0.2", 7);
         await using var server = await ServeAsync(() => $"DCGM_FI_PROF_GR_ENGINE_ACTIVE{{{Device},GPU_I_PROFILE=\"2g.10gb\",GPU_I_ID=\"3\"}} 0.25\n");
-        var time = new ManualTime();
+        var time = new ManualTimeProvider(AgentClock.Start);
         using var exporter = new DcgmExporter(new Uri(server.Address + "/metrics"), time);
         using var nvml = new NvmlGpuReader(stub.Library, time);
         using var both = new SecondSource(nvml, new Kubelet(new PodDevice("ns", "p", "c", "nvidia.com/mig-2g.10gb", "MIG-x")), exporter);

@@ -17,3 +17,9 @@ internal static class Eventually
         }
     }
 }
+
+internal static class AgentClock
+{
+    /// <summary>When the clocks of the agent's tests start.</summary>
+    public static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
+}

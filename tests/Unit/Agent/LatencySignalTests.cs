@@ -7,6 +7,7 @@ using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
 using Bursar.Core.Scaling;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -17,7 +18,7 @@ namespace Bursar.Tests.Unit.Agent;
 
 public sealed class LatencySignalTests
 {
-    private readonly ManualTime time = new();
+    private readonly ManualTimeProvider time = new(AgentClock.Start);
 
     [Theory]
     [InlineData("vllm:time_to_first_token_seconds", ServingLatency.FirstToken)]
@@ -125,7 +126,7 @@ public sealed class LatencySignalTests
         for (int second = 1; second <= 20; second++)
         {
             int expected = 2 + second + second / 5;
-            await Eventually.TrueAsync(() => time.Timers >= 2, "both wait for the clock");
+            await Eventually.TrueAsync(() => time.PendingTimers >= 2, "both wait for the clock");
             time.Advance(TimeSpan.FromSeconds(1));
             await Eventually.TrueAsync(() => Volatile.Read(ref rounds) == expected, $"round {expected} is over");
         }
@@ -136,7 +137,7 @@ public sealed class LatencySignalTests
         loop.Gauges.Select(gauge => gauge.PodUid).Should().Equal("quick", "usual");
 
         targets.Replace(new() { Pods = [Target("usual", null)] });
-        await Eventually.TrueAsync(() => time.Timers == 1, "nothing is read quickly any more");
+        await Eventually.TrueAsync(() => time.PendingTimers == 1, "nothing is read quickly any more");
         await stop.CancelAsync();
         await running;
     }

@@ -1,10 +1,11 @@
 using Bursar.Agent.Nvml;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Agent;
 
 public sealed class NvmlGpuReaderTests
 {
-    private readonly ManualTime time = new();
+    private readonly ManualTimeProvider time = new(AgentClock.Start);
 
     [Fact]
     public void No_library_is_a_state_with_a_clear_word()
@@ -307,7 +308,7 @@ public sealed class NvmlGpuReaderTests
         using var reader = new NvmlGpuReader(stub.Library, time);
         reader.Read();
 
-        time.Set(TimeSpan.FromHours(-1));
+        time.SkewWall(TimeSpan.FromHours(-1));
         stub.Set("stamp.0", now - 3_600_000_000 + 5);
 
         reader.Read().Devices[0].ProcessUse.Select(u => u.Pid).Should().Equal(41);

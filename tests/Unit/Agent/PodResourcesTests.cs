@@ -1,6 +1,7 @@
 using Bursar.Agent.PodResources;
 using Bursar.Agent.PodResources.Wire;
 using Bursar.Core.Prices;
+using Bursar.Tests.TestKit;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -205,7 +206,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     [Fact]
     public async Task A_kubelet_that_does_not_answer_is_left_after_five_seconds()
     {
-        var time = new ManualTime();
+        var time = new ManualTimeProvider(AgentClock.Start);
         using var patient = new KubeletPodResources(folder.File("kubelet.sock"), time);
         var asked = new TaskCompletionSource();
         answer = async context =>

@@ -1,5 +1,6 @@
 using Bursar.Agent.Pods;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Agent;
 
@@ -9,7 +10,7 @@ public sealed class PodUidTests : IDisposable
 
     private readonly TestFolder folder = new();
     private readonly TargetStore targets = new();
-    private readonly ManualTime time = new();
+    private readonly ManualTimeProvider time = new(AgentClock.Start);
 
     public void Dispose() => folder.Dispose();
 

@@ -5,13 +5,14 @@ using Bursar.Agent.PodResources;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Unit.Agent;
 
 public sealed class SamplerTests : IGpuReader, IPodResources
 {
-    private readonly ManualTime time = new();
+    private readonly ManualTimeProvider time = new(AgentClock.Start);
     private readonly UsageJournal journal;
     private readonly Sampler sampler;
     private Func<double, int> utilization = _ => 0;
@@ -101,7 +102,7 @@ public sealed class SamplerTests : IGpuReader, IPodResources
         time.Advance(TimeSpan.FromSeconds(1));
         await sampler.SampleAsync(default);
 
-        time.Set(TimeSpan.FromSeconds(20));
+        time.SkewWall(TimeSpan.FromSeconds(20));
         time.Advance(TimeSpan.FromSeconds(1));
         await sampler.SampleAsync(default);
         time.Advance(TimeSpan.FromSeconds(1));
@@ -136,11 +137,11 @@ public sealed class SamplerTests : IGpuReader, IPodResources
     {
         using var stop = new CancellationTokenSource();
         var running = sampler.RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => time.Timers == 1, "the first sample is taken");
+        await Eventually.TrueAsync(() => time.PendingTimers == 1, "the first sample is taken");
         for (int second = 0; second < seconds || sampler.Pause != Sampler.Shortest && second < seconds + 10; second++)
         {
             time.Advance(TimeSpan.FromSeconds(1));
-            await Eventually.TrueAsync(() => time.Timers == 1, "the sampler waits again");
+            await Eventually.TrueAsync(() => time.PendingTimers == 1, "the sampler waits again");
         }
         await stop.CancelAsync();
         await running;

@@ -6,6 +6,7 @@ using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -33,7 +34,7 @@ public sealed class ScrapeTests : IAsyncLifetime
 
         """;
 
-    private readonly ManualTime time = new();
+    private readonly ManualTimeProvider time = new(AgentClock.Start);
     private WebApplication pod = null!;
     private int port;
     private Func<HttpContext, Task> answer = _ => Task.CompletedTask;

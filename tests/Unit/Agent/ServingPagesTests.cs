@@ -7,6 +7,7 @@ using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -21,7 +22,7 @@ namespace Bursar.Tests.Unit.Agent;
 /// </summary>
 public sealed class ServingPagesTests : IAsyncLifetime
 {
-    private readonly ManualTime time = new();
+    private readonly ManualTimeProvider time = new(AgentClock.Start);
     private WebApplication pod = null!;
     private int port;
     private Func<HttpContext, Task> answer = _ => Task.CompletedTask;

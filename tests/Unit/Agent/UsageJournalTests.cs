@@ -1,6 +1,7 @@
 using System.Text;
 using Bursar.Agent.Journal;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -10,7 +11,7 @@ namespace Bursar.Tests.Unit.Agent;
 public sealed class UsageJournalTests : IDisposable
 {
     private readonly TestFolder folder = new();
-    private readonly ManualTime time = new();
+    private readonly ManualTimeProvider time = new(AgentClock.Start);
 
     public void Dispose() => folder.Dispose();
 

@@ -32,7 +32,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
     private static readonly DateTimeOffset Start = new(2023, 11, 16, 18, 15, 0, TimeSpan.Zero);
     private static readonly Rate A100 = Rate.FromDecimal(4);
 
-    private readonly ManualTime time = new(Start);
+    private readonly ManualTimeProvider time = new(Start);
     private WebApplication server = null!;
     private int port;
     private long prompt;

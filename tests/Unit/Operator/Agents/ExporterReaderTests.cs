@@ -12,6 +12,7 @@ using Bursar.Operator.Certificates;
 using Bursar.Operator.Metering;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
+using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Agent;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -31,7 +32,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     private const string Device = "gpu=\"0\",UUID=\"GPU-a\",device=\"nvidia0\",modelName=\"Tesla T4\"";
     private const string Selection = "gpu-operator/app=nvidia-dcgm-exporter";
 
-    private readonly ManualTime time = new();
+    private readonly ManualTimeProvider time = new(AgentClock.Start);
     private readonly DateTimeOffset start;
     private readonly KubeClient client = new(new KubeConfig { Server = new Uri("https://127.0.0.1:1"), Token = "none" });
     private readonly OperatorMetrics metrics = new(TimeProvider.System);
