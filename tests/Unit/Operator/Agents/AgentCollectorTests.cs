@@ -20,12 +20,12 @@ using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Bursar.Sandbox;
 using Bursar.Tests.Unit.Agent;
+using Bursar.Tests.Unit.Operator.Serving;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 using ApiServer = Bursar.Sandbox.Sandbox;
-using Bursar.Tests.Unit.Operator.Serving;
 
 namespace Bursar.Tests.Unit.Operator.Agents;
 

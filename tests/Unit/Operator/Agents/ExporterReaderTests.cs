@@ -14,6 +14,7 @@ using Bursar.Operator.Serving;
 using Bursar.Operator.Workloads;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Agent;
+using Bursar.Tests.Unit.Operator.Serving;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -22,7 +23,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using Bursar.Tests.Unit.Operator.Serving;
 
 namespace Bursar.Tests.Unit.Operator.Agents;
 

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
-using Microsoft.Extensions.Logging.Abstractions;
 using Grpc.Core;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Unit.Operator.Scaling.External;
 
