@@ -44,7 +44,7 @@ public sealed partial class Sampler(
     private volatile SamplerView? view;
     private volatile string? listFault = "the kubelet was not asked yet";
 
-    /// <summary>By pod UID, the bytes of each GPU that a model server's cache holds unused; null where that is not known.</summary>
+    /// <summary>Returns the bytes of each GPU that a model server's cache holds unused, by pod UID; null if not known.</summary>
     public Func<string, long?>? UnusedCacheOf { get; set; }
 
     /// <summary>Null before the first sample.</summary>

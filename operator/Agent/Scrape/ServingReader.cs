@@ -134,7 +134,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             long? Of(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
         }
 
-        /// <summary>Of several engines, the least. Null unless each tells the size of its cache.</summary>
+        /// <summary>The least value of several engines. Null unless each engine reports the size of its cache.</summary>
         private long? UnusedCache(double? use)
         {
             if (server.CacheBytes is not { } cache || !found.TryGetValue(cache.Metric, out var engines) || use is not (>= 0 and <= 1)) return null;

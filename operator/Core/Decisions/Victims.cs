@@ -19,7 +19,7 @@ public static class Victims
         IEnumerable<ChargedWork> candidates, IReadOnlyList<ChargedWork> claims, Func<IReadOnlyCollection<ChargedWork>, Amount> excess, BudgetSnapshot budget, BudgetMemory memory)
     {
         var chosen = new List<ChargedWork>();
-        // By priority, so that a candidate is compared with levels and not with every other workload.
+        // Sums are kept for each priority, so that a candidate is compared with levels and not with every other workload.
         var growth = new Dictionary<(int, int), Amount>();
         foreach (var item in claims) Grow(item, Growth(item, budget, memory));
         foreach (var item in InOrder(candidates, budget, memory))

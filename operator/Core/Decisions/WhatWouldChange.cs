@@ -147,7 +147,7 @@ public static class WhatWouldChange
         // What leaves a rolling window until then, and what a window that ends once leaves behind, is another question.
         budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once || then < budget.Now ? null : Later(budget, then);
 
-    /// <summary>The same for any window that does not end before then.</summary>
+    /// <summary>Creates the snapshot of a later moment, for any window that has not ended by then.</summary>
     internal static BudgetSnapshot Later(BudgetSnapshot budget, DateTimeOffset then)
     {
         var window = Window.At(budget.Terms.Window, then);
