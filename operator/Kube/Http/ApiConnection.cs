@@ -47,7 +47,15 @@ internal sealed class ApiConnection : IDisposable
     {
         var client = Client();
         if (client.Credentials is { } credentials) await credentials.ProcessHttpRequestAsync(request, cancellationToken).ConfigureAwait(false);
-        return await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException closed) when (!cancellationToken.IsCancellationRequested)
+        {
+            // HttpClient cancels what is under way when it is disposed, and a connection that takes too long. The caller cancelled neither.
+            throw new HttpRequestException("The connection to the API server was closed.", closed);
+        }
     }
 
     /// <summary>The server answered 401. True when another try may carry other credentials.</summary>

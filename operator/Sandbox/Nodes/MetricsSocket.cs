@@ -46,9 +46,9 @@ internal sealed class MetricsSocket : IAsyncDisposable
                 open.Add(AnswerAsync(client));
             }
         }
-        catch (Exception end) when (end is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception end) when (end is OperationCanceledException or SocketException || (end is InvalidOperationException && _stop.IsCancellationRequested))
         {
-            // The container has ended, and its port with it.
+            // The container has ended, and its port with it. A listener that was stopped before it is asked again throws InvalidOperationException.
         }
 
         await Task.WhenAll(open).ConfigureAwait(false);
