@@ -104,26 +104,48 @@ public sealed class SweepTests
 {
     private static CancellationToken Ct => CancellationToken.None;
 
-    [Fact]
-    public async Task Sweep_in_waves_is_projected_at_its_cost_and_runs_to_its_end()
+    /// <summary>Cases C1 and C2 with pieces of six minutes: 60 pieces cost 18.36, where "60 pieces x 10 GPUs" is 184.</summary>
+    [Theory]
+    [InlineData(60, 10, 18.36)]
+    [InlineData(10, 1, 3.06)]
+    public async Task Sweep_is_projected_at_its_cost_and_runs_to_its_end(int completions, int parallelism, decimal cost)
     {
-        // Case C1 with pieces of six minutes: 60 pieces cost 18.36, and "60 pieces x 10 GPUs" is 184.
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("100");
+        await JobAsync(scene, "sweep", completions, parallelism, runFor: "6m");
+        await FollowAsync(scene, "sweep", completions, cost);
+    }
+
+    /// <summary>
+    /// A sweep whose user lowers the parallelism, sets it to zero and raises it, while the cluster deletes pods that ended. What was stopped
+    /// is spent, and is no part of the time of the pieces to come.
+    /// </summary>
+    [Fact]
+    public async Task Sweep_whose_parallelism_changes_is_projected_at_its_cost()
+    {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("100");
         await JobAsync(scene, "sweep", completions: 60, parallelism: 10, runFor: "6m");
-        await FollowAsync(scene, "sweep", completions: 60, cost: 18.36m);
-    }
-
-    [Fact]
-    public async Task Pieces_one_after_the_other_are_projected_at_the_cost_of_all()
-    {
-        // Case C2 with ten pieces.
-        var scene = await Scene.SandboxAsync();
-        await using var world = scene.World;
-        await scene.BudgetAsync("10");
-        await JobAsync(scene, "sweep", completions: 10, parallelism: 1, runFor: "6m");
-        await FollowAsync(scene, "sweep", completions: 10, cost: 3.06m);
+        var changes = new Queue<(int Minute, int Parallelism)>([(9, 3), (14, 0), (18, 10), (27, 4)]);
+        var begun = world.Time.GetUtcNow();
+        var seen = new List<(int Changes, decimal Projected)>();
+        await scene.UntilAsync("it is done", async () =>
+        {
+            await scene.PassAsync(30);
+            var job = await world.JobAsync(scene.Team, "sweep", Ct);
+            job.Spec.Suspend.Should().NotBe(true, "after {0} completions", job.Status.Succeeded);
+            if (job.Status.Succeeded < 60 && (await scene.StatusAsync()) is { Workloads: [{ Eta.Source: "completions" }], Projected: { } projected }) seen.Add((changes.Count, Money(projected)));
+            foreach (var pod in (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Where(PodTimes.IsOver)) await world.Client.DeleteAsync<V1Pod>(pod.Metadata.Name, scene.Team, null, Ct);
+            if (changes.TryPeek(out var next) && world.Time.GetUtcNow() >= begun.AddMinutes(next.Minute))
+                await world.Client.PatchAsync<V1Job>("sweep", scene.Team, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["parallelism"] = changes.Dequeue().Parallelism } }), Ct);
+            return job.Status.Succeeded == 60;
+        }, TimeSpan.FromHours(6));
+        await scene.UntilAsync("its cost is final", async () => (await scene.StatusAsync()) is { BurnRatePerHour: "0.00" });
+        var cost = Money((await scene.StatusAsync())!.Spent!);
+        cost.Should().BeGreaterThan(18.36m * 1.05m, "pieces were stopped and began again");
+        seen.Where(one => one.Changes == 0).Should().NotBeEmpty().And.OnlyContain(one => Math.Abs(one.Projected - cost) < cost * 0.07m, "it costs {0}", cost);
     }
 
     [Fact]
@@ -134,7 +156,7 @@ public sealed class SweepTests
         await scene.BudgetAsync("8");
         await JobAsync(scene, "sweep", completions: 60, parallelism: 10, runFor: "6m");
         await scene.UntilSuspendedAsync("sweep", TimeSpan.FromMinutes(20));
-        decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture).Should().BeLessThan(6m);
+        Money((await scene.StatusAsync())!.Spent!).Should().BeLessThan(6m);
     }
 
     [Fact]
@@ -150,7 +172,7 @@ public sealed class SweepTests
         await world.StartOperatorAsync(Ct);
         await scene.BudgetAsync("8");
         await scene.SuspendAsync("sweep", false);
-        await scene.UntilAsync("it is projected", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Running", Projected: { } projected }] && decimal.Parse(projected, CultureInfo.InvariantCulture) < 1m);
+        await scene.UntilAsync("it is projected", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Running", Projected: { } projected }] && Money(projected) < 1m);
         (await scene.IsSuspendedAsync("sweep")).Should().BeFalse();
     }
 
@@ -174,29 +196,11 @@ public sealed class SweepTests
     public async Task JobSet_of_sweeps_is_projected_at_its_cost()
     {
         // Two Jobs of six pieces of three minutes, two at a time.
-        var scene = await Scene.SandboxAsync(startOperator: false);
+        var scene = await ServingAsync("20", "JobSet");
         await using var world = scene.World;
-        await Kinds.ServeAsync(world, "JobSet");
-        await world.StartOperatorAsync(Ct);
-        await scene.BudgetAsync("20");
-        const string job = """
-            {"completions": 6, "parallelism": 2, "completionMode": "Indexed", "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "3m"}},
-             "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}
-            """;
-        var set = await Kinds.CreateAsync(scene, "JobSet", "sweeps", $$$$"""{"replicatedJobs": [{"name": "w", "replicas": 2, "template": {"spec": {{{{job}}}}}}]}""", declared: null);
-        foreach (var replica in (string[])["sweeps-w-0", "sweeps-w-1"])
-            await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$"""
-                {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{replica}}}}", "labels": {"jobset.sigs.k8s.io/replicatedjob-name": "w"},
-                  "ownerReferences": [{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "sweeps", "uid": "{{{{set}}}}", "controller": true} ]}, "spec": {{{{job}}}}}
-                """);
-        var seen = new List<decimal>();
-        await scene.UntilAsync("all pieces have ended", async () =>
-        {
-            await scene.PassAsync(20);
-            (await Kinds.SwitchAsync(scene, "JobSet", "sweeps")).Should().NotBe(true);
-            if ((await scene.StatusAsync()) is { Workloads: [{ Kind: "JobSet", State: "Running", Eta.Source: "completions" }], Projected: { } projected }) seen.Add(decimal.Parse(projected, CultureInfo.InvariantCulture));
-            return (await world.JobAsync(scene.Team, "sweeps-w-0", Ct)).Status.Succeeded == 6 && (await world.JobAsync(scene.Team, "sweeps-w-1", Ct)).Status.Succeeded == 6;
-        }, TimeSpan.FromMinutes(30));
+        var job = SpecOf(completions: 6, parallelism: 2, runFor: "3m");
+        await JobSetAsync(scene, "sweeps", $$$$"""{"replicatedJobs": [{"name": "w", "replicas": 2, "template": {"spec": {{{{job}}}}}}]}""", declared: null, ("w", 0, job), ("w", 1, job));
+        var seen = await ProjectionsAsync(scene, "sweeps", "sweeps-w-0", "sweeps-w-1");
         seen.Should().NotBeEmpty().And.OnlyContain(one => Math.Abs(one - 1.836m) < 0.15m);
     }
 
@@ -205,30 +209,13 @@ public sealed class SweepTests
     public async Task JobSet_that_one_Job_completes_is_projected_to_the_first_of_them()
     {
         // Pieces of three minutes, one at a time: six of them against sixty.
-        var scene = await Scene.SandboxAsync(startOperator: false);
+        var scene = await ServingAsync("20", "JobSet");
         await using var world = scene.World;
-        await Kinds.ServeAsync(world, "JobSet");
-        await world.StartOperatorAsync(Ct);
-        await scene.BudgetAsync("20");
-        static string Job(int completions) => $$$$$$$$"""
-            {"completions": {{{{{{{{completions}}}}}}}}, "parallelism": 1, "completionMode": "Indexed", "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "3m"}},
-             "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}
-            """;
-        var set = await Kinds.CreateAsync(scene, "JobSet", "race", $$$$$$"""
-            {"successPolicy": {"operator": "Any"}, "replicatedJobs": [{"name": "long", "template": {"spec": {{{{{{Job(60)}}}}}}}}, {"name": "short", "template": {"spec": {{{{{{Job(6)}}}}}}}}]}
-            """, declared: null);
-        foreach (var (part, completions) in ((string, int)[])[("long", 60), ("short", 6)])
-            await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$$"""
-                {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "race-{{{{{{part}}}}}}-0", "labels": {"jobset.sigs.k8s.io/replicatedjob-name": "{{{{{{part}}}}}}"},
-                  "ownerReferences": [{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "race", "uid": "{{{{{{set}}}}}}", "controller": true} ]}, "spec": {{{{{{Job(completions)}}}}}}}
-                """);
-        var seen = new List<decimal>();
-        await scene.UntilAsync("the short one has ended", async () =>
-        {
-            await scene.PassAsync(20);
-            if ((await scene.StatusAsync()) is { Workloads: [{ Kind: "JobSet", State: "Running", Eta.Source: "completions" }], Projected: { } projected }) seen.Add(decimal.Parse(projected, CultureInfo.InvariantCulture));
-            return (await world.JobAsync(scene.Team, "race-short-0", Ct)).Status.Succeeded == 6;
-        }, TimeSpan.FromMinutes(30));
+        var (@long, @short) = (SpecOf(completions: 60, parallelism: 1, runFor: "3m"), SpecOf(completions: 6, parallelism: 1, runFor: "3m"));
+        await JobSetAsync(scene, "race", $$$$"""
+            {"successPolicy": {"operator": "Any"}, "replicatedJobs": [{"name": "long", "template": {"spec": {{{{@long}}}}}}, {"name": "short", "template": {"spec": {{{{@short}}}}}}]}
+            """, declared: null, ("long", 0, @long), ("short", 0, @short));
+        var seen = await ProjectionsAsync(scene, "race", "race-short-0");
         // Two GPUs for 18 minutes at 3.06.
         seen.Take(seen.Count - 1).Should().NotBeEmpty().And.OnlyContain(one => Math.Abs(one - 1.836m) < 0.2m);
     }
@@ -239,33 +226,23 @@ public sealed class SweepTests
     [InlineData(7200, null, "6.12")]
     public async Task JobSet_is_projected_to_the_first_of_its_deadlines(int ofSet, int? ofJob, string projected)
     {
-        var scene = await Scene.SandboxAsync(startOperator: false);
+        var scene = await ServingAsync("1000", "JobSet");
         await using var world = scene.World;
-        await Kinds.ServeAsync(world, "JobSet");
-        await world.StartOperatorAsync(Ct);
-        await scene.BudgetAsync("1000");
         var job = $$$$$$$$"""
             {"activeDeadlineSeconds": {{{{{{{{ofJob?.ToString(CultureInfo.InvariantCulture) ?? "null"}}}}}}}}, "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "10h"}},
              "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}
             """;
-        var set = await Kinds.CreateAsync(scene, "JobSet", "bounded", $$$$$$$$"""{"activeDeadlineSeconds": {{{{{{{{ofSet}}}}}}}}, "replicatedJobs": [{"name": "w", "template": {"spec": {{{{{{{{job}}}}}}}}}}]}""", declared: "10h");
+        await JobSetAsync(scene, "bounded", $$$$$$$$"""{"activeDeadlineSeconds": {{{{{{{{ofSet}}}}}}}}, "replicatedJobs": [{"name": "w", "template": {"spec": {{{{{{{{job}}}}}}}}}}]}""", "10h", ("w", 0, job));
         var now = world.Time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
         await world.Client.PatchAsync<V1Alpha2JobSet>("bounded", scene.Team, KubePatch.Merge(JsonNode.Parse($$$"""{"status": {"startTime": "{{{now}}}"}}""")!) with { Subresource = "status" }, Ct);
-        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$$$$"""
-            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "bounded-w-0", "labels": {"jobset.sigs.k8s.io/replicatedjob-name": "w"},
-              "ownerReferences": [{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "bounded", "uid": "{{{{{{{{set}}}}}}}}", "controller": true} ]}, "spec": {{{{{{{{job}}}}}}}}}
-            """);
         await scene.UntilAsync("it ends with the deadline", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Running", Projected: { } text }] && text.StartsWith(projected, StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task Parts_of_a_JobSet_that_run_one_after_another_are_not_added_up()
     {
-        var scene = await Scene.SandboxAsync(startOperator: false);
+        var scene = await ServingAsync("1000", "JobSet");
         await using var world = scene.World;
-        await Kinds.ServeAsync(world, "JobSet");
-        await world.StartOperatorAsync(Ct);
-        await scene.BudgetAsync("1000");
         const string pods = """{"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "2"}}}]}}}}""";
         await Kinds.CreateAsync(scene, "JobSet", "stages", $$$$"""{"replicatedJobs": [{"name": "prepare", "template": {{{{pods}}}}}, {"name": "train", "replicas": 2, "dependsOn": [{"name": "prepare", "status": "Complete"}], "template": {{{{pods}}}}}]}""", declared: "10h");
         await scene.UntilAsync("four GPUs for ten hours are projected", async () => (await scene.StatusAsync())?.Workloads is [{ Gpus: 4, Projected: "122.400000" }]);
@@ -287,40 +264,26 @@ public sealed class SweepTests
         (await scene.IsSuspendedAsync("other")).Should().BeFalse();
     }
 
+    /// <summary>Case D2: one worker in the spec and at most eight with autoscaling; and more workers than the spec has, without.</summary>
     [Theory]
-    [InlineData(0)]
-    [InlineData(8)]
-    public async Task Autoscaled_RayJob_is_projected_at_the_workers_that_can_run(int running)
+    [InlineData(8, 0, 8, 244.80)]
+    [InlineData(8, 8, 8, 244.80)]
+    [InlineData(null, 5, 5, 153)]
+    public async Task RayJob_is_projected_at_the_workers_that_can_run(int? most, int running, int gpus, decimal cost)
     {
-        // Case D2: one worker in the spec, eight at most.
-        var scene = await Scene.SandboxAsync(startOperator: false);
+        var scene = await ServingAsync("1000", "RayJob", "RayCluster");
         await using var world = scene.World;
-        await Kinds.ServeAsync(world, "RayJob", "RayCluster");
-        await world.StartOperatorAsync(Ct);
-        await scene.BudgetAsync("1000");
         var spec = JsonNode.Parse(Kinds.Spec("RayJob"))!;
-        spec["rayClusterSpec"]!["enableInTreeAutoscaling"] = true;
-        spec["rayClusterSpec"]!["workerGroupSpecs"]![0]!["replicas"] = 1;
-        spec["rayClusterSpec"]!["workerGroupSpecs"]![0]!["minReplicas"] = 1;
-        spec["rayClusterSpec"]!["workerGroupSpecs"]![0]!["maxReplicas"] = 8;
+        if (most is not null)
+        {
+            spec["rayClusterSpec"]!["enableInTreeAutoscaling"] = true;
+            var workers = spec["rayClusterSpec"]!["workerGroupSpecs"]![0]!;
+            (workers["replicas"], workers["minReplicas"], workers["maxReplicas"]) = (1, 1, most);
+        }
         var job = await Kinds.CreateAsync(scene, "RayJob", "ray", spec.ToJsonString(), declared: "10h");
         await WorkersAsync(scene, job, running);
-        await scene.UntilAsync("eight workers for ten hours are projected", async () =>
-            (await scene.StatusAsync())?.Workloads is [{ Gpus: 8, Projected: { } projected }] && Math.Abs(decimal.Parse(projected, CultureInfo.InvariantCulture) - 244.80m) < 0.5m);
-    }
-
-    [Fact]
-    public async Task Workers_that_run_beyond_the_spec_are_projected()
-    {
-        var scene = await Scene.SandboxAsync(startOperator: false);
-        await using var world = scene.World;
-        await Kinds.ServeAsync(world, "RayJob", "RayCluster");
-        await world.StartOperatorAsync(Ct);
-        await scene.BudgetAsync("1000");
-        var job = await Kinds.CreateAsync(scene, "RayJob", "ray", Kinds.Spec("RayJob"), declared: "10h");
-        await WorkersAsync(scene, job, 5);
-        await scene.UntilAsync("five workers for ten hours are projected", async () =>
-            (await scene.StatusAsync())?.Workloads is [{ Gpus: 5, Projected: { } projected }] && Math.Abs(decimal.Parse(projected, CultureInfo.InvariantCulture) - 153m) < 0.5m);
+        await scene.UntilAsync("its workers for ten hours are projected", async () =>
+            (await scene.StatusAsync())?.Workloads is [{ Projected: { } projected } one] && one.Gpus == gpus && Math.Abs(Money(projected) - cost) < 0.5m);
     }
 
     [Fact]
@@ -340,18 +303,54 @@ public sealed class SweepTests
             return (await world.JobAsync(scene.Team, "retried", Ct)).Status is { Failed: 1, Active: 1 };
         }, TimeSpan.FromMinutes(10));
         await scene.UntilAsync("it is projected at no more than its deadline", async () =>
-            (await scene.StatusAsync())?.Workloads is [{ State: "Running", Projected: { } projected }] && decimal.Parse(projected, CultureInfo.InvariantCulture) <= 0.31m);
+            (await scene.StatusAsync())?.Workloads is [{ State: "Running", Projected: { } projected }] && Money(projected) <= 0.31m);
     }
 
-    private static Task JobAsync(Scene scene, string name, int completions, int parallelism, string runFor, string? declared = null)
+    /// <summary>A scene with custom resources of more kinds, and a budget.</summary>
+    private static async Task<Scene> ServingAsync(string limit, params string[] kinds)
     {
-        var annotations = new JsonObject();
-        if (declared is not null) annotations["bursar.dev/expected-duration"] = declared;
-        return scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$$"""
-        {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{name}}}}}}", "annotations": {{{{{{annotations.ToJsonString()}}}}}}},
-         "spec": {"completions": {{{{{{completions}}}}}}, "parallelism": {{{{{{parallelism}}}}}}, "completionMode": "Indexed",
-           "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "{{{{{{runFor}}}}}}"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-        """);
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await Kinds.ServeAsync(scene.World, kinds);
+        await scene.World.StartOperatorAsync(Ct);
+        await scene.BudgetAsync(limit);
+        return scene;
+    }
+
+    private static Task JobAsync(Scene scene, string name, int completions, int parallelism, string runFor, string? declared = null) =>
+        scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$"""
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{name}}}}", "annotations": {{{{(declared is null ? "{}" : $$"""{"bursar.dev/expected-duration": "{{declared}}"}""")}}}}}, "spec": {{{{SpecOf(completions, parallelism, runFor)}}}}}
+            """);
+
+    private static string SpecOf(int completions, int parallelism, string runFor) => $$$$$$$$"""
+        {"completions": {{{{{{{{completions}}}}}}}}, "parallelism": {{{{{{{{parallelism}}}}}}}}, "completionMode": "Indexed", "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "{{{{{{{{runFor}}}}}}}}"}},
+         "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}
+        """;
+
+    /// <summary>Creates a JobSet with the Jobs that its controller would make.</summary>
+    private static async Task JobSetAsync(Scene scene, string name, string spec, string? declared, params (string Part, int Index, string Spec)[] jobs)
+    {
+        var set = await Kinds.CreateAsync(scene, "JobSet", name, spec, declared);
+        foreach (var (part, index, job) in jobs)
+            await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$"""
+                {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{name}}}}-{{{{part}}}}-{{{{index}}}}", "labels": {"jobset.sigs.k8s.io/replicatedjob-name": "{{{{part}}}}"},
+                  "ownerReferences": [{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "{{{{name}}}}", "uid": "{{{{set}}}}", "controller": true} ]}, "spec": {{{{job}}}}}
+                """);
+    }
+
+    /// <summary>The projections until the Jobs have succeeded with six pieces each.</summary>
+    private static async Task<List<decimal>> ProjectionsAsync(Scene scene, string set, params string[] jobs)
+    {
+        var seen = new List<decimal>();
+        await scene.UntilAsync("all pieces have ended", async () =>
+        {
+            await scene.PassAsync(20);
+            (await Kinds.SwitchAsync(scene, "JobSet", set)).Should().NotBe(true);
+            if ((await scene.StatusAsync()) is { Workloads: [{ Kind: "JobSet", State: "Running", Eta.Source: "completions" }], Projected: { } projected }) seen.Add(Money(projected));
+            foreach (var job in jobs)
+                if ((await scene.World.JobAsync(scene.Team, job, Ct)).Status.Succeeded != 6) return false;
+            return true;
+        }, TimeSpan.FromMinutes(30));
+        return seen;
     }
 
     /// <summary>Until its end it is never suspended, and from its first completion on the projection is its cost.</summary>
@@ -365,7 +364,7 @@ public sealed class SweepTests
             job.Spec.Suspend.Should().NotBe(true, "after {0} of {1} completions", job.Status.Succeeded, completions);
             // What the status says of a sweep that has told its pace; it is written later than the Job's.
             if (job.Status.Succeeded < completions && (await scene.StatusAsync()) is { Workloads: [{ State: "Running", Eta.Source: "completions" }], Projected: { } projected })
-                seen.Add(decimal.Parse(projected, CultureInfo.InvariantCulture));
+                seen.Add(Money(projected));
             return job.Status.Succeeded == completions;
         }, TimeSpan.FromMinutes(completions * 6 + 60));
         seen.Should().NotBeEmpty();
@@ -382,4 +381,6 @@ public sealed class SweepTests
                  "spec": {"containers": [{"name": "main", "image": "example/ray", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}
                 """);
     }
+
+    private static decimal Money(string amount) => decimal.Parse(amount, CultureInfo.InvariantCulture);
 }

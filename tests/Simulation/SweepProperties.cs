@@ -25,6 +25,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
         { "spread 1", 0.09, 0.25 },
         { "failures", 0.04, 0.11 },
         { "suspended", 0.06, 0.20 },
+        { "resized", 0.05, 0.20 },
         { "any", 0.05, 0.20 },
     };
 
@@ -47,8 +48,8 @@ public sealed class SweepProperties(ITestOutputHelper output)
         for (var seed = 0; seed < 400; seed++)
         {
             var random = new Random(seed);
-            var sweep = new SweepRun(SweepPlan.Any(random), random);
-            known += Run(sweep, Spent(sweep, sweep.End) + (Gpu * sweep.Plan.Parallelism).For(TimeSpan.FromMinutes(1)), seed, (at, decision) =>
+            var sweep = new SweepRun(SweepPlan.Any(random) with { LosesPods = seed % 5 == 0 }, random);
+            known += Run(sweep, Spent(sweep, sweep.End) + (Gpu * sweep.MostParallel).For(TimeSpan.FromMinutes(1)), seed, (at, decision) =>
             {
                 if (decision.Actions.Any(action => action is { Kind: ActionKind.Park, ByForecast: true })) suspended.Add($"seed {seed} at {at:0} s: {decision.Workloads[0].Sentence}");
             });
@@ -100,7 +101,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
             {
                 Key = new("team", "Job", "sweep", "uid"),
                 Class = WorkClass.Training,
-                State = sweep.IsSuspended(at) ? WorkloadState.Suspended : WorkloadState.Running,
+                State = sweep.IsSuspended(at) ? WorkloadState.Suspended : running > 0 ? WorkloadState.Running : WorkloadState.Pending,
                 CreatedAt = SweepRun.Start,
                 Gpus = facts.Gpus,
                 Rate = Gpu * facts.Gpus,

@@ -85,14 +85,14 @@ public static class Estimator
 
     /// <summary>
     /// Where the cluster keeps no pod of the pieces that ended, and nothing else tells: they ended one wave after the other in the
-    /// time for which the workload has held GPUs.
+    /// time for which the workload has held GPUs. The parallelism may have been another then, so nothing is suspended by such an estimate: its low end is zero.
     /// </summary>
     private static Estimate? FromHeldTime(JobFacts job) => PieceForecast.From(job with
     {
         Pieces = [.. job.Pieces.Select(group => group is { Ended: > 0, AtOnce: > 0, Held: { } held }
             ? group with { Finished = Enumerable.Repeat(Min(held, held * ((double)group.AtOnce / group.Ended)), Math.Max(1, group.Ended / group.AtOnce)).ToArray() }
             : group)],
-    }, EstimateSource.Completions);
+    }, EstimateSource.Completions) is { } estimate ? estimate with { Low = TimeSpan.Zero } : null;
 
     /// <summary>The declared duration is that of all pieces together; what is left of it follows from the pieces that are left.</summary>
     private static Estimate? DeclaredPieces(JobFacts job, TimeSpan declared) =>

@@ -64,6 +64,17 @@ public sealed partial class GpuLedger
         }
     }
 
+    /// <summary>The pods of a workload that ended by themselves, in the order of their ends. Takes time in proportion to the namespace's pods.</summary>
+    public IReadOnlyList<EndedPod> EndedPods(string ns, string workloadUid)
+    {
+        lock (gate)
+        {
+            if (!podsByNamespace.TryGetValue(ns, out var all)) return [];
+            return [.. all.Where(pod => pod.Workload.Uid == workloadUid && pod is { Succeeded: not null, End: not null }).OrderBy(pod => pod.End)
+                .Select(pod => new EndedPod(pod.Uid, pod.Pod, Moment(pod.From), TimeSpan.FromMilliseconds(Math.Max(0, pod.End!.Value - pod.From)), pod.Succeeded!.Value))];
+        }
+    }
+
     private ShardState SeriesShard(string ns)
     {
         var shard = NewShard(new($"series.{ns}", LedgerShard.SeriesKind) { Namespace = ns, Series = new(StringComparer.Ordinal) });

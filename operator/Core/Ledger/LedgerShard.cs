@@ -127,6 +127,9 @@ public sealed record ShardPod
 
     public long? Gone { get; init; }
 
+    /// <summary>Absent for a pod that runs, and for one that was stopped.</summary>
+    public bool? Succeeded { get; init; }
+
     /// <summary>Until when at least it ran, where its end was not seen; absent where it was.</summary>
     public long? Alive { get; init; }
 

@@ -41,6 +41,9 @@ internal sealed class PodAccount(string uid)
 
     public long? GoneAt { get; set; }
 
+    /// <summary>Null for a pod that was stopped.</summary>
+    public bool? Succeeded { get; set; }
+
     /// <summary>Until when at least the pod ran, where its end was not seen.</summary>
     public long? AliveAt { get; set; }
 
@@ -115,6 +118,11 @@ internal sealed class PodAccount(string uid)
         if (seen.FinishedAt?.ToUnixTimeMilliseconds() is { } finished && !(FinishedAt <= finished))
         {
             FinishedAt = finished;
+            changed = true;
+        }
+        if (seen.Succeeded is { } succeeded && Succeeded is null)
+        {
+            Succeeded = succeeded;
             changed = true;
         }
         if (seen.GoneAt?.ToUnixTimeMilliseconds() is { } gone)

@@ -51,6 +51,9 @@ public sealed record PodObservation
     /// </summary>
     public DateTimeOffset? AliveAt { get; init; }
 
+    /// <summary>Whether all its containers succeeded, where it ended by itself; null while it runs, after it was stopped, and where that is not known.</summary>
+    public bool? Succeeded { get; init; }
+
     /// <summary>The API no longer shows the pod: nobody will tell its end again.</summary>
     public bool IsGone { get; init; }
 
@@ -72,3 +75,7 @@ public readonly record struct SharedClaim(string Uid, DeviceShare Share);
 
 /// <summary>A pod the ledger still bills; at start, those that the API no longer shows are to be closed.</summary>
 public sealed record OpenPod(string Uid, string Pod, string Node, WorkloadKey Workload, int Gpus, DateTimeOffset Since, DateTimeOffset? LastProof);
+
+/// <summary>A pod that ended by itself.</summary>
+/// <param name="Time">How long it was billed.</param>
+public sealed record EndedPod(string Uid, string Pod, DateTimeOffset From, TimeSpan Time, bool Succeeded);

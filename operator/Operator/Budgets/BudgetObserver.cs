@@ -130,7 +130,7 @@ public sealed class BudgetObserver(
         var mark = Mark(work, template, series, said, memory);
         if (standing.Rests && record is not null && ParkedCause.Read(record).AskedAt is { } asked) series = series.UpTo(asked);
         var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, live, spend);
-        var pieces = work.Pieces.Select(set => set.Count(pods, work.UnitsOf(set), () => ledger.HeldTime(budget.Namespace, uid, work.Metadata.CreationTimestamp ?? now, now) ?? now - work.StartTime, now)).ToArray();
+        var pieces = work.Pieces.Select(set => set.Count(pods, work.UnitsOf(set), () => ledger.EndedPods(budget.Namespace, uid), () => ledger.HeldTime(budget.Namespace, uid, work.Metadata.CreationTimestamp ?? now, now) ?? now - work.StartTime, now)).ToArray();
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Metering;
 
@@ -35,56 +36,52 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
     /// <summary>Completions that the status of a Job counts as ended: succeeded, or failed for good.</summary>
     public static int EndedOf(V1JobStatus status) => (int)Math.Clamp((long)(status.Succeeded ?? 0) + IndexRanges.Parse(status.FailedIndexes).Count, 0, int.MaxValue);
 
-    /// <summary>Counts the pieces by the Jobs' statuses and times them by their pods.</summary>
+    /// <summary>Counts the pieces by the Jobs' statuses and times them by their pods. What was stopped, because the parallelism was lowered for example, is no piece's time.</summary>
     /// <param name="pods">The workload's pods, finished ones included.</param>
     /// <param name="gpus">GPUs of one pod.</param>
-    /// <param name="held">How long the workload's pods have held GPUs; asked only where no finished pod is left.</param>
+    /// <param name="ended">The workload's pods that ended by themselves, as the ledger has them; asked only where the cluster has deleted some.</param>
+    /// <param name="held">How long the workload's pods have held GPUs; asked only where no finished pod is known.</param>
     /// <param name="now">The time of the evaluation.</param>
-    public Pieces Count(IReadOnlyList<V1Pod> pods, int gpus, Func<TimeSpan?> held, DateTimeOffset now)
+    public Pieces Count(IReadOnlyList<V1Pod> pods, int gpus, Func<IReadOnlyList<EndedPod>> ended, Func<TimeSpan?> held, DateTimeOffset now)
     {
         List<TimeSpan> finished = [], failures = [], inFlight = [];
-        var (ended, completed, retried) = (0L, 0L, TimeSpan.Zero);
+        var (over, completed, retried) = (0L, 0L, TimeSpan.Zero);
         EarlySuccess? success = null;
         foreach (var job in Jobs)
         {
             var indexed = job.Spec.CompletionMode == "Indexed";
             var failed = IndexRanges.Parse(job.Status.FailedIndexes);
-            var (succeeded, running) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
-            var gone = 0;
-            // A Job that was made smaller does not count what succeeded beyond its last index.
-            foreach (var piece in pods.Where(pod => pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid)
-                .Where(pod => !indexed || !(IndexOf(pod) >= job.Spec.Completions))
-                .GroupBy(pod => indexed && pod.Metadata.Annotations.TryGetValue(IndexKey, out var index) ? index : pod.Metadata.Uid, StringComparer.Ordinal))
+            // A pod that is being deleted is replaced, and its piece begins again. Where it had succeeded before, the status counts it.
+            var attempts = pods.Where(pod => pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid && pod.Metadata.DeletionTimestamp is null)
+                .Select(pod => Attempt.Of(pod, indexed ? IndexOf(pod) : null, now)).OfType<Attempt>().ToList();
+            if (EndedOf(job.Status) > attempts.Where(one => one.Succeeded == true || one.Index is { } index && failed.Contains(index)).DistinctBy(one => one.Piece).Count())
             {
-                var attempts = TimeSpan.Zero;
-                TimeSpan? age = null;
-                foreach (var pod in piece)
+                var shown = attempts.Select(one => one.Uid).ToHashSet(StringComparer.Ordinal);
+                attempts.InsertRange(0, ended().Where(pod => !shown.Contains(pod.Uid) && !(pod.From < job.Metadata.CreationTimestamp)).Select(pod => Attempt.Of(pod, job, indexed)).OfType<Attempt>());
+            }
+            var (succeeded, running) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
+            // A Job that was made smaller does not count what succeeded beyond its last index.
+            foreach (var piece in attempts.Where(one => !(one.Index >= job.Spec.Completions)).GroupBy(one => one.Piece, StringComparer.Ordinal))
+            {
+                var time = piece.Aggregate(TimeSpan.Zero, (sum, one) => sum + one.Time);
+                if (piece.Any(one => one.Succeeded == true))
                 {
-                    // A pod that was stopped and exits 0 is no completion to the Job's controller; one that had succeeded before is in the status.
-                    if (PodTimes.ScheduledAt(pod) is not { } from || pod is { Status.Phase: "Succeeded", Metadata.DeletionTimestamp: not null }) continue;
-                    if (PodTimes.FinishedAt(pod) is { } to) attempts += to > from ? to - from : TimeSpan.Zero;
-                    // A pod that is being deleted is replaced, and its piece begins again.
-                    else if (pod.Metadata.DeletionTimestamp is null) age = now > from ? now - from : TimeSpan.Zero;
-                    if (pod.Status.Phase == "Succeeded") succeeded.Add(piece.Key);
+                    finished.Add(time);
+                    if (piece.Any(one => one is { Succeeded: true, IsShown: true })) succeeded.Add(piece.Key);
                 }
-                if (succeeded.Contains(piece.Key)) finished.Add(attempts);
-                else if (age is { } soFar)
+                else if (piece.Any(one => one.Succeeded is null))
                 {
-                    inFlight.Add(attempts + soFar);
+                    inFlight.Add(time);
                     running.Add(piece.Key);
                 }
-                else if (indexed && int.TryParse(piece.Key, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && failed.Contains(number))
-                {
-                    failures.Add(attempts);
-                    gone++;
-                }
+                else if (piece.First().Index is { } index && failed.Contains(index)) failures.Add(time);
                 // An attempt at an index is counted with the next one.
-                else if (!indexed) retried += attempts;
+                else if (!indexed) retried += time;
             }
             // A pod ends before its Job's status counts it.
             var successes = Math.Max(job.Status.Succeeded ?? 0, succeeded.Count);
             completed += successes;
-            ended += (long)successes + Math.Max(failed.Count, gone);
+            over += (long)successes + failed.Count;
             if (Jobs.Count == 1) success = SuccessOf(job, failed, succeeded, running);
         }
         // How soon some fail tells nothing of the others while none has succeeded.
@@ -92,13 +89,13 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
         return new()
         {
             Total = Total,
-            Ended = (int)Math.Clamp(ended, 0, Total),
+            Ended = (int)Math.Clamp(over, 0, Total),
             AtOnce = AtOnce,
             Gpus = gpus,
             Finished = finished,
             InFlight = inFlight,
             Retried = retried,
-            Held = ended > 0 && finished.Count == 0 ? held() : null,
+            Held = completed > 0 && finished.Count == 0 ? held() : null,
             Stage = Stage,
             Follows = Follows,
             Suffices = Suffices,
@@ -132,6 +129,40 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
             if (one is not null && (first is null || one.Needed < first.Needed)) first = one;
         }
         return first;
+    }
+
+    /// <param name="Piece">All attempts at an index are one piece.</param>
+    /// <param name="Succeeded">Null for one that runs.</param>
+    /// <param name="IsShown">False: the cluster has deleted its pod.</param>
+    private sealed record Attempt(string Piece, string Uid, int? Index, TimeSpan Time, bool? Succeeded, bool IsShown)
+    {
+        private const int RandomPart = 5;
+        private const int LongestName = 63;
+
+        public static Attempt? Of(V1Pod pod, int? index, DateTimeOffset now)
+        {
+            if (PodTimes.ScheduledAt(pod) is not { } from) return null;
+            var to = PodTimes.FinishedAt(pod);
+            return new(index is { } number ? Key(number) : pod.Metadata.Uid, pod.Metadata.Uid, index, (to ?? now) > from ? (to ?? now) - from : TimeSpan.Zero, to is null ? null : pod.Status.Phase == "Succeeded", true);
+        }
+
+        /// <summary>
+        /// A pod's name is that of its Job, the index, and a random part; the Job's is cut where all is too long (Kubernetes,
+        /// pkg/controller/job/indexed_job_utils.go). Null for a pod of another Job.
+        /// </summary>
+        public static Attempt? Of(EndedPod pod, V1Job job, bool indexed)
+        {
+            if (pod.Pod.Length <= RandomPart) return null;
+            var (name, index) = (pod.Pod[..^RandomPart].TrimEnd('-'), (int?)null);
+            if (indexed)
+            {
+                var dash = name.LastIndexOf('-');
+                if (dash < 0 || !int.TryParse(name[(dash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var number)) return null;
+                (name, index) = (name[..dash], number);
+            }
+            return name != job.Metadata.Name && !(pod.Pod.Length == LongestName && job.Metadata.Name.StartsWith(name, StringComparison.Ordinal)) ? null
+                : new(index is { } piece ? Key(piece) : pod.Uid, pod.Uid, index, pod.Time, pod.Succeeded, false);
+        }
     }
 
     private static int? IndexOf(V1Pod pod) =>

@@ -176,6 +176,8 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
             Share = share,
             Claims = request.Claims ?? [],
             ScheduledAt = scheduled,
+            // A pod that ends while it is being deleted was stopped.
+            Succeeded = PodTimes.IsOver(pod) && pod.Metadata.DeletionTimestamp is null ? pod.Status.Phase == "Succeeded" : null,
             IsGone = gone,
             ObservedAt = now,
         }.EndedAt(end));

@@ -14,12 +14,12 @@ public sealed record SweepErrors(string Family, double Share, double Median, dou
 {
     public static readonly double[] Shares = [0.10, 0.25, 0.50, 0.75];
 
-    public static readonly string[] Families = ["equal pieces", "spread 0.25", "spread 0.5", "spread 1", "failures", "suspended", "any"];
+    public static readonly string[] Families = ["equal pieces", "spread 0.25", "spread 0.5", "spread 1", "failures", "suspended", "resized", "any"];
 
     public static SweepPlan Plan(string family, Random random)
     {
         var any = SweepPlan.Any(random);
-        var plain = any with { Completions = 20 + random.Next(480), Sigma = 0.4, Fails = 0, Suspensions = 0 };
+        var plain = any with { Completions = 20 + random.Next(480), Sigma = 0.4, Fails = 0, Suspensions = 0, Resizes = 0 };
         return family switch
         {
             "equal pieces" => plain with { Sigma = 0 },
@@ -28,6 +28,7 @@ public sealed record SweepErrors(string Family, double Share, double Median, dou
             "spread 1" => plain with { Sigma = 1 },
             "failures" => plain with { Fails = 0.2 },
             "suspended" => plain with { Suspensions = 2 },
+            "resized" => plain with { Resizes = 3 },
             _ => any,
         };
     }

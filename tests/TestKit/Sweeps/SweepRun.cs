@@ -18,18 +18,25 @@ public sealed record SweepPlan(int Completions, int Parallelism, double Median, 
     /// <summary>How many times the Job is suspended for a while.</summary>
     public int Suspensions { get; init; }
 
+    /// <summary>How many times its user changes the parallelism: a third of them to zero for a while, the others up or down.</summary>
+    public int Resizes { get; init; }
+
+    /// <summary>The cluster deletes pods when they end, and the ledger has them not.</summary>
+    public bool LosesPods { get; init; }
+
     public static SweepPlan Any(Random random) => new(
         1 + random.Next(500), 1 + random.Next(50), 60 * Math.Pow(180, random.NextDouble()), random.Next(5) == 0 ? 0 : random.NextDouble())
     {
         Fails = random.Next(2) == 0 ? 0 : random.NextDouble() * 0.3,
         Retries = random.Next(3),
         Suspensions = random.Next(4),
+        Resizes = random.Next(4),
     };
 }
 
 /// <summary>
-/// The true course of a sweep, known to its end: an Indexed Job with one GPU for each pod, whose pods are deleted when it is
-/// suspended, as Kubernetes does.
+/// The true course of a sweep, known to its end: an Indexed Job with one GPU for each pod. As Kubernetes does, its pods are deleted
+/// when it is suspended, and the youngest of them when its parallelism is lowered.
 /// </summary>
 public sealed class SweepRun
 {
@@ -37,6 +44,7 @@ public sealed class SweepRun
 
     private readonly List<Attempt> _attempts = [];
     private readonly List<(double From, double To)> _suspended = [];
+    private readonly List<(double From, int Pods)> _parallelism = [];
 
     public SweepRun(SweepPlan plan, Random random)
     {
@@ -45,11 +53,13 @@ public sealed class SweepRun
         var waits = new SortedSet<int>(Enumerable.Range(0, plan.Completions));
         var running = new PriorityQueue<Attempt, double>();
         var rough = (plan.Completions + plan.Parallelism - 1) / plan.Parallelism * plan.Median * Math.Exp(plan.Sigma * plan.Sigma / 2);
-        var stops = new Queue<double>(Enumerable.Range(0, plan.Suspensions).Select(_ => rough * random.NextDouble()).Order());
+        var stops = Enumerable.Range(0, plan.Suspensions).Select(_ => rough * random.NextDouble()).ToArray();
+        var changes = new Queue<(double At, int? Parallelism)>(stops.Select(at => (At: at, Parallelism: (int?)null)).Concat(Resizes(plan, rough, random).ToArray()).OrderBy(one => one.At));
         double now = 0;
+        _parallelism.Add((0, plan.Parallelism));
         while (true)
         {
-            while (running.Count < plan.Parallelism && waits.Count > 0)
+            while (running.Count < _parallelism[^1].Pods && waits.Count > 0)
             {
                 var index = waits.Min;
                 waits.Remove(index);
@@ -58,18 +68,24 @@ public sealed class SweepRun
                 var one = new Attempt(index, now, now + Math.Max(1, fails ? time * random.NextDouble() : time)) { Succeeds = !fails };
                 running.Enqueue(one, one.To);
             }
-            if (running.Count == 0) break;
-            if (stops.TryPeek(out var stop) && stop < running.Peek().To)
+            if (running.Count == 0 && waits.Count == 0) break;
+            if (changes.TryPeek(out var change) && (running.Count == 0 || change.At < running.Peek().To))
             {
-                stops.Dequeue();
-                if (stop < now) continue;
+                changes.Dequeue();
+                if (change.At < now && change.Parallelism is null) continue;
+                now = Math.Max(now, change.At);
+                if (change.Parallelism is { } size) _parallelism.Add((now, size));
                 // Pods that run are deleted, and their pieces begin again.
-                foreach (var (one, _) in running.UnorderedItems)
+                var live = running.UnorderedItems.Select(one => one.Element).OrderBy(one => one.From).ToArray();
+                foreach (var one in live.Skip(change.Parallelism ?? 0))
                 {
-                    _attempts.Add(one with { To = stop, IsDeleted = true });
+                    _attempts.Add(one with { To = now, IsDeleted = true });
                     waits.Add(one.Index);
                 }
                 running.Clear();
+                foreach (var one in live.Take(change.Parallelism ?? 0)) running.Enqueue(one, one.To);
+                if (change.Parallelism is not null) continue;
+                var stop = now;
                 now = stop + 60 + random.NextDouble() * plan.Median * 3;
                 _suspended.Add((stop, now));
                 continue;
@@ -95,6 +111,10 @@ public sealed class SweepRun
     public IEnumerable<double> Moments => _attempts.SelectMany(one => (double[])[one.From, one.To]).Distinct().Order();
 
     public double Spent(double at) => _attempts.Sum(one => Math.Max(0, Math.Min(one.To, at) - one.From));
+
+    public int MostParallel => _parallelism.Max(one => one.Pods);
+
+    public int ParallelismAt(double at) => _parallelism.Last(one => one.From <= at).Pods;
 
     public bool IsSuspended(double at) => _suspended.Any(one => one.From <= at && at < one.To);
 
@@ -127,8 +147,31 @@ public sealed class SweepRun
                 ended++;
             }
         }
-        var pieces = new Pieces { Total = Plan.Completions, AtOnce = Plan.Parallelism, Ended = ended, Finished = finished, InFlight = inFlight };
+        var pieces = new Pieces { Total = Plan.Completions, AtOnce = ParallelismAt(at), Ended = ended, Finished = Plan.LosesPods ? [] : finished, InFlight = inFlight, Held = Plan.LosesPods && ended > 0 ? Held(at) : null };
         return new() { Pieces = [pieces], Gpus = pieces.Slots, RunningSince = inFlight.Count > 0 ? Start : null };
+    }
+
+    private TimeSpan Held(double at)
+    {
+        double held = 0, covered = 0;
+        foreach (var one in _attempts.OrderBy(one => one.From))
+        {
+            var (from, to) = (Math.Max(one.From, covered), Math.Min(one.To, at));
+            if (to <= from) continue;
+            held += to - from;
+            covered = to;
+        }
+        return TimeSpan.FromSeconds(held);
+    }
+
+    private static IEnumerable<(double At, int? Parallelism)> Resizes(SweepPlan plan, double rough, Random random)
+    {
+        for (var i = 0; i < plan.Resizes; i++)
+        {
+            var at = rough * random.NextDouble();
+            if (random.Next(3) == 0) yield return (at, 0);
+            yield return (at + 60 + random.NextDouble() * plan.Median * 3, 1 + random.Next(50));
+        }
     }
 
     private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());

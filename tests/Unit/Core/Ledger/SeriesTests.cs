@@ -75,6 +75,22 @@ public sealed class SeriesTests
         ledger.HeldTime("team", "other", Start, Start.AddMinutes(630)).Should().BeNull();
     }
 
+    [Fact]
+    public void Pods_that_were_stopped_are_not_among_those_that_ended_by_themselves()
+    {
+        var ledger = new GpuLedger();
+        ledger.Observe(Pod("late", 30, 90) with { Succeeded = true });
+        ledger.Observe(Pod("stopped", 0, 60));
+        ledger.Observe(Pod("failed", 0, 45) with { Succeeded = false });
+        // It is deleted after its end.
+        ledger.Observe(Pod("failed", 0, 45) with { IsGone = true });
+        EndedPod[] ended = [new("failed", "failed", Start, TimeSpan.FromMinutes(45), false), new("late", "late", Start.AddMinutes(30), TimeSpan.FromMinutes(60), true)];
+
+        ledger.EndedPods("team", "uid").Should().Equal(ended);
+        ledger.EndedPods("team", "other").Should().BeEmpty();
+        GpuLedger.Load(ledger.DirtyShards()).EndedPods("team", "uid").Should().Equal(ended);
+    }
+
     private static SeriesRun Run(int i) => new($"uid-{i}", Start.AddHours(i), 1_000 * i, 30_000);
 
     private static PodObservation Pod(string uid, int from, int to) => new()

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Kinds;
 
@@ -115,11 +116,58 @@ public sealed class PieceSetTests
     [InlineData("9-3,x,4-", 0)]
     public void Index_ranges_are_counted(string text, int count) => IndexRanges.Parse(text).Count.Should().Be(count);
 
-    private static Pieces Count(string spec, string status, int minutes, params V1Pod[] pods) =>
-        PieceSet.Of(Job(spec, status))!.Count(pods, 1, () => TimeSpan.FromHours(4), Start.AddMinutes(minutes));
+    /// <summary>Thirty pieces of an hour at a parallelism of ten, whose pods are gone; then its user changed the parallelism. The time of the 70 pieces that are left does not depend on it.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(10)]
+    [InlineData(50)]
+    [InlineData(100)]
+    public void Pieces_whose_pods_are_gone_keep_their_time_when_the_parallelism_changes(int parallelism)
+    {
+        var ended = Enumerable.Range(0, 30).Select(index => Ended($"sweep-{index}-abcde", index / 10 * 60, 60)).ToArray();
+        foreach (var mode in (string[])["Indexed", "NonIndexed"])
+        {
+            var pieces = Count($$"""{"completions": 100, "parallelism": {{parallelism}}, "completionMode": "{{mode}}"}""", """{"succeeded": 30, "completedIndexes": "0-29"}""", minutes: 180,
+                mode == "Indexed" ? ended : [.. ended.Select((pod, i) => pod with { Pod = $"sweep-{i:00000}" })]);
+            var estimate = Estimator.AfterResume(new() { Pieces = [pieces], DeclaredDuration = TimeSpan.FromHours(10) });
+
+            estimate.Source.Should().Be(EstimateSource.Completions);
+            (estimate.Mid.TotalHours * pieces.Slots).Should().BeApproximately(70, 0.5);
+        }
+    }
+
+    [Fact]
+    public void Attempts_whose_pods_are_gone_are_part_of_the_time_of_their_index()
+    {
+        // Index 0 took two attempts, 1 runs its second one, 2 failed for good and 3 has not begun. Another Job's pod, and one of an earlier Job of this name, are left out.
+        var pieces = Count("""{"completions": 4, "parallelism": 1, "completionMode": "Indexed", "backoffLimitPerIndex": 1}""", """{"succeeded": 1, "completedIndexes": "0", "failedIndexes": "2"}""", minutes: 100,
+            [Ended("sweep-0-aaaaa", 0, 10, succeeded: false), Ended("sweep-0-bbbbb", 10, 20), Ended("sweep-1-ccccc", 30, 5, succeeded: false), Ended("sweep-2-ddddd", 40, 7, succeeded: false), Ended("sweep-2-eeeee", 50, 8, succeeded: false),
+                Ended("sweep-1-0-fffff", 0, 90), Ended("sweep-0-ggggg", -60, 30)],
+            Pod("h", 1, 80, null));
+
+        pieces.Ended.Should().Be(2);
+        pieces.Finished.Should().Equal(TimeSpan.FromMinutes(30), TimeSpan.FromMinutes(15));
+        pieces.InFlight.Should().Equal(TimeSpan.FromMinutes(25));
+    }
+
+    [Fact]
+    public void Pod_of_a_Job_with_a_long_name_is_found_by_the_part_that_is_left()
+    {
+        var job = Job("""{"completions": 4, "parallelism": 1, "completionMode": "Indexed"}""", """{"succeeded": 1}""") with { Metadata = new() { Name = new string('a', 63), Uid = "job" } };
+
+        PieceSet.Of(job)!.Count([], 1, () => [Ended(new string('a', 54) + "-12-abcde", 0, 10), Ended(new string('a', 55) + "-3-abcde", 0, 20)], () => null, Start.AddHours(1)).Finished.Should().Equal(TimeSpan.FromMinutes(20));
+    }
+
+    private static Pieces Count(string spec, string status, int minutes, params V1Pod[] pods) => Count(spec, status, minutes, [], pods);
+
+    private static Pieces Count(string spec, string status, int minutes, EndedPod[] ended, params V1Pod[] pods) =>
+        PieceSet.Of(Job(spec, status))!.Count(pods, 1, () => ended, () => TimeSpan.FromHours(4), Start.AddMinutes(minutes));
+
+    private static EndedPod Ended(string name, int from, int minutes, bool succeeded = true) => new(name, name, Start.AddMinutes(from), TimeSpan.FromMinutes(minutes), succeeded);
 
     private static V1Job Job(string spec, string status) =>
-        JsonSerializer.Deserialize($$"""{"metadata": {"name": "sweep", "uid": "job"}, "spec": {{spec}}, "status": {{status}}}""", V1Job.JsonTypeInfo)!;
+        JsonSerializer.Deserialize($$"""{"metadata": {"name": "sweep", "uid": "job", "creationTimestamp": "2026-11-02T09:00:00Z"}, "spec": {{spec}}, "status": {{status}}}""", V1Job.JsonTypeInfo)!;
 
     private static V1Pod Pod(string uid, int? index, int from, int? to, string phase = "Running", bool deleted = false)
     {
