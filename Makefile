@@ -4,7 +4,7 @@ CONFIGURATION ?= Release
 DOTNET ?= dotnet
 ARCHITECTURES ?= amd64 arm64
 export BASE_IMAGE
-TESTS := tests/Unit tests/Api tests/Simulation tests/Cluster
+TESTS := tests/Unit tests/Conformance tests/Simulation tests/Cluster
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 
@@ -62,7 +62,7 @@ test-only:
 e2e: build tools ## Run the tests that need a real kube-apiserver on it (KUBEBUILDER_ASSETS, /usr/local/kubebuilder/bin, or KUBECONFIG with BURSAR_TEST_CLUSTER=1)
 	@assets="$${KUBEBUILDER_ASSETS:-/usr/local/kubebuilder/bin}"; \
 	if [ -x "$$assets/kube-apiserver" ] || [ "$${BURSAR_TEST_CLUSTER:-}" = 1 ]; then \
-	  BURSAR_REQUIRE_APISERVER=1 .ci/test $(CONFIGURATION) tests/Api tests/Cluster; \
+	  BURSAR_REQUIRE_APISERVER=1 .ci/test $(CONFIGURATION) tests/Conformance tests/Cluster; \
 	else \
 	  echo "skipped: no kube-apiserver in $$assets and no cluster named (KUBECONFIG with BURSAR_TEST_CLUSTER=1)"; \
 	fi

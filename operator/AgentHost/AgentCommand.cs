@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json;
-using Bursar.Agent;
 using Bursar.Agent.Dcgm;
 using Bursar.Agent.Doors;
 using Bursar.Agent.Journal;

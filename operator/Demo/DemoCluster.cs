@@ -1,9 +1,9 @@
+using Bursar.Api;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
-using Bursar.Operator;
-using Bursar.Operator.Api;
+using Bursar.Operator.Hosting;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Controllers;
 using Bursar.Sandbox.Nodes;

@@ -1,6 +1,6 @@
 using System.Globalization;
+using Bursar.Api;
 using Bursar.Core.Text;
-using Bursar.Operator.Api;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

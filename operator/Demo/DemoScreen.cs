@@ -1,8 +1,7 @@
-using Bursar.Kube.Client;
+using Bursar.Api;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
-using Bursar.Operator.Budgets;
+using Bursar.Operator.Suspension;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

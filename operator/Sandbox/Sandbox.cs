@@ -4,7 +4,6 @@ using System.Text.Json.Nodes;
 using Bursar.Kube.Http;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.ApiServer.Garbage;
-using Bursar.Sandbox.Faults;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Storage;
 using Microsoft.Extensions.Logging;

@@ -1,9 +1,9 @@
 using System.Diagnostics;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Kube.Config;
-using Bursar.Operator;
-using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
+using Bursar.Operator.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Bench;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;

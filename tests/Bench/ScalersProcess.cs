@@ -1,15 +1,13 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling.Targets;
-using Bursar.Operator.Workloads;
 using Bursar.Sandbox;
 using Bursar.Sandbox.ApiServer;
 

@@ -176,7 +176,7 @@ public sealed class AbsenceTests
 
     internal static decimal Decimal(string? amount) => decimal.Parse(amount!, CultureInfo.InvariantCulture);
 
-    private static decimal Spent(Bursar.Operator.Api.GpuBudgetStatus? status) => Decimal(status!.Spent);
+    private static decimal Spent(Bursar.Api.GpuBudgetStatus? status) => Decimal(status!.Spent);
 
     private static async Task DeletePodsAsync(Scene scene)
     {

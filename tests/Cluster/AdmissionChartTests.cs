@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Bursar.Operator.Kinds;
+using Bursar.Operator.Cluster;
 using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.Cluster;

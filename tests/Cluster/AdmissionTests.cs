@@ -1,12 +1,12 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Bursar.Api;
 using Bursar.Core.Prices;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator;
-using Bursar.Operator.Admission;
-using Bursar.Operator.Api;
-using Bursar.Sandbox.Faults;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Hosting;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Merging;
 using Bursar.Tests.Cluster.Worlds;
 

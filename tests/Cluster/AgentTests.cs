@@ -1,5 +1,5 @@
 using Bursar.Kube.Objects;
-using Bursar.Operator.Agents;
+using Bursar.Operator.Cluster;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 

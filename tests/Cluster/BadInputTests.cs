@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
 using Bursar.Operator.Commands;
 using Bursar.Tests.Cluster.Worlds;
-using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Cluster;
 
@@ -192,6 +191,6 @@ public sealed class BadInputTests
 
     private static Task PatchZoneAsync(Scene scene, string zone) => PatchAsync(scene, new JsonObject { ["window"] = new JsonObject { ["timeZone"] = zone } });
 
-    private static Task PatchAsync(Scene scene, JsonNode spec) => scene.World.Client.PatchAsync<Bursar.Operator.Api.V1Alpha1GpuBudget>("b", scene.Team,
+    private static Task PatchAsync(Scene scene, JsonNode spec) => scene.World.Client.PatchAsync<Bursar.Api.V1Alpha1GpuBudget>("b", scene.Team,
         KubePatch.Merge(new JsonObject { ["spec"] = spec }), CancellationToken.None);
 }

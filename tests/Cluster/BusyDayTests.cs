@@ -5,8 +5,8 @@ using Bursar.Core.Reports;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
-using Bursar.Operator.Metering;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 

@@ -1,11 +1,11 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Scrape;
+using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Kinds;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling.Signals;
-using Bursar.Operator.Workloads;
 using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.Cluster;

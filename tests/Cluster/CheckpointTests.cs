@@ -1,9 +1,8 @@
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
-using Bursar.Operator;
-using Bursar.Operator.Api;
-using Bursar.Sandbox.Faults;
+using Bursar.Operator.Hosting;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 

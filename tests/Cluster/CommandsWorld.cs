@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
@@ -9,10 +10,8 @@ using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Sandbox;
 using Bursar.Sandbox.ApiServer;
-using Bursar.Sandbox.Faults;
 
 namespace Bursar.Tests.Cluster;
 

@@ -1,5 +1,5 @@
 using Bursar.Operator.Commands;
-using Bursar.Sandbox.Faults;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

@@ -1,12 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator;
-using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
-using Bursar.Sandbox.Faults;
+using Bursar.Operator.Hosting;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Bursar.Api;
 using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -147,7 +147,7 @@ public sealed class DraTests
             await world.Client.RequestAsync(HttpMethod.Patch, $"/api/v1/nodes/{node}/status", Merge($$$$$$$"""{"status": {"capacity": {"{{{{{{{resource}}}}}}}": "{{{{{{{units}}}}}}}"}, "conditions": [{"type": "Ready", "status": "True"}]}}"""), Ct);
         }
         await world.StartOperatorAsync(Ct);
-        await world.Client.PatchAsync<Bursar.Operator.Api.V1Alpha1GpuPriceBook>("test", null, KubePatch.Merge(JsonNode.Parse("""{"spec": {"rates": [{"match": {"product": "*A100*"}, "perGpuHour": "2.80"}, {"match": {"product": "*MI300X*"}, "perGpuHour": "6.00"}]}}""")!.AsObject()), Ct);
+        await world.Client.PatchAsync<Bursar.Api.V1Alpha1GpuPriceBook>("test", null, KubePatch.Merge(JsonNode.Parse("""{"spec": {"rates": [{"match": {"product": "*A100*"}, "perGpuHour": "2.80"}, {"match": {"product": "*MI300X*"}, "perGpuHour": "6.00"}]}}""")!.AsObject()), Ct);
         await scene.BudgetAsync("100");
         foreach (var (node, resource, units) in ((string, string, int)[])[("nvidia", "nvidia.com/a100", 2), ("amd", "amd.com/cpx_nps4", 4), ("other", "example.com/gpu", 1)])
             await scene.CreateAsync("/api/v1/namespaces/team/pods", $$$$$$$"""

@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.Cluster;

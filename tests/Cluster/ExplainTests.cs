@@ -1,11 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
 
 namespace Bursar.Tests.Cluster;

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Agents;
+using Bursar.Operator.Telemetry;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 using Microsoft.AspNetCore.Builder;

@@ -1,6 +1,6 @@
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Sandbox.Faults;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

@@ -1,7 +1,6 @@
+using Bursar.Api;
 using Bursar.Core.Money;
-using Bursar.Operator;
-using Bursar.Operator.Api;
-using Bursar.Sandbox.Faults;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;

@@ -1,13 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Admission;
-using Bursar.Operator.Api;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Suspension;
 using Bursar.Tests.Cluster.Worlds;
 using Xunit.Abstractions;
 

@@ -1,10 +1,10 @@
 using System.Text.Json;
+using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Kube.Objects;
-using Bursar.Operator;
-using Bursar.Operator.Api;
-using Bursar.Sandbox.Faults;
+using Bursar.Operator.Hosting;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

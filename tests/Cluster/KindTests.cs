@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Kinds;
+using Bursar.Operator.Cluster;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 

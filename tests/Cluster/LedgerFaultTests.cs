@@ -1,6 +1,5 @@
-using Bursar.Operator;
 using Bursar.Operator.Commands;
-using Bursar.Sandbox.Faults;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;
@@ -43,6 +42,6 @@ public sealed class LedgerFaultTests
 
         await FluentActions.Awaiting(() => StartCheck.RunAsync(world.Client, "nope", Ct)).Should().ThrowAsync<CommandException>().WithMessage("there is no namespace nope*create it*");
         await StartCheck.RunAsync(world.Client, CommandsWorld.BursarNamespace, Ct);
-        (await world.Client.ListAsync<Bursar.Operator.Api.V1Alpha1GpuLedger>(new() { Namespace = CommandsWorld.BursarNamespace }, Ct)).Items.Should().BeEmpty("the trial stores nothing");
+        (await world.Client.ListAsync<Bursar.Api.V1Alpha1GpuLedger>(new() { Namespace = CommandsWorld.BursarNamespace }, Ct)).Items.Should().BeEmpty("the trial stores nothing");
     }
 }

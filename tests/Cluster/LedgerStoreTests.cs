@@ -1,10 +1,10 @@
 using System.Text.Json;
+using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
-using Bursar.Operator.Api;
+using Bursar.Operator.Billing;
 using Bursar.Operator.Commands;
-using Bursar.Operator.Metering;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -1,4 +1,3 @@
-using Bursar.Core.Decisions;
 using Bursar.Kube.Objects;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;

@@ -23,7 +23,7 @@ public sealed class MeteringTests
 
         var pod = (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items.Single();
         var lease = await world.Client.GetAsync<V1Lease>("gpu-1", "kube-node-lease", CancellationToken.None);
-        var proven = Scene.V100.For(lease.Spec.RenewTime!.Value - Bursar.Operator.Metering.PodTimes.ScheduledAt(pod)!.Value).ToString();
+        var proven = Scene.V100.For(lease.Spec.RenewTime!.Value - Bursar.Operator.Cluster.PodTimes.ScheduledAt(pod)!.Value).ToString();
         await scene.UntilAsync("it is billed to its last proof of life", async () => (await scene.StatusAsync())!.Spent == proven, TimeSpan.FromSeconds(90));
 
         // A forecast would now park this; it pauses.
@@ -104,7 +104,7 @@ public sealed class MeteringTests
         (await scene.IsSuspendedAsync("odd")).Should().BeFalse("no harm on missing data");
 
         // Given a price it is billed from the beginning of its run at the latest from now on, and judged.
-        await world.Client.PatchAsync<Bursar.Operator.Api.V1Alpha1GpuPriceBook>("test", null, Bursar.Kube.Client.KubePatch.Merge(System.Text.Json.Nodes.JsonNode.Parse("""
+        await world.Client.PatchAsync<Bursar.Api.V1Alpha1GpuPriceBook>("test", null, Bursar.Kube.Client.KubePatch.Merge(System.Text.Json.Nodes.JsonNode.Parse("""
             {"spec": {"rates": [{"match": {"product": "*V100*"}, "perGpuHour": "3.06"}, {"match": {"product": "*B999*"}, "perGpuHour": "9"}]}}
             """)!.AsObject()), CancellationToken.None);
         await scene.UntilConditionAsync("PricesTrusted", "True", within: TimeSpan.FromMinutes(3));

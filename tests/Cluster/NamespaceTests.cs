@@ -1,7 +1,7 @@
 using System.Text.Json;
+using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
-using Bursar.Sandbox.Faults;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Bursar.Core.Money;
+using Bursar.Api;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 
@@ -338,7 +337,7 @@ public sealed class PriceTests
         await scene.JobAsync("runs", declared: "5h");
         await scene.UntilRunsAsync("runs");
         var pod = (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Single();
-        var began = Bursar.Operator.Metering.PodTimes.ScheduledAt(pod)!.Value;
+        var began = Bursar.Operator.Cluster.PodTimes.ScheduledAt(pod)!.Value;
         var date = began.AddMinutes(20);
         var dated = Rate("*V100*", "6.12");
         dated["from"] = date.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);

@@ -1,10 +1,10 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Bursar.Api;
 using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Sandbox.Controllers;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.TestKit;

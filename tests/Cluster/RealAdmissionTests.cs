@@ -1,11 +1,7 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Admission;
-using Bursar.Operator.Kinds;
+using Bursar.Operator.Cluster;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 using Bursar.Tests.TestKit;

@@ -1,8 +1,5 @@
 using System.Diagnostics;
 using System.Text;
-using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;

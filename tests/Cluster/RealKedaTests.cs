@@ -1,10 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator;
-using Bursar.Operator.Api;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 using Bursar.Tests.TestKit;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Client;
-using Bursar.Operator.Api;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 using Bursar.Tests.TestKit;

@@ -1,13 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Client;
-using Bursar.Operator.Api;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 using Bursar.Tests.TestKit;

@@ -1,4 +1,3 @@
-using Bursar.Kube.Client;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

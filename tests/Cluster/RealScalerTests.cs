@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
-using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 using Bursar.Tests.TestKit.Following;
 using Xunit.Abstractions;

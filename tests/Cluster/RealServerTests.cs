@@ -1,5 +1,4 @@
 using Bursar.Kube.Objects;
-using Bursar.Operator.Commands;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

@@ -1,15 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
-using Bursar.Core.Decisions;
+using Bursar.Api;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
-using Bursar.Core.Usage;
 using Bursar.Hosting;
-using Bursar.Operator.Api;
-using Bursar.Operator.Budgets;
 using Bursar.Operator.Commands;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Tests.Cluster;
 

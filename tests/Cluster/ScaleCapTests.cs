@@ -1,12 +1,11 @@
-using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Commands;
-using Bursar.Operator.Control;
+using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling.Targets;
-using Bursar.Operator.Workloads;
-using Bursar.Sandbox.Faults;
+using Bursar.Operator.Suspension;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -1,6 +1,7 @@
 using Bursar.Kube.Objects;
 using Bursar.Operator.Scaling.Targets;
-using Bursar.Sandbox.Faults;
+using Bursar.Operator.Suspension;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;
@@ -225,7 +226,7 @@ public sealed class ScaleTargetTests(RealCluster real)
     public async Task A_kind_whose_CRD_is_absent_says_so()
     {
         await using var commands = await CommandsWorld.StartAsync();
-        var stores = new Bursar.Operator.Workloads.ClusterStores(commands.Client, CommandsWorld.BursarNamespace);
+        var stores = new Bursar.Operator.Cluster.ClusterStores(commands.Client, CommandsWorld.BursarNamespace);
         using var end = new CancellationTokenSource();
         var caches = stores.RunAsync(end.Token);
         await stores.HasSyncedAsync(Ct);

@@ -1,13 +1,10 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator;
-using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
-using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;

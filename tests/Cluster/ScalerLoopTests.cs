@@ -1,13 +1,13 @@
-using Bursar.Core.Ledger;
+using Bursar.Api;
 using Bursar.Kube.Events;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
+using Bursar.Operator.Billing;
 using Bursar.Operator.Budgets;
-using Bursar.Operator.Control;
-using Bursar.Operator.Metering;
+using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling;
 using Bursar.Operator.Scaling.Signals;
 using Bursar.Operator.Serving;
+using Bursar.Operator.Telemetry;
 using Bursar.Tests.Cluster.Worlds;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Operator.Commands;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;

@@ -1,5 +1,5 @@
 using Bursar.Kube.Objects;
-using Bursar.Operator;
+using Bursar.Operator.Hosting;
 using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;

@@ -2,8 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Metering;
+using Bursar.Operator.Cluster;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.Cluster.Worlds;
 

@@ -9,7 +9,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Agent.Certificates;
 using Bursar.Agent.Doors;
-using Bursar.Agent.Journal;
 using Bursar.Core.Usage;
 
 namespace Bursar.Agent.Client;

@@ -1,5 +1,4 @@
 using Bursar.Core.Budgets;
-using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 

@@ -1,4 +1,3 @@
-using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;

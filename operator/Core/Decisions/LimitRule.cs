@@ -1,5 +1,3 @@
-using Bursar.Core.Money;
-
 namespace Bursar.Core.Decisions;
 
 /// <summary>

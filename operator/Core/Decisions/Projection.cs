@@ -1,5 +1,4 @@
 using Bursar.Core.Budgets;
-using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;

@@ -1,5 +1,3 @@
-using Bursar.Core.Ledger;
-
 namespace Bursar.Core.Decisions;
 
 /// <summary>A suspended workload whose pods run on.</summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 

@@ -1,5 +1,4 @@
 using System.Numerics;
-using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Reports;

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Bursar.Kube.Client;
 
 /// <summary>How to delete.</summary>

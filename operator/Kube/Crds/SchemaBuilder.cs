@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Bursar.Kube.Attributes;
 using Bursar.Kube.Objects;
 
@@ -28,7 +29,7 @@ public static class SchemaBuilder
         var properties = new JsonObject();
         var required = new JsonArray();
         var isRoot = type.IsDefined(typeof(KubernetesEntityAttribute));
-        foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).OrderBy(p => p.Name, StringComparer.Ordinal))
+        foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => !p.IsDefined(typeof(JsonIgnoreAttribute))).OrderBy(p => p.Name, StringComparer.Ordinal))
         {
             // The API server knows these of every object.
             if (isRoot && property.Name is ("ApiVersion" or "Kind" or "Metadata")) continue;

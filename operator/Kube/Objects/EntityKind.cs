@@ -5,6 +5,9 @@ public sealed record EntityKind(string Group, string Version, string Kind, strin
 {
     public string ApiVersion { get; } = Group.Length == 0 ? Version : $"{Group}/{Version}";
 
+    /// <summary>The group of an apiVersion.</summary>
+    public static string GroupOf(string apiVersion) => apiVersion.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? apiVersion[..slash] : "";
+
     /// <summary><c>/api/v1</c> for the core group, <c>/apis/batch/v1</c> for the others.</summary>
     public string BasePath { get; } = Group.Length == 0 ? $"/api/{Version}" : $"/apis/{Group}/{Version}";
 

@@ -81,7 +81,7 @@ public static class KubeJson
     /// it (<see cref="V1ObjectMeta.MistypedFields"/>). Throws <see cref="JsonException"/> only for what is no JSON object or has no metadata.
     /// </summary>
     public static T Read<T>(ReadOnlySpan<byte> json)
-        where T : class, IKubernetesEntity<T> => Http.EntityJson.Read<T>(json);
+        where T : class, IKubernetesEntity<T> => EntityJson.Read<T>(json);
 
     public static JsonTypeInfo<T> Of<T>() => Cache<T>.TypeInfo;
 

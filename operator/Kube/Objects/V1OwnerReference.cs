@@ -18,6 +18,9 @@ public sealed record V1OwnerReference
 
     public bool BlockOwnerDeletion { get; init; }
 
+    /// <summary>It makes Jobs, and leaves their switch alone.</summary>
+    public bool IsCronJob => Kind == "CronJob" && ApiVersion.StartsWith("batch/", StringComparison.Ordinal);
+
     internal static V1OwnerReference? Read(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader)) return null;

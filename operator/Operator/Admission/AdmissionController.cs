@@ -1,16 +1,13 @@
 using System.Text.Json;
+using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
-using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
-using Bursar.Operator.Control;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Owners;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Admission;
@@ -36,12 +33,9 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         return new() { Uid = uid, Patch = json, PatchType = json is null ? null : "JSONPatch", Warnings = warnings.Count == 0 ? null : warnings };
     }
 
-    /// <summary>Work that Kueue queues is made suspended, and started, by Kueue.</summary>
-    public static bool IsQueued(Work work, ClusterStores stores) => work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel) || OwnerKinds.Of(work, stores) is not null;
-
     private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(Work work, bool marked)
     {
-        var queued = IsQueued(work, stores);
+        var queued = OwnerKinds.IsQueued(work, stores);
         var verdict = queued || work.IsStopped || !work.HasGpus || IsPart(work) ? _untouched : Judge(work);
         if (verdict.Hold == marked) return ([], verdict.Warnings);
         return (verdict.Hold ? [.. HeldMark.Hold(work)] : queued ? [HeldMark.Erase()] : [.. HeldMark.LetGo(work)], verdict.Warnings);

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
-using Bursar.Operator.Api;
-using Bursar.Operator.Kinds;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Admission;
 

@@ -1,6 +1,6 @@
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Certificates;
+using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Admission;

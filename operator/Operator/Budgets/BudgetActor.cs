@@ -1,12 +1,13 @@
-using System.Text.Json;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Agents;
-using Bursar.Operator.Control;
-using Bursar.Operator.Metering;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
+using Bursar.Operator.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Budgets;

@@ -1,16 +1,14 @@
 using System.Runtime.ExceptionServices;
+using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
-using Bursar.Operator.Admission;
-using Bursar.Operator.Agents;
-using Bursar.Operator.Api;
-using Bursar.Operator.Control;
-using Bursar.Operator.Metering;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
+using Bursar.Operator.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Budgets;
@@ -222,7 +220,7 @@ public sealed partial class BudgetController(
         if (due > TimeSpan.Zero) return due;
         if (!pacer.TryTake(budget.Metadata.Uid, out var wait)) return wait;
         if (!await PatchStatusAsync(budget, status, cancellationToken)) return ConflictRetry;
-        BudgetStatus.Slim(status);
+        status.Slim();
         _written[budget.Metadata.Uid] = (status, now);
         return null;
     }

@@ -1,3 +1,4 @@
+using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
@@ -7,13 +8,11 @@ using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Agents;
-using Bursar.Operator.Api;
-using Bursar.Operator.Control;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Metering;
-using Bursar.Operator.Scaling;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
+using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Budgets;
 

@@ -1,13 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
-using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
-using Bursar.Kube.Conditions;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Budgets;
 
@@ -95,24 +93,11 @@ public static class BudgetStatus
             || !(written.Workloads ?? []).Select(w => (w.Name, w.State)).Order().SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())
             || IsAnotherWindow(written.Window, next.Window) || Moved(written.Spent, next.Spent, next.Limit) || Moved(written.Projected, next.Projected, next.Limit)) return TimeSpan.Zero;
         var soon = written.BurnRatePerHour != next.BurnRatePerHour || !(written.Ended ?? []).Select(one => (one.Name, one.Steps)).SequenceEqual((next.Ended ?? []).Select(one => (one.Name, one.Steps)));
-        var said = (written.Workloads ?? []).Select(w => (w.Name, Mark(w.Reason))).SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, Mark(w.Reason))));
+        var said = (written.Workloads ?? []).Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason))).SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason))));
         if (!soon && said && written.Spent == next.Spent && written.Projected == next.Projected && written.OutsideSelector == next.OutsideSelector) return null;
         var pause = TimeSpan.FromSeconds(soon ? 5 : 60);
         return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
-
-    /// <summary>Takes away what no later evaluation reads: sentences and figures of work and decisions are most of a status.</summary>
-    public static void Slim(GpuBudgetStatus? status)
-    {
-        if (status is null) return;
-        status.Workloads = status.Workloads?.Select(w => new GpuBudgetWorkload { Name = w.Name, State = w.State, Reason = Mark(w.Reason) }).ToArray();
-        status.Ended = status.Ended?.Select(one => new GpuBudgetEnded { Name = one.Name, Steps = one.Steps }).ToArray();
-        status.Decisions = status.Decisions?.Take(1).Select(d => new GpuBudgetDecision { Time = d.Time }).ToArray();
-    }
-
-    /// <summary>Stands for a sentence: whether it is another one is all that is asked of it. Within this process alone.</summary>
-    private static string? Mark(string? sentence) =>
-        sentence is null or ['#', ..] ? sentence : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"#{string.GetHashCode(sentence, StringComparison.Ordinal)}");
 
     /// <summary>It begins where the written one ended; a rolling window moves all the time, and that is no news.</summary>
     private static bool IsAnotherWindow(GpuBudgetStatusWindow? written, GpuBudgetStatusWindow? next) =>

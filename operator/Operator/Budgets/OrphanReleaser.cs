@@ -1,8 +1,9 @@
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
-using Bursar.Operator.Control;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Budgets;

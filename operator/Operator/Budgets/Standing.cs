@@ -1,10 +1,8 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
-using Bursar.Operator.Admission;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Owners;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Budgets;
 

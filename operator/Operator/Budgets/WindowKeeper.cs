@@ -1,6 +1,7 @@
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Budgets;
 

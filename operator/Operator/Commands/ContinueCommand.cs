@@ -1,9 +1,9 @@
 using System.CommandLine;
+using Bursar.Api;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
-using Bursar.Operator.Api;
-using Bursar.Operator.Budgets;
-using Bursar.Operator.Control;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 

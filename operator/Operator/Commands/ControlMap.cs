@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Control;
+using Bursar.Operator.Safety;
 
 namespace Bursar.Operator.Commands;
 

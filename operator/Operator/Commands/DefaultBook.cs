@@ -1,6 +1,6 @@
+using Bursar.Api;
 using Bursar.Core.Prices;
 using Bursar.Kube.Client;
-using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Commands;
 

@@ -1,14 +1,13 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
-using Bursar.Core.Prices;
 using Bursar.Core.Text;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
-using Bursar.Operator.Api;
-using Bursar.Operator.Budgets;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 

@@ -1,9 +1,7 @@
 using System.Globalization;
 using System.Text;
-using Bursar.Core.Money;
+using Bursar.Api;
 using Bursar.Core.Scaling;
-using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Commands;
 

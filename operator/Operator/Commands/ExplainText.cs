@@ -1,10 +1,9 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
-using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;

@@ -2,11 +2,11 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
-using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;

@@ -1,9 +1,9 @@
+using Bursar.Api;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
-using Bursar.Operator.Api;
-using Bursar.Operator.Imports;
-using Bursar.Operator.Metering;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Commands.Imports;
 
 namespace Bursar.Operator.Commands;
 

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Kube.Crds;
-using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Commands;
 

@@ -2,10 +2,10 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Prices;
 using Bursar.Kube.Crds;
-using Bursar.Operator.Api;
-using Bursar.Operator.Imports;
+using Bursar.Operator.Commands.Imports;
 
 namespace Bursar.Operator.Commands;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Bursar.Kube.Crds;
-using Bursar.Operator.Imports;
+using Bursar.Operator.Commands.Imports;
 
 namespace Bursar.Operator.Commands;
 

@@ -1,10 +1,7 @@
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Operator.Admission;
-using Bursar.Operator.Budgets;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Owners;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 

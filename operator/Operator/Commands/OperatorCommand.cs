@@ -3,12 +3,12 @@ using Bursar.Core.Prices;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
-using Bursar.Operator.Agents;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Metering;
-using Bursar.Operator.Owners;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Hosting;
 using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Serving;
+using Bursar.Operator.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;

@@ -1,6 +1,6 @@
+using Bursar.Api;
 using Bursar.Kube.Attributes;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Commands;
 

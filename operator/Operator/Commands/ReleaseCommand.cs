@@ -1,16 +1,14 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
-using Bursar.Operator.Budgets;
-using Bursar.Operator.Control;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Owners;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 
@@ -263,7 +261,7 @@ public static class ReleaseCommand
     private static string Where(ParkedRecord record) =>
         record.Target is { } target && target.Uid != record.Uid ? $"{record.Field} of {target.Kind} {target.Name}" : record.Field;
 
-    private static string Back(ParkedRecord record) => record.Original == WorkloadActor.Absent ? "absent" : record.Original;
+    private static string Back(ParkedRecord record) => record.Original == Work.Absent ? "absent" : record.Original;
 
     private static async Task<bool> OperatorMayRunAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
     {

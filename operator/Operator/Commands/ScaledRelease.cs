@@ -1,7 +1,7 @@
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Operator.Scaling.Targets;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 
@@ -57,5 +57,5 @@ internal static class ScaledRelease
         return failed;
     }
 
-    private static string Back(ScaledField field) => field.Original == WorkloadActor.Absent ? "absent" : field.Original;
+    private static string Back(ScaledField field) => field.Original == Work.Absent ? "absent" : field.Original;
 }

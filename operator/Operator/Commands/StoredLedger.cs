@@ -1,7 +1,7 @@
 using System.Text.Json;
+using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Commands;
 

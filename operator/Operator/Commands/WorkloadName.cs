@@ -1,6 +1,6 @@
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Kinds;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Commands;
 

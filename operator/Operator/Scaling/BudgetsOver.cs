@@ -1,8 +1,7 @@
+using Bursar.Api;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling;
 

@@ -2,12 +2,11 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
-using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Control;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.Targets;
-using Bursar.Operator.Workloads;
 using Grpc.Core;
 
 namespace Bursar.Operator.Scaling;

@@ -1,9 +1,9 @@
 using System.Globalization;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Scaling;
 using Bursar.Kube.Events;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Scaling;

@@ -1,19 +1,19 @@
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Scaling;
-using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Agents;
-using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
-using Bursar.Operator.Control;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling.Signals;
 using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Serving;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Suspension;
+using Bursar.Operator.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling;

@@ -1,13 +1,11 @@
-using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
+using Bursar.Operator.Billing;
 using Bursar.Operator.Budgets;
-using Bursar.Operator.Control;
-using Bursar.Operator.Metering;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling.Targets;
-using Bursar.Operator.Workloads;
 
 namespace Bursar.Operator.Scaling;
 

@@ -1,12 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Core.Text;
-using Bursar.Kube.Conditions;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Scaling;
 
@@ -71,13 +70,6 @@ public static class ScalerStatus
     }
 
     private static IEnumerable<(string? Name, string? Error)> Errors(InferenceScalerStatus status) => (status.Triggers ?? []).Select(one => (one.Name, one.Error));
-
-    /// <summary>Takes away what is never read back.</summary>
-    public static void Slim(InferenceScalerStatus? status)
-    {
-        if (status is null) return;
-        (status.Message, status.Triggers, status.Cap) = (null, null, null);
-    }
 
     /// <summary>A merge patch that also takes away what the new status no longer has.</summary>
     public static JsonObject Patch(V1Alpha1InferenceScaler scaler, InferenceScalerStatus status)

@@ -1,6 +1,6 @@
 using System.Globalization;
+using Bursar.Api;
 using Bursar.Core.Scaling;
-using Bursar.Operator.Api;
 using Bursar.Operator.Scaling.Signals;
 using Bursar.Operator.Scaling.Targets;
 

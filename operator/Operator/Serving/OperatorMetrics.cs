@@ -1,7 +1,6 @@
 using System.Reflection;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
-using Bursar.Core.Reports;
 using Bursar.Core.Scaling;
 using Bursar.Core.Text;
 using Prometheus;
@@ -40,7 +39,7 @@ public sealed class OperatorMetrics : IDisposable
     private readonly LedgerFigures _ledger;
     private volatile Func<IEnumerable<MeteringSource>>? _nodes;
     private volatile Func<int>? _untrusted;
-    private volatile Func<IEnumerable<InvalidObject>>? _invalid;
+    private volatile Func<IEnumerable<(string Kind, string Namespace, string Name)>>? _invalid;
     private volatile Func<IEnumerable<(string Kind, int Count)>>? _unreadable;
     private volatile Func<string?>? _ledgerFault;
     private volatile int _missing;
@@ -113,7 +112,7 @@ public sealed class OperatorMetrics : IDisposable
     public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) => _ledger.Attach(ledger, selectorsOf, currency);
 
     /// <summary>Shows, from now on, the objects whose spec is invalid.</summary>
-    internal void WatchInvalid(Func<IEnumerable<InvalidObject>> invalid) => _invalid = invalid;
+    public void WatchInvalid(Func<IEnumerable<(string Kind, string Namespace, string Name)>> invalid) => _invalid = invalid;
 
     /// <summary>Shows, from now on, who measures on each node with GPU pods, and how many nodes have a price that is not trusted.</summary>
     public void Watch(Func<IEnumerable<MeteringSource>> nodes, Func<int> untrusted) => (_nodes, _untrusted) = (nodes, untrusted);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Bursar.Sandbox.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;

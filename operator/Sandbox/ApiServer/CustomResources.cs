@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Storage;
+using Bursar.Sandbox.Values;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Sandbox.ApiServer;

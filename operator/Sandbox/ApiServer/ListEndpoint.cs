@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.Storage;
 using Bursar.Sandbox.Tables;
+using Bursar.Sandbox.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;

@@ -4,6 +4,7 @@ using Bursar.Sandbox.Merging;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Storage;
 using Bursar.Sandbox.Validation;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.ApiServer;
 

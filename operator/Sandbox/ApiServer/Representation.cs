@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.Tables;
+using Bursar.Sandbox.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
@@ -70,9 +71,9 @@ internal sealed record Representation(Form Form, string IncludeObject)
     {
         ["kind"] = "PartialObjectMetadata",
         ["apiVersion"] = "meta.k8s.io/v1",
-        ["metadata"] = obj.At("metadata")?.DeepClone(),
+        ["metadata"] = obj["metadata"]?.DeepClone(),
     };
 
     private JsonObject Table(ResourceType type, JsonObject obj, DateTimeOffset now, bool withColumns) =>
-        TablePrinter.Print(type.Kind, [obj], now, IncludeObject, withColumns, new JsonObject { ["resourceVersion"] = obj.Text("metadata", "resourceVersion") });
+        TablePrinter.Print(type.Kind, [obj], now, IncludeObject, withColumns, new JsonObject { ["resourceVersion"] = Json.Text(obj, "metadata", "resourceVersion") });
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.Protobuf;
 using Bursar.Sandbox.Schemas;
+using Bursar.Sandbox.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.Faults;
 using Bursar.Sandbox.Merging;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Storage;
+using Bursar.Sandbox.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;

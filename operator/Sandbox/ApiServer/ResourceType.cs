@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Storage;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.ApiServer;
 

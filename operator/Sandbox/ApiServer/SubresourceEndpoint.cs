@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Sandbox.Merging;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Storage;
-using Bursar.Sandbox.Validation;
+using Bursar.Sandbox.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;

@@ -1,3 +1,4 @@
+using Bursar.Sandbox.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.ApiServer;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Merging;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Schemas;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Merging;
 

@@ -1,5 +1,4 @@
 using System.Net;
-using Bursar.Kube.Objects;
 
 namespace Bursar.Sandbox.Nodes;
 

@@ -200,7 +200,7 @@ public static class CustomKinds
                 errors.Add($"{at}.type: Invalid value: \"{info.Type}\": must be one of boolean,date,integer,number,string");
             }
 
-            if (info.JsonPath.Length > 0 && Tables.JsonPath.TryParse(info.JsonPath, out _, out var problem) is false)
+            if (info.JsonPath.Length > 0 && Values.JsonPath.TryParse(info.JsonPath, out _, out var problem) is false)
             {
                 errors.Add($"{at}.jsonPath: Invalid value: \"{info.JsonPath}\": {problem}");
             }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Bursar.Sandbox.Cel;
 
 namespace Bursar.Sandbox.Schemas;
 

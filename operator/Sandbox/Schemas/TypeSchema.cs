@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.Cel;
 
 namespace Bursar.Sandbox.Schemas;
 

@@ -1,6 +1,4 @@
-using System.Collections.Immutable;
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.ApiServer;
 using Names = System.Collections.Immutable.ImmutableSortedDictionary<string, Bursar.Sandbox.Storage.StoredObject>;
 using Spaces = System.Collections.Immutable.ImmutableSortedDictionary<string, System.Collections.Immutable.ImmutableSortedDictionary<string, Bursar.Sandbox.Storage.StoredObject>>;
 

@@ -1,4 +1,4 @@
-using Bursar.Sandbox.ApiServer;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Storage;
 

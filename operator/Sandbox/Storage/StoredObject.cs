@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.ApiServer;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Storage;
 
@@ -46,13 +46,13 @@ public sealed class StoredObject
     /// <summary>The values of the fields a field selector may name for this resource.</summary>
     public KeyValuePair<string, string>[] Fields { get; private init; } = [];
 
-    public JsonObject Parse() => ApiServer.Json.ParseObject(Json);
+    public JsonObject Parse() => Values.Json.ParseObject(Json);
 
     public static StoredObject From(ResourceKey resource, JsonObject obj, long resourceVersion)
     {
         var metadata = obj.Child("metadata");
         metadata["resourceVersion"] = resourceVersion.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        return new StoredObject(ApiServer.Json.ToBytes(obj), metadata.Text("namespace") ?? "", metadata.Text("name") ?? "")
+        return new StoredObject(Values.Json.ToBytes(obj), metadata.Text("namespace") ?? "", metadata.Text("name") ?? "")
         {
             ResourceVersion = resourceVersion,
             Uid = metadata.Text("uid") ?? "",

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.Schemas;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Tables;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Schemas;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Validation;
 

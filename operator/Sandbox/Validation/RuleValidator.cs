@@ -1,8 +1,7 @@
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.ApiServer;
-using Bursar.Sandbox.Cel;
 using Bursar.Sandbox.Merging;
 using Bursar.Sandbox.Schemas;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Validation;
 

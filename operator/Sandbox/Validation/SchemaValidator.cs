@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Schemas;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Validation;
 

@@ -1,20 +1,19 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Text;
 using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
-using Bursar.Operator;
-using Bursar.Operator.Agents;
-using Bursar.Operator.Api;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Hosting;
 using Bursar.Sandbox.Controllers;
 using Bursar.Sandbox.Nodes;
 using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Cluster.Worlds;
 

@@ -1,7 +1,7 @@
 using Bursar.Core.Money;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Metering;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Tests.Cluster.Worlds;
 

@@ -1,7 +1,7 @@
 using Bursar.Core.Text;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Commands;
-using Bursar.Operator.Control;
+using Bursar.Operator.Safety;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.TestKit;
 

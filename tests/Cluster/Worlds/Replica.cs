@@ -1,7 +1,7 @@
 using Bursar.Core.Text;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;
-using Bursar.Operator;
+using Bursar.Operator.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Tests.Cluster.Worlds;

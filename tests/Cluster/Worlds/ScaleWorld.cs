@@ -2,9 +2,10 @@ using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Metering;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling.Targets;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Suspension;
 using Bursar.Sandbox.ApiServer;
 using Microsoft.Extensions.Logging.Abstractions;
 

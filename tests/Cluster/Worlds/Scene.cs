@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Money;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Api;
 using Bursar.Sandbox.Nodes;
 
 namespace Bursar.Tests.Cluster.Worlds;

@@ -1,11 +1,9 @@
 using System.Text.Json;
-using Bursar.Agent;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
-using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;

@@ -1,13 +1,10 @@
 using System.Net;
-using System.Net.Http.Json;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Bursar.Agent.Certificates;
 using Bursar.Agent.Client;
-using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
-using Bursar.Agent.Sampling;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
 using Bursar.Tests.TestKit;

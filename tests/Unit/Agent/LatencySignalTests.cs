@@ -5,7 +5,6 @@ using Bursar.Agent.Journal;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
-using Bursar.Core.Scaling;
 using Bursar.Core.Usage;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;

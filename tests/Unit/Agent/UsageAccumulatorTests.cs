@@ -1,5 +1,4 @@
 using Bursar.Agent.Nvml;
-using Bursar.Agent.PodResources;
 using Bursar.Agent.Sampling;
 using Bursar.Core.Usage;
 using FsCheck;

@@ -1,5 +1,5 @@
+using Bursar.Api;
 using Bursar.Demo;
-using Bursar.Operator.Api;
 using Spectre.Console;
 
 namespace Bursar.Tests.Unit.Demo;

@@ -11,12 +11,13 @@ public sealed partial class HouseTests
     {
         ["Core"] = [],
         ["Kube"] = [],
+        ["Api"] = ["Core", "Kube"],
         ["Agent"] = ["Core"],
         ["AgentHost"] = ["Agent", "Hosting"],
         ["Hosting"] = [],
         ["Sandbox"] = ["Agent", "Core", "Kube"],
-        ["Operator"] = ["Agent", "Core", "Hosting", "Kube"],
-        ["Demo"] = ["Agent", "Core", "Hosting", "Kube", "Operator", "Sandbox"],
+        ["Operator"] = ["Agent", "Api", "Core", "Hosting", "Kube"],
+        ["Demo"] = ["Agent", "Api", "Core", "Hosting", "Kube", "Operator", "Sandbox"],
     };
 
     [Fact]

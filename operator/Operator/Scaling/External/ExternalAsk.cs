@@ -1,9 +1,9 @@
 using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
+using Bursar.Api;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Core.Text;
-using Bursar.Operator.Api;
 
 namespace Bursar.Operator.Scaling.External;
 

@@ -1,5 +1,5 @@
 using Bursar.Kube.Http;
-using Bursar.Operator.Agents;
+using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Scaling.Signals;
 

@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Metering;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Scaling.Targets;
 
@@ -244,5 +245,5 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     }
 
     private static int? CountOf(string json, int absent) =>
-        json == WorkloadActor.Absent ? absent : int.TryParse(json, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count) ? count : null;
+        json == Work.Absent ? absent : int.TryParse(json, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count) ? count : null;
 }

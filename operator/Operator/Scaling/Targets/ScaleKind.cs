@@ -1,7 +1,6 @@
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling.Targets;
 
@@ -242,5 +241,5 @@ internal sealed class InferenceServiceScale() : ScaleKind(V1Beta1InferenceServic
 
     private static bool IsPredictor(V1ObjectMeta metadata) => !metadata.Labels.TryGetValue(ComponentLabel, out var component) || component == Predictor;
 
-    private static string Text(int? value) => value?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? WorkloadActor.Absent;
+    private static string Text(int? value) => value?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? Work.Absent;
 }

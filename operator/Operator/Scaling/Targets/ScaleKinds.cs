@@ -1,4 +1,5 @@
-using Bursar.Operator.Kinds;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling.Targets;
 
@@ -15,12 +16,10 @@ public static class ScaleKinds
     {
         if (kind.Length == 0) kind = "Deployment";
         foreach (var one in All)
-            if (one.Name == kind && (apiVersion.Length == 0 || GroupOf(apiVersion) == one.Entity.Group)) return one;
+            if (one.Name == kind && (apiVersion.Length == 0 || EntityKind.GroupOf(apiVersion) == one.Entity.Group)) return one;
         return null;
     }
 
     /// <summary>For people.</summary>
     public static string Display { get; } = string.Join(", ", All.Select(kind => $"{kind.Name} ({kind.Entity.ApiVersion})"));
-
-    public static string GroupOf(string apiVersion) => apiVersion.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? apiVersion[..slash] : "";
 }

@@ -1,6 +1,5 @@
 using Bursar.Kube.Objects;
-using Bursar.Operator.Owners;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling.Targets;
 
@@ -62,7 +61,7 @@ public sealed class ScaleTargets(ClusterStores stores)
     }
 
     private static bool IsOf(V1CrossVersionObjectReference target, EntityKind entity) =>
-        target.ApiVersion is not { Length: > 0 } apiVersion || ScaleKinds.GroupOf(apiVersion) == entity.Group;
+        target.ApiVersion is not { Length: > 0 } apiVersion || EntityKind.GroupOf(apiVersion) == entity.Group;
 
     private string? WhyNot(EntityKind entity, V1ObjectMeta scaler, string option) =>
         stores.Owners?.Contains(option) == false ? $"this operator may not write to {entity.Kind} {scaler.Name} ({option} in operator.owners of the chart)"

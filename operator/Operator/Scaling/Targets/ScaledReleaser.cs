@@ -1,7 +1,8 @@
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
-using Bursar.Operator.Control;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling.Targets;

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Bursar.Kube.Http;
 using Bursar.Sandbox.Storage;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.ApiServer.Garbage;
 

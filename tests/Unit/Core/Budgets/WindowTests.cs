@@ -1,5 +1,4 @@
 using Bursar.Core.Budgets;
-using FsCheck;
 using FsCheck.Fluent;
 using NodaTime;
 

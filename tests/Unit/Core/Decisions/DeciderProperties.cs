@@ -1,7 +1,5 @@
 using System.Text.Json;
 using Bursar.Core.Decisions;
-using Bursar.Core.Forecast;
-using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using FsCheck;
 using FsCheck.Fluent;

@@ -1,6 +1,5 @@
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
-using Bursar.Core.Forecast;
 using Bursar.Core.Money;
 using static Bursar.Tests.Unit.Core.Decisions.Given;
 

@@ -1,6 +1,5 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
-using Bursar.Core.Money;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 

@@ -2,13 +2,12 @@ using System.Globalization;
 using System.Numerics;
 using System.Text.Json;
 using Bursar.Core.Budgets;
-using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Metering;
+using Bursar.Operator.Cluster;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Core.Ledger;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;

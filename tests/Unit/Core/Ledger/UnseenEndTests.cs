@@ -1,7 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
-using Bursar.Core.Usage;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 

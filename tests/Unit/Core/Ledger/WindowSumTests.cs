@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Numerics;
 using Bursar.Core.Budgets;
-using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
 using FsCheck;

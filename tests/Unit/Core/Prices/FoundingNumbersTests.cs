@@ -1,9 +1,7 @@
-using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Reports;
-using Bursar.Core.Usage;
 
 namespace Bursar.Tests.Unit.Core.Prices;
 

@@ -1,8 +1,6 @@
 using Bursar.Core.Scaling;
-using FluentAssertions;
 using FsCheck;
 using FsCheck.Fluent;
-using Xunit;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 

@@ -1,9 +1,7 @@
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
-using FluentAssertions;
 using FsCheck;
 using FsCheck.Fluent;
-using Xunit;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 

@@ -1,7 +1,5 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Scaling;
-using FluentAssertions;
-using Xunit;
 using static Bursar.Tests.Unit.Core.Scaling.GivenScaler;
 
 namespace Bursar.Tests.Unit.Core.Scaling;

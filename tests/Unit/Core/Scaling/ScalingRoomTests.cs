@@ -1,13 +1,10 @@
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
-using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
-using FluentAssertions;
 using FsCheck;
 using FsCheck.Fluent;
-using Xunit;
 using static Bursar.Tests.Unit.Core.Decisions.Given;
 
 namespace Bursar.Tests.Unit.Core.Scaling;

@@ -1,14 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Api;
 using Bursar.Core.Money;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Admission;
-using Bursar.Operator.Api;
-using Bursar.Operator.Kinds;
-using Bursar.Operator.Workloads;
+using Bursar.Operator.Cluster;
 using Bursar.Sandbox.Merging;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;

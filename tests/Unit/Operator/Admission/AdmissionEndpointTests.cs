@@ -9,7 +9,6 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Admission;
-using Bursar.Operator.Certificates;
 using Bursar.Operator.Serving;
 using Bursar.Sandbox;
 using Bursar.Tests.TestKit;

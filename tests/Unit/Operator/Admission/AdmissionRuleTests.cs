@@ -1,6 +1,5 @@
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
-using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Operator.Admission;
 

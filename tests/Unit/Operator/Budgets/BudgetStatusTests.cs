@@ -1,4 +1,4 @@
-using Bursar.Operator.Api;
+using Bursar.Api;
 using Bursar.Operator.Budgets;
 
 namespace Bursar.Tests.Unit.Operator.Budgets;
@@ -54,7 +54,7 @@ public sealed class BudgetStatusTests
     [MemberData(nameof(Changes))]
     public void What_is_kept_of_a_status_is_enough_to_tell_whether_the_next_is_news(string what, GpuBudgetStatus? written, GpuBudgetStatus next, double sinceWrite, double? due)
     {
-        BudgetStatus.Slim(written);
+        written?.Slim();
         BudgetStatus.DueIn(written, next, TimeSpan.FromSeconds(sinceWrite)).Should().Be(due is { } seconds ? TimeSpan.FromSeconds(seconds) : null, what);
     }
 
@@ -63,7 +63,7 @@ public sealed class BudgetStatusTests
     {
         GpuBudgetStatus Decided(string time) => With(s => s.Decisions = [new() { Time = time, Message = "why" }, new() { Time = "2026-11-01T00:00:00Z" }]);
         var written = Decided("2026-11-02T00:00:00Z");
-        BudgetStatus.Slim(written);
+        written.Slim();
 
         written.Decisions.Should().ContainSingle().Which.Message.Should().BeNull();
         BudgetStatus.DueIn(written, Decided("2026-11-02T00:00:00Z"), TimeSpan.FromHours(1)).Should().BeNull();

@@ -1,8 +1,9 @@
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
-using Bursar.Operator.Api;
 using Bursar.Operator.Budgets;
+using Bursar.Operator.Suspension;
 using Bursar.Tests.Unit.Core.Ledger;
 
 namespace Bursar.Tests.Unit.Operator.Budgets;

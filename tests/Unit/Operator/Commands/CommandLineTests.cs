@@ -1,4 +1,3 @@
-using System.CommandLine;
 using Bursar.Hosting;
 using Bursar.Operator.Commands;
 

@@ -1,5 +1,3 @@
-using Bursar.Core.Decisions;
-using Bursar.Core.Forecast;
 using Bursar.Operator.Commands;
 using Bursar.Tests.Unit.Core.Decisions;
 using static Bursar.Tests.Unit.Core.Decisions.Given;

@@ -1,5 +1,4 @@
-using Bursar.Core.Scaling;
-using Bursar.Operator.Api;
+using Bursar.Api;
 using Bursar.Operator.Scaling;
 using Bursar.Operator.Scaling.Signals;
 using Bursar.Tests.TestKit;

@@ -1,11 +1,11 @@
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Schemas;
 using Bursar.Sandbox.Validation;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Tests.Unit.Sandbox.Cel;
 
-/// <summary>What the embedded cluster does differently from a real API server; tests/Api holds what both do.</summary>
+/// <summary>What the embedded cluster does differently from a real API server; tests/Conformance holds what both do.</summary>
 public sealed class ValidationRuleTests
 {
     [Fact]

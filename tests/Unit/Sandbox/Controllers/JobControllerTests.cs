@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Bursar.Sandbox.Nodes;
-using Bursar.Tests.Unit.Sandbox.Nodes;
 using static Bursar.Tests.Unit.Sandbox.Nodes.SimulatedCluster;
 
 namespace Bursar.Tests.Unit.Sandbox.Controllers;

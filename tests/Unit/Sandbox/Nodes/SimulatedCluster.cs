@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;
-using Bursar.Kube.Objects;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Controllers;
 using Bursar.Sandbox.Nodes;

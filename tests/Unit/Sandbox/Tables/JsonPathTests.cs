@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Bursar.Sandbox.Tables;
+using Bursar.Sandbox.Values;
 
 namespace Bursar.Tests.Unit.Sandbox.Tables;
 

@@ -7,7 +7,7 @@ using Bursar.Kube.Leases;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Queue;
 using Bursar.Sandbox;
-using Bursar.Sandbox.Faults;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Time;
 
 namespace Bursar.Tests.Unit.Sandbox.Time;

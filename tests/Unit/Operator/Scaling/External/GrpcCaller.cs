@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
-using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
 using Google.Protobuf;
 using Grpc.Core;

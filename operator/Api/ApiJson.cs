@@ -1,0 +1,31 @@
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Api;
+
+/// <summary>Source-generated JSON of Bursar's own kinds, with the same rules as the built-in kinds: camelCase, nulls and empty parts left out.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(V1Alpha1GpuBudget))]
+[JsonSerializable(typeof(V1Alpha1GpuPriceBook))]
+[JsonSerializable(typeof(V1Alpha1GpuLedger))]
+[JsonSerializable(typeof(V1Alpha1InferenceScaler))]
+internal sealed partial class ApiJsonContext : JsonSerializerContext;
+
+public static class ApiJson
+{
+    private static readonly System.Text.Json.JsonSerializerOptions Options = KubeJson.OptionsOf(ApiJsonContext.Default);
+
+    public static JsonTypeInfo<V1Alpha1GpuBudget> GpuBudget { get; } = Of<V1Alpha1GpuBudget>();
+
+    public static JsonTypeInfo<V1Alpha1GpuPriceBook> GpuPriceBook { get; } = Of<V1Alpha1GpuPriceBook>();
+
+    public static JsonTypeInfo<V1Alpha1GpuLedger> GpuLedger { get; } = Of<V1Alpha1GpuLedger>();
+
+    public static JsonTypeInfo<V1Alpha1InferenceScaler> InferenceScaler { get; } = Of<V1Alpha1InferenceScaler>();
+
+    private static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
+}

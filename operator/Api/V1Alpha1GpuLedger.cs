@@ -1,0 +1,65 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Bursar.Kube.Attributes;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Api;
+
+[KubernetesEntity(Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = KindName, PluralName = PluralName)]
+[KubernetesEntityShortNames("gpul")]
+[EntityScope(EntityScope.Namespaced)]
+[Description("A GpuLedger is one shard of Bursar's account book, in Bursar's own namespace: what the GPU work of one namespace used on one day. "
+    + "Only the operator writes it. Budgets are sums over it; deleting one loses what was counted.")]
+[GenericAdditionalPrinterColumn(".spec.kind", "Holds", "string", Description = "base, pods, usage, nodes, budget, day, series or clock.")]
+[GenericAdditionalPrinterColumn(".spec.namespace", "For", "string", Description = "The namespace whose work is booked here; empty for what belongs to none.")]
+[GenericAdditionalPrinterColumn(".spec.day", "Day", "string", Description = "The day in UTC.")]
+[GenericAdditionalPrinterColumn(".spec.shard", "Shard", "integer")]
+[GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
+public sealed class V1Alpha1GpuLedger : IKubernetesEntity<V1Alpha1GpuLedger>
+{
+    public const string KindName = "GpuLedger";
+    public const string PluralName = "gpuledgers";
+
+    public static EntityKind EntityKind { get; } = new(ApiGroup.Name, ApiGroup.Version, KindName, PluralName, Namespaced: true);
+
+    public static JsonTypeInfo<V1Alpha1GpuLedger> JsonTypeInfo => ApiJson.GpuLedger;
+
+    public string ApiVersion { get; set; } = ApiGroup.GroupVersion;
+
+    public string Kind { get; set; } = KindName;
+
+    public V1ObjectMeta Metadata { get; set; } = V1ObjectMeta.Empty;
+
+    [Required]
+    [Description("The shard.")]
+    public GpuLedgerSpec? Spec { get; set; }
+}
+
+public sealed class GpuLedgerSpec
+{
+    [Required]
+    [Length(1, 32)]
+    [Description("What is in it: base (prices and the installation), pods, usage (what agents measured of pods on a day), nodes, budget (what was parked, and decisions), day (sums of a day whose pods are no longer kept) series (how long the last runs of a series took) or clock (up to when the others are complete).")]
+    public string? Kind { get; set; }
+
+    [Length(0, 63)]
+    [Description("The namespace whose work is booked here. Empty for what belongs to no namespace, such as unallocated GPUs.")]
+    public string? Namespace { get; set; }
+
+    [Length(10, 10)]
+    [Pattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+    [Description("The day in UTC, as 2026-11-21; absent for what belongs to no day.")]
+    public string? Day { get; set; }
+
+    [Required]
+    [RangeMinimum(0)]
+    [RangeMaximum(9999)]
+    [Description("The number of the shard within the namespace and day, from 0. A shard holds at most 128 KiB.")]
+    public int Shard { get; set; }
+
+    [Required]
+    [PreserveUnknownFields]
+    [Description("The entries: when a pod held how many GPUs, prices and their changes, cursors of the agents' journals, what is parked with "
+        + "its original value, and decisions with their inputs. Its form belongs to the operator and changes with it.")]
+    public JsonElement Data { get; set; }
+}

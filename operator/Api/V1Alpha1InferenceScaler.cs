@@ -1,0 +1,41 @@
+using System.Text.Json.Serialization.Metadata;
+using Bursar.Kube.Attributes;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Api;
+
+[KubernetesEntity(Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = KindName, PluralName = PluralName)]
+[KubernetesEntityShortNames("infs")]
+[EntityScope(EntityScope.Namespaced)]
+[Description("An InferenceScaler scales an inference workload to its demand, to zero and back, and never past what its budget and its own cap "
+    + "carry. Its fields have the names and meanings of KEDA's ScaledObject.")]
+[GenericAdditionalPrinterColumn(".status.target", "Target", "string", Description = "What it scales.")]
+[GenericAdditionalPrinterColumn(".status.replicas", "Replicas", "integer", Description = "The replicas that are asked of the target.")]
+[GenericAdditionalPrinterColumn(".status.wanted", "Wanted", "integer", Description = "The replicas that demand asks for.")]
+[GenericAdditionalPrinterColumn(".status.affordable", "Affordable", "integer", Description = "The replicas that the money carries; empty where no money limits them.")]
+[GenericAdditionalPrinterColumn(".status.costPerHour", "Cost/h", "string", Description = "What the target's pods cost per hour.")]
+[GenericAdditionalPrinterColumn(".status.reason", "Reason", "string", Description = "Why the replicas are as they are.")]
+[GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
+[GenericAdditionalPrinterColumn(".status.message", "Message", "string", Description = "The same as a sentence.", Priority = 1)]
+public sealed class V1Alpha1InferenceScaler : IKubernetesEntity<V1Alpha1InferenceScaler>
+{
+    public const string KindName = "InferenceScaler";
+    public const string PluralName = "inferencescalers";
+
+    public static EntityKind EntityKind { get; } = new(ApiGroup.Name, ApiGroup.Version, KindName, PluralName, Namespaced: true);
+
+    public static JsonTypeInfo<V1Alpha1InferenceScaler> JsonTypeInfo => ApiJson.InferenceScaler;
+
+    public string ApiVersion { get; set; } = ApiGroup.GroupVersion;
+
+    public string Kind { get; set; } = KindName;
+
+    public V1ObjectMeta Metadata { get; set; } = V1ObjectMeta.Empty;
+
+    [Required]
+    [Description("What the owner asks for.")]
+    public InferenceScalerSpec? Spec { get; set; }
+
+    [Description("What is measured, wanted, affordable and done. Written by the operator.")]
+    public InferenceScalerStatus? Status { get; set; }
+}

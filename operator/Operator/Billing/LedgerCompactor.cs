@@ -1,0 +1,47 @@
+using Bursar.Api;
+using Bursar.Core.Budgets;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Http;
+using Bursar.Operator.Cluster;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Billing;
+
+/// <summary>Makes sums of days that no budget's window reaches, and forgets sums that are old enough: each hour, since both go by the day.</summary>
+public sealed partial class LedgerCompactor(ClusterStores stores, GpuLedger ledger, KubeClient client, int detailDays, int sumDays, ILogger<LedgerCompactor> logger)
+{
+    private static readonly TimeSpan Pace = TimeSpan.FromHours(1);
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var unit = client.ActivityTracker?.Start("ledger compactor");
+        while (true)
+        {
+            // Not at the start: the caches are there, but what ended while nobody led is still being told.
+            await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
+            var now = client.TimeProvider.GetUtcNow();
+            if (Horizon(stores.Budgets.Store.List(), detailDays, now) is { } horizon && ledger.Compact(horizon, now)) LogCompacted(ledger.DetailSince!.Value);
+            if (ledger.ForgetSums(now.AddDays(-sumDays))) LogForgotten(ledger.SumsSince!.Value);
+        }
+    }
+
+    /// <summary>What lies before it is in no budget's window; null while a budget's cannot be read.</summary>
+    public static DateTimeOffset? Horizon(IEnumerable<V1Alpha1GpuBudget> budgets, int detailDays, DateTimeOffset now)
+    {
+        var horizon = now.AddDays(-detailDays);
+        foreach (var budget in budgets)
+        {
+            if (GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0 || terms is null) return null;
+            var start = Window.At(terms.Window, now).Start;
+            if (start < horizon) horizon = start;
+        }
+        return horizon;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Days before are kept as sums: day={day:yyyy-MM-dd}")]
+    private partial void LogCompacted(DateTimeOffset day);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Days before are no longer kept: day={day:yyyy-MM-dd}")]
+    private partial void LogForgotten(DateTimeOffset day);
+}

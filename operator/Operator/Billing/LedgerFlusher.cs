@@ -1,0 +1,55 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Billing;
+
+/// <summary>Writes what is due of the ledger every few seconds, and all of it when the leader steps down.</summary>
+public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, KubeClient client, ILogger<LedgerFlusher> logger)
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StepDownTime = TimeSpan.FromSeconds(3);
+
+    private readonly FailureLog _failures = new(client);
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var unit = client.ActivityTracker?.Start("ledger flusher");
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    await store.FlushDueAsync(ledger, cancellationToken);
+                    if (_failures.Succeeded()) LogWritten();
+                }
+                catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+                {
+                    if (_failures.IsNews(error)) LogFailed(error.Message);
+                }
+                await ActivityUnit.DelayAsync(unit, client.TimeProvider, Tick, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            using var last = new CancellationTokenSource(StepDownTime, client.TimeProvider);
+            try
+            {
+                await store.FlushAllAsync(ledger, last.Token);
+            }
+            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException)
+            {
+                // The next leader computes the same sums from the API and the journals.
+                LogFailed(error.Message);
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not write the ledger, retrying: {Reason}")]
+    private partial void LogFailed(string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Wrote the ledger again")]
+    private partial void LogWritten();
+}

@@ -1,0 +1,58 @@
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Queue;
+using Bursar.Operator.Cluster;
+
+namespace Bursar.Operator.Billing;
+
+/// <summary>Brings node changes to the meter one at a time: proof of life may need a read of the node's lease.</summary>
+public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient client) : IDisposable
+{
+    private readonly WorkQueue<string> _queue = new(client.TimeProvider, client.ActivityTracker, name: "nodes");
+
+    public void Start() => stores.Nodes.AddHandler(new()
+    {
+        Added = node => _queue.Add(node.Metadata.Name),
+        // Heartbeats change the node every few minutes and say nothing new while it is well.
+        Updated = (before, node) =>
+        {
+            if (!Same(before, node)) _queue.Add(node.Metadata.Name);
+        },
+        Deleted = meter.ObserveGone,
+    });
+
+    /// <summary>What DRA drivers publish of a node changed.</summary>
+    public void Look(string node) => _queue.Add(node);
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var (taken, name) = await _queue.TakeAsync(cancellationToken);
+            if (!taken) return;
+            try
+            {
+                using var carried = _queue.Carry(name);
+                if (stores.Nodes.Store.Get(null, name) is { } node) await meter.ObserveAsync(node, cancellationToken);
+                _queue.Forget(name);
+            }
+            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+            {
+                _queue.AddRateLimited(name);
+            }
+            finally
+            {
+                _queue.Done(name);
+            }
+        }
+    }
+
+    public void Dispose() => _queue.Dispose();
+
+    private static bool Same(V1Node before, V1Node after) =>
+        Same(before.Metadata.Labels, after.Metadata.Labels) && PriceList.RegisterOf(before) == PriceList.RegisterOf(after) && Same(before.Status.Capacity, after.Status.Capacity)
+        && before.Status.Condition("Ready")?.Status == after.Status.Condition("Ready")?.Status;
+
+    private static bool Same(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> after) =>
+        before.Count == after.Count && before.All(pair => after.TryGetValue(pair.Key, out var value) && value == pair.Value);
+}

@@ -1,6 +1,0 @@
-using Bursar.Agent.Certificates;
-
-namespace Bursar.Operator.Certificates;
-
-/// <summary>What the operator needs to speak with agents: the roots it believes (PEM, several during a renewal) and who it is itself.</summary>
-public sealed record AgentTrust(string RootsPem, PemPair Certificate);

@@ -1,0 +1,45 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Prices;
+using Bursar.Core.Text;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Operator.Cluster.Gpus;
+
+/// <summary>
+/// How HAMi gives pods parts of a GPU: <c>nvidia.com/gpu</c> counts the cards that a container is to see, and a resource beside it says
+/// how much of each card's memory it gets. Memory is what HAMi divides a card by, so it is what the part is billed by; who asks for all of
+/// a card's cores, or says nothing of its memory, has the card alone.
+/// </summary>
+public static class HamiSharing
+{
+    public const string Memory = "nvidia.com/gpumem";
+    public const string MemoryPercent = "nvidia.com/gpumem-percentage";
+    public const string Cores = "nvidia.com/gpucores";
+
+    /// <summary>What a pod's containers have while they run; null where none of them asks for a part.</summary>
+    public static IReadOnlyList<GpuUnits>? Asked(V1PodSpec pod)
+    {
+        var found = new List<GpuUnits>();
+        foreach (var container in pod.Containers.Concat(pod.InitContainers.Where(init => init.RestartPolicy == "Always")))
+        {
+            if (Of(container, NodeDevices.WholeGpu) is not (> 0 and var count)) continue;
+            var units = Part(container);
+            var same = found.FindIndex(one => one.Part == units.Part && one.MemoryMiB == units.MemoryMiB);
+            if (same >= 0) found[same] = found[same] with { Count = found[same].Count + count };
+            else found.Add(units with { Count = count });
+        }
+        return found.Exists(one => one.Part is not null || one.MemoryMiB > 0) ? found : null;
+    }
+
+    private static GpuUnits Part(V1Container container)
+    {
+        var card = new GpuUnits(NodeDevices.WholeGpu, 0);
+        if (Of(container, Cores) >= 100) return card;
+        if (Of(container, Memory) is > 0 and var mebibytes) return card with { MemoryMiB = mebibytes };
+        return Of(container, MemoryPercent) is > 0 and < 100 and var percent ? card with { Part = DeviceShare.Sum(new(0, 1), new(percent, 100)) } : card;
+    }
+
+    private static int Of(V1Container container, string resource) =>
+        (container.Resources.Limits.TryGetValue(resource, out var quantity) || container.Resources.Requests.TryGetValue(resource, out quantity))
+        && KubernetesQuantity.TryParse(quantity, out var count) ? (int)Math.Clamp(count.ToInt64(), 0, int.MaxValue) : 0;
+}

@@ -1,0 +1,67 @@
+using Bursar.Kube.Client;
+
+namespace Bursar.Operator.Cluster;
+
+/// <summary>
+/// The mark that the webhook leaves on work which it makes suspended: an annotation with what stood in the field before. It asks
+/// the leader to judge the work as if it were new and not suspended; what is parked then stands in the ledger like all that is parked,
+/// and the mark goes.
+/// </summary>
+/// <remarks>
+/// Whoever writes the mark himself, on work that he makes suspended, gets what he would have got by not suspending it: it runs
+/// when it fits. On other work it says nothing: it counts at the object's first generation only, so that what its owner suspends later is
+/// his, and the guard refuses to add it to an object that is there.
+/// </remarks>
+public static class HeldMark
+{
+    public const string Annotation = "bursar.dev/held-on-creation";
+
+    /// <summary>The field was not there.</summary>
+    public const string WasAbsent = "absent";
+
+    public const string WasFalse = "false";
+
+    private static readonly string _pointer = PatchOperation.Pointer("metadata", "annotations", Annotation);
+
+    public static bool IsOn(Work work) => work.Metadata.Annotations.ContainsKey(Annotation);
+
+    /// <summary>Made suspended by the webhook, and nobody has changed its spec since.</summary>
+    public static bool IsHeld(Work work) => work.Kind.Suspends && work.IsStopped && !work.IsFinished && work.Metadata.Generation <= 1 && IsOn(work);
+
+    /// <summary>What stood in the field before, as a ledger's record says it.</summary>
+    public static string OriginalOf(Work work) =>
+        work.Metadata.Annotations.TryGetValue(Annotation, out var before) && before == WasAbsent ? Work.Absent : WasFalse;
+
+    /// <summary>Makes new work suspended, and says what it was.</summary>
+    public static IEnumerable<PatchOperation> Hold(Work work)
+    {
+        if (work.Metadata.Annotations.Count == 0) yield return PatchOperation.Add("/metadata/annotations", new System.Text.Json.Nodes.JsonObject());
+        yield return PatchOperation.Add(_pointer, work.Switch == Work.Absent ? WasAbsent : WasFalse);
+        if (work.MissingPart is { } part) yield return PatchOperation.Add(part, new System.Text.Json.Nodes.JsonObject());
+        yield return PatchOperation.Add(work.Kind.Field, true);
+    }
+
+    /// <summary>Gives back what stood there, and takes the mark away.</summary>
+    public static IEnumerable<PatchOperation> LetGo(Work work)
+    {
+        yield return OriginalOf(work) == Work.Absent ? PatchOperation.Remove(work.Kind.Field) : PatchOperation.Replace(work.Kind.Field, false);
+        yield return Erase();
+    }
+
+    /// <summary>Takes the mark away and leaves the rest.</summary>
+    public static PatchOperation Erase() => PatchOperation.Remove(_pointer);
+
+    /// <summary>Lets go work that is in the cluster, if it still is what was read. What Kueue has taken over since is started by Kueue.</summary>
+    public static KubePatch LetGoPatch(Work live, bool isQueued)
+    {
+        List<PatchOperation> operations =
+        [
+            PatchOperation.Test("/metadata/uid", live.Metadata.Uid),
+            PatchOperation.Test(_pointer, live.Metadata.Annotations[Annotation]),
+            PatchOperation.Test(live.Kind.Field, true),
+        ];
+        if (live.Metadata.Generation > 0) operations.Add(PatchOperation.Test("/metadata/generation", live.Metadata.Generation));
+        operations.AddRange(isQueued ? [Erase()] : LetGo(live));
+        return KubePatch.Json([.. operations]);
+    }
+}

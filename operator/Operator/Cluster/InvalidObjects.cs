@@ -1,0 +1,18 @@
+using Bursar.Api;
+
+namespace Bursar.Operator.Cluster;
+
+/// <summary>Objects of bursar.dev whose spec the API server accepted and the operator cannot use.</summary>
+internal static class InvalidObjects
+{
+    /// <summary>Lists them from the caches; an object that a user has repaired is no longer listed. Parses every spec.</summary>
+    public static IEnumerable<(string Kind, string Namespace, string Name)> In(ClusterStores stores)
+    {
+        foreach (var budget in stores.Budgets.Store.List())
+            if (budget.Refusal is not null) yield return (V1Alpha1GpuBudget.KindName, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+        foreach (var book in stores.PriceBooks.Store.List())
+            if (GpuPriceBookReader.Read(book, out _).Count > 0) yield return (V1Alpha1GpuPriceBook.KindName, "", book.Metadata.Name);
+        foreach (var scaler in stores.Scalers.Store.List())
+            if (InferenceScalerReader.Read(scaler, out _).Count > 0) yield return (V1Alpha1InferenceScaler.KindName, scaler.Metadata.Namespace ?? "", scaler.Metadata.Name);
+    }
+}

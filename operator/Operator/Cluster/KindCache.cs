@@ -1,0 +1,61 @@
+using Bursar.Kube.Client;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+
+namespace Bursar.Operator.Cluster;
+
+/// <summary>The objects of one kind of the table, as the API server last told them.</summary>
+public abstract class KindCache(WorkKind kind)
+{
+    public WorkKind Kind { get; } = kind;
+
+    /// <summary>False while the cluster has no such kind.</summary>
+    public abstract bool IsServed { get; }
+
+    public bool HasSynced => Followed.HasSynced;
+
+    public abstract Work? Get(string ns, string name);
+
+    /// <summary>Of the object alone, which is all that a walk up the owners needs.</summary>
+    public abstract V1ObjectMeta? MetadataOf(string ns, string name);
+
+    public abstract IEnumerable<Work> In(string ns);
+
+    public abstract IEnumerable<Work> All();
+
+    /// <summary>The objects that this object owns.</summary>
+    public abstract IEnumerable<V1ObjectMeta> OwnedBy(string uid);
+
+    /// <summary>Told of each object as it comes or changes, and of those that go.</summary>
+    public abstract void Watch(Action<Work> seen, Action<Work> gone);
+
+    public abstract IInformer Followed { get; }
+
+    /// <summary>The object that a record names, unless it is gone or another one has its name.</summary>
+    public Work? Get(string ns, string name, string uid) => Get(ns, name) is { } work && work.Metadata.Uid == uid ? work : null;
+}
+
+internal sealed class KindCache<T>(WorkKind<T> kind, KubeClient client, ClusterStores stores) : KindCache(kind)
+    where T : class, IKubernetesEntity<T>
+{
+    public Informer<T> Informer { get; } = new(client, new() { Optional = kind.IsOptional });
+
+    public override bool IsServed => Informer.IsServed;
+
+    public override IInformer Followed => Informer;
+
+    public override Work? Get(string ns, string name) => Informer.Store.Get(ns, name) is { } obj ? Read(obj) : null;
+
+    public override V1ObjectMeta? MetadataOf(string ns, string name) => Informer.Store.Get(ns, name)?.Metadata;
+
+    public override IEnumerable<Work> In(string ns) => Informer.Store.ByIndex(Indexes.Namespace, ns).Select(Read);
+
+    public override IEnumerable<Work> All() => Informer.Store.List().Select(Read);
+
+    public override IEnumerable<V1ObjectMeta> OwnedBy(string uid) => Informer.Store.ByIndex(Indexes.OwnerUid, uid).Select(obj => obj.Metadata);
+
+    public override void Watch(Action<Work> seen, Action<Work> gone) =>
+        Informer.AddHandler(new() { Added = obj => seen(Read(obj)), Updated = (_, obj) => seen(Read(obj)), Deleted = obj => gone(Read(obj)) });
+
+    private Work Read(T obj) => stores.Gpus.Complete(kind.Complete(kind.ReadKnown(obj), stores));
+}

@@ -1,0 +1,38 @@
+using System.Text;
+using Bursar.Api;
+using Bursar.Kube.Client;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>
+/// Whether the operator can write its ledger, asked before it starts: without it nothing can be suspended, and an operator that leads all the
+/// same would look healthy.
+/// </summary>
+public static class StartCheck
+{
+    /// <summary>The API server tries this object's creation and stores nothing: namespace, kind, right and quota are proven by one request.</summary>
+    private const string Trial = """
+        {"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuLedger", "metadata": {"name": "bursar-start-check"}, "spec": {"kind": "base", "shard": 0, "data": {}}}
+        """;
+
+    /// <exception cref="CommandException">What is missing, and what to do about it.</exception>
+    public static async Task RunAsync(KubeClient client, string ns, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var body = new StringContent(Trial, Encoding.UTF8, "application/json");
+            await client.RequestAsync(HttpMethod.Post, V1Alpha1GpuLedger.EntityKind.Path(ns) + "?dryRun=All", body, cancellationToken);
+        }
+        catch (ApiException refused) when (refused.StatusCode is 403 or 404)
+        {
+            var there = await ClusterAccess.HasNamespaceAsync(client, ns, cancellationToken);
+            throw new CommandException(there == false ? $"there is no namespace {ns} for Bursar's ledger: create it, or name another with --namespace."
+                : Failures.IsKindMissing(refused) ? $"the cluster does not serve GpuLedgers: install Bursar's CRDs (crds/, or the chart) first."
+                : $"the ledger cannot be written in namespace {ns}{(there is null ? ", if there is such a namespace" : "")}: {refused.Message}", refused);
+        }
+        catch (Exception later) when (later is ApiException or HttpRequestException or TimeoutException)
+        {
+            // An API server that is away or busy is waited for; whatever else is wrong with the ledger shows in the budgets' status.
+        }
+    }
+}

@@ -1,4 +1,0 @@
-namespace Bursar.Operator.Metering;
-
-/// <summary>A part of the ledger that nothing can do without is not of this version: the message says which, and what to do.</summary>
-public sealed class LedgerUnreadableException(string message) : Exception(message);

@@ -1,0 +1,68 @@
+using System.Security.Cryptography.X509Certificates;
+using Bursar.Agent.Certificates;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Serving;
+
+/// <summary>
+/// The webhook's certificate, on every replica its own: signed by the authority in Secret <c>bursar-ca</c>, which the leader looks
+/// after, and never leaving this process's memory. It is renewed, and follows a new root, without a restart; the root that it comes from
+/// is in the bundle that API servers are given a day before it signs anything.
+/// </summary>
+public sealed partial class WebhookCertificate(KubeClient client, string ownNamespace, IReadOnlyList<string> hosts, TimeProvider time, ILogger<WebhookCertificate> logger)
+{
+    /// <summary>How often the authority is looked at.</summary>
+    public static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
+
+    /// <summary>Until there is a first certificate, and after a failure.</summary>
+    public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(2);
+
+    private volatile X509Certificate2? _current;
+    private string _root = "";
+    private string? _complaint;
+
+    /// <summary>Null until there is one.</summary>
+    public X509Certificate2? Current => _current;
+
+    /// <summary>Runs until cancelled.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Rounds.RunAsync(client, "the webhook's certificate", time, LookAsync, LookEvery, RetryEvery, cancellationToken);
+
+    private async Task<bool> LookAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await client.GetOrNullAsync<V1Secret>(CertificateKeeper.AuthoritySecret, ownNamespace, cancellationToken) is not { } secret || Authority.Read(secret.Data) is not { } authority)
+                // The leader is about to make it, or to make it anew.
+                return false;
+            _complaint = null;
+            Follow(authority.Current, time.GetUtcNow());
+            return true;
+        }
+        catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
+        {
+            // The same trouble at every look is told once.
+            if (_complaint != exception.Message && !client.IsUnreachable) LogFailed(exception.Message);
+            _complaint = exception.Message;
+            return false;
+        }
+    }
+
+    private void Follow(PemPair root, DateTimeOffset now)
+    {
+        if (_root == root.Certificate && _current is { } held && held.NotAfter.ToUniversalTime() - now.UtcDateTime >= BursarCa.LeafLife / 3) return;
+        var pair = BursarCa.CreateServer(root, hosts, now);
+        // The old one is not disposed: a handshake may still be using it.
+        _current = X509Certificate2.CreateFromPem(pair.Certificate, pair.PrivateKey);
+        _root = root.Certificate;
+        LogServing(hosts[0], _current.NotAfter.ToUniversalTime());
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The webhook has a certificate: name={host} until={notAfter:u}")]
+    private partial void LogServing(string host, DateTime notAfter);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The webhook's certificate cannot be looked after: {error}")]
+    private partial void LogFailed(string error);
+}

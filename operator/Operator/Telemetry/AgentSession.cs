@@ -1,0 +1,201 @@
+using Bursar.Agent.Client;
+using Bursar.Core.Usage;
+using Bursar.Kube.Http;
+using Bursar.Operator.Serving;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Telemetry;
+
+/// <summary>
+/// The talk with one agent under one identity: its targets whenever they change, its usage by long poll. It ends when the
+/// agent's pod, its address or the certificates change, and another begins. While something scales by the node's pods, it asks for
+/// their signals too.
+/// </summary>
+internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, AgentCollector collector, ActivityTracker? tracker, TimeProvider time, ILogger logger)
+{
+    /// <summary>How long an agent may keep a question open.</summary>
+    private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
+
+    /// <summary>
+    /// While what was read is not yet written, the agent answers at once, with all of it again: it is asked this often,
+    /// and less often where that is much.
+    /// </summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan SlowestPace = TimeSpan.FromSeconds(15);
+    private const int RepeatedPerSecond = 25;
+
+    private readonly Wakeup _targetsChanged = new(tracker);
+    private readonly SignalReader _signals = new(agent, collector, tracker, time, logger);
+    private volatile string? _sent;
+    private volatile string? _source;
+    private volatile bool _answers;
+
+    public AgentPod Agent => agent;
+
+    public AgentTrust Trust => trust;
+
+    public bool Answers => _answers;
+
+    /// <summary>What the agent reads the GPUs by, as it said last.</summary>
+    public string? Source => _source;
+
+    public void TargetsChanged()
+    {
+        _targetsChanged.Set();
+        _signals.TargetsChanged();
+    }
+
+    /// <summary>Runs until cancelled; takes over a unit of activity that its starter has begun.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        tracker?.Begin(Wakeup.What);
+        tracker?.Begin(Wakeup.What);
+        try
+        {
+            using var client = new AgentClient(new()
+            {
+                NodeName = agent.Node,
+                Address = agent.Address,
+                RootsPem = trust.RootsPem,
+                Certificate = trust.Certificate,
+                Time = time,
+            });
+            await Task.WhenAll(HoldAsync(TellAsync(client, cancellationToken)), HoldAsync(AskAsync(client, cancellationToken)), HoldAsync(_signals.RunAsync(client, cancellationToken)));
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The way a session ends.
+        }
+        finally
+        {
+            _answers = false;
+        }
+    }
+
+    /// <summary>Each of the three loops holds one unit of activity, to its own end.</summary>
+    private async Task HoldAsync(Task loop)
+    {
+        try
+        {
+            await loop;
+        }
+        finally
+        {
+            tracker?.End(Wakeup.What);
+        }
+    }
+
+    private async Task TellAsync(AgentClient client, CancellationToken cancellationToken)
+    {
+        var failures = 0;
+        while (true)
+        {
+            var (list, complete) = collector.Targets(agent.Node);
+            try
+            {
+                if (_sent != list.Revision)
+                {
+                    await client.PutTargetsAsync(list, cancellationToken);
+                    _sent = list.Revision;
+                }
+                failures = 0;
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                LogNotTold(agent.Node, exception.Message);
+                collector.Failed(this, "targets");
+                await ActivityTracker.DelayAsync(tracker, time, collector.Backoff(++failures), cancellationToken, Wakeup.What);
+                continue;
+            }
+            if (complete) await _targetsChanged.WaitAsync(cancellationToken);
+            // A pod's owner is about to come into the cache.
+            else await ActivityTracker.DelayAsync(tracker, time, Pace, cancellationToken, Wakeup.What);
+        }
+    }
+
+    private async Task AskAsync(AgentClient client, CancellationToken cancellationToken)
+    {
+        var failures = 0;
+        while (true)
+        {
+            var after = collector.Cursor(agent.Node);
+            var asked = time.GetTimestamp();
+            TimeSpan wait;
+            try
+            {
+                // The first question waits for nothing: it makes the connection, and shows at once whether the agent is there.
+                var report = await AgentQuestion.AskAsync(tracker, $"usage of {agent.Node}", question => client.GetUsageAsync(after, _answers ? Poll : TimeSpan.Zero, question, cancellationToken));
+                var believed = collector.Take(agent.Node, report, after);
+                failures = believed ? 0 : failures + 1;
+                if (believed)
+                {
+                    _source = report.Source;
+                    Answered();
+                }
+                wait = !believed ? collector.Backoff(failures)
+                    // Written and answered at once: whatever made it hurry must not make it be asked in a tight loop.
+                    : IsWritten(report) && time.GetElapsedTime(asked) >= Pace ? TimeSpan.Zero
+                    : PaceOf(report);
+            }
+            catch (AgentException exception)
+            {
+                if (_answers) LogLost(agent.Node, exception.Message);
+                else LogUnreachable(agent.Node, exception.Message);
+                Failed("unreachable");
+                wait = collector.Backoff(++failures);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                // An agent's strange answer must not take the operator down.
+                LogStrange(exception, agent.Node);
+                Failed("strange");
+                wait = collector.Backoff(++failures);
+            }
+            if (wait > TimeSpan.Zero) await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
+        }
+    }
+
+    /// <summary>Whether everything of the report is safely written, so that the next question waits for news.</summary>
+    private bool IsWritten(UsageReport report) => collector.Cursor(agent.Node) is { } cursor && cursor.Epoch == report.Epoch && cursor.Seq >= report.Next - 1;
+
+    private static TimeSpan PaceOf(UsageReport report)
+    {
+        var much = TimeSpan.FromSeconds((double)(report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count) / RepeatedPerSecond);
+        return much < Pace ? Pace : much > SlowestPace ? SlowestPace : much;
+    }
+
+    private void Answered()
+    {
+        if (!_answers)
+        {
+            _answers = true;
+            LogAnswers(agent.Node, agent.Address.ToString());
+            if (_sent is null) _targetsChanged.Set();
+        }
+        collector.Answered(this);
+    }
+
+    private void Failed(string reason)
+    {
+        // An agent that started anew knows no targets.
+        _sent = null;
+        _answers = false;
+        collector.Failed(this, reason);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Agent answers: node={node} address={address}")]
+    private partial void LogAnswers(string node, string address);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent does not answer any more: node={node} error={error}")]
+    private partial void LogLost(string node, string error);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Agent cannot be reached: node={node} error={error}")]
+    private partial void LogUnreachable(string node, string error);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Agent could not be told its targets: node={node} error={error}")]
+    private partial void LogNotTold(string node, string error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Agent's answer could not be taken in: node={node}")]
+    private partial void LogStrange(Exception exception, string node);
+}

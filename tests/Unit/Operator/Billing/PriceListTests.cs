@@ -1,0 +1,82 @@
+using Bursar.Api;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.Prices;
+using Bursar.Core.Text;
+using Bursar.Kube.Client;
+using Bursar.Kube.Config;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Cluster;
+using Bursar.Tests.TestKit;
+
+namespace Bursar.Tests.Unit.Operator.Billing;
+
+public sealed class PriceListTests : IDisposable
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 21, 10, 0, 0, TimeSpan.Zero);
+    private readonly ManualTimeProvider time = new(Start);
+    private readonly KubeClient client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
+    private readonly GpuLedger ledger = new();
+    private readonly ClusterStores stores;
+    private readonly PriceList prices;
+
+    public PriceListTests()
+    {
+        stores = new(client, "bursar");
+        prices = new(stores, ledger, time);
+        ledger.Install(Start);
+        ((Store<V1Node>)stores.Nodes.Store).Put(new()
+        {
+            Metadata = new() { Name = "n", Uid = "n", CreationTimestamp = Start, Labels = new Dictionary<string, string> { ["nvidia.com/gpu.product"] = "Tesla-V100" } },
+            Status = new() { Capacity = new Dictionary<string, string> { ["nvidia.com/gpu"] = "1" } },
+        });
+    }
+
+    public void Dispose() => client.Dispose();
+
+    [Fact]
+    public void A_clock_that_is_set_back_rewrites_no_price_of_the_past()
+    {
+        Price("3");
+        ledger.Observe(new()
+        {
+            Uid = "p",
+            Pod = "p",
+            Workload = new("ns", "Pod", "p", "p"),
+            Class = WorkClass.Interactive,
+            Labels = new Dictionary<string, string>(),
+            Node = "n",
+            Gpus = 1,
+            ScheduledAt = Start,
+            ObservedAt = Start,
+        });
+        time.Advance(TimeSpan.FromHours(1));
+        Price("6");
+        time.Advance(TimeSpan.FromMinutes(30));
+        prices.Refresh();
+        Spent(Start.AddMinutes(90)).Should().Be("6.000000");
+
+        time.SkewWall(TimeSpan.FromMinutes(-75)); // 10:15 again
+        Price("9");
+        Spent(Start.AddMinutes(90)).Should().Be("6.000000", "an hour at 3 and half of one at 6");
+        time.Advance(TimeSpan.FromMinutes(30));
+        Price("12");
+        Spent(Start.AddMinutes(90)).Should().Be("6.000000");
+
+        time.Advance(TimeSpan.FromMinutes(105)); // 12:30
+        prices.Refresh();
+        Spent(Start.AddMinutes(150)).Should().Be("18.000000", "the new price counts from the latest moment that was known");
+    }
+
+    /// <summary>The book says another price, and is read.</summary>
+    private void Price(string perGpuHour)
+    {
+        var book = GpuPriceBookReader.ToObject(new PriceBook("book", 0, "USD", [new(new("*"), Rate.TryParse(perGpuHour, out var rate) ? rate : throw new FormatException(perGpuHour), null)]));
+        ((Store<V1Alpha1GpuPriceBook>)stores.PriceBooks.Store).Put(new() { Metadata = book.Metadata with { Uid = "book" }, Spec = book.Spec });
+        prices.Refresh();
+    }
+
+    private string Spent(DateTimeOffset to) => ledger.Spent("ns", LabelSelector.Everything, Start, to, to).ToString();
+}

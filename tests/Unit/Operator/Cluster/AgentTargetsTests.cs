@@ -1,0 +1,69 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Usage;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
+
+namespace Bursar.Tests.Unit.Operator.Cluster;
+
+public sealed class AgentTargetsTests
+{
+    [Theory]
+    [InlineData(WorkClass.Inference, null, null, "http:9000,x:8000", "9000 /metrics serving")]
+    [InlineData(WorkClass.Inference, null, null, "x:8000", "8000 /metrics serving")]
+    [InlineData(WorkClass.Inference, null, null, "x:7000", null)]
+    [InlineData(WorkClass.Inference, null, null, "http:8000,grpc:8001,metrics:8002", "8002 /metrics serving")]
+    [InlineData(WorkClass.Inference, null, null, "x:8000,y:8001,z:8002", "8002 /metrics serving")]
+    [InlineData(WorkClass.Inference, null, null, "x:30000", "30000 /metrics serving")]
+    [InlineData(WorkClass.Inference, "7001", "/stats", "http:9000", "7001 /stats serving")]
+    [InlineData(WorkClass.Training, null, null, "http:8000", null)]
+    [InlineData(WorkClass.Training, "7001", null, "", "7001 /metrics progress")]
+    [InlineData(WorkClass.Training, "7001", "http://elsewhere/", "", "7001 /metrics progress")]
+    [InlineData(WorkClass.Training, "70010", null, "", null)]
+    [InlineData(WorkClass.Training, "http", null, "", null)]
+    public void A_port_is_scraped_where_the_pod_names_it(WorkClass work, string? port, string? path, string ports, string? expected)
+    {
+        var annotations = new Dictionary<string, string>();
+        if (port is not null) annotations[AgentTargets.PortAnnotation] = port;
+        if (path is not null) annotations[AgentTargets.PathAnnotation] = path;
+        var pod = new V1Pod
+        {
+            Metadata = new() { Name = "p", Annotations = annotations },
+            Spec = new()
+            {
+                Containers = [new() { Ports = [.. ports.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(p => new V1ContainerPort { Name = p.Split(':')[0], ContainerPort = int.Parse(p.Split(':')[1]) })] }],
+            },
+        };
+
+        var target = AgentTargets.Scrape(pod, work);
+
+        (target is null ? null : $"{target.Port} {target.Path} {target.Kind}").Should().Be(expected);
+        AgentTargets.Scrape(pod with { Spec = pod.Spec with { HostNetwork = true } }, work).Should().BeNull();
+    }
+
+    [Theory]
+    [InlineData("prometheus.io/port", "prometheus.io/path")]
+    [InlineData("prometheus.kserve.io/port", "prometheus.kserve.io/path")]
+    public void What_Prometheus_and_KServe_are_told_is_believed_too_and_Bursars_own_word_first(string port, string path)
+    {
+        Dictionary<string, string> annotations = new() { [port] = "9100", [path] = "/v1/metrics" };
+        V1Pod pod = new() { Metadata = new() { Name = "p", Annotations = annotations }, Spec = new() { Containers = [new()] } };
+
+        AgentTargets.Scrape(pod, WorkClass.Inference).Should().BeEquivalentTo(new { Port = 9100, Path = "/v1/metrics" });
+        annotations[AgentTargets.PortAnnotation] = "7000";
+        AgentTargets.Scrape(pod, WorkClass.Inference).Should().BeEquivalentTo(new { Port = 7000, Path = "/metrics" });
+    }
+
+    [Fact]
+    public void The_revision_follows_the_content()
+    {
+        V1Pod[] pods = [new() { Metadata = new() { Name = "p", Namespace = "ml", Uid = "u" }, Status = new() { PodIP = "10.0.0.1" } }];
+
+        var first = AgentTargets.Of(pods, _ => WorkClass.Training);
+        var second = AgentTargets.Of([.. pods], _ => WorkClass.Training);
+        var moved = AgentTargets.Of([pods[0] with { Status = new() { PodIP = "10.0.0.2" } }], _ => WorkClass.Training);
+
+        first.Pods.Should().ContainSingle().Which.Should().BeEquivalentTo(new TargetPod { Uid = "u", Namespace = "ml", Name = "p", Ips = ["10.0.0.1"] });
+        second.Revision.Should().Be(first.Revision).And.NotBeEmpty();
+        moved.Revision.Should().NotBe(first.Revision);
+    }
+}

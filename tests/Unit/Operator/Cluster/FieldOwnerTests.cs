@@ -1,0 +1,42 @@
+using System.Text.Json.Nodes;
+using Bursar.Operator.Cluster;
+
+namespace Bursar.Tests.Unit.Operator.Cluster;
+
+public sealed class FieldOwnerTests
+{
+    private static readonly JsonNode s_job = JsonNode.Parse("""
+        {"metadata": {"managedFields": [
+          {"manager": "kube-controller-manager", "time": "2026-11-02T08:05:00Z", "subresource": "status", "fieldsV1": {"f:status": {"f:active": {}}}},
+          {"manager": "bursar", "time": "2026-11-02T08:04:00Z", "fieldsV1": {"f:metadata": {"f:annotations": {"f:bursar.dev/suspended-by": {}}}}},
+          {"manager": "helm", "time": "2026-11-02T08:00:00Z", "fieldsV1": {"f:spec": {"f:suspend": {}, "f:runPolicy": {"f:suspend": {}}}}},
+          {"manager": "kueue", "time": "2026-11-02T08:03:00Z", "fieldsV1": {"f:spec": {"f:suspend": {}}, "f:metadata": {"f:annotations": {"f:autoscaling.keda.sh/paused-replicas": {}}}}}
+        ]}}
+        """)!;
+
+    [Theory]
+    [InlineData("/spec/suspend", "kueue")]
+    [InlineData("/spec/runPolicy/suspend", "helm")]
+    [InlineData("/metadata/annotations/autoscaling.keda.sh~1paused-replicas", "kueue")]
+    [InlineData("/spec/replicas", null)]
+    [InlineData("/metadata/annotations/bursar.dev~1suspended-by", null)]
+    public void Who_set_a_field_last_is_told_unless_it_was_Bursar(string field, string? manager) => FieldOwner.LastOf(s_job, field).Should().Be(manager);
+
+    [Theory]
+    [InlineData("2026-11-02T08:00:00Z", "/spec/runPolicy/suspend", true)]
+    [InlineData("2026-11-02T07:59:59Z", "/spec/runPolicy/suspend", false)]
+    [InlineData("2026-11-02T08:00:00Z", "/spec/suspend", false)]
+    [InlineData("2026-11-02T08:00:00Z", "/spec/replicas", false)]
+    public void Field_is_as_created_when_nobody_wrote_it_later(string created, string field, bool expected)
+    {
+        var job = s_job.DeepClone();
+        job["metadata"]!["creationTimestamp"] = created;
+        FieldOwner.IsAsCreated(job, field).Should().Be(expected);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"metadata": {"managedFields": [{}]}}""")]
+    [InlineData("""{"metadata": {"managedFields": "x"}}""")]
+    public void What_does_not_tell_is_nobody(string json) => FieldOwner.LastOf(JsonNode.Parse(json), "/spec/suspend").Should().BeNull();
+}

@@ -1,0 +1,106 @@
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Telemetry;
+
+namespace Bursar.Tests.Unit.Operator.Telemetry;
+
+public sealed class SeriesKeeperTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_completed_run_is_learned_from_once_and_the_next_of_its_series_is_foreseen_by_it()
+    {
+        var ledger = new GpuLedger();
+        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+        var first = Job("nightly-1", "Complete");
+
+        keeper.Observe(Read(first));
+        keeper.Observe(Read(first));
+        // A restart of the operator is told of it again.
+        new SeriesKeeper(ledger, new ProgressBoard()).Observe(Read(first));
+
+        var next = Job("nightly-2", null);
+        SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template).Should().Equal(new EarlierRun(TimeSpan.FromMinutes(40), 30_000));
+    }
+
+    [Fact]
+    public void A_run_that_failed_or_still_runs_tells_nothing()
+    {
+        var ledger = new GpuLedger();
+        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+
+        keeper.Observe(Read(Job("nightly-1", "Failed")));
+        keeper.Observe(Read(Job("nightly-2", null)));
+
+        ledger.Runs("team", "named/nightly").Should().BeEmpty();
+    }
+
+    [Fact]
+    public void The_owners_word_comes_before_the_CronJob_and_that_before_the_generated_name()
+    {
+        var cron = new V1OwnerReference { ApiVersion = "batch/v1", Kind = "CronJob", Name = "eval", Uid = "cron-uid", Controller = true };
+        var meta = new V1ObjectMeta { Name = "eval-28394", Namespace = "team", Uid = "uid", GenerateName = "eval-", OwnerReferences = [cron] };
+
+        SeriesKeeper.KeyOf(meta with { Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly" } }, V1PodTemplateSpec.Empty).Should().Be("named/nightly");
+        SeriesKeeper.KeyOf(meta, V1PodTemplateSpec.Empty).Should().Be("CronJob/eval");
+        SeriesKeeper.KeyOf(meta with { OwnerReferences = [] }, V1PodTemplateSpec.Empty).Should().Be("generated/eval-");
+        SeriesKeeper.KeyOf(meta with { OwnerReferences = [cron with { Kind = "Workflow" }] }, V1PodTemplateSpec.Empty).Should().BeNull("what another kind makes is not the same each time");
+        SeriesKeeper.KeyOf(new() { Name = "train", Namespace = "team" }, V1PodTemplateSpec.Empty).Should().BeNull();
+    }
+
+    [Fact]
+    public void What_is_part_of_anothers_run_is_no_run_of_its_own()
+    {
+        var ledger = new GpuLedger();
+        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+        var job = Job("tune-worker-0", "Complete");
+
+        keeper.Observe(Read(job with { Metadata = job.Metadata with { OwnerReferences = [new() { ApiVersion = "jobset.x-k8s.io/v1alpha2", Kind = "JobSet", Name = "tune", Uid = "set", Controller = true }] } }));
+
+        ledger.Runs("team", "named/nightly").Should().BeEmpty();
+    }
+
+    [Fact]
+    public void A_gang_is_a_run_as_a_Job_is()
+    {
+        var ledger = new GpuLedger();
+        var job = Job("x", null);
+        var gang = ((WorkKind<V1PyTorchJob>)WorkKinds.Of("PyTorchJob")!).Read(new()
+        {
+            Metadata = job.Metadata,
+            Spec = new() { PyTorch = new Dictionary<string, KubeflowReplicaSpec> { ["Worker"] = new() { Replicas = 4, Template = job.Spec.Template } } },
+            Status = new() { StartTime = Start, CompletionTime = Start.AddMinutes(25), Conditions = [new() { Type = "Succeeded", Status = "True", LastTransitionTime = Start.AddMinutes(25) }] },
+        });
+
+        new SeriesKeeper(ledger, new ProgressBoard()).Observe(gang);
+
+        ledger.Runs("team", "named/nightly").Should().Equal(new SeriesRun("uid-x", Start.AddMinutes(25), 25 * 60_000, 30_000));
+    }
+
+    private static Work Read(V1Job job) => ((WorkKind<V1Job>)WorkKinds.Of("Job")!).Read(job);
+
+    private static V1Job Job(string name, string? condition) => new()
+    {
+        Metadata = new()
+        {
+            Name = name,
+            Namespace = "team",
+            Uid = "uid-" + name,
+            CreationTimestamp = Start,
+            Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly", ["bursar.dev/total-steps"] = "30000" },
+        },
+        Spec = new()
+        {
+            Template = new() { Spec = new() { Containers = [new() { Name = "train", Resources = new() { Limits = new Dictionary<string, string> { ["nvidia.com/gpu"] = "1" } } }] } },
+        },
+        Status = new()
+        {
+            StartTime = Start,
+            CompletionTime = condition == "Complete" ? Start.AddMinutes(40) : null,
+            Conditions = condition is null ? [] : [new() { Type = condition, Status = "True" }],
+        },
+    };
+}
