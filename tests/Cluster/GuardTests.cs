@@ -193,14 +193,14 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         var job = Record(await server.Client.GetAsync<V1Job>("train", team.Name, Ct), budget) with { ApiVersion = "batch/v1", Field = "/spec/suspend", Original = "false", Value = "true" };
         var deployment = Record(await server.Client.GetAsync<V1Deployment>("chat", team.Name, Ct), budget) with { ApiVersion = "apps/v1", Field = "/spec/replicas", Original = "2", Value = "0" };
 
-        (await actor.ParkAsync(job, Ct)).Should().Be(ActOutcome.Done);
-        (await actor.ParkAsync(deployment, Ct)).Should().Be(ActOutcome.Done);
+        (await actor.ParkAsync(job, Ct)).Should().Be(WriteResult.Done);
+        (await actor.ParkAsync(deployment, Ct)).Should().Be(WriteResult.Done);
         await team.TellParkedAsync("probe", "chat");
         await server.UntilAsync("the Job controller has stopped it", async () =>
             (await JobAsync(team, "train"))["status"]?["conditions"]?.AsArray().Any(c => (string?)c!["type"] == "Suspended" && (string?)c["status"] == "True") == true, Ct);
         await server.UntilAsync("what is parked is known", async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Deployments + "/chat/scale?dryRun=All", """{"spec": {"replicas": 2}}""")).Code == 403, Ct);
-        (await actor.RestoreAsync(job, Ct)).Should().Be(ActOutcome.Done);
-        (await actor.RestoreAsync(deployment, Ct)).Should().Be(ActOutcome.Done);
+        (await actor.RestoreAsync(job, Ct)).Should().Be(WriteResult.Done);
+        (await actor.RestoreAsync(deployment, Ct)).Should().Be(WriteResult.Done);
 
         (await JobAsync(team, "train"))["metadata"]!["annotations"]?["bursar.dev/suspended-by"].Should().BeNull();
         (await server.Client.GetScaleAsync<V1Deployment>("chat", team.Name, Ct)).Spec.Replicas.Should().Be(2);
@@ -285,9 +285,9 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         // The leader parks it, or lets it go, by the operator's own account.
         var kind = WorkKinds.Of("Job")!;
         var record = Record(await server.Client.GetAsync<V1Job>("held", team.Name, Ct), await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct)) with { ApiVersion = "batch/v1", Field = "/spec/suspend", Original = "false", Value = "true" };
-        (await new WorkloadActor(team.Bursar).ParkAsync(record, Ct)).Should().Be(ActOutcome.Done);
+        (await new WorkloadActor(team.Bursar).ParkAsync(record, Ct)).Should().Be(WriteResult.Done);
         (await JobAsync(team, "held"))["metadata"]!["annotations"]!.AsObject().Select(a => a.Key).Should().Contain("bursar.dev/suspended-by").And.NotContain("bursar.dev/held-on-creation");
-        await kind.PatchAsync(team.Bursar, team.Name, "fits", HeldMark.LetGoPatch((await kind.GetAsync(team.Bursar, team.Name, "fits", Ct))!, isQueued: false), Ct);
+        (await new WorkloadActor(team.Bursar).LetGoAsync((await kind.GetAsync(team.Bursar, team.Name, "fits", Ct))!, isQueued: false, Ct)).Should().Be(WriteResult.Done);
         ((bool)(await JobAsync(team, "fits"))["spec"]!["suspend"]!).Should().BeFalse();
         // What nobody has judged yet its owner may let run: should no leader come, he is not stuck.
         (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Jobs + "/undone", """{"spec": {"suspend": false}}""")).Code.Should().Be(0);
@@ -451,7 +451,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     {
         await team.JobAsync(name, suspended: false);
         var record = Record(await server.Client.GetAsync<V1Job>(name, team.Name, Ct), await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct));
-        (await new WorkloadActor(team.Bursar).ParkAsync(record with { ApiVersion = "batch/v1", Field = "/spec/suspend", Original = "false", Value = "true" }, Ct)).Should().Be(ActOutcome.Done);
+        (await new WorkloadActor(team.Bursar).ParkAsync(record with { ApiVersion = "batch/v1", Field = "/spec/suspend", Original = "false", Value = "true" }, Ct)).Should().Be(WriteResult.Done);
     }
 
     private static ParkedRecord Record(IKubernetesObject target, V1Alpha1GpuBudget budget) => new()

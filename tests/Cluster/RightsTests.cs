@@ -215,7 +215,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         {
             using var body = new StringContent($$$"""{"apiVersion": "{{{entity.ApiVersion}}}", "kind": "{{{entity.Kind}}}", "metadata": {"name": "scaled"}, "spec": {"replicas": 1}}""", System.Text.Encoding.UTF8, "application/json");
             var uid = (string)(await server.Client.RequestAsync(HttpMethod.Post, entity.Path(Team), body, ct))!["metadata"]!["uid"]!;
-            (await actor.ScaleAsync(new(Team, "scaler", "u"), new() { Entity = entity, Namespace = Team, Name = "scaled", Uid = uid, Replicas = 1 }, 2, ct)).Should().Be(ScaleOutcome.Done);
+            (await actor.ScaleAsync(new(Team, "scaler", "u"), new() { Entity = entity, Namespace = Team, Name = "scaled", Uid = uid, Replicas = 1 }, 2, ct)).Should().Be(WriteOutcome.Done);
         }
     }
 

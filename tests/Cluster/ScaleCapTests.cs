@@ -30,32 +30,32 @@ public sealed class ScaleCapTests(RealCluster real)
         var owner = (await world.UntilAsync(Deployment, "chat", one => one.Owner is not null)).Owner!;
         owner.Should().Match<ScaleOwner>(one => one.Min == 2 && one.Max == 10 && !one.IsPaused && one.WhyNot == null && one.Manager == "KEDA scales it (ScaledObject chat-scaler)");
 
-        (await world.CapAsync("chat", 12)).Should().Be(ScaleOutcome.AlreadySo, "it carries more than its owner asks for");
+        (await world.CapAsync("chat", 12)).Should().Be(WriteOutcome.AlreadySo, "it carries more than its owner asks for");
         world.Records.Should().BeEmpty();
-        (await world.CapAsync("chat", 5)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 5)).Should().Be(WriteOutcome.Done);
         (await MaxAsync(world)).Should().Be("5");
-        (await world.CapAsync("chat", 5)).Should().Be(ScaleOutcome.AlreadySo);
-        (await world.CapAsync("chat", 0)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 5)).Should().Be(WriteOutcome.AlreadySo);
+        (await world.CapAsync("chat", 0)).Should().Be(WriteOutcome.Done);
         (await MaxAsync(world)).Should().Be("2", "its own lower bound");
-        (await world.CapAsync("chat", 7)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 7)).Should().Be(WriteOutcome.Done);
         (await MaxAsync(world)).Should().Be("7");
         world.Records.Should().ContainSingle().Which.Fields.Should().Equal(new ScaledField("/spec/maxReplicaCount", "10", "7"));
 
         // Somebody else's word.
         await world.MergeAsync(Keda, "chat-scaler", """{"spec": {"maxReplicaCount": 8}}""");
-        (await world.CapAsync("chat", 6)).Should().Match<ScaleOutcome>(one => one.Result == ScaleResult.Done && one.Text!.Contains("somebody else"));
+        (await world.CapAsync("chat", 6)).Should().Match<WriteOutcome>(one => one.Result == WriteResult.Done && one.Text!.Contains("somebody else"));
         (await MaxAsync(world)).Should().Be("6");
-        (await world.CapAsync("chat", 9)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 9)).Should().Be(WriteOutcome.Done);
         (await MaxAsync(world)).Should().Be("8", "what they said last");
         world.Records.Should().BeEmpty();
         await world.MergeAsync(Keda, "chat-scaler", """{"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": "3"}}}""");
         await world.UntilAsync(Deployment, "chat", one => one.Owner!.IsPaused);
 
         // It goes.
-        (await world.CapAsync("chat", 3)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 3)).Should().Be(WriteOutcome.Done);
         var target = world.Find(Deployment, "chat")!;
         await world.DeleteAsync(Keda, "chat-scaler");
-        (await world.Actor.CapAsync(world.Scaler, target, 2, Ct)).Should().Be(ScaleOutcome.Gone);
+        (await world.Actor.CapAsync(world.Scaler, target, 2, Ct)).Should().Be(WriteOutcome.Gone);
         world.Records.Should().BeEmpty();
     });
 
@@ -65,13 +65,13 @@ public sealed class ScaleCapTests(RealCluster real)
     public Task What_was_absent_is_absent_again(bool isReal) => PlayAsync(isReal, "cap-absent", async world =>
     {
         await KedaAsync(world, "");
-        (await world.CapAsync("chat", 100)).Should().Be(ScaleOutcome.AlreadySo, "KEDA's own default");
-        (await world.CapAsync("chat", -3)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 100)).Should().Be(WriteOutcome.AlreadySo, "KEDA's own default");
+        (await world.CapAsync("chat", -3)).Should().Be(WriteOutcome.Done);
         (await MaxAsync(world)).Should().Be("1", "never zero");
-        (await world.CapAsync("chat", 100)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 100)).Should().Be(WriteOutcome.Done);
         (await MaxAsync(world)).Should().Be("null");
-        (await world.CapAsync("chat", 4)).Should().Be(ScaleOutcome.Done);
-        (await world.Actor.ReleaseAsync(world.Records.Single(), Ct)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 4)).Should().Be(WriteOutcome.Done);
+        (await world.Actor.ReleaseAsync(world.Records.Single(), Ct)).Should().Be(WriteOutcome.Done);
         (await MaxAsync(world)).Should().Be("null");
         world.Records.Should().BeEmpty();
     });
@@ -83,14 +83,14 @@ public sealed class ScaleCapTests(RealCluster real)
     {
         await world.Scene.World.CreateDeploymentAsync(world.Scene.Team, "chat", 5, 1, Ct);
         await HpaAsync(world, "by-hand", "", 10);
-        (await world.CapAsync("chat", 2)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 2)).Should().Be(WriteOutcome.Done);
         ((int?)(await world.GetAsync(Hpa, "by-hand"))["spec"]!["maxReplicas"]).Should().Be(2);
         if (!isReal)
         {
             var autoscaler = new FakeAutoscaler(world.Scene);
             await autoscaler.UntilAsync("it keeps to it", async () => await world.Scene.ReplicasAsync("chat") == 2);
         }
-        (await world.CapAsync("chat", 10)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 10)).Should().Be(WriteOutcome.Done);
         ((int?)(await world.GetAsync(Hpa, "by-hand"))["spec"]!["maxReplicas"]).Should().Be(10);
         await world.DeleteAsync(Hpa, "by-hand");
         await world.UntilAsync(Deployment, "chat", one => one.Owner is null);
@@ -110,20 +110,20 @@ public sealed class ScaleCapTests(RealCluster real)
         await using var world = await ScaleWorld.OpenAsync(scene, owners: ["KEDA"]);
         await scene.World.CreateDeploymentAsync(scene.Team, "chat", 1, 1, Ct);
         await HpaAsync(world, "by-hand", "", 10);
-        (await world.CapAsync("chat", 2)).Should().Match<ScaleOutcome>(one => one.Result == ScaleResult.Refused && one.Text!.Contains("HorizontalPodAutoscaler in operator.owners"));
+        (await world.CapAsync("chat", 2)).Should().Match<WriteOutcome>(one => one.Result == WriteResult.Refused && one.Text!.Contains("HorizontalPodAutoscaler in operator.owners"));
         await world.CreateAsync(V1Beta1InferenceService.EntityKind, "llama", """ "spec": {"predictor": {"model": {}}} """);
         await ScaledObjectAsync(world, """ "maxReplicaCount": 10 """, $$"""
              "ownerReferences": [{"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "llama", "uid": "{{await world.UidAsync(V1Beta1InferenceService.EntityKind, "llama")}}", "controller": true}],
             """);
         await world.UntilAsync(Deployment, "chat", one => one.Owner is { Entity.Kind: "ScaledObject" });
-        (await world.CapAsync("chat", 2)).Should().Be(ScaleOutcome.Refused("InferenceService llama controls ScaledObject chat-scaler"));
+        (await world.CapAsync("chat", 2)).Should().Be(WriteOutcome.Refused("InferenceService llama controls ScaledObject chat-scaler"));
         await world.DeleteAsync(Keda, "chat-scaler");
         await ScaledObjectAsync(world, """ "maxReplicaCount": 10 """);
         await world.UntilAsync(Deployment, "chat", one => one.Owner is { WhyNot: null });
         scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(403)) { Client = "bursar/", Verb = "patch", Resource = "scaledobjects" });
-        (await world.CapAsync("chat", 2)).Should().Match<ScaleOutcome>(one => one.Result == ScaleResult.Refused && one.Text!.Contains("get and patch scaledobjects.keda.sh in namespace cap-why"));
+        (await world.CapAsync("chat", 2)).Should().Match<WriteOutcome>(one => one.Result == WriteResult.Refused && one.Text!.Contains("get and patch scaledobjects.keda.sh in namespace cap-why"));
         (await MaxAsync(world)).Should().Be("10");
-        (await world.Actor.ReleaseAsync(world.Records.Single(), Ct)).Should().Be(ScaleOutcome.AlreadySo, "it was noted and not written");
+        (await world.Actor.ReleaseAsync(world.Records.Single(), Ct)).Should().Be(WriteOutcome.AlreadySo, "it was noted and not written");
     }
 
     /// <summary>Whatever was written when the process died, the next one ends where it would have, and gives back what its owner had set.</summary>
@@ -155,7 +155,7 @@ public sealed class ScaleCapTests(RealCluster real)
             await world.MergeAsync(Keda, "chat-scaler", $$$"""{"spec": {"maxReplicaCount": {{{present}}}}}""");
             await world.RestartAsync();
 
-            (await world.CapAsync("chat", next)).Result.Should().BeOneOf(ScaleResult.Done, ScaleResult.AlreadySo);
+            (await world.CapAsync("chat", next)).Result.Should().BeOneOf(WriteResult.Done, WriteResult.AlreadySo);
             (await MaxAsync(world)).Should().Be(next == 100 ? original : $"{next}");
             foreach (var record in world.Records) await world.Actor.ReleaseAsync(record, Ct);
             (await MaxAsync(world)).Should().Be(original);
@@ -190,7 +190,7 @@ public sealed class ScaleCapTests(RealCluster real)
             {
                 var cap = random.Next(1, 20);
                 var outcome = await world.CapAsync("chat", cap);
-                if (outcome.Result is ScaleResult.Done or ScaleResult.AlreadySo) (await MaxAsync(world)).Should().Be($"{cap}");
+                if (outcome.Result is WriteResult.Done or WriteResult.AlreadySo) (await MaxAsync(world)).Should().Be($"{cap}");
             }
             catch (Exception error) when (error is ApiException or HttpRequestException or LeadershipLostException)
             {
@@ -216,7 +216,7 @@ public sealed class ScaleCapTests(RealCluster real)
         await using var cluster = scene.World;
         await using var world = await ScaleWorld.OpenAsync(scene);
         await KedaAsync(world, """ "maxReplicaCount": 10 """);
-        (await world.CapAsync("chat", 3)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 3)).Should().Be(WriteOutcome.Done);
         // It was deleted while nobody led.
         await world.RestartAsync();
         var held = new HashSet<string>();
@@ -232,7 +232,7 @@ public sealed class ScaleCapTests(RealCluster real)
         // Made anew within the grace, it takes over the original too.
         var anew = world.Scaler with { Uid = "anew" };
         held.Add(anew.Uid);
-        (await world.CapAsync("chat", 4, anew)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 4, anew)).Should().Be(WriteOutcome.Done);
         await scene.PassAsync(60);
         (await MaxAsync(world)).Should().Be("4");
         world.Records.Should().ContainSingle().Which.Should().Match<ScaledRecord>(one => one.ScalerUid == "anew" && one.Fields[0].Original == "10");
@@ -253,9 +253,9 @@ public sealed class ScaleCapTests(RealCluster real)
     {
         await KedaAsync(world, "");
         await world.CreateAsync(V1Beta1InferenceService.EntityKind, "llama", """ "metadata": {"annotations": {"serving.kserve.io/stop": "false"}}, "spec": {"predictor": {"minReplicas": 1, "maxReplicas": 4, "model": {}}} """);
-        (await world.CapAsync("chat", 3)).Should().Be(ScaleOutcome.Done);
-        (await world.ScaleAsync(V1Beta1InferenceService.EntityKind, "llama", 1, 2)).Should().Be(ScaleOutcome.Done);
-        (await world.ScaleAsync(V1Beta1InferenceService.EntityKind, "llama", 2, 0)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 3)).Should().Be(WriteOutcome.Done);
+        (await world.ScaleAsync(V1Beta1InferenceService.EntityKind, "llama", 1, 2)).Should().Be(WriteOutcome.Done);
+        (await world.ScaleAsync(V1Beta1InferenceService.EntityKind, "llama", 2, 0)).Should().Be(WriteOutcome.Done);
 
         var (code, text) = await ReleaseAsync(world, dryRun: true);
         code.Should().Be(0);
@@ -277,7 +277,7 @@ public sealed class ScaleCapTests(RealCluster real)
     public Task The_command_keeps_what_it_could_not_give_back_and_forgets_what_is_gone() => PlayAsync(false, "cap-refused", async world =>
     {
         await KedaAsync(world, """ "maxReplicaCount": 10 """);
-        (await world.CapAsync("chat", 3)).Should().Be(ScaleOutcome.Done);
+        (await world.CapAsync("chat", 3)).Should().Be(WriteOutcome.Done);
         var faults = world.Scene.Sandbox.Server.Faults;
         faults.Add(new(new Fault.Answer(403)) { Verb = "patch", Resource = "scaledobjects" });
         var (code, text) = await ReleaseAsync(world, dryRun: false);

@@ -30,16 +30,16 @@ public sealed class ScaleTargetTests(RealCluster real)
         target.PodSets.Should().ContainSingle().Which.Gpus.Should().Be(2);
         target.ReplicaPods.Should().OnlyContain(replica => replica.Key == replica.Pods.Single().Metadata.Uid);
 
-        (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(WriteOutcome.Done);
         (await world.Scene.ReplicasAsync("chat")).Should().Be(3);
-        (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(ScaleOutcome.AlreadySo, "said again it is no second write");
+        (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(WriteOutcome.AlreadySo, "said again it is no second write");
         // What was seen is not what is there any more.
-        (await world.Actor.ScaleAsync(world.Scaler, target, 1, Ct)).Result.Should().Be(ScaleResult.ChangedByOther);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 1, Ct)).Result.Should().Be(WriteResult.ChangedByOther);
         (await world.Scene.ReplicasAsync("chat")).Should().Be(3);
         await world.UntilAsync(Deployment, "chat", one => one is { Replicas: 3, ReplicaPods.Count: 3, IsRollingOut: false });
-        (await world.ScaleAsync(Deployment, "chat", 3, 0)).Should().Be(ScaleOutcome.Done);
+        (await world.ScaleAsync(Deployment, "chat", 3, 0)).Should().Be(WriteOutcome.Done);
         await world.UntilAsync(Deployment, "chat", one => one is { Replicas: 0, ReplicaPods.Count: 0, IsRollingOut: false });
-        (await world.ScaleAsync(Deployment, "chat", 0, 1)).Should().Be(ScaleOutcome.Done);
+        (await world.ScaleAsync(Deployment, "chat", 0, 1)).Should().Be(WriteOutcome.Done);
         await world.UntilAsync(Deployment, "chat", one => one is { ReplicaPods.Count: 1, IsRollingOut: false });
         world.Records.Should().BeEmpty("replicas are nobody's setting");
 
@@ -51,9 +51,9 @@ public sealed class ScaleTargetTests(RealCluster real)
 
         await world.DeleteAsync(Deployment, "chat");
         await world.Scene.UntilAsync("it is gone", () => Task.FromResult(world.Find(Deployment, "chat") is null));
-        (await world.Actor.ScaleAsync(world.Scaler, target, 5, Ct)).Should().Be(ScaleOutcome.Gone);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 5, Ct)).Should().Be(WriteOutcome.Gone);
         await world.Scene.World.CreateDeploymentAsync(world.Scene.Team, "chat", 1, 1, Ct);
-        (await world.Actor.ScaleAsync(world.Scaler, target, 5, Ct)).Should().Be(ScaleOutcome.Gone, "a namesake is another one");
+        (await world.Actor.ScaleAsync(world.Scaler, target, 5, Ct)).Should().Be(WriteOutcome.Gone, "a namesake is another one");
         (await world.Scene.ReplicasAsync("chat")).Should().Be(1);
     });
 
@@ -71,7 +71,7 @@ public sealed class ScaleTargetTests(RealCluster real)
         var target = await world.UntilAsync(Rollout, "chat", one => one is { IsRollingOut: true, IsPaused: true, ReplicaPods.Count: 2 });
         target.Should().Match<ScaleTarget>(one => one.Replicas == 2 && one.StatusReplicas == 2 && one.Work == null);
         target.PodSets.Should().ContainSingle().Which.Gpus.Should().Be(4);
-        (await world.Actor.ScaleAsync(world.Scaler, target, 4, Ct)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 4, Ct)).Should().Be(WriteOutcome.Done);
         ((int?)(await world.GetAsync(Rollout, "chat"))["spec"]!["replicas"]).Should().Be(4);
         var generation = (int)(await world.GetAsync(Rollout, "chat"))["metadata"]!["generation"]!;
         await world.UntilAsync(Rollout, "chat", one => one is { Replicas: 4, IsRollingOut: true });
@@ -86,8 +86,8 @@ public sealed class ScaleTargetTests(RealCluster real)
         target = await world.UntilAsync(Dynamo, "graph-decode", one => one is { StatusReplicas: 1, ReplicaPods.Count: 1 });
         target.ReplicaPods[0].Pods.Single().Metadata.Name.Should().Be("decode-1");
         target.IsRollingOut.Should().BeFalse();
-        (await world.Actor.ScaleAsync(world.Scaler, target, 0, Ct)).Should().Be(ScaleOutcome.Done);
-        (await world.ScaleAsync(Dynamo, "graph-decode", 0, 2)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 0, Ct)).Should().Be(WriteOutcome.Done);
+        (await world.ScaleAsync(Dynamo, "graph-decode", 0, 2)).Should().Be(WriteOutcome.Done);
         ((int?)(await world.GetAsync(Dynamo, "graph-decode"))["spec"]!["replicas"]).Should().Be(2);
         // Another selector that names none of Dynamo's labels is looked for in the namespace.
         await world.PodAsync("odd-1", null, """{"app": "odd"}""");
@@ -110,7 +110,7 @@ public sealed class ScaleTargetTests(RealCluster real)
         var target = await world.UntilAsync(Groups, "big", one => one.ReplicaPods.Sum(replica => replica.Pods.Count) == 4);
         target.ReplicaPods.Select(replica => string.Join(' ', replica.Pods.Select(pod => pod.Metadata.Name))).Should().Equal("big-0 big-0-1", "big-1 big-1-1");
         target.ReplicaPods.Should().OnlyContain(replica => replica.Key == replica.Pods[0].Metadata.Uid);
-        (await world.Actor.ScaleAsync(world.Scaler, target, 1, Ct)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 1, Ct)).Should().Be(WriteOutcome.Done);
         await world.UntilAsync(Groups, "big", one => one is { Replicas: 1, IsRollingOut: false });
         await world.MergeAsync(Groups, "big", """{"status": {"conditions": [{"type": "UpdateInProgress", "status": "True"}]}}""", "status");
         await world.UntilAsync(Groups, "big", one => one.IsRollingOut);
@@ -122,7 +122,7 @@ public sealed class ScaleTargetTests(RealCluster real)
         (await world.UntilAsync(StatefulSet, "plain", one => !one.IsRollingOut)).StatusReplicas.Should().Be(2);
         await world.MergeAsync(StatefulSet, "plain", """{"status": {"updateRevision": "b", "updatedReplicas": 1}}""", "status");
         await world.UntilAsync(StatefulSet, "plain", one => one.IsRollingOut);
-        (await world.ScaleAsync(StatefulSet, "plain", 2, 3)).Should().Be(ScaleOutcome.Done);
+        (await world.ScaleAsync(StatefulSet, "plain", 2, 3)).Should().Be(WriteOutcome.Done);
         await world.MergeAsync(StatefulSet, "plain", """{"spec": {"updateStrategy": {"type": "OnDelete"}}}""");
         await world.MergeAsync(StatefulSet, "plain", """{"status": {"observedGeneration": 99}}""", "status");
         await world.UntilAsync(StatefulSet, "plain", one => one is { Replicas: 3, IsRollingOut: false });
@@ -140,14 +140,14 @@ public sealed class ScaleTargetTests(RealCluster real)
         var target = await world.UntilAsync(Service, "llama", one => one.ReplicaPods.Count == 1);
         target.Should().Match<ScaleTarget>(one => one.Replicas == 1 && one.Work!.Kind.Name == "InferenceService" && one.Owner == null);
 
-        (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(WriteOutcome.Done);
         (await BoundsAsync(world)).Should().Be("3 3 -");
-        (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(ScaleOutcome.AlreadySo);
-        (await world.Actor.ScaleAsync(world.Scaler, target, 2, Ct)).Result.Should().Be(ScaleResult.ChangedByOther, "it is not what was seen");
-        (await world.ScaleAsync(Service, "llama", 3, 0)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(WriteOutcome.AlreadySo);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 2, Ct)).Result.Should().Be(WriteResult.ChangedByOther, "it is not what was seen");
+        (await world.ScaleAsync(Service, "llama", 3, 0)).Should().Be(WriteOutcome.Done);
         (await BoundsAsync(world)).Should().Be("3 3 true");
         await world.RestartAsync();
-        (await world.ScaleAsync(Service, "llama", 0, 2)).Should().Be(ScaleOutcome.Done);
+        (await world.ScaleAsync(Service, "llama", 0, 2)).Should().Be(WriteOutcome.Done);
         (await BoundsAsync(world)).Should().Be("2 2 -");
         world.Records.Should().ContainSingle().Which.Fields.Select(field => $"{field.Pointer} {field.Original} {field.Value}")
             .Should().Equal("/spec/predictor/maxReplicas null 2", "/spec/predictor/minReplicas 1 2");
@@ -155,17 +155,17 @@ public sealed class ScaleTargetTests(RealCluster real)
         // Somebody else's word is the new original.
         await world.MergeAsync(Service, "llama", """{"spec": {"predictor": {"maxReplicas": 9}}}""");
         target = await world.UntilAsync(Service, "llama", one => one.Replicas == 1);
-        (await world.Actor.ScaleAsync(world.Scaler, target, 4, Ct)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 4, Ct)).Should().Be(WriteOutcome.Done);
         (await BoundsAsync(world)).Should().Be("4 4 -");
-        (await world.Actor.ReleaseAsync(world.Records.Single(), Ct)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ReleaseAsync(world.Records.Single(), Ct)).Should().Be(WriteOutcome.Done);
         (await BoundsAsync(world)).Should().Be("1 9 -");
         world.Records.Should().BeEmpty();
 
         // Who else stops it keeps it stopped.
         await world.MergeAsync(Service, "llama", """{"metadata": {"annotations": {"serving.kserve.io/stop": "true"}}}""");
-        (await world.ScaleAsync(Service, "llama", 0, 2)).Should().Match<ScaleOutcome>(one => one.Result == ScaleResult.Refused && one.Text!.Contains("stopped by somebody else"));
+        (await world.ScaleAsync(Service, "llama", 0, 2)).Should().Match<WriteOutcome>(one => one.Result == WriteResult.Refused && one.Text!.Contains("stopped by somebody else"));
         await world.MergeAsync(Service, "llama", """{"metadata": {"annotations": {"bursar.dev/suspended-by": "gpubudget/b"}}}""");
-        (await world.ScaleAsync(Service, "llama", 0, 2)).Should().Match<ScaleOutcome>(one => one.Result == ScaleResult.Refused && one.Text!.Contains("gpubudget/b"));
+        (await world.ScaleAsync(Service, "llama", 0, 2)).Should().Match<WriteOutcome>(one => one.Result == WriteResult.Refused && one.Text!.Contains("gpubudget/b"));
         (await BoundsAsync(world)).Should().Be("1 9 true");
         (await world.UidAsync(Service, "llama")).Should().Be(uid);
         world.Records.Should().BeEmpty();
@@ -177,9 +177,9 @@ public sealed class ScaleTargetTests(RealCluster real)
         var kserve = new FakeKServe(world.Scene);
         await world.CreateAsync(Service, "llama", """ "spec": {"predictor": {"minReplicas": 1, "model": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}}} """);
         await kserve.UntilAsync("it serves", () => Task.FromResult(world.Find(Service, "llama") is { Replicas: 1, ReplicaPods.Count: 1, StatusReplicas: 1, IsRollingOut: false }));
-        (await world.ScaleAsync(Service, "llama", 1, 0)).Should().Be(ScaleOutcome.Done);
+        (await world.ScaleAsync(Service, "llama", 1, 0)).Should().Be(WriteOutcome.Done);
         await kserve.UntilAsync("nothing serves", () => Task.FromResult(world.Find(Service, "llama") is { Replicas: 0, ReplicaPods.Count: 0 }));
-        (await world.ScaleAsync(Service, "llama", 0, 2)).Should().Be(ScaleOutcome.Done);
+        (await world.ScaleAsync(Service, "llama", 0, 2)).Should().Be(WriteOutcome.Done);
         await kserve.UntilAsync("two serve", () => Task.FromResult(world.Find(Service, "llama") is { Replicas: 2, ReplicaPods.Count: 2 }));
     });
 
@@ -190,15 +190,15 @@ public sealed class ScaleTargetTests(RealCluster real)
         await world.Scene.World.CreateDeploymentAsync(world.Scene.Team, "chat", 1, 1, Ct);
         var target = await world.UntilAsync(Deployment, "chat", one => one.StatusReplicas == 1);
         faults.Add(new(new Fault.Answer(409)) { Client = "bursar/", Verb = "patch", Resource = "deployments", Times = 2 });
-        (await world.Actor.ScaleAsync(world.Scaler, target, 2, Ct)).Should().Be(ScaleOutcome.Done);
+        (await world.Actor.ScaleAsync(world.Scaler, target, 2, Ct)).Should().Be(WriteOutcome.Done);
         // The answer is lost: the next try sees it done.
         faults.Add(new(new Fault.AnswerAfter(409)) { Client = "bursar/", Verb = "patch", Resource = "deployments", Times = 1 });
-        (await world.ScaleAsync(Deployment, "chat", 2, 3)).Should().Be(ScaleOutcome.AlreadySo);
+        (await world.ScaleAsync(Deployment, "chat", 2, 3)).Should().Be(WriteOutcome.AlreadySo);
         faults.Add(new(new Fault.Answer(409)) { Client = "bursar/", Verb = "patch", Resource = "deployments" });
-        (await world.ScaleAsync(Deployment, "chat", 3, 4)).Result.Should().Be(ScaleResult.ChangedByOther);
+        (await world.ScaleAsync(Deployment, "chat", 3, 4)).Result.Should().Be(WriteResult.ChangedByOther);
         faults.Clear();
         faults.Add(new(new Fault.Answer(403)) { Client = "bursar/", Verb = "patch", Resource = "deployments" });
-        (await world.ScaleAsync(Deployment, "chat", 3, 4)).Should().Match<ScaleOutcome>(one => one.Result == ScaleResult.Refused && one.Text!.Contains($"get and patch deployments.apps/scale in namespace {world.Scene.Team}"));
+        (await world.ScaleAsync(Deployment, "chat", 3, 4)).Should().Match<WriteOutcome>(one => one.Result == WriteResult.Refused && one.Text!.Contains($"get and patch deployments.apps/scale in namespace {world.Scene.Team}"));
         (await world.Scene.ReplicasAsync("chat")).Should().Be(3);
     });
 
@@ -219,7 +219,7 @@ public sealed class ScaleTargetTests(RealCluster real)
         ScaleTarget? target = null;
         await scene.UntilAsync("it is seen", () => Task.FromResult((target = world.Targets.Find(scene.Team, "apps/v1", "StatefulSet", "chat", out whyNot)) is not null));
         whyNot.Should().Be("this operator may not scale a StatefulSet (operator.kinds of the chart)");
-        (await world.Actor.ScaleAsync(world.Scaler, target!, 5, Ct)).Should().Be(ScaleOutcome.Refused(whyNot!));
+        (await world.Actor.ScaleAsync(world.Scaler, target!, 5, Ct)).Should().Be(WriteOutcome.Refused(whyNot!));
     }
 
     [Fact]

@@ -141,8 +141,8 @@ public sealed partial class BudgetActor(
         if (!await makers.FreeAsync(record, budget, cancellationToken)) return false;
         ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
-        if (outcome is ActOutcome.Done) events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
-        return outcome is ActOutcome.Done;
+        if (outcome is WriteResult.Done) events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
+        return outcome is WriteResult.Done;
     }
 
     /// <summary>Notes in memory what is to be parked; null where there is nothing to write to.</summary>
@@ -193,13 +193,13 @@ public sealed partial class BudgetActor(
         var outcome = await workloads.ParkAsync(record, present, cancellationToken);
         switch (outcome)
         {
-            case ActOutcome.Done or ActOutcome.AlreadySo:
+            case WriteResult.Done or WriteResult.AlreadySo:
                 Replace(record with { Cause = ParkedCause.Write(snapshot with { Confirmed = true }) });
                 echoes.Expect(record, parked: true);
                 if (action.CountsForBrake) brake.Parked(decision.At);
                 events.Acted(budget.Object, action with { Parked = snapshot, Sentence = action.Reason == Reasons.ParkedAgain ? Sentences.SuspendedAgain(snapshot.UndoneBy, action.Sentence) : action.Sentence }, decision.WindowKey);
                 break;
-            case ActOutcome.Gone:
+            case WriteResult.Gone:
                 await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
                 break;
             default:
@@ -236,7 +236,7 @@ public sealed partial class BudgetActor(
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
         if (await makers.FreeAsync(record, budget.Object, cancellationToken)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
-        if (outcome is ActOutcome.Done or ActOutcome.AlreadySo)
+        if (outcome is WriteResult.Done or WriteResult.AlreadySo)
         {
             echoes.Expect(record, parked: false);
             events.Acted(budget.Object, action, told);
@@ -264,7 +264,7 @@ public sealed partial class BudgetActor(
         if (asks) checkpoints.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
         var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
         // What only clears a mirror that was left behind is nobody's news.
-        if (action.Checkpoint is not null && (outcome is ActOutcome.Done || before != action.CheckpointId)) events.Asked(budget.Object, action);
+        if (action.Checkpoint is not null && (outcome is WriteResult.Done || before != action.CheckpointId)) events.Asked(budget.Object, action);
     }
 
     /// <summary>Takes the mirrors off that a budget which is no more has left.</summary>

@@ -50,18 +50,4 @@ public static class HeldMark
 
     /// <summary>Takes the mark away and leaves the rest.</summary>
     public static PatchOperation Erase() => PatchOperation.Remove(_pointer);
-
-    /// <summary>Lets go work that is in the cluster, if it still is what was read. What Kueue has taken over since is started by Kueue.</summary>
-    public static KubePatch LetGoPatch(Work live, bool isQueued)
-    {
-        List<PatchOperation> operations =
-        [
-            PatchOperation.Test("/metadata/uid", live.Metadata.Uid),
-            PatchOperation.Test(_pointer, live.Metadata.Annotations[Annotation]),
-            PatchOperation.Test(live.Kind.Field, true),
-        ];
-        if (live.Metadata.Generation > 0) operations.Add(PatchOperation.Test("/metadata/generation", live.Metadata.Generation));
-        operations.AddRange(isQueued ? [Erase()] : LetGo(live));
-        return KubePatch.Json([.. operations]);
-    }
 }

@@ -29,14 +29,6 @@ public static class OwnerKinds
     public static bool Holds(ParkedRecord record, Work work, ClusterStores stores) =>
         record.Target is not { } target ? work.IsStopped : OwnerOf(target)?.ValueOf(record.Namespace, target, record.Field, stores) == record.Value;
 
-    /// <summary>The versions under which an object may be read and written, the one that was noted first.</summary>
-    public static IReadOnlyList<EntityKind> EntitiesOf(ParkedTarget target) =>
-        [.. (OwnerOf(target)?.Entities ?? []).Where(entity => entity.Kind == target.Kind).OrderByDescending(entity => entity.ApiVersion == target.ApiVersion)];
-
-    /// <summary>The right that writing such an object needs, in words.</summary>
-    public static string RightOn(ParkedTarget target) =>
-        EntitiesOf(target) is [var entity, ..] ? $"get and patch {entity.Plural}.{entity.Group}" : $"get and patch {target.Kind} of {target.ApiVersion}";
-
     private static OwnerKind? OwnerOf(ParkedTarget target) => All.FirstOrDefault(owner => owner.Entities.Any(entity => entity.Kind == target.Kind
         && target.ApiVersion.StartsWith(entity.Group + "/", StringComparison.Ordinal)));
 }

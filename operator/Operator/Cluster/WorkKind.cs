@@ -70,12 +70,6 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
 
     public abstract Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
 
-    public abstract Task PatchAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken);
-
-    public abstract Task<V1Scale> GetScaleAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
-
-    public abstract Task PatchScaleAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken);
-
     /// <summary>The work with the pods that other objects say in place of one part of its own, which then need not be readable.</summary>
     protected Work WithPods(Work work, IReadOnlyList<PodSet> sets, string part)
     {
@@ -122,13 +116,4 @@ public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.E
 
     public sealed override async Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
         await client.GetOrNullAsync<T>(name, ns, cancellationToken) is { } obj ? ReadKnown(obj) : null;
-
-    public sealed override Task PatchAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken) =>
-        client.PatchAsync<T>(name, ns, patch, cancellationToken);
-
-    public sealed override Task<V1Scale> GetScaleAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
-        client.GetScaleAsync<T>(name, ns, cancellationToken);
-
-    public sealed override Task PatchScaleAsync(KubeClient client, string ns, string name, KubePatch patch, CancellationToken cancellationToken) =>
-        client.PatchScaleAsync<T>(name, ns, patch, cancellationToken);
 }

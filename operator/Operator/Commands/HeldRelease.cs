@@ -57,12 +57,8 @@ internal static class HeldRelease
                 }
                 try
                 {
-                    await kind.PatchAsync(client, work.Namespace, work.Metadata.Name, HeldMark.LetGoPatch(work, work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel)), cancellationToken);
-                    await output.WriteLineAsync($"{what}: held on creation, let go");
-                }
-                catch (ApiException changed) when (changed.IsNotFound || changed.IsInvalid || changed.IsConflict)
-                {
-                    await output.WriteLineAsync($"{what}: someone else changed it meanwhile");
+                    var isDone = await actor.LetGoAsync(work, work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel), cancellationToken) == WriteResult.Done;
+                    await output.WriteLineAsync($"{what}: {(isDone ? "held on creation, let go" : "someone else changed it meanwhile")}");
                 }
                 catch (ApiException refused)
                 {

@@ -223,11 +223,11 @@ public static class ReleaseCommand
         if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
         try
         {
-            return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? OwnerKinds.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
+            return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? FieldWriter.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
             {
-                ActOutcome.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
-                ActOutcome.AlreadySo => (Result.WasSo, $"{Where(record)} was {Back(record)} already"),
-                ActOutcome.Gone => (Result.LetGo, "is gone; forgotten"),
+                WriteResult.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
+                WriteResult.AlreadySo => (Result.WasSo, $"{Where(record)} was {Back(record)} already"),
+                WriteResult.Gone => (Result.LetGo, "is gone; forgotten"),
                 _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Value} any more"),
             };
         }
@@ -246,7 +246,7 @@ public static class ReleaseCommand
         try
         {
             var outcome = await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () => makers.FreeAsync(record, cancellationToken));
-            return (Result.GivenBack, outcome == ActOutcome.Done ? $"{word}; {maker.Kind} {maker.Name} makes runs again" : word);
+            return (Result.GivenBack, outcome == WriteResult.Done ? $"{word}; {maker.Kind} {maker.Name} makes runs again" : word);
         }
         catch (CommandException refused)
         {

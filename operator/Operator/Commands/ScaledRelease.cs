@@ -25,14 +25,14 @@ internal static class ScaledRelease
             try
             {
                 var tried = 0;
-                ScaleOutcome outcome;
+                WriteOutcome outcome;
                 ScaledRecord? newer = null;
                 do
                 {
                     record = newer ?? record;
-                    outcome = await ClusterAccess.WithRightAsync(ScaledFieldActor.RightOn(record.Namespace, record.Target), () => actor.RestoreAsync(record, cancellationToken));
+                    outcome = await ClusterAccess.WithRightAsync($"{FieldWriter.RightOn(record.Target)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken));
                     // Its write may still be on its way: without the record nobody would undo it.
-                    if (mayRun && outcome.Result == ScaleResult.AlreadySo && record.Fields.Any(field => field.Before is not null))
+                    if (mayRun && outcome.Result == WriteResult.AlreadySo && record.Fields.Any(field => field.Before is not null))
                         throw new CommandException("it stands as it was, and an operator may be about to change it");
                     newer = await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
                 }
@@ -41,9 +41,9 @@ internal static class ScaledRelease
                 var fields = string.Join(", ", record.Fields.Select(field => $"{field.Pointer} {Back(field)}"));
                 var word = outcome.Result switch
                 {
-                    ScaleResult.Done => $"given back: {fields}{(outcome.Text is { } text ? $"; {text}" : "")}",
-                    ScaleResult.AlreadySo => $"had it already: {fields}",
-                    ScaleResult.Gone => "is gone; forgotten",
+                    WriteResult.Done => $"given back: {fields}{(outcome.Text is { } text ? $"; {text}" : "")}",
+                    WriteResult.AlreadySo => $"had it already: {fields}",
+                    WriteResult.Gone => "is gone; forgotten",
                     _ => $"left alone: {outcome.Text}",
                 };
                 await output.WriteLineAsync($"{what}: {word}");

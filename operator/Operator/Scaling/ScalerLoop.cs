@@ -360,7 +360,7 @@ public sealed partial class ScalerLoop(
         var (target, (snapshot, decision), scaler) = (entry.Target!, entry.Latest!, entry.Scaler);
         entry.Refusal = null;
         if (control.ObserveOnly || snapshot.ParkedBy is not null) return;
-        ScaleOutcome outcome;
+        WriteOutcome outcome;
         try
         {
             if (target.Owner is { } owner)
@@ -368,7 +368,7 @@ public sealed partial class ScalerLoop(
                 if (decision.Reason == Reasons.Contested || !IsToBeCapped(entry, owner, decision.Affordable)) return;
                 LogCaps(target.Namespace, scaler.Metadata.Name, owner.Manager, decision.Affordable ?? -1, decision.Reason);
                 outcome = await actor.CapAsync(entry.Ref, target, decision.Affordable ?? int.MaxValue, cancellationToken);
-                if (outcome is { Result: ScaleResult.Done, Text: { } undone })
+                if (outcome is { Result: WriteResult.Done, Text: { } undone })
                 {
                     entry.Memory = entry.Memory.WithUndone(time.GetUtcNow());
                     events.SetByOther(scaler, target, Sentence(undone), time.GetUtcNow());
@@ -379,7 +379,7 @@ public sealed partial class ScalerLoop(
                 if (!decision.Scales || entry.Memory.AwaitsEcho(decision.Replicas, decision.At)) return;
                 LogScales(target.Namespace, scaler.Metadata.Name, target.Display, decision.Replicas, decision.Desired, decision.Reason);
                 outcome = await actor.ScaleAsync(entry.Ref, target, decision.Desired, cancellationToken);
-                if (outcome.Result == ScaleResult.Done)
+                if (outcome.Result == WriteResult.Done)
                 {
                     if (decision.Memory.DemandSince is { } since && decision.Desired > decision.Replicas) metrics.ScaledUp(time.GetUtcNow() - since);
                     entry.Memory = entry.Memory.WithScaled(decision.Replicas, decision.Desired, snapshot.Terms.Behavior, time.GetUtcNow());
@@ -393,9 +393,9 @@ public sealed partial class ScalerLoop(
         catch (ApiException error)
         {
             // One that cannot be written must not keep the others from it: it is tried again at the next look.
-            outcome = ScaleOutcome.Refused(error.Message);
+            outcome = WriteOutcome.Refused(error.Message);
         }
-        if (outcome.Result is not (ScaleResult.Refused or ScaleResult.ChangedByOther)) return;
+        if (outcome.Result is not (WriteResult.Refused or WriteResult.ChangedByOther)) return;
         entry.Refusal = outcome.Text;
         LogRefused(target.Namespace, scaler.Metadata.Name, outcome.Text ?? "");
     }

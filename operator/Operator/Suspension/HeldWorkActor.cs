@@ -101,11 +101,10 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
         var name = work.Metadata.Name;
         try
         {
-            if (await kind.GetAsync(client, work.Namespace, name, cancellationToken) is not { } live || live.Metadata.Uid != work.Metadata.Uid || !HeldMark.IsHeld(live)) return;
+            var isQueued = OwnerKinds.IsQueued(work, stores);
+            if (await workloads.LetGoAsync(work, isQueued, cancellationToken) != WriteResult.Done) return;
             LogLetGo(work.Namespace, name, kind.Name, budget);
-            var isQueued = OwnerKinds.IsQueued(live, stores);
-            await kind.PatchAsync(client, work.Namespace, name, HeldMark.LetGoPatch(live, isQueued), cancellationToken);
-            if (!isQueued) echoes.Expect(RecordOf(live), parked: false);
+            if (!isQueued) echoes.Expect(RecordOf(work), parked: false);
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid || error.IsConflict)
         {
@@ -130,7 +129,7 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
         BudgetUid = "",
     };
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Letting go what the webhook held: namespace={namespace} name={name} kind={kind} budget={budget}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Let go what the webhook held: namespace={namespace} name={name} kind={kind} budget={budget}")]
     private partial void LogLetGo(string @namespace, string name, string kind, string budget);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}")]

@@ -85,7 +85,7 @@ public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledge
         var record = RecordOf(work, now) with { Original = HeldMark.OriginalOf(work) };
         if (!await workloads.IsAsCreatedAsync(record, cancellationToken)) return;
         LogHeld(record.Namespace, record.Name, record.Kind);
-        if (await workloads.RestoreAsync(record, cancellationToken) == ActOutcome.Done)
+        if (await workloads.RestoreAsync(record, cancellationToken) == WriteResult.Done)
             events.GivenBack(record, null, Sentences.GivenBack("it was made suspended by Bursar's webhook, and its spec was changed before its budgets had judged it", null), isHeld: false);
     }
 
@@ -96,7 +96,7 @@ public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledge
         LogFound(record.Namespace, record.Name, record.Kind, record.Budget);
         if (stores.Budgets.Store.Get(record.Namespace, record.Budget) is not { } budget)
         {
-            if (await workloads.RestoreAsync(record, cancellationToken) == ActOutcome.Done)
+            if (await workloads.RestoreAsync(record, cancellationToken) == WriteResult.Done)
                 events.GivenBack(record, null, Sentences.GivenBack($"Bursar had suspended it for budget {record.Budget}, which is gone, and had no record of it", null), isHeld: false);
             return;
         }

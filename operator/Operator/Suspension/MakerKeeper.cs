@@ -39,10 +39,10 @@ public sealed partial class MakerKeeper(ClusterStores stores, GpuLedger ledger, 
         {
             switch (await actor.HoldAsync(record, cancellationToken))
             {
-                case ActOutcome.Done:
+                case WriteResult.Done:
                     events.MakerHeld(budget.Object, record, maker);
                     return record;
-                case ActOutcome.AlreadySo:
+                case WriteResult.AlreadySo:
                     return record;
                 default:
                     // Gone, or suspended by somebody else since it was read: then it is not Bursar's to give back.
@@ -63,7 +63,7 @@ public sealed partial class MakerKeeper(ClusterStores stores, GpuLedger ledger, 
         if (record.Maker is not { } maker || ledger.Parked().Any(other => other.Maker?.Uid == maker.Uid && (other.Uid != record.Uid || other.BudgetUid != record.BudgetUid))) return true;
         try
         {
-            if (await actor.FreeAsync(record, cancellationToken) == ActOutcome.Done && budget is not null) events.MakerFreed(budget, record, maker);
+            if (await actor.FreeAsync(record, cancellationToken) == WriteResult.Done && budget is not null) events.MakerFreed(budget, record, maker);
             return true;
         }
         catch (ApiException error)

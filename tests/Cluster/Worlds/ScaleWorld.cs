@@ -76,10 +76,10 @@ internal sealed class ScaleWorld : IAsyncDisposable
     }
 
     /// <summary>Scales what is seen once it has so many replicas.</summary>
-    public async Task<ScaleOutcome> ScaleAsync(EntityKind entity, string name, int from, int to) =>
+    public async Task<WriteOutcome> ScaleAsync(EntityKind entity, string name, int from, int to) =>
         await Actor.ScaleAsync(Scaler, await UntilAsync(entity, name, target => target.Replicas == from), to, Ct);
 
-    public async Task<ScaleOutcome> CapAsync(string deployment, int max, ScalerRef? scaler = null) =>
+    public async Task<WriteOutcome> CapAsync(string deployment, int max, ScalerRef? scaler = null) =>
         await Actor.CapAsync(scaler ?? Scaler, await UntilAsync(V1Deployment.EntityKind, deployment, target => target.Owner is not null), max, Ct);
 
     /// <summary>What is noted of this scene's objects.</summary>

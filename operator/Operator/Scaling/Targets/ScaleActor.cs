@@ -23,23 +23,28 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
 
     private static readonly string _stop = PatchOperation.Pointer("metadata", "annotations", InferenceServiceKind.StopAnnotation);
 
+    private readonly FieldWriter _writer = new(client);
     private readonly ScaledFieldActor _fields = new(client);
 
     /// <summary>Sets a target's replicas, if they are still those that were seen.</summary>
-    public async Task<ScaleOutcome> ScaleAsync(ScalerRef scaler, ScaleTarget target, int replicas, CancellationToken cancellationToken)
+    public async Task<WriteOutcome> ScaleAsync(ScalerRef scaler, ScaleTarget target, int replicas, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(replicas);
-        if (stores.Stoppable?.Contains(target.Entity.Kind) == false) return ScaleOutcome.Refused($"this operator may not scale a {target.Entity.Kind} (operator.kinds of the chart)");
+        if (stores.Stoppable?.Contains(target.Entity.Kind) == false) return WriteOutcome.Refused($"this operator may not scale a {target.Entity.Kind} (operator.kinds of the chart)");
         if (replicas < target.Replicas) await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
         try
         {
             return target.Served is { } seen
                 ? await ServeAsync(scaler, target, seen, replicas, cancellationToken)
-                : await ReplicateAsync(target, replicas, cancellationToken);
+                : await _writer.ScaleAsync(target.Entity, target.Namespace, target.Name, target.Uid, target.Replicas, replicas, cancellationToken);
+        }
+        catch (ApiException error) when (error.IsInvalid || error.IsConflict)
+        {
+            return WriteOutcome.ChangedByOther($"{target.Display} was written by somebody else at each of {FieldWriter.MostTries} tries: {error.Message}");
         }
         catch (ApiException error) when (error.IsForbidden)
         {
-            return ScaleOutcome.Refused($"{target.Display} could not be scaled; it takes the right to {target.Right}: {error.Message}");
+            return WriteOutcome.Refused($"{target.Display} could not be scaled; it takes the right to {target.Right}: {error.Message}");
         }
     }
 
@@ -47,10 +52,10 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     /// Sets the upper bound of the autoscaler that owns the target: to <paramref name="max"/>, but not below its own lower bound, nor below one, nor above
     /// what its owner has set, which comes back when it is reached. What somebody else has set since is their word from now on.
     /// </summary>
-    public async Task<ScaleOutcome> CapAsync(ScalerRef scaler, ScaleTarget target, int max, CancellationToken cancellationToken)
+    public async Task<WriteOutcome> CapAsync(ScalerRef scaler, ScaleTarget target, int max, CancellationToken cancellationToken)
     {
         var owner = target.Owner ?? throw new ArgumentException($"No other autoscaler owns {target.Display}.", nameof(target));
-        if (owner.WhyNot is { } whyNot) return ScaleOutcome.Refused(whyNot);
+        if (owner.WhyNot is { } whyNot) return WriteOutcome.Refused(whyNot);
         if (max < target.Replicas) await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
         try
         {
@@ -58,141 +63,89 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
         }
         catch (ApiException error) when (error.IsForbidden)
         {
-            return ScaleOutcome.Refused($"{owner.Entity.Kind} {owner.Name} could not be capped; it takes the right to {ScaledFieldActor.RightOn(target.Namespace, owner.Target)}: {error.Message}");
+            return WriteOutcome.Refused($"{owner.Entity.Kind} {owner.Name} could not be capped; it takes the right to {FieldWriter.RightOn(owner.Target)} in namespace {target.Namespace}: {error.Message}");
         }
     }
 
     /// <summary>Gives back what a record says and drops it. It stays where the object could not be written.</summary>
-    public async Task<ScaleOutcome> ReleaseAsync(ScaledRecord record, CancellationToken cancellationToken)
+    public async Task<WriteOutcome> ReleaseAsync(ScaledRecord record, CancellationToken cancellationToken)
     {
         var outcome = await _fields.RestoreAsync(record, cancellationToken);
         ledger.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
         return outcome;
     }
 
-    private async Task<ScaleOutcome> ReplicateAsync(ScaleTarget target, int replicas, CancellationToken cancellationToken)
-    {
-        var path = target.Entity.Path(target.Namespace, target.Name, "scale");
-        for (var tried = 1; ; tried++)
-        {
-            try
-            {
-                var scale = (await client.RequestAsync(HttpMethod.Get, path, null, cancellationToken))!.Deserialize(V1Scale.JsonTypeInfo)!;
-                if (scale.Metadata.Uid.Length > 0 && scale.Metadata.Uid != target.Uid) return ScaleOutcome.Gone;
-                if (scale.Spec.Replicas == replicas) return ScaleOutcome.AlreadySo;
-                if (scale.Spec.Replicas != target.Replicas) return Differs(target, scale.Spec.Replicas);
-                // A merge patch on the version that was read: a scale of zero leaves its replicas out, so there is no value to test.
-                await ScaledFieldActor.PatchAsync(client, path, KubePatch.Merge(new JsonObject
-                {
-                    ["metadata"] = new JsonObject { ["resourceVersion"] = scale.Metadata.ResourceVersion },
-                    ["spec"] = new JsonObject { ["replicas"] = replicas },
-                }), cancellationToken);
-                return ScaleOutcome.Done;
-            }
-            catch (ApiException error) when (error.IsNotFound)
-            {
-                return ScaleOutcome.Gone;
-            }
-            catch (ApiException error) when (error.IsConflict && tried < ScaledFieldActor.MostTries)
-            {
-                // Mostly something beside the replicas was written, as its status is by its controller: it is read again.
-            }
-            catch (ApiException error) when (error.IsConflict)
-            {
-                return ScaleOutcome.ChangedByOther($"{target.Display} was written by somebody else at each of {ScaledFieldActor.MostTries} tries");
-            }
-        }
-    }
-
-    private static ScaleOutcome Differs(ScaleTarget target, int present) =>
-        ScaleOutcome.ChangedByOther($"{target.Display} has {present} replicas and not the {target.Replicas} that were seen");
-
     /// <summary>
     /// KServe keeps at least one replica whatever its bounds say, so zero is the annotation that stops it, and any other number both of its bounds. A stop by
     /// somebody else is theirs.
     /// </summary>
-    private async Task<ScaleOutcome> ServeAsync(ScalerRef scaler, ScaleTarget target, ServedFields seen, int replicas, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> ServeAsync(ScalerRef scaler, ScaleTarget target, ServedFields seen, int replicas, CancellationToken cancellationToken)
     {
         var parked = new ParkedTarget(target.Entity.ApiVersion, target.Entity.Kind, target.Name, target.Uid);
-        await AdoptAsync(scaler, target.Namespace, parked, cancellationToken);
-        for (var tried = 1; ; tried++)
+        return await ChangeAsync(scaler, target.Namespace, parked, async obj =>
         {
-            if (await _fields.ReadAsync(target.Namespace, parked, cancellationToken) is not { } obj) return Forget(scaler, target.Namespace, parked);
             var record = ledger.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
-            var present = new ServedFields(ScaledFieldActor.Text(obj, ScaledFieldActor.PredictorMin), ScaledFieldActor.Text(obj, ScaledFieldActor.PredictorMax), ScaledFieldActor.Text(obj, _stop));
-            if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } holder) return ScaleOutcome.Refused($"{target.Display} is parked ({(string?)holder})");
+            var present = new ServedFields(FieldWriter.Text(obj, ScaledFieldActor.PredictorMin), FieldWriter.Text(obj, ScaledFieldActor.PredictorMax), FieldWriter.Text(obj, _stop));
+            if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } holder) return WriteOutcome.Refused($"{target.Display} is parked ({(string?)holder})");
             var stop = record?.Field(_stop);
             var stoppedByUs = stop?.IsOurs(present.Stop) == true && present.Stop == Stopped;
-            if (present.Stop == Stopped && !stoppedByUs) return ScaleOutcome.Refused($"{target.Display} is stopped by somebody else ({InferenceServiceKind.StopAnnotation})");
+            if (present.Stop == Stopped && !stoppedByUs) return WriteOutcome.Refused($"{target.Display} is stopped by somebody else ({InferenceServiceKind.StopAnnotation})");
 
             var number = replicas.ToString(CultureInfo.InvariantCulture);
             var wanted = replicas == 0 ? present with { Stop = Stopped } : new(number, number, stoppedByUs ? stop!.Original : present.Stop);
             (string Pointer, string Present, string Value)[] all = [(ScaledFieldActor.PredictorMin, present.Min, wanted.Min), (ScaledFieldActor.PredictorMax, present.Max, wanted.Max), (_stop, present.Stop, wanted.Stop)];
             var changes = all.Where(one => one.Present != one.Value).ToArray();
-            if (changes.Length == 0)
-            {
-                Confirm(scaler, target.Namespace, target.Uid);
-                return ScaleOutcome.AlreadySo;
-            }
-            if (present != seen) return ScaleOutcome.ChangedByOther($"{target.Display} was changed since it was seen");
+            if (changes.Length == 0) return WriteOutcome.AlreadySo;
+            if (present != seen) return WriteOutcome.ChangedByOther($"{target.Display} was changed since it was seen");
             await NoteAsync(scaler, target.Namespace, parked, changes, cancellationToken);
-            try
-            {
-                if (!await _fields.WriteAsync(target.Namespace, parked, obj, [.. changes.Select(one => (one.Pointer, one.Value))], cancellationToken)) return Forget(scaler, target.Namespace, parked);
-                Confirm(scaler, target.Namespace, target.Uid);
-                return ScaleOutcome.Done;
-            }
-            catch (ApiException error) when ((error.IsInvalid || error.IsConflict) && tried < ScaledFieldActor.MostTries)
-            {
-                // Something was written between the read and the write: it is read again.
-            }
-            catch (ApiException error) when (error.IsInvalid || error.IsConflict)
-            {
-                return ScaleOutcome.ChangedByOther($"{target.Display} was not written at any of {ScaledFieldActor.MostTries} tries: {error.Message}");
-            }
-        }
+            return FieldChange.Set([.. changes.Select(one => new FieldValue(one.Pointer, one.Value))]);
+        }, cancellationToken);
     }
 
     private const string Stopped = "\"true\"";
 
-    private async Task<ScaleOutcome> CapAsync(ScalerRef scaler, string ns, ParkedTarget owner, int max, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> CapAsync(ScalerRef scaler, string ns, ParkedTarget owner, int max, CancellationToken cancellationToken)
     {
         var keda = owner.Kind == V1ScaledObject.EntityKind.Kind;
         var pointer = keda ? ScaledFieldActor.MaxReplicaCount : ScaledFieldActor.MaxReplicas;
-        await AdoptAsync(scaler, ns, owner, cancellationToken);
-        for (var tried = 1; ; tried++)
+        var isOriginal = false;
+        var outcome = await ChangeAsync(scaler, ns, owner, async obj =>
         {
-            if (await _fields.ReadAsync(ns, owner, cancellationToken) is not { } obj) return Forget(scaler, ns, owner);
             var known = ledger.ScaledBy(ns, scaler.Uid, owner.Uid)?.Field(pointer);
-            var present = ScaledFieldActor.Text(obj, pointer);
+            var present = FieldWriter.Text(obj, pointer);
             var original = known?.IsOurs(present) == true ? known.Original : present;
-            if (CountOf(original, KedaMax) is not { } most || CountOf(ScaledFieldActor.Text(obj, keda ? "/spec/minReplicaCount" : "/spec/minReplicas"), keda ? 0 : 1) is not { } least)
-                return ScaleOutcome.Refused($"the bounds of {owner.Kind} {owner.Name} are no numbers");
+            isOriginal = false;
+            if (CountOf(original, KedaMax) is not { } most || CountOf(FieldWriter.Text(obj, keda ? "/spec/minReplicaCount" : "/spec/minReplicas"), keda ? 0 : 1) is not { } least)
+                return WriteOutcome.Refused($"the bounds of {owner.Kind} {owner.Name} are no numbers");
             var cap = Math.Max(Math.Max(1, least), max);
             var value = cap >= most ? original : cap.ToString(CultureInfo.InvariantCulture);
-            if (present == value)
-            {
-                if (value == original) ledger.DropScaled(ns, scaler.Uid, owner.Uid);
-                else Confirm(scaler, ns, owner.Uid);
-                return ScaleOutcome.AlreadySo;
-            }
+            isOriginal = value == original;
+            if (present == value) return WriteOutcome.AlreadySo;
             // What is given back stands in the ledger already.
-            if (value != original) await NoteAsync(scaler, ns, owner, [(pointer, present, value)], cancellationToken);
-            try
+            if (!isOriginal) await NoteAsync(scaler, ns, owner, [(pointer, present, value)], cancellationToken);
+            return FieldChange.Set(new FieldValue(pointer, value)) with
             {
-                if (!await _fields.WriteAsync(ns, owner, obj, [(pointer, value)], cancellationToken)) return Forget(scaler, ns, owner);
-                if (value == original) ledger.DropScaled(ns, scaler.Uid, owner.Uid);
-                else Confirm(scaler, ns, owner.Uid);
-                return known is { Before: null } && !known.IsOurs(present) ? new(ScaleResult.Done, $"{pointer} of {owner.Kind} {owner.Name} was {present}: somebody else had set it since") : ScaleOutcome.Done;
-            }
-            catch (ApiException error) when ((error.IsInvalid || error.IsConflict) && tried < ScaledFieldActor.MostTries)
-            {
-                // Something was written between the read and the write, as its status is by its controller: it is read again.
-            }
-            catch (ApiException error) when (error.IsInvalid || error.IsConflict)
-            {
-                return ScaleOutcome.ChangedByOther($"{owner.Kind} {owner.Name} was not written at any of {ScaledFieldActor.MostTries} tries: {error.Message}");
-            }
+                Outcome = known is { Before: null } && !known.IsOurs(present) ? new(WriteResult.Done, $"{pointer} of {owner.Kind} {owner.Name} was {present}: somebody else had set it since") : WriteOutcome.Done,
+            };
+        }, cancellationToken);
+        if (isOriginal && outcome.Result is WriteResult.Done or WriteResult.AlreadySo) ledger.DropScaled(ns, scaler.Uid, owner.Uid);
+        return outcome;
+    }
+
+    /// <summary>Writes on behalf of a scaler, and keeps the ledger in line with what came of it.</summary>
+    private async Task<WriteOutcome> ChangeAsync(ScalerRef scaler, string ns, ParkedTarget target, Func<JsonObject, ValueTask<FieldChange>> decide, CancellationToken cancellationToken)
+    {
+        await AdoptAsync(scaler, ns, target, cancellationToken);
+        try
+        {
+            var outcome = await _writer.ChangeAsync(ns, target, decide, cancellationToken);
+            if (outcome.Result == WriteResult.Gone) ledger.DropScaled(ns, scaler.Uid, target.Uid);
+            else if (outcome.Result is WriteResult.Done or WriteResult.AlreadySo) Confirm(scaler, ns, target.Uid);
+            return outcome;
+        }
+        catch (ApiException error) when (error.IsInvalid || error.IsConflict)
+        {
+            return WriteOutcome.ChangedByOther($"{target.Kind} {target.Name} was not written at any of {FieldWriter.MostTries} tries: {error.Message}");
         }
     }
 
@@ -236,12 +189,6 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
         var fields = record.Fields.Where(field => field.Value != field.Original).Select(field => field with { Before = null }).ToArray();
         if (fields.Length == 0) ledger.DropScaled(ns, scaler.Uid, targetUid);
         else ledger.NoteScaled(record with { Fields = fields });
-    }
-
-    private ScaleOutcome Forget(ScalerRef scaler, string ns, ParkedTarget target)
-    {
-        ledger.DropScaled(ns, scaler.Uid, target.Uid);
-        return ScaleOutcome.Gone;
     }
 
     private static int? CountOf(string json, int absent) =>

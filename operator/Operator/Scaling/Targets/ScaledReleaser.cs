@@ -60,7 +60,7 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
             {
                 var outcome = await actor.ReleaseAsync(record, cancellationToken);
                 LogReleased(record.Namespace, record.ScalerName, record.Target.Kind, record.Target.Name, outcome.Result);
-                if (outcome.Result == ScaleResult.Done) return;
+                if (outcome.Result == WriteResult.Done) return;
             }
             catch (ApiException error)
             {
@@ -74,7 +74,7 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
     private static (string Scaler, string Target) KeyOf(ScaledRecord record) => (record.ScalerUid, record.Target.Uid);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Gave back what a deleted scaler had changed: namespace={ns} scaler={scaler} kind={kind} name={name} result={result}")]
-    private partial void LogReleased(string ns, string scaler, string kind, string name, ScaleResult result);
+    private partial void LogReleased(string ns, string scaler, string kind, string name, WriteResult result);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore what a deleted scaler had changed, retrying: {Reason}")]
     private partial void LogFailed(string reason);

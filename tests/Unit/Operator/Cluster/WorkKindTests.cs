@@ -225,7 +225,7 @@ public sealed class WorkKindTests
     [InlineData("RayJob", """{"spec": {"suspend": false}}""",
         """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/suspend","value":false},{"op":"replace","path":"/spec/suspend","value":true}]""")]
     public async Task Parking_tests_what_was_read(string kind, string json, string expected) =>
-        (await PatchAsync(kind, json, "false", (actor, record) => actor.ParkAsync(record, default))).Outcome.Should().Be((ActOutcome.Done, expected));
+        (await PatchAsync(kind, json, "false", (actor, record) => actor.ParkAsync(record, default))).Outcome.Should().Be((WriteResult.Done, expected));
 
     [Theory]
     [InlineData("JobSet", """{"spec": {"suspend": true}}""", "null",
@@ -235,15 +235,15 @@ public sealed class WorkKindTests
     [InlineData("TFJob", """{"spec": {"runPolicy": {"suspend": true}}}""", "null",
         """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/runPolicy/suspend","value":true},{"op":"remove","path":"/spec/runPolicy/suspend"}]""")]
     public async Task Giving_back_leaves_what_was_there(string kind, string json, string original, string expected) =>
-        (await PatchAsync(kind, json, original, (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((ActOutcome.Done, expected));
+        (await PatchAsync(kind, json, original, (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((WriteResult.Done, expected));
 
     [Fact]
     public async Task What_runs_again_or_is_another_object_is_not_written_to()
     {
-        (await PatchAsync("JobSet", """{"spec": {"suspend": false}}""", "null", (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((ActOutcome.AlreadySo, ""));
-        (await PatchAsync("JobSet", """{"spec": {}}""", "null", (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((ActOutcome.AlreadySo, ""));
-        (await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) => actor.RestoreAsync(record with { Uid = "another" }, default))).Outcome.Should().Be((ActOutcome.Gone, ""));
-        (await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) => actor.RestoreAsync(record with { Kind = "Unheard" }, default))).Outcome.Should().Be((ActOutcome.ChangedByOther, ""));
+        (await PatchAsync("JobSet", """{"spec": {"suspend": false}}""", "null", (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((WriteResult.AlreadySo, ""));
+        (await PatchAsync("JobSet", """{"spec": {}}""", "null", (actor, record) => actor.RestoreAsync(record, default))).Outcome.Should().Be((WriteResult.AlreadySo, ""));
+        (await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) => actor.RestoreAsync(record with { Uid = "another" }, default))).Outcome.Should().Be((WriteResult.Gone, ""));
+        (await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) => actor.RestoreAsync(record with { Kind = "Unheard" }, default))).Outcome.Should().Be((WriteResult.ChangedByOther, ""));
     }
 
     [Fact]
@@ -308,7 +308,7 @@ public sealed class WorkKindTests
     }
 
     /// <summary>What the actor asks of a server that holds the object; of the patch the steps on annotations are left out.</summary>
-    private static async Task<((ActOutcome, string) Outcome, int Asked)> PatchAsync(string kind, string json, string original, Func<WorkloadActor, ParkedRecord, Task<ActOutcome>> act)
+    private static async Task<((WriteResult, string) Outcome, int Asked)> PatchAsync(string kind, string json, string original, Func<WorkloadActor, ParkedRecord, Task<WriteResult>> act)
     {
         var entity = WorkKinds.Of(kind)!.Entity;
         var obj = JsonNode.Parse(json)!.AsObject();

@@ -1,0 +1,204 @@
+using System.Net.Http.Headers;
+using System.Text.Json.Nodes;
+using Bursar.Api;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
+
+namespace Bursar.Operator.Suspension;
+
+public enum WriteResult
+{
+    Done,
+
+    /// <summary>It stood so already.</summary>
+    AlreadySo,
+
+    /// <summary>Somebody else changed it since it was read: nothing was written.</summary>
+    ChangedByOther,
+
+    /// <summary>The object is gone, or another one has its name.</summary>
+    Gone,
+
+    /// <summary>It may not be written, or whoever holds it must not be crossed: <see cref="WriteOutcome.Text"/> says why.</summary>
+    Refused,
+}
+
+/// <summary>What came of a write.</summary>
+/// <param name="Text">For people, where there is more to say.</param>
+public sealed record WriteOutcome(WriteResult Result, string? Text = null)
+{
+    public static readonly WriteOutcome Done = new(WriteResult.Done);
+    public static readonly WriteOutcome AlreadySo = new(WriteResult.AlreadySo);
+    public static readonly WriteOutcome Gone = new(WriteResult.Gone);
+
+    public static WriteOutcome ChangedByOther(string? text = null) => new(WriteResult.ChangedByOther, text);
+
+    public static WriteOutcome Refused(string text) => new(WriteResult.Refused, text);
+}
+
+/// <summary>A field and the value that it is to have, as JSON; <see cref="Work.Absent"/> removes it.</summary>
+/// <param name="IsTested">Whether the write holds only if the field still is as it was read; not so for annotations that only tell people.</param>
+public sealed record FieldValue(string Pointer, string Value, bool IsTested = true);
+
+/// <summary>What is to become of an object that was read.</summary>
+/// <param name="Outcome">What the write comes to, if it succeeds or has no fields.</param>
+public sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<FieldValue> Fields)
+{
+    /// <summary>The write holds only for the spec that was read.</summary>
+    public bool TestsSpec { get; init; }
+
+    public static implicit operator FieldChange(WriteOutcome outcome) => new(outcome);
+
+    public static FieldChange Set(params IReadOnlyList<FieldValue> fields) => new(WriteOutcome.Done, fields);
+}
+
+/// <summary>
+/// The one place that changes objects of others: reads the object, asks what is to change, and writes that as a JSON patch which tests the object's UID and every
+/// value that was read. A write is either exactly what was decided or nothing, and can be repeated: the process may die before or after it.
+/// </summary>
+public sealed class FieldWriter(KubeClient client)
+{
+    /// <summary>How often an object is read that was written between the read and the write, as a status is by its controller.</summary>
+    public const int MostTries = 5;
+
+    /// <summary>The kinds that are written besides those of <see cref="WorkKinds"/> and of a scaler's targets.</summary>
+    private static readonly EntityKind[] s_kinds =
+        [.. WorkKinds.All.Select(kind => kind.Entity), .. OwnerKinds.All.SelectMany(owner => owner.Entities), V1HorizontalPodAutoscaler.EntityKind, V1CronJob.EntityKind];
+
+    /// <summary>The versions under which an object may be read and written, the one that was noted first; empty if this version of Bursar writes no such kind.</summary>
+    public static IReadOnlyList<EntityKind> VersionsOf(ParkedTarget target) =>
+        [.. s_kinds.Where(kind => kind.Kind == target.Kind && kind.Group == EntityKind.GroupOf(target.ApiVersion)).Distinct().OrderByDescending(kind => kind.ApiVersion == target.ApiVersion)];
+
+    /// <summary>The right that writing such an object needs, in words.</summary>
+    public static string RightOn(ParkedTarget target) =>
+        VersionsOf(target) is [var kind, ..] ? $"get and patch {kind.Plural}.{kind.Group}" : $"get and patch {target.Kind} of {target.ApiVersion}";
+
+    /// <summary>The object as it stands; null if it is gone or another one has its name.</summary>
+    public async Task<JsonObject?> ReadAsync(string ns, ParkedTarget target, CancellationToken cancellationToken) =>
+        (await FindAsync(VersionsOf(target), ns, target, null, cancellationToken)).Object;
+
+    /// <summary>Changes an object. Tells that it is gone if there is none, and throws if it was written by others at each of the tries.</summary>
+    public Task<WriteOutcome> ChangeAsync(string ns, ParkedTarget target, Func<JsonObject, FieldChange> decide, CancellationToken cancellationToken) =>
+        ChangeAsync(VersionsOf(target), ns, target, null, obj => ValueTask.FromResult(decide(obj)), cancellationToken);
+
+    /// <summary>The same where something else is to be stored between the read and the write.</summary>
+    public Task<WriteOutcome> ChangeAsync(string ns, ParkedTarget target, Func<JsonObject, ValueTask<FieldChange>> decide, CancellationToken cancellationToken) =>
+        ChangeAsync(VersionsOf(target), ns, target, null, decide, cancellationToken);
+
+    /// <summary>Sets replicas through the scale subresource, if they are those that were seen.</summary>
+    public Task<WriteOutcome> ScaleAsync(EntityKind kind, string ns, string name, string uid, int from, int to, CancellationToken cancellationToken) =>
+        ChangeAsync([kind], ns, new(kind.ApiVersion, kind.Kind, name, uid), "scale", scale =>
+        {
+            // The server leaves out a zero.
+            var present = (int?)scale["spec"]?["replicas"] ?? 0;
+            return ValueTask.FromResult<FieldChange>(present == to ? WriteOutcome.AlreadySo
+                : present != from ? WriteOutcome.ChangedByOther($"{kind.Kind} {name} has {present} replicas and not the {from} that were seen")
+                : FieldChange.Set(new FieldValue(WorkKind.ReplicasField, JsonValue.Create(to).ToJsonString())));
+        }, cancellationToken);
+
+    private async Task<WriteOutcome> ChangeAsync(IReadOnlyList<EntityKind> versions, string ns, ParkedTarget target, string? subresource, Func<JsonObject, ValueTask<FieldChange>> decide, CancellationToken cancellationToken)
+    {
+        for (var tried = 1; ; tried++)
+        {
+            var (path, obj) = await FindAsync(versions, ns, target, subresource, cancellationToken);
+            if (obj is null) return WriteOutcome.Gone;
+            var change = await decide(obj);
+            if (change.Fields.Count == 0) return change.Outcome;
+            try
+            {
+                var patch = KubePatch.Json([.. Operations(obj, change)]);
+                using var content = new ByteArrayContent(patch.Body.ToArray());
+                content.Headers.ContentType = MediaTypeHeaderValue.Parse(patch.ContentType);
+                await client.RequestAsync(HttpMethod.Patch, path, content, cancellationToken);
+                return change.Outcome;
+            }
+            catch (ApiException error) when (error.IsNotFound)
+            {
+                return WriteOutcome.Gone;
+            }
+            catch (ApiException error) when ((error.IsInvalid || error.IsConflict) && tried < MostTries)
+            {
+                // Somebody was faster: it is read again.
+            }
+        }
+    }
+
+    /// <summary>Under whichever of its versions the server knows: its manager may have been replaced by a newer one since.</summary>
+    private async Task<(string Path, JsonObject? Object)> FindAsync(IReadOnlyList<EntityKind> versions, string ns, ParkedTarget target, string? subresource, CancellationToken cancellationToken)
+    {
+        foreach (var kind in versions)
+        {
+            var path = kind.Path(ns, target.Name, subresource);
+            try
+            {
+                var obj = (await client.RequestAsync(HttpMethod.Get, path, null, cancellationToken))?.AsObject();
+                // A scale may come without a UID.
+                return (path, obj is null || (string?)obj["metadata"]?["uid"] is var uid && uid != target.Uid && (subresource is null || uid is { Length: > 0 }) ? null : obj);
+            }
+            catch (ApiException error) when (error.IsNotFound)
+            {
+                // The object or the version of its kind: the next version tells.
+            }
+        }
+        return ("", null);
+    }
+
+    private static List<PatchOperation> Operations(JsonObject obj, FieldChange change)
+    {
+        var operations = new List<PatchOperation>();
+        if ((string?)obj["metadata"]?["uid"] is { Length: > 0 } uid) operations.Add(PatchOperation.Test("/metadata/uid", uid));
+        var tested = change.Fields.Where(field => field.IsTested).ToArray();
+        foreach (var field in tested)
+            if (At(obj, field.Pointer) is { } present) operations.Add(PatchOperation.Test(field.Pointer, present.DeepClone()));
+        // What is absent cannot be tested. For a field of the spec its generation stands, for others the version of the object.
+        var absent = tested.Where(field => At(obj, field.Pointer) is null).ToArray();
+        var generation = (long?)obj["metadata"]?["generation"] ?? 0;
+        var isVersion = absent.Any(field => generation == 0 || !field.Pointer.StartsWith("/spec/", StringComparison.Ordinal));
+        if (isVersion) operations.Add(PatchOperation.Test("/metadata/resourceVersion", (string?)obj["metadata"]?["resourceVersion"]));
+        else if ((absent.Length > 0 || change.TestsSpec) && generation > 0) operations.Add(PatchOperation.Test("/metadata/generation", generation));
+
+        var parents = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var field in change.Fields)
+        {
+            var isPresent = At(obj, field.Pointer) is not null;
+            if (field.Value == Work.Absent)
+            {
+                if (isPresent) operations.Add(PatchOperation.Remove(field.Pointer));
+                continue;
+            }
+            for (var slash = field.Pointer.IndexOf('/', 1); slash > 0; slash = field.Pointer.IndexOf('/', slash + 1))
+                if (field.Pointer[..slash] is var parent && At(obj, parent) is not JsonObject && parents.Add(parent)) operations.Add(PatchOperation.Add(parent, new JsonObject()));
+            var value = JsonNode.Parse(field.Value);
+            operations.Add(isPresent ? PatchOperation.Replace(field.Pointer, value) : PatchOperation.Add(field.Pointer, value));
+        }
+        return operations;
+    }
+
+    /// <summary>A field's value as JSON; <see cref="Work.Absent"/> if there is none.</summary>
+    public static string Text(JsonNode obj, string pointer) => At(obj, pointer)?.ToJsonString() ?? Work.Absent;
+
+    public static bool Same(string json, string other) => JsonNode.DeepEquals(JsonNode.Parse(json), JsonNode.Parse(other));
+
+    /// <summary>The pointer of an annotation.</summary>
+    public static string Annotation(string name) => PatchOperation.Pointer("metadata", "annotations", name);
+
+    /// <summary>The annotations that tell whoever looks at a suspended object who suspended it and why; they are never read back as the ledger's source.</summary>
+    /// <param name="budget">Null takes them away.</param>
+    public static IEnumerable<FieldValue> Mirror(string? budget, string reason = "") =>
+    [
+        new(Annotation(BursarAnnotations.SuspendedBy), budget is null ? Work.Absent : Quote($"gpubudget/{budget}"), IsTested: false),
+        new(Annotation(BursarAnnotations.SuspendedReason), budget is null ? Work.Absent : Quote(reason), IsTested: false),
+    ];
+
+    public static string Quote(string text) => JsonValue.Create(text).ToJsonString();
+
+    private static JsonNode? At(JsonNode obj, string pointer)
+    {
+        JsonNode? value = obj;
+        foreach (var key in pointer.Split('/', StringSplitOptions.RemoveEmptyEntries))
+            value = (value as JsonObject)?[key.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)];
+        return value;
+    }
+}
