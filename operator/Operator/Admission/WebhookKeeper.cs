@@ -1,5 +1,6 @@
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Kube.Reconcile;
 using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;
 
@@ -25,7 +26,7 @@ public sealed partial class WebhookKeeper(KubeClient client, Func<string?> roots
 
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        Rounds.RunAsync(client, "the webhook's configuration", time, KeepAsync, LookEvery, RetryEvery, cancellationToken);
+        PeriodicLoop.RunAsync(client, "the webhook's configuration", async token => await KeepAsync(token) ? LookEvery : RetryEvery, cancellationToken, time: time);
 
     /// <summary>One look. False when it has to be tried again soon.</summary>
     private async Task<bool> KeepAsync(CancellationToken cancellationToken)

@@ -2,7 +2,7 @@ using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
+using Bursar.Kube.Reconcile;
 using Bursar.Operator.Cluster;
 using Microsoft.Extensions.Logging;
 
@@ -13,18 +13,14 @@ public sealed partial class LedgerCompactor(ClusterStores stores, GpuLedger ledg
 {
     private static readonly TimeSpan Pace = TimeSpan.FromHours(1);
 
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <remarks>Not at the start: the caches are there, but what ended while nobody led is still being told.</remarks>
+    public Task RunAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "ledger compactor", _ =>
     {
-        using var unit = client.ActivityTracker?.Start("ledger compactor");
-        while (true)
-        {
-            // Not at the start: the caches are there, but what ended while nobody led is still being told.
-            await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
-            var now = client.TimeProvider.GetUtcNow();
-            if (Horizon(stores.Budgets.Store.List(), detailDays, now) is { } horizon && ledger.Compact(horizon, now)) LogCompacted(ledger.DetailSince!.Value);
-            if (ledger.ForgetSums(now.AddDays(-sumDays))) LogForgotten(ledger.SumsSince!.Value);
-        }
-    }
+        var now = client.TimeProvider.GetUtcNow();
+        if (Horizon(stores.Budgets.Store.List(), detailDays, now) is { } horizon && ledger.Compact(horizon, now)) LogCompacted(ledger.DetailSince!.Value);
+        if (ledger.ForgetSums(now.AddDays(-sumDays))) LogForgotten(ledger.SumsSince!.Value);
+        return Task.FromResult(Pace);
+    }, cancellationToken, Pace);
 
     /// <summary>What lies before it is in no budget's window; null while a budget's cannot be read.</summary>
     public static DateTimeOffset? Horizon(IEnumerable<V1Alpha1GpuBudget> budgets, int detailDays, DateTimeOffset now)

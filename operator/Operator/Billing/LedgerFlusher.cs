@@ -1,6 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
+using Bursar.Kube.Reconcile;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Billing;
@@ -11,39 +11,18 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StepDownTime = TimeSpan.FromSeconds(3);
 
-    private readonly FailureLog _failures = new(client);
-
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        using var unit = client.ActivityTracker?.Start("ledger flusher");
+        await PeriodicLoop.RunAsync(client, "ledger flusher", Tick, token => store.FlushDueAsync(ledger, token), LogFailed, cancellationToken, LogWritten);
+        using var last = new CancellationTokenSource(StepDownTime, client.TimeProvider);
         try
         {
-            while (true)
-            {
-                try
-                {
-                    await store.FlushDueAsync(ledger, cancellationToken);
-                    if (_failures.Succeeded()) LogWritten();
-                }
-                catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
-                {
-                    if (_failures.IsNews(error)) LogFailed(error.Message);
-                }
-                await ActivityUnit.DelayAsync(unit, client.TimeProvider, Tick, cancellationToken);
-            }
+            await store.FlushAllAsync(ledger, last.Token);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException)
         {
-            using var last = new CancellationTokenSource(StepDownTime, client.TimeProvider);
-            try
-            {
-                await store.FlushAllAsync(ledger, last.Token);
-            }
-            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException)
-            {
-                // The next leader computes the same sums from the API and the journals.
-                LogFailed(error.Message);
-            }
+            // The next leader computes the same sums from the API and the journals.
+            LogFailed(error.Message);
         }
     }
 

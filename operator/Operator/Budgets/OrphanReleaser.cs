@@ -1,6 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
+using Bursar.Kube.Reconcile;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Suspension;
@@ -22,30 +22,14 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
     /// </summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
-    private readonly FailureLog _failures = new(client);
     private readonly Dictionary<string, DateTimeOffset> _missing = new(StringComparer.Ordinal);
 
-    public async Task RunAsync(CancellationToken cancellationToken)
+    public Task RunAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "orphans", Pace, async token =>
     {
-        using var unit = client.ActivityTracker?.Start("orphans");
-        while (true)
-        {
-            try
-            {
-                if (!control.ObserveOnly)
-                {
-                    await ReleaseOneAsync(cancellationToken);
-                    await lost.FindAsync(cancellationToken);
-                }
-                _failures.Succeeded();
-            }
-            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
-            {
-                if (_failures.IsNews(error)) LogFailed(error.Message);
-            }
-            await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
-        }
-    }
+        if (control.ObserveOnly) return;
+        await ReleaseOneAsync(token);
+        await lost.FindAsync(token);
+    }, LogFailed, cancellationToken);
 
     private async Task ReleaseOneAsync(CancellationToken cancellationToken)
     {

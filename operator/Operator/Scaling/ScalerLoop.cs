@@ -6,6 +6,7 @@ using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
+using Bursar.Kube.Reconcile;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
@@ -138,15 +139,11 @@ public sealed partial class ScalerLoop(
     }
 
     /// <summary>Wakes the loop for all that moves with time alone.</summary>
-    public async Task TickAsync(CancellationToken cancellationToken)
+    public Task TickAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "scalers' clock", _ =>
     {
-        using var unit = client.ActivityTracker?.Start("scalers' clock");
-        while (true)
-        {
-            foreach (var ns in stores.Scalers.Store.List().Select(scaler => scaler.Metadata.Namespace ?? "").Concat(guests.Namespaces).Distinct(StringComparer.Ordinal)) Wake(ns);
-            await ActivityUnit.DelayAsync(unit, time, Evaluation, cancellationToken);
-        }
-    }
+        foreach (var ns in stores.Scalers.Store.List().Select(scaler => scaler.Metadata.Namespace ?? "").Concat(guests.Namespaces).Distinct(StringComparer.Ordinal)) Wake(ns);
+        return Task.FromResult(Evaluation);
+    }, cancellationToken);
 
     private List<ScalerEntry> Look(IReadOnlyCollection<string> namespaces)
     {

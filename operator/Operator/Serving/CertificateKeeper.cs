@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Agent.Certificates;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Kube.Reconcile;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Serving;
@@ -47,7 +48,7 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
 
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        Rounds.RunAsync(client, "certificates", time, KeepAsync, LookEvery, RetryEvery, cancellationToken);
+        PeriodicLoop.RunAsync(client, "certificates", async token => await KeepAsync(token) ? LookEvery : RetryEvery, cancellationToken, time: time);
 
     /// <summary>One look: makes and renews what is due. False when it has to be tried again soon.</summary>
     private async Task<bool> KeepAsync(CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using System.Security.Cryptography.X509Certificates;
 using Bursar.Agent.Certificates;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Kube.Reconcile;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Serving;
@@ -28,7 +29,7 @@ public sealed partial class WebhookCertificate(KubeClient client, string ownName
 
     /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        Rounds.RunAsync(client, "the webhook's certificate", time, LookAsync, LookEvery, RetryEvery, cancellationToken);
+        PeriodicLoop.RunAsync(client, "the webhook's certificate", async token => await LookAsync(token) ? LookEvery : RetryEvery, cancellationToken, time: time);
 
     private async Task<bool> LookAsync(CancellationToken cancellationToken)
     {

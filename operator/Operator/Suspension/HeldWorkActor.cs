@@ -3,8 +3,8 @@ using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
+using Bursar.Kube.Reconcile;
 using Bursar.Operator.Cluster;
 using Microsoft.Extensions.Logging;
 
@@ -50,25 +50,21 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
         }
     }
 
-    public async Task RunAsync(CancellationToken cancellationToken)
+    public Task RunAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "held work", async token =>
     {
-        using var unit = client.ActivityTracker?.Start("held work");
-        while (true)
+        foreach (var (uid, marked) in _marked)
         {
-            await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
-            foreach (var (uid, marked) in _marked)
+            try
             {
-                try
-                {
-                    await SweepAsync(uid, marked, cancellationToken);
-                }
-                catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
-                {
-                    if (!client.IsUnreachable) LogFailed(marked.Namespace, marked.Name, marked.Kind, error.Message);
-                }
+                await SweepAsync(uid, marked, token);
+            }
+            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+            {
+                if (!client.IsUnreachable) LogFailed(marked.Namespace, marked.Name, marked.Kind, error.Message);
             }
         }
-    }
+        return Pace;
+    }, cancellationToken, Pace);
 
     /// <summary>What no budget speaks for goes at the second look; what is parked and still has the webhook's mark gets Bursar's.</summary>
     private async Task SweepAsync(string uid, Marked marked, CancellationToken cancellationToken)

@@ -1,6 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
+using Bursar.Kube.Reconcile;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Suspension;
 using Microsoft.Extensions.Logging;
@@ -19,26 +19,10 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
     /// <summary>A scaler that is made anew takes over what the former one changed: it is given the time to.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
-    private readonly FailureLog _failures = new(client);
     private readonly Dictionary<(string Scaler, string Target), DateTimeOffset> _missing = [];
 
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        using var unit = client.ActivityTracker?.Start("scaled releaser");
-        while (true)
-        {
-            try
-            {
-                if (!control.ObserveOnly) await ReleaseOneAsync(cancellationToken);
-                _failures.Succeeded();
-            }
-            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
-            {
-                if (_failures.IsNews(error)) LogFailed(error.Message);
-            }
-            await ActivityUnit.DelayAsync(unit, client.TimeProvider, Pace, cancellationToken);
-        }
-    }
+    public Task RunAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "scaled releaser", Pace,
+        token => control.ObserveOnly ? Task.CompletedTask : ReleaseOneAsync(token), LogFailed, cancellationToken);
 
     private async Task ReleaseOneAsync(CancellationToken cancellationToken)
     {
