@@ -377,9 +377,9 @@ public sealed partial class GpuLedger
             Seq = cursor.Seq,
             From = pod.JournalFrom ?? 0,
             To = pod.JournalTo ?? 0,
-            Devices = pod.Labels is null ? [.. pod.Devices] : null,
+            Devices = pod.Labels is null ? [.. pod.Devices ?? []] : null,
             Days = [.. pod.Days.Where(day => !day.IsKeptByItsShard).Select(ToShard)],
-            Counters = pod.Counters.Count == 0 ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated, Some(pair.Value.LastRequests), pair.Value.IsNamed ? null : true))],
+            Counters = pod.Counters is null ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated, Some(pair.Value.LastRequests), pair.Value.IsNamed ? null : true))],
             Checkpoint = pod.Checkpoint is not { } checkpoint ? null : new(checkpoint.Asked.ToUnixTimeMilliseconds(), checkpoint.Id, checkpoint.Done?.ToUnixTimeMilliseconds(), checkpoint.Step),
         },
     };
@@ -510,10 +510,11 @@ public sealed partial class GpuLedger
         {
             pod.Cursor = new(usage.Epoch, usage.Seq);
             if (usage.To > 0) (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
-            pod.Devices.UnionWith(usage.Devices ?? []);
+            if (usage.Devices is { } devices) pod.Devices = new(devices, StringComparer.Ordinal);
             if (usage.Checkpoint is { } checkpoint) pod.Checkpoint = new(pod.Uid, Moment(checkpoint.Asked), checkpoint.Id, checkpoint.Done is { } done ? Moment(done) : null, checkpoint.Step);
             pod.Days.AddRange((usage.Days ?? []).Select(FromShard));
-            foreach (var row in usage.Counters ?? []) pod.Counters[row.Model] = new() { IsNamed = row.Other is not true, LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
+            if (usage.Counters is not null) pod.Counters = new(StringComparer.Ordinal);
+            foreach (var row in usage.Counters ?? []) pod.Counters![row.Model] = new() { IsNamed = row.Other is not true, LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
         }
         if (pods.TryGetValue(stored.Uid, out var twin))
         {

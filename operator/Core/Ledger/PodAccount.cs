@@ -71,7 +71,8 @@ internal sealed class PodAccount(string uid)
     /// <summary>The end lies between <see cref="AliveAt"/> and <see cref="Bound"/>, and no fact of the pod itself says where.</summary>
     public bool IsEndUnseen => Labels is not null && FinishedAt is null && AliveAt is { } alive && alive < Bound && Bound == GoneAt;
 
-    public SortedSet<string> Devices { get; } = new(StringComparer.Ordinal);
+    /// <summary>Null for a pod that the API told of before any agent did.</summary>
+    public SortedSet<string>? Devices { get; set; }
 
     public long? JournalFrom { get; set; }
 
@@ -82,8 +83,8 @@ internal sealed class PodAccount(string uid)
     /// <summary>What was measured, by day and in order. The last two are open; those before are over, and what comes late for one of them counts into the older open one.</summary>
     public List<DayUsage> Days { get; } = [];
 
-    /// <summary>Where each model's counters stood last.</summary>
-    public SortedDictionary<string, TokenCounter> Counters { get; } = new(StringComparer.Ordinal);
+    /// <summary>Where each model's counters stood last; null for a pod that told none, as most do.</summary>
+    public SortedDictionary<string, TokenCounter>? Counters { get; set; }
 
     /// <summary>Null for a pod that never asked whether a checkpoint is wanted.</summary>
     public PodCheckpoint? Checkpoint { get; set; }
@@ -106,7 +107,7 @@ internal sealed class PodAccount(string uid)
             // What part of a device it holds is fixed once its node has told: a job's rate does not hang on its neighbours.
             if (ProductObserved == long.MaxValue) (Gpus, Share, Claims) = (seen.Gpus, seen.Share, seen.Claims);
             From = seen.ScheduledAt.ToUnixTimeMilliseconds();
-            if (!SameLabels(Labels, seen.Labels)) Labels = new Dictionary<string, string>(seen.Labels);
+            if (!SameLabels(Labels, seen.Labels)) Labels = seen.Labels;
         }
         // The earliest word that says what part it is; a word that says so goes before one that does not.
         if (seen.Product.Length > 0 && (ProductObserved == long.MaxValue || (Share.IsKnown == seen.Share.IsKnown ? observed < ProductObserved : seen.Share.IsKnown)))
@@ -146,6 +147,7 @@ internal sealed class PodAccount(string uid)
         if (Labels is null)
         {
             // Until the API shows the pod, the journal is all there is: its time, and the devices it touched.
+            Devices ??= new(StringComparer.Ordinal);
             if (interval.Device.Length > 0) Devices.Add(interval.Device);
             From = JournalFrom.Value;
             Gpus = Devices.Count;
@@ -167,6 +169,7 @@ internal sealed class PodAccount(string uid)
 
     public void Add(TokenSample sample)
     {
+        Counters ??= new(StringComparer.Ordinal);
         // Each model's counters are its own, also where its sums go together with others': two that take turns on one would look like restarts.
         var name = sample.Model.Length <= 253 && (Counters.ContainsKey(sample.Model) || Counters.Count < MaxCounters) ? sample.Model : DayUsage.OtherModels;
         if (!Counters.TryGetValue(name, out var counter)) Counters.Add(name, counter = new() { IsNamed = Counters.Count < DayUsage.MaxModels });

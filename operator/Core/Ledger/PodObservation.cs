@@ -16,7 +16,7 @@ public sealed record PodObservation
 
     public required WorkClass Class { get; init; }
 
-    /// <summary>The labels a budget's selector is matched against: of the top workload's pod template, of a bare pod its own.</summary>
+    /// <summary>The labels a budget's selector is matched against: of the top workload's pod template, of a bare pod its own. They are kept as they are, and must not change.</summary>
     public required IReadOnlyDictionary<string, string> Labels { get; init; }
 
     public required string Node { get; init; }

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Bursar.Core.Ledger;
 
 /// <summary>What belongs into one stored object, and whether it has changed since it was written.</summary>
@@ -97,7 +99,14 @@ internal sealed class BudgetAccount(string uid)
 
     public string Name { get; set; } = "";
 
-    public string? Memory { get; set; }
+    /// <summary>As UTF-8, which is half of a string.</summary>
+    private byte[]? _memory;
+
+    public string? Memory
+    {
+        get => _memory is null ? null : Encoding.UTF8.GetString(_memory);
+        set => _memory = value is null ? null : Encoding.UTF8.GetBytes(value);
+    }
 
     /// <summary>Shards for what is parked beyond the room of the budget's own.</summary>
     public List<ShardState> Parts { get; } = [];
@@ -109,5 +118,5 @@ internal sealed class BudgetAccount(string uid)
     public List<ClosedWindow> Closed { get; } = [];
 
     /// <summary>Nothing but what is parked.</summary>
-    public bool IsEmpty => Memory is null && Decisions.Count == 0 && Open is null;
+    public bool IsEmpty => _memory is null && Decisions.Count == 0 && Open is null;
 }

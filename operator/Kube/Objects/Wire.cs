@@ -101,7 +101,8 @@ internal static class Wire
         switch (reader.TokenType)
         {
             case JsonTokenType.String:
-                return reader.GetString();
+                // The specs of a kind differ in a few of their texts, and their conditions in fewer.
+                return StringPool.Get(ref reader);
             case JsonTokenType.Number:
                 MistypedTokens.Report(ref reader, MistypedTokens.Text, isConverted: true);
                 return Encoding.UTF8.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan);

@@ -33,6 +33,7 @@ public sealed class OperatorMetrics : IDisposable
     private readonly Histogram _demandToScale;
     private readonly List<Action<string, string, BudgetDecision>> _ofBudgets = [];
     private readonly List<Action<string, string, ScalerDecision>> _ofScalers = [];
+    private static readonly BudgetMemory NoMemory = new();
     private readonly Dictionary<(string Namespace, string Name), BudgetDecision> _budgets = [];
     private readonly Dictionary<(string Namespace, string Name), ScalerDecision> _scalers = [];
     private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
@@ -146,7 +147,8 @@ public sealed class OperatorMetrics : IDisposable
         lock (_gate)
         {
             _budgets.TryGetValue((ns, name), out before);
-            _budgets[(ns, name)] = decision;
+            // A scrape does not need what the budget remembers, which is as large as all the rest.
+            _budgets[(ns, name)] = decision with { Memory = NoMemory };
         }
         foreach (var action in decision.Actions)
         {
