@@ -39,6 +39,7 @@ public static class CheckpointRule
             // Forecasts pause, and so does what they asked for: it would else end in a suspension on figures that are not trusted.
             if (request.For.ByForecast && budget.ForecastDoubt is not null) continue;
             if (ResumeRule.Cause(item.Work with { Parked = request.For }, budget, plan.Balance, memory) is not null) continue;
+            plan.NameLimit(item, request.For.EnoughLimit);
             plan.Park(item, request.For.Reason, request.Sentence, request.For.ByForecast);
         }
     }

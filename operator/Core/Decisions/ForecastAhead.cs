@@ -26,9 +26,7 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
         var claims = ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget);
         if (!claims.Any(item => item.Parkable && Victims.Saves(item) > Amount.Zero)) return null;
 
-        Claim[] now = [.. balance.FloorClaims, .. balance.ReleasedClaims, .. waits.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.StopCost)), .. claims.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.Tested))];
-        bool FailsAfter(TimeSpan time) =>
-            Projection.Of(budget, now.Concat(runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))))) > balance.Allowed;
+        bool FailsAfter(TimeSpan time) => Needed(budget, balance, waits, claims, runs, time) > balance.Allowed;
         var (fits, fails) = (TimeSpan.Zero, until - budget.Now);
         if (FailsAfter(fits) || !FailsAfter(fails)) return null;
         // A rolling sum is expensive, so a distant moment is searched to a 64th of its distance only.
@@ -48,6 +46,14 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
         var victims = Victims.Choose(ForecastRule.Candidates(left, then), left, parked => ForecastRule.Needed(then, sums, [], left, parked, item => item.Charge.Tested) - sums.Allowed, then, budget.Memory);
         return victims.Count == 0 ? null : new(budget.Now + fails, victims);
     }
+
+    /// <summary>The sum of the forecast test after a time in which nothing new starts.</summary>
+    internal static Amount Needed(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IEnumerable<ChargedWork> runs, TimeSpan time) =>
+        Projection.Of(budget,
+        [
+            .. balance.FloorClaims, .. balance.ReleasedClaims, .. waits.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.StopCost)),
+            .. claims.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.Tested)), .. runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))),
+        ]);
 
     /// <summary>What a workload spends in a time beyond what the forecast test reserves for it.</summary>
     private static Amount Unreserved(ChargedWork item, BudgetSnapshot budget, TimeSpan time)

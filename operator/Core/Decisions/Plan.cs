@@ -49,7 +49,10 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>Since when suspended work has fitted, carried on from the memory: what is not noted here anew is forgotten.</summary>
     public SortedDictionary<string, DateTimeOffset> FitsSince { get; } = new(StringComparer.Ordinal);
 
-    public bool SuspendsAny => _requests.Count > 0 || _suspending.Count > 0;
+    public bool SuspendsAny => _requests.Count > 0 || SuspendsNow;
+
+    /// <summary>Some work is suspended by this decision, and not only asked for a checkpoint.</summary>
+    public bool SuspendsNow => _suspending.Count > 0;
 
     /// <summary>Marks work that a rule is about to suspend together, so that the amounts named for one of them do not count the others as running.</summary>
     public void Expect(IEnumerable<ChargedWork> leaving)
@@ -63,6 +66,9 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>The amount that each suspended workload needs by itself (<see cref="ResumeRule"/>), computed once a decision.</summary>
     public Dictionary<string, Amount> NeededAlone { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>The course of the time in which a named limit must be enough (<see cref="ResumeRule"/>), computed once a decision.</summary>
+    public ResumeRule.Course? Course { get; set; }
+
     /// <summary>All workloads in the order in which they resume, sorted once a decision.</summary>
     public ChargedWork[] ByTurn(Func<IEnumerable<ChargedWork>> sort) => _byTurn ??= [.. sort()];
 
@@ -73,10 +79,11 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         if (action.Kind == ActionKind.Park) _suspending.Add(action.Workload.Uid);
     }
 
-    /// <summary>Notes the limit that a message names as enough to run the work now.</summary>
+    /// <summary>Notes the limit that a message names as enough to run the work now; null where it names none.</summary>
     public Amount? NameLimit(ChargedWork item, Amount? limit)
     {
         if (limit is { } enough) _enough[item.Work.Key.Uid] = enough;
+        else _enough.Remove(item.Work.Key.Uid);
         return limit;
     }
 
@@ -155,6 +162,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
             request ??= CheckpointRule.Make(budget, item.Work, sentence, parked with { Reason = reason });
             if (request.For.ByForecast && !byForecast) request = request with { Sentence = sentence, For = parked with { Reason = reason } };
             _requests[item.Work.Key.Uid] = request;
+            NameLimit(item, request.For.EnoughLimit);
             _found[item.Work.Key.Uid] = (Reasons.CheckpointRequested, Sentences.CheckpointAwaited(item, request, budget));
             return;
         }
@@ -239,7 +247,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         {
             var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
             if (item.Work.State == WorkloadState.Parked && !_acted.Contains(item.Work.Key.Uid)) sentence = Sentences.With(sentence, item.Work);
-            if (budget.Observes && item.Work.State != WorkloadState.Parked) sentence = Sentences.Observed(sentence);
+            if (budget.Observes) sentence = Sentences.Observed(sentence) + (item.Work.State == WorkloadState.Parked && budget.ReleasedAt is null ? Sentences.NothingResumes : "");
             var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
             // A job of known length is shown at its likely end; everything else as the projection counts it.
             var toCome = item.Charge.KnownLength || !counts ? item.Charge.Mid : outlook.ToCome.GetValueOrDefault(item.Work.Key.Uid);

@@ -29,7 +29,7 @@ public static class ResumeRule
     {
         var budget = plan.Budget;
         var balance = plan.Balance;
-        var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.SuspendsAny;
+        var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.SuspendsNow;
         foreach (var item in InOrder(work))
         {
             if (IsNoLongerHeld(item.Work, budget))
@@ -48,7 +48,7 @@ public static class ResumeRule
             }
             if (item.Work.Rate is null) plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
             else if (NeverFits(item, budget, balance)) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, plan, NeededInEmptyWindow(item, budget), NamedLimit(item, plan, work)));
-            else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(item, plan, MustRise() ? NamedLimit(item, plan, work) : null));
+            else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(item, plan, MustRise(), MustRise() ? NamedLimit(item, plan, work) : null));
             else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget)) plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
             else if (budget.ForecastDoubt is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
             else if (fits && cause is not null)
@@ -59,8 +59,8 @@ public static class ResumeRule
             }
             else
             {
-                plan.Keep(item, Reasons.WaitsForMoney, Sentences.Waits(item, plan, Needed(item, budget),
-                    MustRise() ? NamedLimit(item, plan, work) : null, cause is not null || !free));
+                plan.Keep(item, Reasons.WaitsForMoney, MustRise() ? Sentences.Waits(item, plan, Needed(item, budget), NamedLimit(item, plan, work))
+                    : Sentences.WaitsThoughItFits(item, plan, Needed(item, budget), othersFirst: cause is not null || !free));
             }
 
             bool MustRise() => needed > balance.Limit || LimitRule.IsReached(balance) || balance.FloorExceedsLimit;
@@ -106,27 +106,35 @@ public static class ResumeRule
     /// The limit that a message names as enough to resume the work now; null where no limit alone is. It holds the suspended work that
     /// comes first and fits it too, what the stop itself costs, and what everything else spends in the next <see cref="NamedFor"/>, and is
     /// rounded up to three digits. The amount named when the work was suspended is repeated for as long as it is enough and not far too much.
-    /// It is an amount of the present window.
+    /// It is an amount of the present window, and none is named shortly before that ends (<see cref="WindowEndsSoon"/>).
     /// </summary>
     public static Amount? NamedLimit(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         var alone = Amount.Max(Alone(item, plan, work), NeededInEmptyWindow(item, budget));
-        if (item.Work.Rate is not { } rate || budget.ForecastDoubt is not null || HoldRule.IsHeld(item, budget)) return null;
+        if (item.Work.Rate is not { } rate || budget.ForecastDoubt is not null || HoldRule.IsHeld(item, budget) || WindowEndsSoon(item, budget)
+            // In Observe mode nothing resumes, whatever the limit is.
+            || budget.Observes && item.Work.State == WorkloadState.Parked) return null;
         // The workload spends this until it is stopped, and once more after it resumes.
         var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(Charge.StopTime(item.Work, budget));
-        var growth = Beside(item, plan, work).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(NamedFor));
+        var growth = Beside(item, plan, work).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(HoldsFor(item, budget)));
         // Sorted once a decision, since a budget may hold thousands of suspended workloads.
-        var order = plan.ByTurn(() => work.Order(InTurn(budget.Now)));
+        var turns = InTurn(budget.Now);
+        var order = plan.ByTurn(() => work.Order(turns));
         var first = order
             .TakeWhile(other => other != item)
-            .Where(other => (IsSuspended(other) || plan.IsLeaving(other)) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
+            .Where(other => (IsSuspended(other) || Leaves(plan, other)) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
+        // Running workloads that may be suspended soon leave their part to those ahead, and need as much as any suspended workload where they come first.
+        ChargedWork[] soon = [.. order.Where(other => other != item && other.Parkable && CountsAsRunning(other, plan) && (CourseOf(plan, work).Suspends || plan.IsLeaving(other)))];
+        growth = soon.Where(other => turns.Compare(other, item) < 0)
+            .Aggregate(growth, (sum, other) => sum + Amount.Max(Amount.Zero, Needed(other, budget) + other.Charge.StopCost - CountsWith(other, item, budget)));
         // Workloads behind it that fit the present limit may resume before that is raised.
         var after = order.SkipWhile(other => other != item).Skip(1).Where(other => IsSuspended(other) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
         var behind = budget.Terms.Window.Period == WindowPeriod.Rolling ? TakenOfRolling(after, plan) : Taken(after, balance.Limit, balance.Limit, plan, work);
         // Stops may cost less than they are counted with, and their own test does not hold what runs beside them.
         var stops = first.Length == 0 ? Amount.Zero
-            : Beside(item, plan, work).Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun));
+            : Beside(item, plan, work).Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun))
+                + soon.Aggregate(CountsAsRunning(item, plan) ? CountsWith(item, item, budget) : Amount.Zero, (sum, other) => sum + CountsWith(other, item, budget));
         Amount enough, least = alone;
         for (var round = 0; ; round++)
         {
@@ -137,8 +145,43 @@ public static class ResumeRule
             least = alone + behind + taken;
         }
         return plan.NameLimit(item, item.Work.Parked is { EnoughLimit: { } named } && named > balance.Limit && (named <= enough + enough.Percent(10) || budget.Now - item.Work.Parked.Since <= NamedFor)
-            && alone + behind + Taken(first, named + stops, named, plan, work) <= named ? named : enough);
+            && alone + behind + growth + Taken(first, named + stops, named, plan, work) <= named ? named : enough);
     }
+
+    /// <summary>
+    /// Whether the window ends before a limit that is named now has been enough for <see cref="NamedFor"/>. Then none is named, since other
+    /// spending, other top-ups and other work count in the next window.
+    /// </summary>
+    public static bool WindowEndsSoon(ChargedWork item, BudgetSnapshot budget) =>
+        budget.Terms.Window.Period != WindowPeriod.Rolling && budget.Window.End - budget.Now < HoldsFor(item, budget);
+
+    /// <summary>How long a limit that is named now must be enough. Work that is asked for a checkpoint first is suspended later.</summary>
+    private static TimeSpan HoldsFor(ChargedWork item, BudgetSnapshot budget) =>
+        item.Work.State == WorkloadState.Parked ? NamedFor : NamedFor + CheckpointRule.WaitOf(item.Work, budget);
+
+    /// <summary>The time in which a named limit must be enough, at the present rate of everything that runs.</summary>
+    /// <param name="Suspends">Whether the forecast or the limit may suspend running work.</param>
+    /// <param name="Lapses">The amount that is reserved now for work that runs past the end of the window, and not spent because its pods do not run.</param>
+    public sealed record Course(bool Suspends, Amount Lapses);
+
+    private static Course CourseOf(Plan plan, IReadOnlyList<ChargedWork> work)
+    {
+        if (plan.Course is { } known) return known;
+        var (budget, balance, later) = (plan.Budget, plan.Balance, Later(plan.Budget));
+        ChargedWork[] runs = [.. work.Where(item => CountsAsRunning(item, plan))];
+        var suspends = runs.Aggregate(balance.Spent + balance.OverspendBound, (sum, item) => sum + item.Work.BurnRate.For(NamedFor)) >= balance.Allowed
+            || ForecastAhead.Needed(budget, balance, work.Where(item => Leaves(plan, item)), ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget), runs, NamedFor) > balance.Allowed;
+        var lapses = runs.Aggregate(Amount.Zero, (sum, item) =>
+            sum + Amount.Max(Amount.Zero, item.Charge.Mid - Amount.Min(item.Charge.Mid, (item.Work.Rate ?? Rate.Zero).For(later)) - item.Work.BurnRate.For(NamedFor)));
+        return plan.Course = new(suspends, lapses);
+    }
+
+    /// <summary>The rest of the window after the time in which a named limit must be enough.</summary>
+    private static TimeSpan Later(BudgetSnapshot budget) => Charge.Horizon(budget) is var horizon && horizon > NamedFor ? horizon - NamedFor : TimeSpan.Zero;
+
+    /// <summary>The amount that running work counts with where the limit for other work is tested.</summary>
+    private static Amount CountsWith(ChargedWork other, ChargedWork item, BudgetSnapshot budget) =>
+        other.Charge.KnownLength || Charge.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > Rate.Zero) ? other.Charge.Mid : other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)));
 
     /// <summary>
     /// The amount that the workloads ahead in the queue use of a limit. Each counts where it may fit, with all it may need.
@@ -151,13 +194,17 @@ public static class ResumeRule
     private static Amount Taken(IReadOnlyList<ChargedWork> first, Amount sum, Amount limit, Plan plan, IReadOnlyList<ChargedWork> work)
     {
         Amount likely = Amount.Zero, most = Amount.Zero;
+        // A workload that runs past the end of the window needs less of it when the limit is raised.
+        var (budget, later) = (plan.Budget, Later(plan.Budget));
+        sum += CourseOf(plan, work).Lapses;
         foreach (var other in first)
         {
+            var needed = Needed(other, budget);
             // A rolling sum is no plain sum: there all of them count.
-            var fits = plan.Budget.Terms.Window.Period == WindowPeriod.Rolling || Alone(other, plan, work) + likely <= sum && NeededInEmptyWindow(other, plan.Budget) <= limit;
+            var fits = budget.Terms.Window.Period == WindowPeriod.Rolling || Alone(other, plan, work) - needed + Needed(other, budget, later) + likely <= sum && NeededInEmptyWindow(other, budget) <= limit;
             if (!fits) continue;
-            likely += other.Charge.KnownLength ? other.Charge.Mid : Amount.Zero;
-            most += Needed(other, plan.Budget);
+            likely += other.Charge.KnownLength ? Amount.Min(other.Charge.Mid, other.Work.Rate!.Value.For(later)) : Amount.Zero;
+            most += needed;
         }
         return most;
     }
@@ -176,10 +223,10 @@ public static class ResumeRule
     private static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work, IReadOnlyList<Claim> floor, bool withBeside)
     {
         var budget = plan.Budget;
-        var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !plan.IsLeaving(w) && !Balance.Lends(w.Work, budget)).ToArray();
+        var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget)).ToArray();
         var beside = (withBeside ? Beside(item, plan, work) : []).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)))));
         // Workloads that are being stopped, or are about to be, cost their stop.
-        var ending = plan.Balance.Ending + work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && plan.IsLeaving(w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
+        var ending = plan.Balance.Ending + work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && Leaves(plan, w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
         var needed = Projection.Of(budget,
         [
             .. floor,
@@ -191,13 +238,21 @@ public static class ResumeRule
             new(Rate.Zero, ending),
         ]);
         // The limit test would suspend it again at once.
-        var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsLeaving(w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
+        var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
         return Amount.Max(needed, budget.Spent + stops + ending + Charge.StopCostOnceRunning(item.Work, budget));
     }
 
+    private static bool CountsAsRunning(ChargedWork item, Plan plan) => item.Work.State is WorkloadState.Running or WorkloadState.Pending && !Leaves(plan, item);
+
+    /// <summary>
+    /// Whether this decision stops the work. What keeps one workload running must hold all that run on: in Observe mode everything does, and so does
+    /// work that is asked for a checkpoint when the limit is raised before it is suspended.
+    /// </summary>
+    private static bool Leaves(Plan plan, ChargedWork item) => !plan.Budget.Observes && plan.IsLeaving(item) && CheckpointRule.StepOf(item, plan) == CheckpointStep.Stop;
+
     /// <summary>Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.</summary>
     private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan, IEnumerable<ChargedWork> work) =>
-        work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running && w.Work.BurnRate > Rate.Zero && !plan.IsLeaving(w)
+        work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running && w.Work.BurnRate > Rate.Zero && !Leaves(plan, w)
             && (w.Work.Class == WorkClass.Training ? !w.Charge.KnownLength && !Charge.ReservesWindow(w.Work, plan.Budget) : w.Charge.Mid <= Amount.Zero));
 
     /// <summary>The high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.</summary>

@@ -26,26 +26,29 @@ public static class Sentences
             + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Money(needed)}" : "") + "."
             + ToResume(item, plan, enough)
             // Waiting would be in vain for what is larger than a whole window.
-            + (ResumeRule.NeverFits(item, budget, balance) ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either." : Otherwise(budget, $"when other work ends and leaves enough, or {Later(budget)}"));
+            + (ResumeRule.NeverFits(item, budget, balance) ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either." : Otherwise(budget, enough, $"when other work ends and leaves enough, or {Later(budget)}"));
     }
 
     /// <summary>Says the same of work that is left alone in Observe mode.</summary>
     public static string Observed(string sentence) =>
         sentence.StartsWith("Suspended: ", StringComparison.Ordinal)
-            ? $"Would be suspended: {sentence[11..].Replace(" To resume it now, raise ", " To keep it running, raise ", StringComparison.Ordinal).Replace(" Otherwise it resumes ", " Otherwise it would resume ", StringComparison.Ordinal)}" : sentence.StartsWith("Resumed ", StringComparison.Ordinal) ? $"Would be resumed {sentence[8..]}" : sentence;
+            ? $"Would be suspended: {sentence[11..].Replace(" To resume it now, raise ", " To keep it running, raise ", StringComparison.Ordinal).Replace(" Otherwise it resumes ", " Otherwise it would resume ", StringComparison.Ordinal).Replace(" It resumes ", " It would resume ", StringComparison.Ordinal)}" : sentence.StartsWith("Resumed ", StringComparison.Ordinal) ? $"Would be resumed {sentence[8..]}" : sentence;
+
+    public const string NothingResumes = " Nothing is resumed in Observe mode.";
 
     /// <summary>The one place that names an amount as enough to resume work, and what limits cannot mend.</summary>
     private static string ToResume(ChargedWork item, Plan plan, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        if (enough is not { } limit) return Approve(budget);
+        if (enough is not { } limit)
+            return (ResumeRule.WindowEndsSoon(item, budget) ? $" The window ends at {Time(budget.Window.End)}, too soon to name a limit." : "") + Approve(budget);
         var others = balance.Unstoppable.RatePerHour;
         return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}.{Approve(budget)}"
             + (!(others > Rate.Zero) ? "" : $" {Names(balance.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(balance.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {This(item)} running to its end, {(balance.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must hold what {(balance.Unstoppable.Workloads.Count == 1 ? "it costs" : "they cost")}.");
     }
 
     /// <summary>When it resumes without a higher limit; with manual resumes it does not.</summary>
-    private static string Otherwise(BudgetSnapshot budget, string when) => budget.Terms.Resume == ResumePolicy.Manual ? "" : $" Otherwise it resumes {when}.";
+    private static string Otherwise(BudgetSnapshot budget, Amount? enough, string when) => budget.Terms.Resume == ResumePolicy.Manual ? "" : $" {(enough is null ? "It" : "Otherwise it")} resumes {when}.";
 
     private static string Approve(BudgetSnapshot budget) =>
         budget.Terms.Resume == ResumePolicy.Manual ? $" Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it too." : "";
@@ -170,14 +173,14 @@ public static class Sentences
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         return $"Suspended: budget {budget.Name} is used up: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(balance.OverspendBound)} is needed to shut work down. "
-            + $"{Capital(This(item))} has cost {Money(item.Work.Spent)} {budget.Currency} and runs at {item.Work.Rate} {budget.Currency}/h.{ToResume(item, plan, enough)}{Otherwise(budget, Later(budget))}";
+            + $"{Capital(This(item))} has cost {Money(item.Work.Spent)} {budget.Currency} and runs at {item.Work.Rate} {budget.Currency}/h.{ToResume(item, plan, enough)}{Otherwise(budget, enough, Later(budget))}";
     }
 
     public static string UndoneAtLimit(ChargedWork item, Plan plan, Amount bound, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         return $"Suspended: budget {budget.Name} has nothing left for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to shut work down with it."
-            + $"{ToResume(item, plan, enough)}{Otherwise(budget, Later(budget))}";
+            + $"{ToResume(item, plan, enough)}{Otherwise(budget, enough, Later(budget))}";
     }
 
     private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
@@ -212,24 +215,35 @@ public static class Sentences
 
     /// <param name="item">The suspended work.</param>
     /// <param name="plan">The evaluation.</param>
-    /// <param name="enough">The limit that is enough to resume it once it is approved; null where the present one is, or no limit alone would be.</param>
-    public static string WaitsForApproval(ChargedWork item, Plan plan, Amount? enough) =>
-        enough is null ? $"Resumes of budget {plan.Budget.Name} are manual: set bursar.dev/resume: approved on it." : $"It waits for a limit that holds it and for an approval.{ToResume(item, plan, enough)}";
+    /// <param name="mustRise">The present limit does not hold it.</param>
+    /// <param name="enough">The limit that is enough to resume it once it is approved; null where none is named.</param>
+    public static string WaitsForApproval(ChargedWork item, Plan plan, bool mustRise, Amount? enough) =>
+        !mustRise ? $"Resumes of budget {plan.Budget.Name} are manual: set bursar.dev/resume: approved on it." : $"It waits for a limit that holds it and for an approval.{ToResume(item, plan, enough)}";
 
     /// <param name="item">The suspended work.</param>
     /// <param name="plan">The evaluation.</param>
     /// <param name="needed">What it needs itself.</param>
-    /// <param name="enough">The limit that is enough to resume it; null where the present one is, or no limit alone would be.</param>
-    /// <param name="othersFirst">It fits, and other work is suspended or resumed before it.</param>
-    public static string Waits(ChargedWork item, Plan plan, Amount needed, Amount? enough, bool othersFirst)
+    /// <param name="enough">The limit that is enough to resume it; null where none is named.</param>
+    public static string Waits(ChargedWork item, Plan plan, Amount needed, Amount? enough) =>
+        $"{Needs(item, plan, needed)}{ToResume(item, plan, enough)}{Otherwise(plan.Budget, enough, $"when other work ends and leaves enough, or {Later(plan.Budget)}")}";
+
+    private static string Needs(ChargedWork item, Plan plan, Amount needed)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        var what = $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}); budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left{(balance.Reserved > Amount.Zero ? ", part of it reserved for other work" : "")}.";
-        if (enough is not null) return $"{what}{ToResume(item, plan, enough)}{Otherwise(budget, $"when other work ends and leaves enough, or {Later(budget)}")}";
+        return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}); budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left{(balance.Reserved > Amount.Zero ? ", part of it reserved for other work" : "")}.";
+    }
+
+    /// <param name="item">The suspended work, which the present limit holds.</param>
+    /// <param name="plan">The evaluation.</param>
+    /// <param name="needed">What it needs itself.</param>
+    /// <param name="othersFirst">Other work is suspended or resumed before it.</param>
+    public static string WaitsThoughItFits(ChargedWork item, Plan plan, Amount needed, bool othersFirst)
+    {
+        var what = Needs(item, plan, needed);
         return plan.FitsSince.TryGetValue(item.Work.Key.Uid, out var since) && !othersFirst
             ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(item.Work.Parked!))} if it still does, or earlier when the limit is raised or other work ends."
             : othersFirst ? $"{what} Other workloads are suspended or resumed before it."
-            : $"{what} It fitted by as much when it was suspended, so it resumes when the limit is raised, when other work ends, or {Later(budget)}.";
+            : $"{what} It fitted by as much when it was suspended, so it resumes when the limit is raised, when other work ends, or {Later(plan.Budget)}.";
     }
 
     public static string Resumed(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, string cause) =>

@@ -7,7 +7,7 @@ namespace Bursar.Core.Decisions;
 /// <summary>Something that would turn the verdict on a workload around.</summary>
 public abstract record Change
 {
-    /// <summary>A higher limit, or a top-up of this window: the amount that the message names, else the least that would do.</summary>
+    /// <summary>A higher limit, or a top-up of this window: the amount that the message names.</summary>
     public sealed record RaiseLimit(Amount By, Amount To) : Change;
 
     /// <summary>For work that may run: the highest limit at which it would be parked.</summary>
@@ -28,7 +28,7 @@ public abstract record Change
 
 /// <summary>
 /// What would turn a verdict around, found by asking the decider again with a changed snapshot: so it is true of whatever rules
-/// the decider has. Pure. A limit is the one that the decision's message names (<see cref="ResumeRule.NamedLimit"/>); where it names none, amounts are found by bisection, to the cent.
+/// the decider has. Pure. A higher limit is the one that the decision's message names (<see cref="ResumeRule.NamedLimit"/>), since the least that would do is not enough a minute later. A lower limit is found by bisection, to the cent.
 /// </summary>
 public static class WhatWouldChange
 {
@@ -69,9 +69,7 @@ public static class WhatWouldChange
         var changes = new List<Change>();
         // The amount that the message of this decision names, so that one amount is read everywhere.
         var named = BudgetDecider.Decide(Enforced(budget)).Workloads.First(verdict => verdict.Key.Uid == uid).EnoughLimit;
-        var done = Done(budget);
-        if (named is { } enough && enough > limit && MayRun(Limited(done, enough - limit), uid)) changes.Add(new Change.RaiseLimit(enough - limit, enough));
-        else if (Boundary(Enough(budget, limit), cents => MayRun(Limited(done, Times(cents)), uid)) is { } more) changes.Add(new Change.RaiseLimit(Times(more), limit + Times(more)));
+        if (named is { } enough && MayRun(Limited(Done(budget), enough - limit), uid)) changes.Add(new Change.RaiseLimit(enough - limit, enough));
         if (work.State == WorkloadState.Parked && !work.ResumeApproved && MayRun(With(budget, work with { ResumeApproved = true }), uid)) changes.Add(new Change.Approve());
         var others = budget.Workloads.Where(other => other.Key.Uid != uid && other is { Class: WorkClass.Training, State: WorkloadState.Running, Rate: not null })
             .OrderBy(other => other.Estimate.IsKnown ? other.Estimate.Mid : TimeSpan.MaxValue).ThenBy(other => other.Key.Name, StringComparer.Ordinal).ThenBy(other => other.Key.Uid, StringComparer.Ordinal).Take(MostOthers).ToArray();
@@ -113,15 +111,6 @@ public static class WhatWouldChange
     }
 
     private static Amount Times(Int128 cents) => new(cents * Cent.Units);
-
-    /// <summary>More than all work together can cost in a whole window, with headroom.</summary>
-    private static Amount Enough(BudgetSnapshot budget, Amount limit)
-    {
-        var all = budget.Spent + limit;
-        foreach (var work in budget.Workloads)
-            if (work.Rate is { } rate) all += rate.For(budget.Window.Length + Charge.LeastRun);
-        return all + all.Percent(100 + budget.Terms.HeadroomPercent);
-    }
 
     /// <summary>A limit that was always so: the time that work is given when one falls is not what is asked about.</summary>
     private static BudgetSnapshot Limited(BudgetSnapshot budget, Amount more)

@@ -18,6 +18,9 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
 
     public BudgetSnapshot Budget { get; private set; } = budget;
 
+    /// <summary>Whether workloads acknowledge a request for a checkpoint in the pass that follows it.</summary>
+    public bool Acknowledges { get; init; }
+
     /// <summary>What was done, for a failing seed.</summary>
     public string Log => string.Join('\n', _log);
 
@@ -43,15 +46,18 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
         var pass = decision.Actions.Count == 0 && time is { } quiet ? quiet : Pass;
         _log.AddRange(decision.Announcements.Select(one => $"{Budget.Now:dd HH:mm:ss} {one.Reason}: {one.Sentence}"));
         _log.AddRange(decision.Actions.Select(action => $"{Budget.Now:dd HH:mm:ss} {action.Kind} {action.Workload.Name} ({action.Reason}): {action.Sentence}"));
-        var actions = decision.Actions.ToDictionary(action => action.Workload.Uid);
+        var actions = decision.Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume).ToDictionary(action => action.Workload.Uid);
+        var requests = decision.Actions.Where(action => action.Kind is ActionKind.RequestCheckpoint or ActionKind.WithdrawCheckpoint).ToDictionary(action => action.Workload.Uid);
         var works = new List<WorkloadSnapshot>();
         var spent = Amount.Zero;
         foreach (var one in Budget.Workloads)
         {
             var work = actions.TryGetValue(one.Key.Uid, out var action)
                 ? action.Kind == ActionKind.Park
-                    ? one with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = action.Parked! with { Confirmed = true } }
+                    ? one with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = action.Parked! with { Confirmed = true }, Estimate = one.EstimateAfterResume ?? one.Estimate, EstimateAfterResume = null, CheckpointAnnotation = null }
                     : one with { State = WorkloadState.Running, BurnRate = one.Rate ?? Rate.Zero, Parked = null }
+                : requests.TryGetValue(one.Key.Uid, out var request)
+                    ? request.Kind == ActionKind.RequestCheckpoint ? one with { CheckpointAnnotation = request.CheckpointId, CheckpointAcknowledged = Acknowledges ? request.CheckpointId : null } : one with { CheckpointAnnotation = null }
                 : one;
             if (action?.Kind == ActionKind.Park) spent += one.BurnRate.For(TimeSpan.FromSeconds(30));
             var burns = work.BurnRate.For(pass);
