@@ -127,9 +127,8 @@ internal static class ExplainWorkload
             try
             {
                 if (Decision is not { Object: var obj } || DecisionInputs.Read(Decision.Inputs) is not { } inputs || obj.Split('/') is not [var kind, var name]) return null;
-                // The status is newer than the decision: where it names a limit, the decision's would be a second and older one.
-                var named = Entry?.Reason?.Contains(" raise the limit of budget ", StringComparison.Ordinal) == true;
-                return ExplainReasoning.ChangesFor(inputs, kind, name, withLimit: !named) is { } changes ? $"{(Entry is null ? "" : $"as of {Rfc3339.Format(Decision.Time)}, ")}{changes}" : null;
+                // The status is newer than the decision, whose limit may not be enough any more. So the status alone names one.
+                return ExplainReasoning.ChangesFor(inputs, kind, name, withLimit: Entry?.Reason is null) is { } changes ? $"as of {Rfc3339.Format(Decision.Time)}, {changes}" : null;
             }
             catch (FormatException)
             {
