@@ -32,7 +32,7 @@ internal static class PieceForecast
         if (gpus == 0) return null;
 
         // The time that its user or its series names is that of all waves, one after the other.
-        var waves = job.Pieces.Where(group => group.AtOnce > 0).GroupBy(group => group.Stage).Sum(stage => stage.Max(group => ((long)group.Total + group.AtOnce - 1) / group.AtOnce));
+        var waves = Pieces.WavesOf(job.Pieces);
         var typical = waves > 0 ? whole / waves : null;
 
         double low = 0, mid = 0, high = 0, ends = 0;

@@ -42,6 +42,10 @@ public sealed record Pieces
     /// <summary>What ends the work before all pieces have ended; null where nothing does.</summary>
     public EarlySuccess? Success { get; init; }
 
+    /// <summary>How many pieces run one after the other in all, at the parallelism of now.</summary>
+    public static long WavesOf(IEnumerable<Pieces> groups) =>
+        groups.Where(group => group.AtOnce > 0).GroupBy(group => group.Stage).Sum(stage => stage.Max(group => ((long)group.Total + group.AtOnce - 1) / group.AtOnce));
+
     /// <summary>Pieces that still have to end.</summary>
     public int Left => Math.Max(Math.Max(0, Total - Ended), InFlight.Count);
 

@@ -132,7 +132,7 @@ public sealed class BudgetObserver(
         var pieces = work.Pieces.Select(set => set.Count(pods, work.UnitsOf(set), () => ledger.EndedPods(budget.Namespace, uid), () => ledger.HeldTime(budget.Namespace, uid, work.Metadata.CreationTimestamp ?? now, now) ?? now - work.StartTime, now)).ToArray();
         var facts = new JobFacts
         {
-            EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template),
+            EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template, pieces),
             // The pods of a sweep report the progress of the pieces that run now, not of those to come.
             Progress = byAgent && pieces.Any(group => group is { Gpus: > 0, ToCome: > 0 }) ? ProgressSeries.Empty : series,
             ProgressTeller = byAgent ? "its node's agent" : "",

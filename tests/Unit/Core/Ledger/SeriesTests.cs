@@ -54,7 +54,7 @@ public sealed class SeriesTests
         var ledger = new GpuLedger();
         for (var series = 0; series < 150; series++)
             for (var run = 0; run < 10; run++)
-                ledger.NoteRun("team", $"named/{series:000}-{new string('x', 110)}", new(Guid.NewGuid().ToString(), Start.AddDays(series).AddHours(run), long.MaxValue / 1_000_000, 1_000_000_000));
+                ledger.NoteRun("team", $"named/{series:000}-{new string('x', 110)}", new(Guid.NewGuid().ToString(), Start.AddDays(series).AddHours(run), long.MaxValue / 1_000_000, 1_000_000_000, true));
 
         JsonSerializer.SerializeToUtf8Bytes(ledger.DirtyShards().Single(), LedgerJson.Default.LedgerShard).Length.Should().BeLessThan(GpuLedger.MaxShardBytes);
         ledger.Runs("team", $"named/000-{new string('x', 110)}").Should().BeEmpty("it ran longest ago");

@@ -23,7 +23,7 @@ public sealed class SeriesKeeperTests
         new SeriesKeeper(ledger, new ProgressBoard()).Observe(Read(first));
 
         var next = Job("nightly-2", null);
-        SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template).Should().Equal(new EarlierRun(TimeSpan.FromMinutes(40), 30_000));
+        SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template, []).Should().Equal(new EarlierRun(TimeSpan.FromMinutes(40), 30_000));
     }
 
     [Fact]
@@ -79,6 +79,56 @@ public sealed class SeriesKeeperTests
 
         ledger.Runs("team", "named/nightly").Should().Equal(new SeriesRun("uid-x", Start.AddMinutes(25), 25 * 60_000, 30_000));
     }
+
+    /// <summary>Ten pieces of an hour, at one parallelism and then at another. The next run costs ten hours of a GPU whatever they are.</summary>
+    [Theory]
+    [InlineData(1, 1, 10)]
+    [InlineData(1, 5, 2)]
+    [InlineData(1, 10, 1)]
+    [InlineData(5, 1, 10)]
+    [InlineData(10, 1, 10)]
+    [InlineData(10, 10, 1)]
+    public void Next_run_of_a_sweep_takes_the_time_of_its_pieces_at_its_own_parallelism(int before, int now, int hours)
+    {
+        var ledger = new GpuLedger();
+        ledger.Install(Start.AddHours(-1));
+        for (var piece = 0; piece < 10; piece++) ledger.Observe(Pod($"sweep-1-{piece}", piece / before, 1) with { Succeeded = true });
+        // A pod that was stopped is no piece's time.
+        if (before > 1) ledger.Observe(Pod("sweep-1-stopped", 0, 0.5));
+        var first = Sweep("sweep-1", before);
+        new SeriesKeeper(ledger, new ProgressBoard()).Observe(Read(first with { Status = first.Status with { Succeeded = 10, CompletionTime = Start.AddHours(10 / before), Conditions = [new() { Type = "Complete", Status = "True" }] } }));
+
+        var next = Sweep("sweep-2", now);
+        var pieces = PieceSet.Of(next)!.Count([], 1, () => [], () => null, Start);
+        var runs = SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template, [pieces]);
+
+        runs.Should().Equal(new EarlierRun(TimeSpan.FromHours(hours)));
+        (Estimator.AfterResume(new() { EarlierRuns = runs, Pieces = [pieces], Gpus = now }).Mid * now).Should().BeCloseTo(TimeSpan.FromHours(10), TimeSpan.FromSeconds(1));
+    }
+
+    private static V1Job Sweep(string name, int parallelism)
+    {
+        var job = Job(name, null);
+        return job with
+        {
+            Metadata = job.Metadata with { Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly" } },
+            Spec = job.Spec with { Completions = 10, Parallelism = parallelism, CompletionMode = "Indexed" },
+        };
+    }
+
+    private static PodObservation Pod(string uid, double from, double hours) => new()
+    {
+        Uid = uid,
+        Pod = uid,
+        Workload = new("team", "Job", "sweep-1", "uid-sweep-1"),
+        Class = WorkClass.Training,
+        Labels = new Dictionary<string, string>(),
+        Node = "node",
+        Gpus = 1,
+        ScheduledAt = Start.AddHours(from),
+        FinishedAt = Start.AddHours(from + hours),
+        ObservedAt = Start.AddHours(from + hours),
+    };
 
     private static Work Read(V1Job job) => ((WorkKind<V1Job>)WorkKinds.Of("Job")!).Read(job);
 
