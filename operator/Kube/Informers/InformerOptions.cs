@@ -59,4 +59,7 @@ public sealed record InformerHandler<T>
     /// The informer's <see cref="InformerHealth.LastSync"/> is then the last time it was known to be there.
     /// </summary>
     public Action<T>? DeletedUnseen { get; init; }
+
+    /// <summary>Does the same for an object that is added, updated or deleted.</summary>
+    public static InformerHandler<T> Any(Action<T> seen) => new() { Added = seen, Updated = (_, obj) => seen(obj), Deleted = seen };
 }

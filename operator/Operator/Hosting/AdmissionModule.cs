@@ -1,0 +1,49 @@
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Reconcile;
+using Bursar.Operator.Admission;
+using Bursar.Operator.Cluster;
+
+namespace Bursar.Operator.Hosting;
+
+/// <summary>The leader's part of admission: Kueue's check, and the webhook's configuration.</summary>
+internal sealed class AdmissionModule : IDisposable
+{
+    private readonly LeaderContext _context;
+    private readonly WebhookKeeper _webhook;
+    private readonly ControllerRunner<V1AdmissionCheck>? _checks;
+    private readonly ControllerRunner<V1Workload>? _workloads;
+
+    public AdmissionModule(LeaderContext context, BudgetBoard board, SafetyModule safety, TelemetryModule telemetry, BudgetsModule budgets)
+    {
+        _context = context;
+        var (client, stores) = (context.Client, context.Stores);
+        _webhook = new(client, () => telemetry.Certificates.Trust?.RootsPem, context.Options.WebhookUrl, context.Time, context.Logger<WebhookKeeper>());
+        budgets.Controller.Decided += board.Note;
+        budgets.Controller.Forgotten += board.Forget;
+        board.Lead(budgets.Observer.PriceOfNew);
+        if (stores.AdmissionChecks is not { } checks) return;
+        var answers = new AdmissionBoard(safety.Control);
+        _checks = new(client, checks, new AdmissionCheckController(client, context.Time));
+        _workloads = new(client, stores.KueueWorkloads, new WorkloadAdmissionController(client, stores, answers, context.Time, context.Logger<WorkloadAdmissionController>()));
+        budgets.Controller.Decided += (budget, decision) =>
+        {
+            answers.Note(budget, decision);
+            foreach (var workload in stores.KueueWorkloads.Store.ByIndex(Indexes.Namespace, budget.Metadata.Namespace ?? ""))
+                if (WorkloadAdmissionController.Asked(workload, stores) >= 0) _workloads.Enqueue(ObjectKey.Of(workload));
+        };
+        budgets.Controller.Forgotten += answers.Forget;
+    }
+
+    public IEnumerable<Func<CancellationToken, Task>> Loops =>
+    [
+        .. _checks is null || _workloads is null ? [] : (Func<CancellationToken, Task>[])[_checks.RunAsync, _workloads.RunAsync],
+        .. _context.Options.WebhookAddress is null ? [] : (Func<CancellationToken, Task>[])[_webhook.RunAsync],
+    ];
+
+    public void Dispose()
+    {
+        _checks?.Dispose();
+        _workloads?.Dispose();
+    }
+}

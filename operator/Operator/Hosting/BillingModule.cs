@@ -1,0 +1,89 @@
+using Bursar.Api;
+using Bursar.Kube.Objects;
+using Bursar.Kube.Reconcile;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Serving;
+
+namespace Bursar.Operator.Hosting;
+
+/// <summary>Pods, nodes and prices into the ledger, and the ledger onto the API server.</summary>
+internal sealed class BillingModule : IDisposable
+{
+    private readonly LeaderContext _context;
+    private readonly NodeWatch _nodeWatch;
+    private readonly PriceBookController _books;
+    private readonly ControllerRunner<V1Alpha1GpuPriceBook> _bookRunner;
+    private readonly LedgerFlusher _flusher;
+    private readonly LedgerCompactor _compactor;
+    private readonly bool _everPriced;
+
+    public BillingModule(LeaderContext context, TelemetryModule telemetry, DepartedPods departed)
+    {
+        _context = context;
+        var (stores, ledger, time) = (context.Stores, context.Ledger, context.Time);
+        _everPriced = ledger.HasPrices;
+        Prices = new(stores, ledger, time);
+        Prices.Refresh();
+        Nodes = new(stores, ledger, context.Client, Prices, time);
+        Pods = new(stores, ledger, telemetry.Progress, time, departed);
+        _nodeWatch = new(stores, Nodes, context.Client);
+        _books = new(context.Client, stores, ledger, Prices, context.Recorder, time);
+        _bookRunner = new(context.Client, stores.PriceBooks, new TimedController<V1Alpha1GpuPriceBook>(_books, context.Metrics, time), new() { Concerns = PriceBookController.Concerns });
+        _flusher = new(ledger, context.Store, context.Client, context.Logger<LedgerFlusher>());
+        _compactor = new(stores, ledger, context.Client, context.Options.LedgerDetailDays, context.Options.LedgerSumDays, context.Logger<LedgerCompactor>());
+
+        Prices.TrustChanged += () =>
+        {
+            foreach (var book in stores.PriceBooks.Store.List()) _bookRunner.Enqueue(ObjectKey.Of(book));
+            PricesChanged?.Invoke();
+        };
+        _books.Changed += () => PricesChanged?.Invoke();
+        Nodes.DevicesTold += Pods.ObserveOn;
+        stores.Gpus.DevicesChanged += node =>
+        {
+            _nodeWatch.Look(node);
+            Pods.ObserveOn(node);
+        };
+        stores.Gpus.ClaimChanged += Pods.ObserveClaim;
+        telemetry.Agents.Named += Nodes.ObserveName;
+        telemetry.Agents.Counted += Pods.ObserveJournalOf;
+        telemetry.Exporters.Named += Nodes.ObserveName;
+        context.Metrics.Watch(() => telemetry.Agents.GpuNodes.Select(telemetry.Sources.Of), () => Prices.Untrusted.Count);
+        context.Metrics.WatchLedger(() => context.Store.Fault);
+    }
+
+    /// <summary>What something costs has changed, or whether its price can be trusted.</summary>
+    public event Action? PricesChanged;
+
+    public PriceList Prices { get; }
+
+    public NodeMeter Nodes { get; }
+
+    public PodMeter Pods { get; }
+
+    public IEnumerable<Func<CancellationToken, Task>> Loops => [_nodeWatch.RunAsync, _flusher.RunAsync, _compactor.RunAsync, _bookRunner.RunAsync];
+
+    /// <summary>Takes in what the caches hold.</summary>
+    public void Start()
+    {
+        var stores = _context.Stores;
+        _nodeWatch.Start();
+        stores.Pods.AddHandler(new() { Added = Pods.Observe, Updated = (_, pod) => Pods.Observe(pod), Deleted = Pods.ObserveGone, DeletedUnseen = Pods.ObserveGoneUnseen });
+        stores.ReplicaSets.AddHandler(new() { Added = set => Pods.ObserveOwner(set.Metadata.Namespace ?? "") });
+        stores.RayClusters.AddHandler(new() { Added = cluster => Pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
+    }
+
+    /// <summary>Once all is taken in: closes what vanished while nobody led, and makes the default price book if there never was one.</summary>
+    public async Task SettleAsync(CancellationToken cancellationToken)
+    {
+        Pods.CloseVanished();
+        Nodes.CloseVanished();
+        await _books.EnsureDefaultAsync(_everPriced, cancellationToken);
+    }
+
+    public void Dispose()
+    {
+        _nodeWatch.Dispose();
+        _bookRunner.Dispose();
+    }
+}

@@ -1,0 +1,18 @@
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Events;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Serving;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Hosting;
+
+/// <summary>What every module of a leading operator is made from.</summary>
+internal sealed record LeaderContext(
+    OperatorOptions Options, KubeClient Client, ClusterStores Stores, GpuLedger Ledger, LedgerStore Store, OperatorMetrics Metrics, EventRecorder Recorder, ILoggerFactory Logs)
+{
+    public TimeProvider Time => Client.TimeProvider;
+
+    public ILogger<T> Logger<T>() => Logs.CreateLogger<T>();
+}

@@ -1,0 +1,76 @@
+using Bursar.Api;
+using Bursar.Kube.Informers;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Scaling;
+using Bursar.Operator.Scaling.External;
+using Bursar.Operator.Scaling.Signals;
+using Bursar.Operator.Scaling.Targets;
+
+namespace Bursar.Operator.Hosting;
+
+/// <summary>Scalers: the replicas that demand asks for, as far as the budgets carry them.</summary>
+internal sealed class ScalingModule : IAsyncDisposable
+{
+    private readonly LeaderContext _context;
+    private readonly PrometheusSources _sources;
+    private readonly PrometheusPoller _prometheus;
+    private readonly ScalerLoop _scalers;
+    private readonly ScaledReleaser _releaser;
+    private readonly KedaGuests _guests;
+    private ExternalScalerEndpoint? _external;
+
+    public ScalingModule(LeaderContext context, SafetyModule safety, TelemetryModule telemetry, BillingModule billing, BudgetsModule budgets)
+    {
+        _context = context;
+        var (client, stores, ledger, time) = (context.Client, context.Stores, context.Ledger, context.Time);
+        _sources = new(context.Options.PrometheusSources, time, context.Logger<PrometheusSources>());
+        _prometheus = new(_sources.QueryAsync, time, client.ActivityTracker);
+        var signals = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, time);
+        var meter = new TriggerMeter(signals, _prometheus, () => _sources.Names, time);
+        var targets = new ScaleTargets(stores);
+        var actor = new ScaleActor(client, stores, ledger, context.Store);
+        var observer = new ScalerObserver(stores, billing.Prices, budgets.Observer, meter, safety.Control, time);
+        _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _scalers?.LastOf(key) };
+        _scalers = new(client, stores, ledger, targets, observer, meter, _prometheus, actor, new ScalerEvents(context.Recorder), budgets.Scalers, _guests, safety.Control, safety.Pacer, context.Metrics, time, context.Logger<ScalerLoop>());
+        _releaser = new(ledger, actor, _scalers.Holds, safety.Control, client, context.Logger<ScaledReleaser>());
+
+        budgets.Scalers.RoomChanged += _scalers.WakeIfScaled;
+        telemetry.Agents.IsScaled = _scalers.IsScaled;
+        _scalers.PodsChanged += telemetry.Agents.ScaledChanged;
+        telemetry.Agents.Signalled += signals.Take;
+        signals.Changed += _scalers.WakeFor;
+        _prometheus.Changed += _scalers.WakeScalers;
+        safety.Control.Changed += () =>
+        {
+            foreach (var scaler in stores.Scalers.Store.List()) _scalers.Wake(scaler.Metadata.Namespace ?? "");
+        };
+    }
+
+    public IEnumerable<Func<CancellationToken, Task>> Loops => [_prometheus.RunAsync, _scalers.RunAsync, _scalers.TickAsync, _releaser.RunAsync];
+
+    /// <summary>Follows scalers and their targets, and answers KEDA.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var stores = _context.Stores;
+        void WakeIfScaled(IKubernetesObject obj) => _scalers.WakeIfScaled(obj.Metadata.Namespace ?? "");
+        stores.Scalers.AddHandler(InformerHandler<V1Alpha1InferenceScaler>.Any(scaler => _scalers.Wake(scaler.Metadata.Namespace ?? "")));
+        stores.Rollouts.AddHandler(InformerHandler<V1Alpha1Rollout>.Any(WakeIfScaled));
+        stores.DynamoAdapters.AddHandler(InformerHandler<V1Alpha1DynamoScalingAdapter>.Any(WakeIfScaled));
+        stores.ScaledObjects.AddHandler(InformerHandler<V1ScaledObject>.Any(WakeIfScaled));
+        stores.HorizontalPodAutoscalers.AddHandler(InformerHandler<V1HorizontalPodAutoscaler>.Any(WakeIfScaled));
+        stores.Pods.AddHandler(InformerHandler<V1Pod>.Any(WakeIfScaled));
+        foreach (var kind in stores.Kinds) kind.Watch(work => _scalers.WakeIfScaled(work.Namespace), gone => _scalers.WakeIfScaled(gone.Namespace));
+        if (_context.Options.ExternalScalerAddress is not { } address) return;
+        _external = await ExternalScalerEndpoint.StartAsync(address, _guests.Answer, _context.Logs, cancellationToken);
+        _context.Logs.LogListening("external-scaler", _external.Address);
+        _guests.Came += _scalers.Wake;
+        _scalers.Decided += _external.Wake;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_external is not null) await _external.DisposeAsync();
+        _sources.Dispose();
+    }
+}

@@ -1,0 +1,36 @@
+using Bursar.Operator.Serving;
+using Bursar.Operator.Telemetry;
+
+namespace Bursar.Operator.Hosting;
+
+/// <summary>What is measured on the nodes: usage, progress and checkpoints, from agents and dcgm-exporters.</summary>
+internal sealed class TelemetryModule : IDisposable
+{
+    public TelemetryModule(LeaderContext context)
+    {
+        var options = context.Options;
+        Certificates = new(context.Client, options.Namespace, options.AgentNamespace, context.Time, context.Logger<CertificateKeeper>());
+        Agents = new(context.Stores, context.Ledger, Progress, Certificates, context.Metrics, options.AgentNamespace, new Random(options.Seed), context.Time, context.Client.ActivityTracker, context.Logger<AgentCollector>(), Checkpoints);
+        Exporters = new(options.Exporters, context.Stores, context.Ledger, context.Metrics, options.AgentNamespace, context.Time, context.Client.ActivityTracker, context.Logger<ExporterReader>());
+        Sources = new(Agents, Exporters, context.Time);
+        Series = new(context.Ledger, Progress);
+    }
+
+    public ProgressBoard Progress { get; } = new();
+
+    public CheckpointBoard Checkpoints { get; } = new();
+
+    public CertificateKeeper Certificates { get; }
+
+    public AgentCollector Agents { get; }
+
+    public ExporterReader Exporters { get; }
+
+    public MeteringSources Sources { get; }
+
+    public SeriesKeeper Series { get; }
+
+    public IEnumerable<Func<CancellationToken, Task>> Loops => [Certificates.RunAsync, Agents.RunAsync, Exporters.RunAsync];
+
+    public void Dispose() => Exporters.Dispose();
+}
