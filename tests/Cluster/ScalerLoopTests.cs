@@ -32,13 +32,13 @@ public sealed class ScalerLoopTests
         await world.UntilAsync(V1Deployment.EntityKind, "chat", target => target.Replicas == 1);
         await scene.UntilAsync("the cache has the scaler", () => Task.FromResult(stores.Scalers.Store.Get(scene.Team, "chat") is not null));
 
-        ScalerLoop? loop = null;
+        ScalerEvaluator? evaluator = null;
         var asked = new List<ScalerResult?>();
         var key = new ObjectKey(scene.Team, "chat");
         // A pass asks for the names of the sources in its middle, as a call of KEDA's might come then.
         string[] Sources()
         {
-            asked.Add(loop?.LastOf(key));
+            asked.Add(evaluator?.LastOf(key));
             return ["main"];
         }
         var brake = new ClusterBrake(() => 0);
@@ -50,16 +50,19 @@ public sealed class ScalerLoopTests
         var observer = new ScalerObserver(stores, prices, budgets, meter, control, time);
         var guests = new KedaGuests(stores, world.Targets, observer, control, time) { LastOf = _ => null };
         using var metrics = new OperatorMetrics(time);
-        loop = new(world.Client, stores, ledger, world.Targets, observer, meter, prometheus, world.Actor, new ScalerEvents(new EventRecorder(world.Client, new() { ReportingInstance = "test" })), new ScalerBoard(), guests,
-            control, new WritePacer(time), metrics, time, NullLogger<ScalerLoop>.Instance);
+        var events = new ScalerEvents(new EventRecorder(world.Client, new() { ReportingInstance = "test" }));
+        evaluator = new(stores, ledger, world.Targets, observer, meter, prometheus, events, new ScalerBoard(), guests, metrics, time);
+        var actor = new ScalerActor(ledger, world.Actor, events, control, metrics, time, NullLogger<ScalerActor>.Instance);
+        var statuses = new ScalerStatusWriter(world.Client, new WritePacer(time), time, NullLogger<ScalerStatusWriter>.Instance);
+        var loop = new ScalerLoop(world.Client, stores, evaluator, actor, statuses, guests, time, NullLogger<ScalerLoop>.Instance);
         var decided = 0;
-        loop.Decided += () => Interlocked.Increment(ref decided);
+        evaluator.Decided += () => Interlocked.Increment(ref decided);
 
         using var end = new CancellationTokenSource();
         var running = loop.RunAsync(end.Token);
         loop.Wake(scene.Team);
         await scene.UntilAsync("it has decided", () => Task.FromResult(Volatile.Read(ref decided) == 1));
-        var first = loop.LastOf(key);
+        var first = evaluator.LastOf(key);
         first.Should().NotBeNull();
         asked.Should().NotBeEmpty().And.OnlyContain(result => result == null, "before the first decision there is none");
         asked.Clear();
@@ -69,7 +72,7 @@ public sealed class ScalerLoopTests
         await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
 
         asked.Should().NotBeEmpty().And.OnlyContain(result => ReferenceEquals(result, first));
-        loop.LastOf(key).Should().NotBeNull().And.NotBeSameAs(first);
+        evaluator.LastOf(key).Should().NotBeNull().And.NotBeSameAs(first);
     }
 
     [Fact]

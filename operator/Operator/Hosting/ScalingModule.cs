@@ -15,6 +15,7 @@ internal sealed class ScalingModule : IAsyncDisposable
     private readonly LeaderContext _context;
     private readonly PrometheusSources _sources;
     private readonly PrometheusPoller _prometheus;
+    private readonly ScalerEvaluator _evaluator;
     private readonly ScalerLoop _scalers;
     private readonly ScaledReleaser _releaser;
     private readonly KedaGuests _guests;
@@ -31,13 +32,16 @@ internal sealed class ScalingModule : IAsyncDisposable
         var targets = new ScaleTargets(stores);
         var actor = new ScaleActor(client, stores, ledger, context.Store);
         var observer = new ScalerObserver(stores, billing.Prices, budgets.Observer, meter, safety.Control, time);
-        _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _scalers?.LastOf(key) };
-        _scalers = new(client, stores, ledger, targets, observer, meter, _prometheus, actor, new ScalerEvents(context.Recorder), budgets.Scalers, _guests, safety.Control, safety.Pacer, context.Metrics, time, context.Logger<ScalerLoop>());
-        _releaser = new(ledger, actor, _scalers.Holds, safety.Control, client, context.Logger<ScaledReleaser>());
+        var events = new ScalerEvents(context.Recorder);
+        _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _evaluator?.LastOf(key) };
+        _evaluator = new(stores, ledger, targets, observer, meter, _prometheus, events, budgets.Scalers, _guests, context.Metrics, time);
+        var scalerActor = new ScalerActor(ledger, actor, events, safety.Control, context.Metrics, time, context.Logger<ScalerActor>());
+        _scalers = new(client, stores, _evaluator, scalerActor, new ScalerStatusWriter(client, safety.Pacer, time, context.Logger<ScalerStatusWriter>()), _guests, time, context.Logger<ScalerLoop>());
+        _releaser = new(ledger, actor, targets.IsHeld, safety.Control, client, context.Logger<ScaledReleaser>());
 
         budgets.Scalers.RoomChanged += _scalers.WakeIfScaled;
-        telemetry.Agents.IsScaled = _scalers.IsScaled;
-        _scalers.PodsChanged += telemetry.Agents.ScaledChanged;
+        telemetry.Agents.IsScaled = pod => _evaluator.IsScaled(pod.Metadata.Uid);
+        _evaluator.PodsChanged += telemetry.Agents.ScaledChanged;
         telemetry.Agents.Signalled += signals.Take;
         signals.Changed += _scalers.WakeFor;
         _prometheus.Changed += _scalers.WakeScalers;
@@ -65,7 +69,7 @@ internal sealed class ScalingModule : IAsyncDisposable
         _external = await ExternalScalerEndpoint.StartAsync(address, _guests.Answer, _context.Logs, cancellationToken);
         _context.Logs.LogListening("external-scaler", _external.Address);
         _guests.Came += _scalers.Wake;
-        _scalers.Decided += _external.Wake;
+        _evaluator.Decided += _external.Wake;
     }
 
     public async ValueTask DisposeAsync()

@@ -1,3 +1,4 @@
+using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 
@@ -26,6 +27,15 @@ public sealed class ScaleTargets(ClusterStores stores)
         }
         whyNot = stores.Stoppable?.Contains(known.Name) == false ? $"this operator may not scale a {known.Name} (operator.kinds of the chart)" : null;
         return target with { Owner = OwnerOf(known.Entity, ns, name) };
+    }
+
+    /// <summary>Whether the scaler of a record exists and still stands by what it changed.</summary>
+    public bool IsHeld(ScaledRecord record)
+    {
+        if (stores.Scalers.Store.GetByUid(record.ScalerUid) is not { Spec.ScaleTargetRef: { } reference } scaler) return false;
+        var target = Find(record.Namespace, reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name ?? "", out _);
+        // What it scaled or capped before it named another target is nobody's now.
+        return target is not null && (target.Uid == record.Target.Uid || target.Owner?.Uid == record.Target.Uid) && scaler.Metadata.DeletionTimestamp is null;
     }
 
     private ScaleOwner? OwnerOf(EntityKind entity, string ns, string name)

@@ -1,0 +1,41 @@
+using Bursar.Api;
+using Bursar.Core.Decisions;
+using Bursar.Kube.Client;
+using Bursar.Operator.Safety;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Scaling;
+
+/// <summary>Writes the status of scalers, as far as it is news, at the pace of all status writes.</summary>
+public sealed partial class ScalerStatusWriter(KubeClient client, WritePacer pacer, TimeProvider time, ILogger<ScalerStatusWriter> logger)
+{
+    private readonly FailureLog _failures = new(client);
+
+    /// <summary>Writes a status that is due, when it is its turn.</summary>
+    internal async Task WriteAsync(ScalerEntry entry, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var status = entry.Latest is ({ } snapshot, { } decision) ? ScalerStatus.Of(entry.Scaler, snapshot, decision, entry.Burn, entry.ScaledAt)
+            : ScalerStatus.Refused(entry.Scaler, entry.Hindrance?.Reason ?? Reasons.TargetNotFound, entry.Refusal ?? "", now);
+        if (entry.Latest is not null && entry.Refusal is { } refusal) status.Message = $"{status.Message} {ScalerEvaluator.Sentence(refusal)}";
+        if (ScalerStatus.DueIn(entry.Written?.Status ?? entry.Scaler.Status, status, entry.Written is { } written ? now - written.At : TimeSpan.MaxValue) is not { } due || due > TimeSpan.Zero) return;
+        if (!pacer.TryTake(entry.Scaler.Metadata.Uid, out _)) return;
+        try
+        {
+            await client.PatchAsync<V1Alpha1InferenceScaler>(entry.Scaler.Metadata.Name, entry.Scaler.Metadata.Namespace, KubePatch.Merge(ScalerStatus.Patch(entry.Scaler, status)) with { Subresource = "status" }, cancellationToken);
+            entry.Written = (status, now);
+        }
+        catch (ApiException error) when (error.IsNotFound || error.IsConflict)
+        {
+            // Deleted, or made anew under the same name: the next look finds out.
+        }
+        catch (ApiException error)
+        {
+            // One status that is refused must not keep the others from being told.
+            if (_failures.IsNews(error)) LogFailed(error.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Scaler evaluation failed, retrying: {Reason}")]
+    private partial void LogFailed(string reason);
+}
