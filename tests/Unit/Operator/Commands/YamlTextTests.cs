@@ -83,5 +83,5 @@ public sealed class YamlTextTests
     }
 
     [Fact]
-    public void Character_beyond_U_FFFF_is_no_pair_of_escapes() => YamlText.Write(new JsonObject { ["key"] = "🚀" }).Should().Be("key: \"🚀\"\n");
+    public void Character_beyond_U_FFFF_is_no_pair_of_escapes() => YamlText.Write(new JsonObject { ["key"] = "🚀" }).Should().Be("key: \"\\U0001F680\"\n");
 }
