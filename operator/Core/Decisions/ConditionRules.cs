@@ -110,7 +110,7 @@ public static class ConditionRules
     }
 
     private static string MayGrow(Course course, string currency) =>
-        course.Growth is { } growth ? $" If jobs take longer than expected, up to {Money(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}." : "";
+        course.Growth is { } growth ? $" If jobs take longer than expected, up to {Sentences.Needed(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}." : "";
 
     private static string Running(Course course, BudgetSnapshot budget) =>
         $"{Count(course.RunsOn.Count)} ({budget.BurnRate} {budget.Currency}/h) keep{(course.RunsOn.Count == 1 ? "s" : "")} running: {Named(course.RunsOn)}";

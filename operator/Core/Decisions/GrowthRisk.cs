@@ -10,7 +10,7 @@ namespace Bursar.Core.Decisions;
 /// last, so the jobs are named before a forecast suspends one of them.
 /// </summary>
 /// <param name="Likely">Spent and reserved after this decision.</param>
-/// <param name="Most">The same at the high estimates.</param>
+/// <param name="Most">The limit that holds the high estimates; in a rolling window with what stopping the work costs.</param>
 /// <param name="Suspends">The workloads that may be suspended, the first ones first, at most <see cref="MostWorkloads"/>.</param>
 public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<ChargedWork> Suspends)
 {
@@ -38,7 +38,7 @@ public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Charge
         var atLimit = work.Where(item => item is { Parkable: true, Work: { Class: not WorkClass.Training, State: WorkloadState.Running or WorkloadState.Pending } } && !plan.IsParking(item));
         var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit);
         ChargedWork[] suspends = [.. named.Take(MostWorkloads)];
-        return suspends.Length == 0 ? null : new(ForecastRule.Needed(budget, balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
+        return suspends.Length == 0 ? null : new(ForecastRule.Needed(budget, balance, waits, claims, [], item => item.Charge.Tested), most + stops, suspends);
     }
 
     /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>

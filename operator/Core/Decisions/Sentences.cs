@@ -23,7 +23,7 @@ public static class Sentences
         var whole = item.Work.Spent + item.Charge.Tested;
         return $"Suspended: {This(item)} would cost {Money(whole)} {budget.Currency} in total ({Money(item.Work.Spent)} so far; {Length(item, budget)}). "
             + $"Budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
-            + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Money(needed)}" : "") + "."
+            + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Needed(needed)}" : "") + "."
             + ToResume(item, plan, enough)
             // Waiting would be in vain for what is larger than a whole window.
             + (ResumeRule.NeverFits(item, budget, balance) ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either." : Otherwise(budget, enough, $"when other work ends and leaves enough, or {Later(budget)}"));
@@ -74,11 +74,11 @@ public static class Sentences
         + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(next.Count == 1 ? "it" : "them")} running.";
 
     public static string WillSuspendNext(BudgetSnapshot budget, NextWindowRisk next) =>
-        $"In about {Span(next.Window.Start - budget.Now)} (at {Time(next.Window.Start)}) {Window.NameOf(next.Window.Key)} begins for budget {budget.Name}: its limit of {Money(next.Limit)} {budget.Currency} does not cover the {Money(next.Needed)} that running work costs in it. "
+        $"In about {Span(next.Window.Start - budget.Now)} (at {Time(next.Window.Start)}) {Window.NameOf(next.Window.Key)} begins for budget {budget.Name}: its limit of {Money(next.Limit)} {budget.Currency} does not cover the {Needed(next.Needed)} that running work costs in it. "
         + $"{Names(next.Suspends)} {(budget.Observes ? "would" : "will")} be suspended then. Raise the limit or add a top-up for {next.Window.Key} before then to keep {(next.Suspends.Count == 1 ? "it" : "them")} running.";
 
     public static string MayGrow(BudgetSnapshot budget, Balance balance, GrowthRisk growth) =>
-        $"Budget {budget.Name} {(growth.Likely > balance.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Money(growth.Most)} if they take longer. "
+        $"Budget {budget.Name} {(growth.Likely > balance.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Needed(growth.Most)} if they take longer. "
         + $"Then work {(budget.Observes ? "would be" : "is")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
 
     public static string Overspent(BudgetSnapshot budget, Balance balance, Amount over, IReadOnlyList<ChargedWork> runsOn) =>
@@ -203,7 +203,7 @@ public static class Sentences
         $"It would overrun budget {budget.Name} and was running before the budget said so: it is left alone until {Time(memory.SettleUntil!.Value)}.";
 
     public static string WillSuspend(IReadOnlyCollection<ChargedWork> items, BudgetSnapshot budget, Balance balance, Amount needed, BudgetMemory memory) =>
-        $"{Money(needed)} {budget.Currency} is projected and {Money(balance.Limit)} is the limit: "
+        $"{Needed(needed)} {budget.Currency} is projected and {Money(balance.Limit)} is the limit: "
         + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
     public static string NeverFits(ChargedWork item, Plan plan, Amount needed, Amount? enough)
@@ -301,6 +301,9 @@ public static class Sentences
     };
 
     private static string Money(Amount amount) => amount.ToShortString();
+
+    /// <summary>An amount that a limit must hold.</summary>
+    internal static string Needed(Amount amount) => amount.RoundUpToCent().ToShortString();
 
     /// <summary>Two units: 3 d 4 h, 3 h 20 min, 12 min 5 s.</summary>
     internal static string Span(TimeSpan span)

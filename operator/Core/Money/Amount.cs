@@ -63,6 +63,9 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         return new((Units + step - 1) / step * step);
     }
 
+    /// <summary>This amount rounded up to whole cents, for amounts that a limit must hold: a limit as it is written is then enough.</summary>
+    public Amount RoundUpToCent() => Units <= 0 ? this : new((Units + UnitsPerWhole / 100 - 1) / (UnitsPerWhole / 100) * (UnitsPerWhole / 100));
+
     /// <summary>This amount as percent of <paramref name="whole"/>, rounded down; of nothing, anything is all of it.</summary>
     public long PercentOf(Amount whole) =>
         whole.Units <= 0 ? (Units > 0 ? 100 : 0) : (long)Int128.Clamp(Units * 100 / whole.Units, long.MinValue, long.MaxValue);

@@ -53,6 +53,50 @@ public sealed class NamedAmountProperties
         named.Should().BeGreaterThan(30);
     }
 
+    /// <summary>An announcement says what a budget must hold. A limit of that amount, as it is written, ends its cause.</summary>
+    [Fact]
+    public void Limit_as_an_announcement_writes_it_covers_its_work()
+    {
+        var granted = new Dictionary<string, int>();
+        Check(seed =>
+        {
+            var budget = Announcing(new Random(seed));
+            var decision = BudgetDecider.Decide(budget);
+            // Work that this decision suspends would resume under a higher limit, and has a message of its own.
+            if (decision.Actions.Count > 0) return;
+            foreach (var announcement in decision.Announcements)
+            {
+                var (kind, amount) = Written(announcement.Sentence);
+                if (amount is not { } enough || enough <= decision.Limit) continue;
+                var then = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Limit = enough } });
+                granted[kind] = granted.GetValueOrDefault(kind) + 1;
+                then.Announcements.Should().NotContain(one => Written(one.Sentence).Kind == kind, "seed {0}: {1}", seed, announcement.Sentence);
+            }
+        }, 400);
+        granted.Keys.Should().BeEquivalentTo("next", "grows", "settles");
+        granted.Values.Should().OnlyContain(count => count >= 5);
+    }
+
+    private static (string Kind, Amount? Amount) Written(string sentence)
+    {
+        foreach (var (kind, pattern) in new[] { ("next", "does not cover the ([0-9.]+) that running work costs in it"), ("grows", "and up to ([0-9.]+) if they take longer"), ("settles", "^([0-9.]+) USD is projected and ") })
+            if (System.Text.RegularExpressions.Regex.Match(sentence, pattern) is { Success: true } match)
+                return (kind, Amount.FromDecimal(decimal.Parse(match.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture)));
+        return ("", null);
+    }
+
+    /// <summary>Without suspended work, which would resume under a higher limit. Shortly before the end of a window, or while work settles.</summary>
+    private static BudgetSnapshot Announcing(Random random)
+    {
+        var budget = Enforced(random);
+        budget = budget with { Workloads = [.. budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending)] };
+        budget = budget with { BurnRate = budget.Workloads.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        if (random.Next(2) == 0) return budget with { Memory = budget.Memory with { SettleFrom = budget.Now, SettleUntil = budget.Now.AddMinutes(1) } };
+        var now = budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? budget.Now : budget.Window.End.AddMinutes(-random.Next(1, 60));
+        // Limits that hold the likely course.
+        return budget with { Now = now, Terms = budget.Terms with { Limit = budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? Rate.Zero).For(work.Estimate.Mid)).Percent(random.Next(60, 110)) } };
+    }
+
     /// <summary>Seeds whose amounts were not enough once.</summary>
     [Theory]
     // Running work is suspended before the limit is raised, and resumes first or leaves its part to work ahead.
