@@ -45,7 +45,8 @@ public sealed class SweepProperties(ITestOutputHelper output)
     {
         var known = 0;
         var suspended = new List<string>();
-        for (var seed = 0; seed < 400; seed++)
+        // Three standard deviations are not enough for the last one.
+        foreach (var seed in Enumerable.Range(0, 400).Append(2976))
         {
             var random = new Random(seed);
             var sweep = new SweepRun(SweepPlan.Any(random) with { LosesPods = seed % 5 == 0 }, random);
