@@ -237,9 +237,9 @@ public static class ResumeRule
             new(item.Work.Rate ?? Rate.Zero, Needed(item, budget)),
             new(Rate.Zero, ending),
         ]);
-        // The limit test would suspend it again at once.
-        var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
-        return Amount.Max(needed, budget.Spent + stops + ending + Charge.StopCostOnceRunning(item.Work, budget));
+        // The limit test would suspend it again at once; in a rolling window, on the way to the peak.
+        var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w)).Aggregate(Charge.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
+        return budget.Terms.Window.Period == WindowPeriod.Rolling ? needed + stops : Amount.Max(needed, budget.Spent + stops + ending);
     }
 
     private static bool CountsAsRunning(ChargedWork item, Plan plan) => item.Work.State is WorkloadState.Running or WorkloadState.Pending && !Leaves(plan, item);

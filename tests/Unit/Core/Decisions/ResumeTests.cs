@@ -1,5 +1,6 @@
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using static Bursar.Tests.Unit.Core.Decisions.Given;
 
@@ -175,6 +176,22 @@ public sealed class ResumeTests
         var decision = BudgetDecider.Decide(Budget(1m, Job("train", 50).Parked(1m) with { Exempt = true }, Serving("chat").Parked(1m)));
 
         decision.Actions.Should().HaveCount(2).And.OnlyContain(a => a.Reason == Reasons.Released);
+    }
+
+    [Fact]
+    public void Rolling_window_resumes_nothing_that_its_limit_would_suspend_before_old_spending_leaves()
+    {
+        // Old spending leaves a minute from now. Until then both jobs would add 0.102, and stopping both costs 0.068.
+        SpendSegment past = new(Now.AddMinutes(-359), Now.AddMinutes(-180), Rate.FromDecimal(12m));
+        BudgetSnapshot Within(decimal limit)
+        {
+            var budget = Budget(Terms(limit) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)) },
+                Job("runs", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromMinutes(10)) }, Job("waits", 0.1).Parked(35m, window: "rolling"));
+            return budget with { RollingSpend = [past], Spent = Money(35.8m) };
+        }
+
+        BudgetDecider.Decide(Within(35.93m)).ResumedNames().Should().BeEmpty();
+        BudgetDecider.Decide(Within(36m)).ResumedNames().Should().Equal("waits");
     }
 
     [Fact]
