@@ -28,18 +28,27 @@ public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Charge
         var waits = work.Where(plan.IsParking).ToArray();
         var claims = ForecastRule.Claims(work.Where(item => item.IsActiveJob && !plan.IsParking(item)), budget);
         if (!claims.Any(item => item is { Parkable: true, Work.Estimate.Stale: false })) return null;
-        var most = ForecastRule.Needed(budget, balance, waits, claims, [], item => MayCost(item, budget));
-        // A rolling sum has its peak on the way, when work still runs and must still be stopped.
-        var stops = budget.Terms.Window.Period == WindowPeriod.Rolling ? balance.OverspendBound : Amount.Zero;
-        if (most + stops <= balance.Allowed) return null;
+        var most = budget.Terms.Window.Period == WindowPeriod.Rolling ? MostRolling(budget, balance, work, plan)
+            : ForecastRule.Needed(budget, balance, waits, claims, [], item => MayCost(item, budget));
+        if (most <= balance.Allowed) return null;
         // Also a job that is almost done, since it may run past its declared end.
         var candidates = claims.Where(item => item is { Parkable: true, Work.Estimate.Stale: false }).Select(item => item with { Charge = item.Charge with { Tested = MayCost(item, budget) } });
         // A job that is almost done, or runs past its declared end, is suspended by the limit alone, and everything else with it.
-        var atLimit = work.Where(item => item is { Parkable: true, Work: { Class: not WorkClass.Training, State: WorkloadState.Running or WorkloadState.Pending } } && !plan.IsParking(item));
-        var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit);
+        var atLimit = work.Where(item => item is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsParking(item));
+        var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit).DistinctBy(item => item.Work.Key.Uid);
         ChargedWork[] suspends = [.. named.Take(MostWorkloads)];
-        return suspends.Length == 0 ? null : new(ForecastRule.Needed(budget, balance, waits, claims, [], item => item.Charge.Tested), most + stops, suspends);
+        return suspends.Length == 0 ? null : new(ForecastRule.Needed(budget, balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
     }
+
+    /// <summary>
+    /// The peak of a rolling window at the high estimates. A rolling sum may fall while the jobs alone run and rise with what runs beside them,
+    /// so that counts too. Its peak lies on the way, when work still runs and must still be stopped.
+    /// </summary>
+    private static Amount MostRolling(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, Plan plan) =>
+        Projection.Of(budget, balance.ReleasedClaims.Concat(work.Select(item =>
+            plan.IsParking(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
+            : item is { IsActiveJob: true, Charge.KnownLength: true } && !Balance.Lends(item.Work, budget) ? new(item.Work.Rate ?? Rate.Zero, MayCost(item, budget))
+            : Outlook.ClaimOf(item, budget, Charge.Horizon(budget))))) + balance.OverspendBound;
 
     /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>
     private static Amount MayCost(ChargedWork item, BudgetSnapshot budget)

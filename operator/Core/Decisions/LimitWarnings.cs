@@ -70,9 +70,10 @@ public static class LimitWarnings
         }
         else
         {
-            // Another limit is another risk; so is a job that a forecast suspends and that no Event has named.
-            var other = Unnamed(outlook.ForecastSuspends);
-            if (Replace(Risk, balance.Limit.ToString()) || other is not null) Tell(Reasons.AtRisk, $"risk/{other}", Sentences.AtRisk(budget, balance, outlook), outlook.ForecastSuspends.Concat(outlook.Suspends));
+            // Another limit is another risk; so is a job that a forecast suspends and that no Event has named, and the first workload that the limit will suspend.
+            ChargedWork[] concerned = [.. outlook.ForecastSuspends.Concat(outlook.Suspends).Take(MostWorkloads)];
+            var other = Unnamed([.. outlook.ForecastSuspends.Take(MostWorkloads)]) ?? (concerned.Any(item => told.Contains(Named + item.Work.Key.Uid)) ? null : Unnamed(concerned));
+            if (Replace(Risk, balance.Limit.ToString()) || other is not null) Tell(Reasons.AtRisk, $"risk/{other}", Sentences.AtRisk(budget, balance, outlook), concerned);
             ChargedWork[] next = [.. outlook.ForecastSuspends, .. outlook.SuspendsAt - budget.Now <= Lead || outlook.ForecastAt is null ? outlook.Suspends : []];
             if (outlook.NextSuspendsAt is not { } at || at - budget.Now > Lead + Lead) told.RemoveWhere(one => one.StartsWith(Soon, StringComparison.Ordinal));
             else if (IsNews(at) || at - budget.Now <= Lead && next.Length <= MostWorkloads && Unnamed(next, Near) is not null)
@@ -124,6 +125,10 @@ public static class LimitWarnings
         }
         return announcements;
     }
+
+    /// <summary>Whether an announcement of this window, or one of the last window for this one, named the workload.</summary>
+    internal static bool IsNamed(WorkloadSnapshot work, BudgetMemory memory) =>
+        memory.Announced.Any(one => one == Named + work.Key.Uid || one == Near + work.Key.Uid || one == NamedForNext + work.Key.Uid);
 
     /// <summary>An announcement that has come true is over: the next suspension of the workload is announced anew.</summary>
     private static void ForgetSuspended(SortedSet<string> told, string prefix, BudgetSnapshot budget)

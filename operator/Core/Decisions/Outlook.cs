@@ -152,8 +152,8 @@ public sealed record Outlook
 
         public bool EndsAfter(TimeSpan time) => Milliseconds > (Int128)time.TotalMilliseconds;
 
-        /// <summary>An estimate that has not settled counts with its low end, and the job is likely to run longer.</summary>
-        public bool MayRunAfter(TimeSpan time) => EndsAfter(time) || Milliseconds > 0 && Item.Charge.KnownLength && Item.Charge.Mid > Claim.Rate.For(time);
+        /// <summary>An estimate that has not settled counts with its low end, and the job may run longer.</summary>
+        public bool MayRunAfter(TimeSpan time) => EndsAfter(time) || Milliseconds > 0 && Item.Charge.KnownLength && Claim.Amount < Item.Charge.Mid && Item.Charge.High > Claim.Rate.For(time);
 
         public Course Until(TimeSpan time) => this with { Claim = Claim with { Amount = Amount.Min(Claim.Amount, Claim.Rate.For(time)) } };
     }

@@ -42,8 +42,11 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
     public BudgetDecision Turn(TimeSpan? time = null)
     {
         var decision = BudgetDecider.Decide(Budget);
-        // A budget is evaluated again as soon as its work changes.
+        // A budget is evaluated again as soon as its work changes or runs past its declared duration, and exactly when a window begins or ends.
         var pass = decision.Actions.Count == 0 && time is { } quiet ? quiet : Pass;
+        if (Window.NextEdge(Budget.Terms.Window, Budget.Now) is { } edge && edge - Budget.Now < pass) pass = edge - Budget.Now;
+        foreach (var work in Budget.Workloads)
+            if (work is { State: WorkloadState.Running, Estimate.Source: EstimateSource.Declared } && work.BurnRate > Rate.Zero && work.Estimate.Mid > TimeSpan.Zero && work.Estimate.Mid < pass) pass = work.Estimate.Mid;
         _log.AddRange(decision.Announcements.Select(one => $"{Budget.Now:dd HH:mm:ss} {one.Reason}: {one.Sentence}"));
         _log.AddRange(decision.Actions.Select(action => $"{Budget.Now:dd HH:mm:ss} {action.Kind} {action.Workload.Name} ({action.Reason}): {action.Sentence}"));
         var actions = decision.Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume).ToDictionary(action => action.Workload.Uid);

@@ -241,6 +241,55 @@ public sealed class OutlookTests
     }
 
     [Fact]
+    public void First_workload_that_the_limit_will_suspend_is_announced_while_the_budget_is_at_risk()
+    {
+        var budget = Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] }, Pod("notebook")) with { Spent = Money(10m) };
+        var risk = BudgetDecider.Decide(budget);
+        risk.Announcements.Should().ContainSingle(one => one.Reason == Reasons.AtRisk && one.About.Count == 0);
+
+        var first = BudgetDecider.Decide(Budget(budget.Terms, Pod("notebook"), Serving("chat")) with { Spent = Money(10m), Memory = risk.Memory });
+        first.Announcements.Should().ContainSingle(one => one.Reason == Reasons.AtRisk && one.About.Any(key => key.Name == "chat"));
+        // Others are named an hour before.
+        var second = BudgetDecider.Decide(Budget(budget.Terms, Pod("notebook"), Serving("chat"), Serving("search")) with { Spent = Money(10m), Memory = first.Memory });
+        second.Announcements.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void Job_of_an_unsettled_estimate_is_announced_until_its_high_end_is_near()
+    {
+        // The limit is near. The job may end before it, which its estimate does not tell yet.
+        var guess = Unsettled(TimeSpan.Zero, TimeSpan.FromMinutes(1)) with { High = TimeSpan.FromHours(1) };
+        var budget = Budget(Terms(60m) with { Thresholds = [] }, Unknown("endless"), Job("guess", 0) with { Estimate = guess, CreatedAt = Now.AddHours(-1) }) with { Spent = Money(59.8m) };
+
+        BudgetDecider.Decide(budget).Announcements.SelectMany(one => one.About).Select(key => key.Name).Should().Contain("guess");
+    }
+
+    [Fact]
+    public void Rolling_sum_that_rises_only_with_everything_that_runs_is_announced()
+    {
+        // 6 USD/h leave the window, and 4 USD/h of each of two workloads enter it.
+        SpendSegment past = new(Now.AddHours(-24), Now, Rate.FromDecimal(6m));
+        WorkloadSnapshot At4(WorkloadSnapshot work) => work with { Rate = Rate.FromDecimal(4m), BurnRate = Rate.FromDecimal(4m), CreatedAt = Now.AddHours(-1) };
+        var budget = Budget(Terms(150m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)), Thresholds = [] },
+            At4(Unknown("endless")), At4(Job("guess", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(10)) }));
+        budget = budget with { RollingSpend = [past], Spent = Money(144m) };
+
+        BudgetDecider.Decide(budget).Announcements.Single(one => one.Reason == Reasons.AtRisk).About.Select(key => key.Name).Should().BeEquivalentTo(["guess", "endless"]);
+    }
+
+    [Fact]
+    public void Job_whose_stop_does_not_fit_at_the_peak_of_a_rolling_window_is_announced()
+    {
+        // At its likely end the job brings the sum to 9.98 of 10. Its stop would cost 0.034 more shortly before, so the limit suspends it.
+        var budget = Budget(Terms(10m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)), Thresholds = [] },
+            Job("guess", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(1)), CreatedAt = Now.AddHours(-1) });
+        budget = budget with { RollingSpend = [new(Now.AddHours(-4), Now, Rate.FromDecimal(1.73m))], Spent = Money(6.92m) };
+
+        BudgetDecider.Decide(budget).Announcements.Single(one => one.Reason == Reasons.AtRisk).About.Select(key => key.Name).Should().Equal("guess");
+        BudgetDecider.Decide(budget with { Terms = budget.Terms with { Limit = Money(10.1m) } }).Announcements.Should().BeEmpty();
+    }
+
+    [Fact]
     public void Exhausted_at_of_an_exhausted_budget_does_not_move()
     {
         var budget = Budget(10m, Pod("notebook")) with { Spent = Money(10.5m) };
