@@ -165,7 +165,7 @@ public sealed class GpuBudgetTraining
     [Pattern(GoDuration.Pattern)]
     [ValidationRule(DurationRule.Seconds + " <= 86400", message: "settle must be at most 24h")]
     [DefaultJson("\"60s\"")]
-    [Description("When a budget appears or its limit falls, work that already runs is parked by forecast only after this time, at most 24h; an Event tells before.")]
+    [Description("The time between the announcement of a suspension by forecast and the suspension, at most 24h. It applies to work that already runs when a budget appears or its limit falls, and to jobs whose cost rises unannounced, if the budget covers them until then. An Event announces the suspension.")]
     public string? Settle { get; set; } = "60s";
 
     [AllowedValues("LeastLost", "LowestPriority")]

@@ -41,7 +41,8 @@ public static class BudgetDecider
 
         // The risk is judged after this decision: work that it suspends is no risk any more.
         var after = enforcing && plan.SuspendsAny ? Outlook.Of(budget, balance, work, open, plan.IsParking) : outlook;
-        var growth = open ? GrowthRisk.Of(budget, balance, work, plan) : null;
+        // What is announced with its time needs no vaguer Event beside it.
+        var growth = open && plan.Warnings.Count == 0 ? GrowthRisk.Of(budget, balance, work, plan) : null;
         var next = NextWindowRisk.Of(budget, work.Select(item => plan.After(item, enforcing)).OfType<WorkloadSnapshot>(), memory);
         var exhausted = open && Exhaustion.Is(budget, balance);
         ChargedWork[] runsOn = [.. work.Where(item => item.Work is { State: WorkloadState.Running or WorkloadState.Pending } && item.Work.BurnRate > Rate.Zero && !(enforcing && plan.IsParking(item)))];

@@ -62,6 +62,9 @@ public sealed record BudgetMemory
     /// <summary>Since when each suspended workload has fitted the budget without interruption, by workload UID.</summary>
     public IReadOnlyDictionary<string, DateTimeOffset> FitsSince { get; init; } = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
 
+    /// <summary>When the suspension of each job that a forecast is about to suspend was announced, by workload UID (<see cref="SuspensionNotice"/>).</summary>
+    public IReadOnlyDictionary<string, DateTimeOffset> SuspensionsAnnounced { get; init; } = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+
     /// <summary>In Observe mode: the actions of this window that were reported, as <c>uid/kind/reason</c>.</summary>
     public IReadOnlyList<string> Observed { get; init; } = [];
 

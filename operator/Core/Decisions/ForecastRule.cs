@@ -34,6 +34,7 @@ public static class ForecastRule
         var waits = work.Where(w => plan.IsAsked(w)).ToArray();
         Amount Excess(IReadOnlyCollection<ChargedWork> parked) => Needed(plan, waits, claims, parked) - balance.Allowed;
 
+        IReadOnlyDictionary<string, DateTimeOffset> announced = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
         if (Excess([]) > Amount.Zero)
         {
             var remembered = memory;
@@ -41,16 +42,26 @@ public static class ForecastRule
             var settling = candidates.Where(w => Remembering.IsSettling(w.Work, remembered, budget.Now)).ToArray();
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, remembered);
             var needed = Needed(plan, waits, claims, []);
-            plan.Expect(victims);
-            foreach (var victim in victims)
+            announced = SuspensionNotice.Of(victims, budget, balance.Allowed, remembered, claim => Needed(budget, balance, waits, claims, [], claim));
+            ChargedWork[] now = [.. victims.Where(w => !announced.ContainsKey(w.Work.Key.Uid))];
+            plan.Expect(now);
+            foreach (var victim in now)
                 plan.Park(victim, Why(victim, remembered), Sentences.Overrun(victim, plan, needed, ResumeRule.NamedLimit(victim, plan, work)), byForecast: true);
+            foreach (var later in victims.Except(now).GroupBy(w => announced[w.Work.Key.Uid]))
+            {
+                foreach (var item in later) plan.Keep(item, Reasons.Settling, Sentences.Announced(item, budget, later.Key + budget.Terms.Settle));
+                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{later.Key:O}", Sentences.WillSuspendJobs([.. later], budget, balance, needed, later.Key + budget.Terms.Settle), later);
+            }
             if (settling.Length > 0 && Excess(victims) > Amount.Zero)
             {
                 foreach (var item in settling) plan.Keep(item, Reasons.Settling, Sentences.Settling(item, budget, remembered));
                 var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, remembered);
-                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(first.Count > 0 ? first : settling, budget, balance, needed, remembered), first.Count > 0 ? first : settling);
+                if (first.Count == 0) first = settling;
+                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(first, budget, balance, needed, remembered), first);
+                announced = announced.Concat(first.Select(w => KeyValuePair.Create(w.Work.Key.Uid, remembered.SettleFrom!.Value))).ToSorted();
             }
         }
+        if (announced.Count + memory.SuspensionsAnnounced.Count > 0) memory = memory with { SuspensionsAnnounced = announced };
         var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
         if (Needed(plan, waits, kept, []) <= balance.Allowed) memory = Admissions.Take(kept.Where(w => !w.Work.NotFollowed), budget, memory);
         ParkWhatWasLent(plan, jobs, waits, kept, work);

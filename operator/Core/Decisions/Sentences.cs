@@ -206,6 +206,13 @@ public static class Sentences
         $"{Needed(needed)} {budget.Currency} is projected and {Money(balance.Limit)} is the limit: "
         + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
+    public static string Announced(ChargedWork item, BudgetSnapshot budget, DateTimeOffset until) =>
+        $"Budget {budget.Name} no longer covers what this job costs to complete ({Length(item, budget)}). It {(budget.Observes ? "would be" : "is")} suspended at {Time(until)}, unless its estimate falls, the limit rises or other work ends.";
+
+    public static string WillSuspendJobs(IReadOnlyList<ChargedWork> items, BudgetSnapshot budget, Balance balance, Amount needed, DateTimeOffset until) =>
+        $"In about {Span(until - budget.Now)} (at {Time(until)}) {Names(items)} {(budget.Observes ? "would" : "will")} be suspended: {Needed(needed)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}. "
+        + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(items.Count == 1 ? "it" : "them")} running.";
+
     public static string NeverFits(ChargedWork item, Plan plan, Amount needed, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);

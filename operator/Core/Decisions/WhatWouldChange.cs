@@ -119,7 +119,8 @@ public static class WhatWouldChange
         return budget with { Terms = terms, Memory = more.IsNegative && budget.Memory.LastLimit is { } last ? budget.Memory with { LastLimit = last + more } : budget.Memory };
     }
 
-    private static BudgetSnapshot Enforced(BudgetSnapshot budget) => budget with { SwitchedToObserve = false, Terms = budget.Terms with { Mode = EnforcementMode.Enforce } };
+    /// <summary>Enforced at once: the time between an announcement and its suspension is not what is asked about.</summary>
+    private static BudgetSnapshot Enforced(BudgetSnapshot budget) => budget with { SwitchedToObserve = false, Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Settle = TimeSpan.Zero } };
 
     private static BudgetSnapshot With(BudgetSnapshot budget, WorkloadSnapshot changed) =>
         budget with { Workloads = [.. budget.Workloads.Select(work => work.Key.Uid == changed.Key.Uid ? changed : work)] };

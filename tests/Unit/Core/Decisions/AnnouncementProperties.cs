@@ -22,37 +22,46 @@ public sealed class AnnouncementProperties
         int byForecast = 0, byLimit = 0, sudden = 0;
         NamedAmountProperties.Check(seed =>
         {
-            var random = new Random(seed);
-            var world = new LivingBudget(Started(random));
-            foreach (var work in world.Budget.Workloads)
-                if (work.Estimate.Source == EstimateSource.Progress && random.Next(3) == 0) world.Slow(work.Key.Uid, random.Next(85, 100));
-            var named = new HashSet<string>(StringComparer.Ordinal);
-            // What does not fit when the budget is made is suspended at once.
-            var before = world.Budget;
-            Note(world.Turn(), named);
-            for (var turn = 0; turn < 600; turn++)
-            {
-                if (changes && random.Next(60) == 0) world.Change(Changed(world.Budget, random, turn));
-                var inputs = world.Budget;
-                var decision = world.Turn(Minute);
-                foreach (var action in decision.Actions.Where(action => action.Kind == ActionKind.Park))
-                {
-                    if (action.ByForecast) byForecast++;
-                    else byLimit++;
-                    if (named.Contains(action.Workload.Uid)) continue;
-                    SuddenCause(before, inputs).Should().NotBeNull("seed {0}, turn {1}: {2} is suspended unannounced: {3}\n{4}", seed, turn, action.Workload.Name, action.Sentence, world.Log);
-                    sudden++;
-                }
-                // Each suspension is announced anew.
-                named.ExceptWith(decision.Actions.Where(action => action.Kind == ActionKind.Resume).Select(action => action.Workload.Uid));
-                Note(decision, named);
-                before = inputs;
-            }
+            var (forecast, limit, unannounced) = Live(seed, changes);
+            (byForecast, byLimit, sudden) = (byForecast + forecast, byLimit + limit, sudden + unannounced);
         }, 150);
         byForecast.Should().BeGreaterThan(20);
         byLimit.Should().BeGreaterThan(20);
         if (changes) sudden.Should().BeGreaterThan(5);
         else sudden.Should().Be(0);
+    }
+
+    /// <summary>Runs one budget for ten hours and counts its suspensions: by forecast, by limit, and those of both that were sudden.</summary>
+    internal static (int ByForecast, int ByLimit, int Sudden) Live(int seed, bool changes)
+    {
+        int byForecast = 0, byLimit = 0, sudden = 0;
+        var random = new Random(seed);
+        var world = new LivingBudget(Started(random));
+        foreach (var work in world.Budget.Workloads)
+            if (work.Estimate.Source == EstimateSource.Progress && random.Next(3) == 0) world.Slow(work.Key.Uid, random.Next(85, 100));
+        var named = new HashSet<string>(StringComparer.Ordinal);
+        // What does not fit when the budget is made is suspended at once.
+        var before = world.Budget;
+        Note(world.Turn(), named);
+        for (var turn = 0; turn < 600; turn++)
+        {
+            if (changes && random.Next(60) == 0) world.Change(Changed(world.Budget, random, turn));
+            var inputs = world.Budget;
+            var decision = world.Turn(Minute);
+            foreach (var action in decision.Actions.Where(action => action.Kind == ActionKind.Park))
+            {
+                if (action.ByForecast) byForecast++;
+                else byLimit++;
+                if (named.Contains(action.Workload.Uid)) continue;
+                SuddenCause(before, inputs, decision, action).Should().NotBeNull("seed {0}, turn {1}: {2} is suspended unannounced: {3}\n{4}", seed, turn, action.Workload.Name, action.Sentence, world.Log);
+                sudden++;
+            }
+            // Each suspension is announced anew.
+            named.ExceptWith(decision.Actions.Where(action => action.Kind == ActionKind.Resume).Select(action => action.Workload.Uid));
+            Note(decision, named);
+            before = inputs;
+        }
+        return (byForecast, byLimit, sudden);
     }
 
     private static void Note(BudgetDecision decision, HashSet<string> named)
@@ -61,19 +70,34 @@ public sealed class AnnouncementProperties
             named.UnionWith(announcement.About.Select(work => work.Uid));
     }
 
-    /// <summary>A change from one snapshot to the next that nothing foretold; null where there is none.</summary>
-    private static string? SuddenCause(BudgetSnapshot before, BudgetSnapshot now)
+    /// <summary>A change from one snapshot to the next that nothing foretold; null where there is none, or where there was time to announce the suspension.</summary>
+    private static string? SuddenCause(BudgetSnapshot before, BudgetSnapshot now, BudgetDecision decision, BudgetAction action)
     {
+        var isNew = !now.Memory.Admitted.ContainsKey(action.Workload.Uid) || now.Now - now.Workloads.Single(work => work.Key.Uid == action.Workload.Uid).CreatedAt < SuspensionNotice.NewFor;
+        if (action.ByForecast && !isNew && CoversSettleTime(now, decision)) return null;
         if (BudgetDecider.LimitOf(now) < BudgetDecider.LimitOf(before)) return "the limit was lowered";
         foreach (var work in now.Workloads)
         {
             if (before.Workloads.FirstOrDefault(one => one.Key.Uid == work.Key.Uid) is not { } known) return $"{work.Key.Name} is new";
-            if (work.State == WorkloadState.Parked && !Charge.IsParkable(work, now)) return $"{work.Key.Name} may not be suspended any more";
             if (work.Rate > known.Rate) return $"{work.Key.Name} costs more";
+            // Only a forecast suspends for these, either a new job or because the budget does not cover the settle time.
+            if (!action.ByForecast) continue;
+            if (work.State == WorkloadState.Parked && !Charge.IsParkable(work, now)) return $"{work.Key.Name} may not be suspended any more";
             if (work.Estimate.Settled && known.Estimate is { IsKnown: true, Settled: false }) return $"the estimate of {work.Key.Name} settled";
             if (work.State == WorkloadState.Running && known.Estimate.IsKnown && work.Estimate.IsKnown && work.Estimate.Mid > known.Estimate.High) return $"the estimate of {work.Key.Name} leapt";
         }
         return null;
+    }
+
+    /// <summary>Whether the limit covers everything that is reserved while what is suspended runs on for the settle time.</summary>
+    private static bool CoversSettleTime(BudgetSnapshot budget, BudgetDecision decision)
+    {
+        var suspended = decision.Actions.Where(action => action.Kind == ActionKind.Park).Select(action => action.Workload.Uid).ToHashSet(StringComparer.Ordinal);
+        var work = ChargedWork.Of(budget);
+        var balance = Balance.Of(budget, decision.Limit, work);
+        var jobs = work.Where(item => item.IsActiveJob && !Balance.Lends(item.Work, budget)).Select(item => new Claim(item.Work.Rate ?? Rate.Zero,
+            suspended.Contains(item.Work.Key.Uid) ? Amount.Min(item.Charge.Tested, item.Work.Rate!.Value.For(budget.Terms.Settle) + item.Charge.StopCost) : item.Charge.Tested));
+        return budget.Terms.Settle > TimeSpan.Zero && Projection.Of(budget, [.. balance.FloorClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
     }
 
     private static BudgetSnapshot Started(Random random)
@@ -82,7 +106,7 @@ public sealed class AnnouncementProperties
         // Room for the running jobs, so that what happens later decides.
         if (random.Next(3) > 0)
             budget = budget with { Terms = budget.Terms with { Limit = budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? Rate.Zero).For(work.Estimate.Mid)) + Money(random.Next(1, 20)) } };
-        budget = budget with { Memory = budget.Memory with { LastLimit = BudgetDecider.LimitOf(budget) } };
+        budget = budget with { Terms = budget.Terms with { Settle = Minute * new[] { 0, 1, 10 }[random.Next(3)] }, Memory = budget.Memory with { LastLimit = BudgetDecider.LimitOf(budget) } };
         // Some jobs have a declared duration and run on past it.
         budget = budget with { Workloads = [.. budget.Workloads.Select(work => work.Estimate.IsKnown && random.Next(3) == 0 ? work with { Estimate = Declared(work.Estimate.Mid) } : work)] };
         return budget with { Workloads = [.. budget.Workloads.Select(work => work.State == WorkloadState.Parked ? work with { Parked = work.Parked! with { Limit = BudgetDecider.LimitOf(budget) } } : work)] };
