@@ -1,6 +1,7 @@
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling.Targets;

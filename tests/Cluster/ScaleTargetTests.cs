@@ -1,4 +1,5 @@
 using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Suspension;
 using Bursar.Sandbox.ApiServer;

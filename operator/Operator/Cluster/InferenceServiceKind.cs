@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
+using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Cluster;
@@ -9,12 +10,15 @@ namespace Bursar.Operator.Cluster;
 /// KServe's InferenceService, stopped by the annotation serving.kserve.io/stop. What its pods ask for stands in the Deployments that KServe makes of it
 /// and, while there are none, in its predictor. How a pod ends means nothing to it.
 /// </summary>
-public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(WorkClass.Inference, PatchOperation.Pointer("metadata", "annotations", StopAnnotation))
+public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(WorkClass.Inference, PatchOperation.Pointer("metadata", "annotations", StopAnnotation)), IScalableKind
 {
     public const string StopAnnotation = "serving.kserve.io/stop";
 
     /// <summary>On every pod that serves for it, also under Knative, whose chain of owners leads elsewhere.</summary>
     public const string ServiceLabel = "serving.kserve.io/inferenceservice";
+
+    private const string ComponentLabel = "component";
+    private const string Predictor = "predictor";
 
     public override bool Serves => true;
 
@@ -65,4 +69,44 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
         foreach (var (key, value) in service.Spec.Predictor.Labels.Concat(service.Metadata.Labels)) all.TryAdd(key, value);
         return all;
     }
+
+    /// <remarks>
+    /// It has no scale subresource, and scales by its predictor's bounds and the annotation that stops it. With KServe's own autoscaler between different bounds, what
+    /// its Deployment has is what it has.
+    /// </remarks>
+    public ScaleTarget? Find(string ns, string name, ClusterStores stores)
+    {
+        if (stores.StoreOf<V1Beta1InferenceService>().Get(ns, name) is not { } service) return null;
+        var work = stores.Of(Name)!.Get(ns, name)!;
+        var deployments = Deployments(service, stores);
+        var pods = TargetReplica.Each(stores.Pods.Store.ByIndex(ScaleIndexes.Service, ScaleIndexes.Key(ns, name)).Where(pod => IsPredictor(pod.Metadata)));
+        return ScaleTarget.Of(Entity, service.Metadata, ReplicasOf(service, work.IsStopped, deployments, pods)) with
+        {
+            StatusReplicas = deployments.Count > 0 ? deployments.Sum(deployment => deployment.Status.Replicas) : pods.Count,
+            IsRollingOut = service.Status.ObservedGeneration is > 0 and var seen && seen < service.Metadata.Generation || deployments.Any(DeploymentKind.IsRolling),
+            Work = work,
+            PodSets = work.PodSets,
+            ReplicaPods = pods,
+            Served = new(Text(service.Spec.Predictor.MinReplicas), Text(service.Spec.Predictor.MaxReplicas), work.Switch),
+        };
+    }
+
+    private static int ReplicasOf(V1Beta1InferenceService service, bool isStopped, IReadOnlyList<V1Deployment> deployments, IReadOnlyList<TargetReplica> pods)
+    {
+        var (min, max) = (service.Spec.Predictor.MinReplicas, service.Spec.Predictor.MaxReplicas);
+        if (isStopped) return 0;
+        if (min is > 0 && min == max) return min.Value;
+        if (deployments.Count > 0) return deployments.Sum(deployment => deployment.Spec.Replicas ?? 1);
+        // Under Knative the Deployments are a revision's.
+        var living = pods.Count(replica => replica.Pods[0].Metadata.DeletionTimestamp is null);
+        return living > 0 ? living : Math.Max(1, min ?? 1);
+    }
+
+    /// <summary>Of the predictor alone: a transformer or an explainer scales by bounds of its own.</summary>
+    private static List<V1Deployment> Deployments(V1Beta1InferenceService service, ClusterStores stores) =>
+        [.. stores.StoreOf<V1Deployment>().ByIndex(Indexes.OwnerUid, service.Metadata.Uid).Where(deployment => IsPredictor(deployment.Metadata))];
+
+    private static bool IsPredictor(V1ObjectMeta metadata) => !metadata.Labels.TryGetValue(ComponentLabel, out var component) || component == Predictor;
+
+    private static string Text(int? value) => value?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? Work.Absent;
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Bursar.Core.Ledger;
+using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Cluster;
@@ -11,7 +12,7 @@ namespace Bursar.Operator.Cluster;
 /// Both kinds of StatefulSet get its volume claim templates and its retention policy. Scaling to zero scales the leaders' down, and deletes the workers' with
 /// their leader: so whenScaled says what becomes of the leaders' volumes, and whenDeleted what becomes of the workers'.
 /// </summary>
-public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClass.Inference, ReplicasField)
+public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClass.Inference, ReplicasField), IScalableKind
 {
     /// <summary>On all its pods: the set's name.</summary>
     public const string NameLabel = "leaderworkerset.sigs.k8s.io/name";
@@ -41,4 +42,36 @@ public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClas
         : size > 1 && template.PersistentVolumeClaimRetentionPolicy?.WhenDeleted == V1PersistentVolumeClaimRetentionPolicy.Delete
             ? "its persistentVolumeClaimRetentionPolicy deletes its workers' volumes when their groups are scaled away"
         : null;
+
+    /// <remarks>A replica is a group, and its selector would name the leaders alone.</remarks>
+    public ScaleTarget? Find(string ns, string name, ClusterStores stores)
+    {
+        if (stores.StoreOf<V1LeaderWorkerSet>().Get(ns, name) is not { } set) return null;
+        var work = stores.Of(Name)!.Get(ns, name);
+        return ScaleTarget.Of(Entity, set.Metadata, set.Spec.Replicas ?? 1) with
+        {
+            StatusReplicas = set.Status.Replicas,
+            IsRollingOut = set.Status.ObservedGeneration is > 0 and var seen && seen < set.Metadata.Generation
+                || set.Status.Conditions.Any(condition => condition is { Type: "UpdateInProgress", Status: "True" }),
+            Work = work,
+            PodSets = work?.PodSets ?? [],
+            ReplicaPods = Groups(set.Metadata.Uid, stores),
+        };
+    }
+
+    /// <summary>Its leaders are a StatefulSet's pods; each leader owns the StatefulSet of its workers.</summary>
+    private static List<TargetReplica> Groups(string uid, ClusterStores stores)
+    {
+        var sets = stores.StoreOf<V1StatefulSet>();
+        var groups = new List<TargetReplica>();
+        foreach (var leaders in sets.ByIndex(Indexes.OwnerUid, uid))
+            foreach (var leader in stores.Pods.Store.ByIndex(Indexes.OwnerUid, leaders.Metadata.Uid).Where(TargetReplica.IsAlive).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal))
+            {
+                var pods = new List<V1Pod> { leader };
+                foreach (var workers in sets.ByIndex(Indexes.OwnerUid, leader.Metadata.Uid))
+                    pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Metadata.Uid).Where(TargetReplica.IsAlive).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal));
+                groups.Add(new(leader.Metadata.Uid, pods));
+            }
+        return groups;
+    }
 }

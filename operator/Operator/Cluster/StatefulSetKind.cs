@@ -1,5 +1,6 @@
 using System.Globalization;
 using Bursar.Core.Ledger;
+using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Cluster;
@@ -9,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// anew whatever its code was, and while the count is zero none (Kubernetes, pkg/controller/statefulset/stateful_set_control.go). Volume
 /// claims that it made stay unless persistentVolumeClaimRetentionPolicy.whenScaled says Delete: then a stop would delete what was saved.
 /// </summary>
-public sealed class StatefulSetKind() : WorkKind<V1StatefulSet>(WorkClass.Inference, ReplicasField)
+public sealed class StatefulSetKind() : WorkKind<V1StatefulSet>(WorkClass.Inference, ReplicasField), IScalableKind
 {
     public override bool IsOptional => false;
 
@@ -23,4 +24,30 @@ public sealed class StatefulSetKind() : WorkKind<V1StatefulSet>(WorkClass.Infere
             : null,
         PodSets = [new(set.Spec.Replicas ?? 1, set.Spec.Template)],
     };
+
+    public ScaleTarget? Find(string ns, string name, ClusterStores stores)
+    {
+        if (stores.StoreOf<V1StatefulSet>().Get(ns, name) is not { } set) return null;
+        var work = stores.Of(Name)!.Get(ns, name);
+        return ScaleTarget.Of(Entity, set.Metadata, set.Spec.Replicas ?? 1) with
+        {
+            StatusReplicas = set.Status.Replicas,
+            IsRollingOut = IsRolling(set),
+            Work = work,
+            PodSets = work?.PodSets ?? [],
+            ReplicaPods = TargetReplica.Each(stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid)),
+        };
+    }
+
+    /// <summary>
+    /// Between two revisions, unless its owner wants it to stay there: pods that are replaced only when they are deleted, or kept back by a
+    /// partition, are no rollout that ends.
+    /// </summary>
+    private static bool IsRolling(V1StatefulSet set)
+    {
+        var status = set.Status;
+        if (status.ObservedGeneration < set.Metadata.Generation) return true;
+        if (set.Spec.UpdateStrategy.Type == V1StatefulSetUpdateStrategy.OnDelete || status.UpdateRevision is null || status.CurrentRevision == status.UpdateRevision) return false;
+        return set.Spec.UpdateStrategy.RollingUpdate.Partition is not { } partition || partition == 0 || status.UpdatedReplicas < Math.Min(status.Replicas, set.Spec.Replicas ?? 1) - partition;
+    }
 }

@@ -53,6 +53,8 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     public bool IsOf(V1OwnerReference owner) =>
         owner.Kind == Entity.Kind && owner.ApiVersion.StartsWith(Entity.Group, StringComparison.Ordinal) && owner.ApiVersion.Length > Entity.Group.Length && owner.ApiVersion[Entity.Group.Length] == '/';
 
+    public bool IsServed(ClusterStores stores) => stores.Of(Name)!.IsServed;
+
     /// <summary>What stands in other objects: the pods of a kind whose own object does not say them all.</summary>
     public virtual Work Complete(Work work, ClusterStores stores) => work;
 

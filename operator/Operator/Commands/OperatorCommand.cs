@@ -6,7 +6,6 @@ using Bursar.Kube.Config;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Hosting;
-using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Telemetry;
 using Microsoft.Extensions.Logging;

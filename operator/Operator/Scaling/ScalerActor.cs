@@ -1,6 +1,7 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Serving;

@@ -2,6 +2,7 @@ using Bursar.Api;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Core.Text;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Scaling;

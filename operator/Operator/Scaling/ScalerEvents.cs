@@ -4,7 +4,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Scaling;
 using Bursar.Kube.Events;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Scaling.Targets;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling;
 

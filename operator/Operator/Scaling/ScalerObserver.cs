@@ -5,7 +5,6 @@ using Bursar.Operator.Billing;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
-using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Scaling;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using Bursar.Api;
 using Bursar.Core.Scaling;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling.Signals;
-using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Scaling;
 

@@ -194,3 +194,6 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     private static int? CountOf(string json, int absent) =>
         json == Work.Absent ? absent : int.TryParse(json, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count) ? count : null;
 }
+
+/// <summary>The scaler on whose behalf something is written.</summary>
+public sealed record ScalerRef(string Namespace, string Name, string Uid);

@@ -5,7 +5,6 @@ using Bursar.Core.Ledger;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
-using Bursar.Operator.Scaling.Targets;
 using Bursar.Operator.Suspension;
 using Bursar.Tests.Unit.Kube;
 

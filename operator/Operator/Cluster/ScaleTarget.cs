@@ -1,8 +1,8 @@
 using Bursar.Core.Ledger;
+using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Operator.Cluster;
 
-namespace Bursar.Operator.Scaling.Targets;
+namespace Bursar.Operator.Cluster;
 
 /// <summary>What a scaler scales, of whatever kind, as the caches show it.</summary>
 public sealed record ScaleTarget
@@ -44,6 +44,16 @@ public sealed record ScaleTarget
     /// <summary>The fields that scale it, of a kind without a scale subresource; a write is tested against what was seen here.</summary>
     internal ServedFields? Served { get; init; }
 
+    public static ScaleTarget Of(EntityKind entity, V1ObjectMeta metadata, int replicas) => new()
+    {
+        Entity = entity,
+        Namespace = metadata.Namespace ?? "",
+        Name = metadata.Name,
+        Uid = metadata.Uid,
+        Generation = metadata.Generation,
+        Replicas = replicas,
+    };
+
     public string Display => $"{Entity.Kind} {Name}";
 
     /// <summary>The right that scaling it takes, in words.</summary>
@@ -52,7 +62,18 @@ public sealed record ScaleTarget
 
 /// <summary>One replica: a pod, or a group of them with its leader first.</summary>
 /// <param name="Key">The UID of the pod, or of the leader.</param>
-public sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods);
+public sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
+{
+    /// <summary>A replica a pod.</summary>
+    internal static IReadOnlyList<TargetReplica> Each(IEnumerable<V1Pod> pods) =>
+        [.. pods.Where(IsAlive).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).Select(pod => new TargetReplica(pod.Metadata.Uid, [pod]))];
+
+    /// <summary>The pods of all ReplicaSets that an object owns.</summary>
+    internal static IEnumerable<V1Pod> ThroughReplicaSets(string uid, ClusterStores stores) =>
+        stores.ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid).SelectMany(set => stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
+
+    internal static bool IsAlive(V1Pod pod) => pod.Status.Phase is not ("Succeeded" or "Failed");
+}
 
 /// <summary>Another autoscaler whose scaleTargetRef names the target.</summary>
 public sealed record ScaleOwner
@@ -78,9 +99,6 @@ public sealed record ScaleOwner
 
     public ParkedTarget Target => new(Entity.ApiVersion, Entity.Kind, Name, Uid);
 }
-
-/// <summary>The scaler on whose behalf something is written.</summary>
-public sealed record ScalerRef(string Namespace, string Name, string Uid);
 
 /// <summary>Fields of an InferenceService, as JSON; <c>null</c> where absent.</summary>
 internal sealed record ServedFields(string Min, string Max, string Stop);

@@ -1,18 +1,18 @@
 using Bursar.Kube.Objects;
-using Bursar.Operator.Cluster;
 
-namespace Bursar.Operator.Scaling.Targets;
+namespace Bursar.Operator.Cluster;
 
 /// <summary>The table of kinds that a scaler may scale.</summary>
 public static class ScaleKinds
 {
-    public static IReadOnlyList<ScaleKind> All { get; } = [new DeploymentScale(), new StatefulSetScale(), new LeaderWorkerSetScale(), new RolloutScale(), new DynamoScale(), new InferenceServiceScale()];
+    public static IReadOnlyList<IScalableKind> All { get; } =
+        [Of("Deployment"), Of("StatefulSet"), Of("LeaderWorkerSet"), new RolloutKind(), new DynamoKind(), Of("InferenceService")];
 
     /// <summary>Those that are scaled and never parked, which the option <c>kinds</c> names beside the kinds of work.</summary>
     public static IReadOnlyList<string> ScaledOnly { get; } = [.. All.Select(kind => kind.Name).Where(name => WorkKinds.Of(name) is null)];
 
     /// <summary>As a scaleTargetRef names it: without a kind a Deployment, as in KEDA; of an apiVersion its group counts.</summary>
-    public static ScaleKind? Of(string apiVersion, string kind)
+    public static IScalableKind? Of(string apiVersion, string kind)
     {
         if (kind.Length == 0) kind = "Deployment";
         foreach (var one in All)
@@ -22,4 +22,6 @@ public static class ScaleKinds
 
     /// <summary>For people.</summary>
     public static string Display { get; } = string.Join(", ", All.Select(kind => $"{kind.Name} ({kind.Entity.ApiVersion})"));
+
+    private static IScalableKind Of(string workKind) => (IScalableKind)WorkKinds.Of(workKind)!;
 }
