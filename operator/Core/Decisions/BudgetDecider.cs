@@ -39,8 +39,10 @@ public static class BudgetDecider
         memory = enforcing ? Remembering.End(memory, plan) : Remembering.WithoutRequests(memory);
         memory = Remembering.Marked(memory, budget.Workloads);
 
-        // The risk is judged after this decision: work that it suspends is no risk any more.
-        var after = enforcing && plan.SuspendsAny ? Outlook.Of(budget, balance, work, open, plan.IsParking) : outlook;
+        // The risk is judged after this decision: work that it suspends, or announces with its time, is no risk any more.
+        var (begun, notified) = (memory, memory.SuspensionsAnnounced);
+        bool Leaves(ChargedWork item) => plan.IsParking(item) || notified.ContainsKey(item.Work.Key.Uid) && !Remembering.IsSettling(item.Work, begun, budget.Now);
+        var after = enforcing && (plan.SuspendsAny || notified.Count > 0) ? Outlook.Of(budget, balance, work, open, Leaves) : outlook;
         // What is announced with its time needs no vaguer Event beside it.
         var growth = open && plan.Warnings.Count == 0 ? GrowthRisk.Of(budget, balance, work, plan) : null;
         var next = NextWindowRisk.Of(budget, work.Select(item => plan.After(item, enforcing)).OfType<WorkloadSnapshot>(), memory);
