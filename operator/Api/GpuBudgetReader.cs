@@ -15,9 +15,21 @@ public static class GpuBudgetReader
     private const int MostTopUps = 100;
     private const int MostThresholds = 10;
 
+    /// <summary>Reads the spec in force, once for each spec: what was read is kept with the object.</summary>
     public static IReadOnlyList<FieldError> Read(V1Alpha1GpuBudget budget, out BudgetTerms? terms, out LabelSelector selector, out LabelSelector? exempt)
     {
-        var errors = new List<FieldError>();
+        var known = budget.Read;
+        if (known is null || !ReferenceEquals(known.Spec, budget.Spec) || known.IsInForce != budget.Refusal?.InForce is not null)
+        {
+            var errors = Read(budget, out terms, out selector, out exempt, []);
+            budget.Read = known = new(budget.Spec, budget.Refusal?.InForce is not null, errors, terms, selector, exempt);
+        }
+        (terms, selector, exempt) = (known.Terms, known.Selector, known.Exempt);
+        return known.Errors;
+    }
+
+    private static List<FieldError> Read(V1Alpha1GpuBudget budget, out BudgetTerms? terms, out LabelSelector selector, out LabelSelector? exempt, List<FieldError> errors)
+    {
         terms = null;
         exempt = null;
         selector = LabelSelector.Everything;
@@ -145,3 +157,7 @@ public static class GpuBudgetReader
 
     private static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "…";
 }
+
+/// <summary>What was read of a spec.</summary>
+/// <param name="IsInForce">The spec is an earlier one of the object, which is in force instead of its own.</param>
+internal sealed record BudgetSpecRead(GpuBudgetSpec? Spec, bool IsInForce, IReadOnlyList<FieldError> Errors, BudgetTerms? Terms, LabelSelector Selector, LabelSelector? Exempt);

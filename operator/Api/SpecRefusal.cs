@@ -14,6 +14,12 @@ public sealed record SpecRefusal(IReadOnlyList<FieldError> Errors, long? InForce
     /// <param name="cached">The version before it; null if none is cached.</param>
     public static void Check(V1Alpha1GpuBudget budget, V1Alpha1GpuBudget? cached)
     {
+        if (cached is not null && cached.Metadata.Uid == budget.Metadata.Uid && cached.Metadata.Generation == budget.Metadata.Generation && budget.Metadata.Generation > 0)
+        {
+            // The same spec.
+            (budget.Spec, budget.Refusal, budget.Read) = (cached.Spec, cached.Refusal, cached.Read);
+            return;
+        }
         if (GpuBudgetReader.Read(budget, out _, out _, out _) is not { Count: > 0 } errors) return;
         budget.Refusal = new(errors, null);
         if (cached?.Metadata.Uid == budget.Metadata.Uid && cached.Refusal is null or { InForce: not null })

@@ -44,6 +44,9 @@ public sealed class V1Alpha1GpuBudget : IKubernetesEntity<V1Alpha1GpuBudget>
     [JsonIgnore]
     public SpecRefusal? Refusal { get; internal set; }
 
+    /// <summary>What was read of <see cref="Spec"/> last (<see cref="GpuBudgetReader"/>).</summary>
+    internal BudgetSpecRead? Read { get; set; }
+
     /// <summary>The generation whose spec is in force.</summary>
     [JsonIgnore]
     public long SpecGeneration => Refusal?.InForce ?? Metadata.Generation;

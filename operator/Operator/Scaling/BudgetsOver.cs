@@ -1,18 +1,12 @@
 using Bursar.Api;
-using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Which budgets of a namespace pay for a target, by its pods' labels. For one thread, the scaler loop's.</summary>
+/// <summary>Which budgets of a namespace pay for a target, by its pods' labels.</summary>
 internal sealed class BudgetsOver(ClusterStores stores)
 {
-    private readonly Dictionary<string, (long Generation, LabelSelector? Selector, LabelSelector? Exempt)> _read = new(StringComparer.Ordinal);
-
-    /// <summary>How many budgets' selectors are kept.</summary>
-    public int Kept => _read.Count;
-
     /// <summary>Those that select it and do not exempt it; and why the one that is named is not among them, null where it is or none is named.</summary>
     public (IReadOnlyList<V1Alpha1GpuBudget> Budgets, string? Problem) Of(string ns, IReadOnlyDictionary<string, string>? labels, string? named, string target)
     {
@@ -20,9 +14,9 @@ internal sealed class BudgetsOver(ClusterStores stores)
         string? problem = named is null ? null : $"budget {named} does not exist in namespace {ns}";
         foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
         {
-            var (selector, exempt) = Read(budget);
             var isNamed = budget.Metadata.Name == named;
-            if (selector is null)
+            // A selector that cannot be read is no selector; one that exempts all the same would free what it should not.
+            if (GpuBudgetReader.Read(budget, out _, out var selector, out var exempt).Count > 0)
             {
                 if (isNamed) problem = $"the spec of budget {named} cannot be read";
                 continue;
@@ -32,18 +26,6 @@ internal sealed class BudgetsOver(ClusterStores stores)
             if (selects && !(labels is not null && exempt?.Matches(labels) == true)) found.Add(budget);
             if (isNamed) problem = selects ? null : $"budget {named} does not select the pods of {target}";
         }
-        // Deleted budgets leave their entries behind.
-        if (_read.Count > stores.Budgets.Store.Count)
-            foreach (var uid in _read.Keys.Where(uid => stores.Budgets.Store.GetByUid(uid) is null).ToArray()) _read.Remove(uid);
         return (found, problem);
-    }
-
-    private (LabelSelector? Selector, LabelSelector? Exempt) Read(V1Alpha1GpuBudget budget)
-    {
-        if (_read.TryGetValue(budget.Metadata.Uid, out var known) && known.Generation == budget.SpecGeneration) return (known.Selector, known.Exempt);
-        // A selector that cannot be read is no selector; one that exempts all the same would free what it should not.
-        var read = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
-        _read[budget.Metadata.Uid] = (budget.SpecGeneration, read.Count == 0 && terms is not null ? selector : null, exempt);
-        return (_read[budget.Metadata.Uid].Selector, exempt);
     }
 }
