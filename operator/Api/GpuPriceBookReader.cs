@@ -102,7 +102,7 @@ public static class GpuPriceBookReader
             return new(match, null, rate.Note);
         }
         if (rate.Owned is { } owned) return new(match, null, rate.Note) { Owned = ReadOwned(owned, $"{path}.owned", errors), From = from };
-        if (!Rate.TryParse(rate.PerGpuHour, out var price)) errors.Add(NoAmount($"{path}.perGpuHour", rate.PerGpuHour!));
+        if (!GpuHourPrice.TryParse(rate.PerGpuHour, out var price)) errors.Add(NoAmount($"{path}.perGpuHour", rate.PerGpuHour!));
         return new(match, price, rate.Note) { From = from };
     }
 
@@ -130,10 +130,10 @@ public static class GpuPriceBookReader
 
     private static PriceGuard ReadGuard(GpuPriceGuard guard, List<FieldError> errors)
     {
-        Rate? Bound(string? text, string path)
+        GpuHourPrice? Bound(string? text, string path)
         {
             if (text is null) return null;
-            if (Rate.TryParse(text, out var rate)) return rate;
+            if (GpuHourPrice.TryParse(text, out var rate)) return rate;
             errors.Add(NoAmount(path, text));
             return null;
         }

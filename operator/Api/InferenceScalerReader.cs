@@ -37,10 +37,10 @@ public static class InferenceScalerReader
             errors.Add(new("spec.triggers", $"{twice.Count()} triggers are named \"{twice.Key}\""));
         var modifiers = ReadModifiers(spec.Advanced?.ScalingModifiers, written, errors);
         var fallback = ReadFallback(spec.Fallback, modifiers is not null || spec.Advanced?.ScalingModifiers is not null, errors);
-        Rate? cap = null;
+        HourlyCost? cap = null;
         if (spec.CostCap is { } costCap)
         {
-            if (Rate.TryParse(costCap.PerHour, out var rate)) cap = rate;
+            if (HourlyCost.TryParse(costCap.PerHour, out var rate)) cap = rate;
             else errors.Add(new("spec.costCap.perHour", costCap.PerHour is null ? "is required" : $"\"{Shorten(costCap.PerHour)}\" is not an amount: digits with an optional fraction, as \"24\" or \"2.295\""));
         }
         if (spec.BudgetRef is { Name: not { Length: > 0 } }) errors.Add(new("spec.budgetRef.name", "is required"));

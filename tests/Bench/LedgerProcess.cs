@@ -29,7 +29,7 @@ internal static class LedgerProcess
 
         var ledger = new GpuLedger();
         ledger.Install(Start);
-        ledger.Reprice("NVIDIA-H100-80GB-HBM3", Rate.FromDecimal(6.88m), Start);
+        ledger.Reprice("NVIDIA-H100-80GB-HBM3", GpuHourPrice.FromDecimal(6.88m), Start);
         for (var node = 0; node < Nodes; node++) ledger.ObserveNode(NodeName(node), "NVIDIA-H100-80GB-HBM3", 8, Start);
         var stored = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         var (telling, measuring, writing) = (new Stopwatch(), new Stopwatch(), new Stopwatch());
@@ -73,7 +73,7 @@ internal static class LedgerProcess
         var spent = Spent(ledger, until);
         var bills = Enumerable.Range(0, Nodes).Aggregate(Amount.Zero, (sum, node) => sum + ledger.Bill(NodeName(node), Start, until, until).Reserved);
         summing.Stop();
-        if (bills != spent || spent != pods.Aggregate(Amount.Zero, (sum, pod) => sum + Rate.FromDecimal(6.88m).For(pod.To - pod.From))) throw new InvalidOperationException($"the pods spent {spent}, the nodes' bills hold {bills}");
+        if (bills != spent || spent != pods.Aggregate(Amount.Zero, (sum, pod) => sum + HourlyCost.FromDecimal(6.88m).For(pod.To - pod.From))) throw new InvalidOperationException($"the pods spent {spent}, the nodes' bills hold {bills}");
 
         var used = Enumerable.Range(0, Teams).Sum(team => ledger.SpentByWorkload(TeamName(team), LabelSelector.Everything, Start, until, until).Sum(one => one.Usage.MeasuredMs));
         if (used != pods.Sum(pod => (long)(pod.To - pod.From).TotalMilliseconds)) throw new InvalidOperationException($"{used} ms were counted as measured, and others were");

@@ -46,7 +46,7 @@ internal static class ReplayProcess
         var clock = Stopwatch.StartNew();
         var ledger = new GpuLedger();
         ledger.Install(Start);
-        foreach (var product in nodes.Select(n => n.Product).Distinct(StringComparer.Ordinal)) ledger.Reprice(product, Rate.FromDecimal(2.5m), Start);
+        foreach (var product in nodes.Select(n => n.Product).Distinct(StringComparer.Ordinal)) ledger.Reprice(product, GpuHourPrice.FromDecimal(2.5m), Start);
         foreach (var node in nodes) ledger.ObserveNode(node.Name, node.Product, node.Gpus, Start);
         long nextDay = 86_400;
         var days = 0;

@@ -23,7 +23,7 @@ internal static class ScalersProcess
     public static async Task<int> RunAsync(CancellationToken ct)
     {
         var (now, random) = (new DateTimeOffset(2026, 11, 22, 9, 0, 0, TimeSpan.Zero), new Random(1));
-        var price = Rate.FromDecimal(3.06m);
+        var price = HourlyCost.FromDecimal(3.06m);
         var terms = new ScalerTerms
         {
             Max = 20,

@@ -44,7 +44,7 @@ internal static class ScrapeProcess
     private static BudgetDecision Decision(int number)
     {
         var now = new DateTimeOffset(2026, 11, 10, 12, 0, 0, TimeSpan.Zero);
-        var rate = new Rate(3_060_000_000);
+        var rate = new HourlyCost(3_060_000_000);
         var spent = rate.For(TimeSpan.FromHours(2));
         var done = new WorkDone { Spent = spent, Serving = (spent, 3_060_000), ReservedGpuMs = 7_200_000, Usage = UsageSums.None with { Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) } } };
         var terms = new BudgetTerms { Limit = Amount.FromDecimal(100_000), Window = new(WindowPeriod.Month) };

@@ -100,7 +100,7 @@ public sealed class BusyDayTests
         await ReportCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(installed, now, ReportBy.Namespace, Csv: true), output, TextWriter.Null, Ct);
         var lines = output.ToString().Split("\r\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(',')).ToArray();
         lines.Skip(1).Sum(line => decimal.Parse(line[Array.IndexOf(lines[0], "cost")], CultureInfo.InvariantCulture))
-            .Should().BeApproximately(decimal.Parse(Scene.V100.For(now - installed, 8).ToString(), CultureInfo.InvariantCulture), 0.000001m);
+            .Should().BeApproximately(decimal.Parse((Scene.V100 * 8).For(now - installed).ToString(), CultureInfo.InvariantCulture), 0.000001m);
     }
 
     private static double Hours(Amount amount) => double.Parse(amount.ToString(), CultureInfo.InvariantCulture) / 3.06;

@@ -128,7 +128,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
     public static BudgetSnapshot Overrun(V1Alpha1GpuBudget budget, V1Job job)
     {
         var terms = new BudgetTerms { Limit = Amount.FromDecimal(2m), Window = new WindowSpec(WindowPeriod.Month), Settle = TimeSpan.Zero };
-        var rate = Rate.FromDecimal(3.06m);
+        var rate = HourlyCost.FromDecimal(3.06m);
         return new()
         {
             Namespace = Team,
@@ -172,6 +172,6 @@ internal sealed class CommandsWorld : IAsyncDisposable
         Reason = Reasons.ProjectedOverBudget,
         Budget = budget.Metadata.Name,
         BudgetUid = budget.Metadata.Uid,
-        CostToFinish = Rate.FromDecimal(3.06m).For(TimeSpan.FromSeconds(2691)),
+        CostToFinish = HourlyCost.FromDecimal(3.06m).For(TimeSpan.FromSeconds(2691)),
     };
 }

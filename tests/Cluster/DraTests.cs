@@ -59,8 +59,8 @@ public sealed class DraTests
             (bill.Reserved + bill.Unallocated).Should().Be(bill.Total, "and nothing is unattributed");
             bill.Reserved.Should().Be(one.Spent("team", LabelSelector.Everything, begun, now, now));
             var last = one.Bill("dra-1", now.AddSeconds(-1), now, now);
-            last.Total.Should().Be(Rate.FromDecimal(6.88m).For(TimeSpan.FromSeconds(1), 4), "the fourth card stands behind the MIG device");
-            last.Reserved.Should().Be(Rate.FromDecimal(21.561428571m).For(TimeSpan.FromSeconds(1)));
+            last.Total.Should().Be((GpuHourPrice.FromDecimal(6.88m) * 4).For(TimeSpan.FromSeconds(1)), "the fourth card stands behind the MIG device");
+            last.Reserved.Should().Be(HourlyCost.FromDecimal(21.561428571m).For(TimeSpan.FromSeconds(1)));
         }
         Check(ledger);
         await world.StopOperatorAsync();

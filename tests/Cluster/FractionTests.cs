@@ -35,7 +35,7 @@ public sealed class FractionTests
         bill.Reserved.Should().Be(ledger.Spent("team", Bursar.Core.Text.LabelSelector.Everything, begun, now, now));
         // In the last minute: one and a quarter of the two cards are nobody's.
         var last = ledger.Bill("gpu-1", now.AddMinutes(-1), now, now);
-        (last.Reserved, last.Unallocated).Should().Be((Rate.FromDecimal(2.295m).For(TimeSpan.FromMinutes(1)), Rate.FromDecimal(3.825m).For(TimeSpan.FromMinutes(1))));
+        (last.Reserved, last.Unallocated).Should().Be((HourlyCost.FromDecimal(2.295m).For(TimeSpan.FromMinutes(1)), HourlyCost.FromDecimal(3.825m).For(TimeSpan.FromMinutes(1))));
     }
 
     private static Task PodAsync(ClusterWorld world, string ns, string name, string limits, string annotations) => world.PostJsonAsync($"/api/v1/namespaces/{ns}/pods", new JsonObject

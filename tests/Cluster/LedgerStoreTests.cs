@@ -98,7 +98,7 @@ public sealed class LedgerStoreTests
         ledger.Install(Day);
         ledger.SetCurrency("USD");
         ledger.ObserveNode("n1", "Tesla-T4", 4, Day);
-        ledger.Reprice("Tesla-T4", Rate.FromDecimal(0.5m), Day);
+        ledger.Reprice("Tesla-T4", GpuHourPrice.FromDecimal(0.5m), Day);
         Tell(ledger);
         return ledger;
     }

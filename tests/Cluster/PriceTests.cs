@@ -200,7 +200,7 @@ public sealed class PriceTests
             entries.Select(entry => entry.Rate!.Value.ToString()).Should().Equal("3.06", "306.00");
             entries[0].To.Should().Be(entries[1].From).And.BeOnOrAfter(before).And.BeOnOrBefore(after);
             bill.Total(Scene.V100).Should().Be(Scene.V100.For(entries[1].To!.Value - entries[0].From), "the two parts are the pod's whole time");
-            (Scene.V100.For(entries[0].To!.Value - entries[0].From) + entries[1].Rate!.Value.For(entries[1].To!.Value - entries[1].From)).ToString().Should().Be(spent);
+            (Scene.V100.For(entries[0].To!.Value - entries[0].From) + (entries[1].Rate!.Value * entries[1].Gpus).For(entries[1].To!.Value - entries[1].From)).ToString().Should().Be(spent);
             if (restarted) break;
             await world.StopOperatorAsync();
             await world.StartOperatorAsync(Ct, restart: true);

@@ -113,8 +113,8 @@ public sealed class ReportTests
         var ledger = new GpuLedger();
         ledger.Install(Start.AddDays(-1));
         ledger.ObserveNode("n1", "NVIDIA-A100-SXM4-80GB", 1, Start);
-        ledger.Reprice("NVIDIA-A100-SXM4-80GB", Rate.FromDecimal(4), Start);
-        ledger.Reprice("Tesla-T4", Rate.FromDecimal(0.5m), Start);
+        ledger.Reprice("NVIDIA-A100-SXM4-80GB", GpuHourPrice.FromDecimal(4), Start);
+        ledger.Reprice("Tesla-T4", GpuHourPrice.FromDecimal(0.5m), Start);
         ledger.Observe(Pod("q", new("team-nlp", "Deployment", "chat", "uid-chat"), Start, Start.AddHours(2)) with { Product = "NVIDIA-A100-SXM4-80GB" });
         ledger.Record(new()
         {
@@ -157,7 +157,7 @@ public sealed class ReportTests
         var ledger = new GpuLedger();
         ledger.Install(Start.AddDays(-1));
         ledger.ObserveNode("n1", "Tesla-V100", 1, Start);
-        ledger.Reprice("Tesla-V100", Rate.FromDecimal(price), Start);
+        ledger.Reprice("Tesla-V100", GpuHourPrice.FromDecimal(price), Start);
         ledger.Observe(Pod("p", new("team-vision", "Job", "train", "uid-train"), Start, Start.AddMinutes(45)));
         ledger.Observe(Pod("q", new("team-nlp", "Deployment", "chat", "uid-chat"), Start.AddHours(1), Start.AddHours(2.5)));
         ledger.Record(new()

@@ -70,7 +70,7 @@ public sealed class PairProperties(ITestOutputHelper output)
     private sealed class PairLife
     {
         private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
-        private static readonly Rate V100 = Rate.FromDecimal(3.06m);
+        private static readonly HourlyCost V100 = HourlyCost.FromDecimal(3.06m);
         private const string Field = "/spec/suspend";
 
         private readonly int _seed;
@@ -286,7 +286,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 Terms = budget.Terms,
                 Window = Window.At(budget.Terms.Window, _now),
                 Spent = budget.Spent,
-                BurnRate = work.Aggregate(Rate.Zero, (sum, w) => sum + w.BurnRate),
+                BurnRate = work.Aggregate(HourlyCost.Zero, (sum, w) => sum + w.BurnRate),
                 Workloads = work,
                 Memory = memory,
                 // A minute between two looks, and one more where the operator died.
@@ -310,7 +310,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 CreatedAt = job.CreatedAt,
                 Gpus = 1,
                 Rate = V100,
-                BurnRate = job.Suspended ? Rate.Zero : V100,
+                BurnRate = job.Suspended ? HourlyCost.Zero : V100,
                 Estimate = new(job.Left * 0.97, job.Left, job.Left * 1.03, EstimateSource.Progress, true, "by steps"),
                 EstimateAfterResume = job.Suspended ? null : new(job.Total * 0.97, job.Total, job.Total * 1.03, EstimateSource.Progress, true, "from zero"),
                 NoPodSince = state == WorkloadState.Pending ? since : null,

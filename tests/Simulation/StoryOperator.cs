@@ -79,7 +79,7 @@ public sealed class StoryOperator
 
     public Amount SpentIn(Window window) => _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, _world.Now);
 
-    public void Price(string product, Rate rate) => _ledger.Reprice(product, rate, _world.Now);
+    public void Price(string product, GpuHourPrice rate) => _ledger.Reprice(product, rate, _world.Now);
 
     public void SeeNode(string name, string product, int gpus) => _ledger.ObserveNode(name, product, gpus, _world.Now);
 
@@ -317,7 +317,7 @@ public sealed class StoryOperator
             Terms = terms,
             Window = window,
             Spent = _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, now),
-            BurnRate = work.Aggregate(Rate.Zero, (sum, w) => sum + w.BurnRate),
+            BurnRate = work.Aggregate(HourlyCost.Zero, (sum, w) => sum + w.BurnRate),
             RollingSpend = terms.Window.Period == WindowPeriod.Rolling ? _ledger.Segments("team", LabelSelector.Everything, window.Start, now) : [],
             Workloads = work,
             Memory = memory,
@@ -356,7 +356,7 @@ public sealed class StoryOperator
             CreatedAt = work.CreatedAt,
             Gpus = plan.Gpus,
             Rate = rate,
-            BurnRate = open.Aggregate(Rate.Zero, (sum, p) => sum + _ledger.CurrentRate(plan.Product)!.Value * p.Gpus),
+            BurnRate = open.Aggregate(HourlyCost.Zero, (sum, p) => sum + _ledger.CurrentRate(plan.Product)!.Value * p.Gpus),
             Spent = spent,
             Estimate = suspended ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, _world.Now),
             EstimateAfterResume = Estimator.AfterResume(facts),
@@ -370,7 +370,7 @@ public sealed class StoryOperator
         };
     }
 
-    private Rate RateOf(StoryWork work) => (_ledger.CurrentRate(work.Plan.Product) ?? Rate.Zero) * work.Plan.Gpus;
+    private HourlyCost RateOf(StoryWork work) => (_ledger.CurrentRate(work.Plan.Product) ?? GpuHourPrice.Zero) * work.Plan.Gpus;
 
     private void Remember(StoryWork work, ParkedSnapshot parked)
     {
@@ -412,7 +412,7 @@ public sealed class StoryOperator
         var now = budget.Now;
         if (decision.Actions.Count > 0) return NextTick(now);
         var sleep = LongestSleep;
-        var burn = budget.BurnRate.NanoPerGpuHour;
+        var burn = budget.BurnRate.NanoPerHour;
         var allowed = decision.Limit + decision.Limit.Percent(budget.Terms.TolerancePercent);
         if (burn > 0)
             foreach (var line in new[] { allowed - decision.Spent - decision.OverspendBound, allowed - decision.Projected })

@@ -168,17 +168,17 @@ public sealed class StoryProperties(ITestOutputHelper output)
         {
             var from = pod.ScheduledAt > window.Start ? pod.ScheduledAt : window.Start;
             var to = pod.FinishedAt ?? world.Now;
-            return to > from ? sum + Rate(pod.Node.Product).For(to - from, pod.Work.Plan.Gpus) : sum;
+            return to > from ? sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For(to - from) : sum;
         });
 
     private static Amount CostOfPods(StoryWorld world) =>
         world.Work.SelectMany(w => w.Pods).Aggregate(Amount.Zero, (sum, pod) =>
-            sum + Rate(pod.Node.Product).For((pod.FinishedAt ?? world.Now) - pod.ScheduledAt, pod.Work.Plan.Gpus));
+            sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For((pod.FinishedAt ?? world.Now) - pod.ScheduledAt));
 
     /// <summary><c>BURSAR_STORIES=10</c> tells ten times as many.</summary>
     private static int Stories(int count) => count * (int.TryParse(Environment.GetEnvironmentVariable("BURSAR_STORIES"), out var times) ? times : 1);
 
-    private static Rate Rate(string product) => Bursar.Core.Money.Rate.FromDecimal(product == "H100" ? 7.5m : 3.06m);
+    private static GpuHourPrice Rate(string product) => GpuHourPrice.FromDecimal(product == "H100" ? 7.5m : 3.06m);
 
     /// <summary>Many jobs at once against money for a few: more parkings by forecast than the brake lets pass. Someone says continue now and then.</summary>
     private static StoryWorld Crowd(int seed)

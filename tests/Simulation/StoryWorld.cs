@@ -69,7 +69,7 @@ public sealed class StoryWorld
     public StoryWorld Node(string name, string product, int gpus, decimal perGpuHour)
     {
         _nodes.Add(new(name, product, gpus));
-        Operator.Price(product, Rate.FromDecimal(perGpuHour));
+        Operator.Price(product, GpuHourPrice.FromDecimal(perGpuHour));
         Operator.SeeNode(name, product, gpus);
         return this;
     }

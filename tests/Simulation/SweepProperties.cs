@@ -14,7 +14,7 @@ namespace Bursar.Tests.Simulation;
 /// </summary>
 public sealed class SweepProperties(ITestOutputHelper output)
 {
-    private static readonly Rate Gpu = Rate.FromDecimal(3.06m);
+    private static readonly HourlyCost Gpu = HourlyCost.FromDecimal(3.06m);
 
     /// <summary>Each family with the median and the 90th percentile of the error that half-way must not exceed.</summary>
     public static TheoryData<string, double, double> Families => new()

@@ -56,10 +56,10 @@ public sealed record Balance
     {
         Amount floor = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero, sharp = Amount.Zero, ending = Amount.Zero;
         List<Claim> floorClaims = [], jobClaims = [], released = [];
-        var unstoppable = new List<(string Name, Rate Rate, string Why)>();
+        var unstoppable = new List<(string Name, HourlyCost Rate, string Why)>();
         foreach (var item in work)
         {
-            var burns = item.Work.BurnRate > Rate.Zero;
+            var burns = item.Work.BurnRate > HourlyCost.Zero;
             if (item.Parkable)
             {
                 bound += item.Charge.StopCost;
@@ -72,7 +72,7 @@ public sealed record Balance
                 bound += elastic;
                 sharp += elastic;
                 var stays = elastic > Amount.Zero ? item.Work.FloorRate!.Value : item.Work.BurnRate;
-                if (stays > Rate.Zero || item.Work.IsUnreadable) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays, WhyNotSuspendable(item.Work)));
+                if (stays > HourlyCost.Zero || item.Work.IsUnreadable) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays, WhyNotSuspendable(item.Work)));
             }
 
             if (item.Work is { State: WorkloadState.Parked, Parked: not null, Rate: { } rates } && ResumeRule.IsNoLongerHeld(item.Work, budget))
@@ -81,16 +81,16 @@ public sealed record Balance
             else if (item.Work.Class == WorkClass.Inference)
             {
                 floor += item.Charge.Mid;
-                floorClaims.Add(new(ScalingRoom.IsElastic(item.Work) ? item.Work.FloorRate!.Value : item.Work.Rate ?? Rate.Zero, item.Charge.Mid));
+                floorClaims.Add(new(ScalingRoom.IsElastic(item.Work) ? item.Work.FloorRate!.Value : item.Work.Rate ?? HourlyCost.Zero, item.Charge.Mid));
             }
             else if (!Lends(item.Work, budget))
             {
-                jobClaims.Add(new(item.Work.Rate ?? Rate.Zero, item.Charge.Trusted));
+                jobClaims.Add(new(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Trusted));
                 carried += item.Charge.Beyond;
             }
         }
         var floorExceedsLimit = floor > Amount.Zero && Projection.Of(budget, floorClaims) > limit;
-        var rate = unstoppable.Aggregate(Rate.Zero, (sum, u) => sum + u.Rate);
+        var rate = unstoppable.Aggregate(HourlyCost.Zero, (sum, u) => sum + u.Rate);
         IReadOnlyList<Claim> reservedFloor = floorExceedsLimit ? [] : floorClaims;
         return new()
         {

@@ -47,7 +47,7 @@ public static class BudgetDecider
         var growth = open && plan.Warnings.Count == 0 ? GrowthRisk.Of(budget, balance, work, plan) : null;
         var next = NextWindowRisk.Of(budget, work.Select(item => plan.After(item, enforcing)).OfType<WorkloadSnapshot>(), memory);
         var exhausted = open && Exhaustion.Is(budget, balance);
-        ChargedWork[] runsOn = [.. work.Where(item => item.Work is { State: WorkloadState.Running or WorkloadState.Pending } && item.Work.BurnRate > Rate.Zero && !(enforcing && plan.IsParking(item)))];
+        ChargedWork[] runsOn = [.. work.Where(item => item.Work is { State: WorkloadState.Running or WorkloadState.Pending } && item.Work.BurnRate > HourlyCost.Zero && !(enforcing && plan.IsParking(item)))];
         var overspent = open ? Exhaustion.Overspent(budget, balance, runsOn) : Amount.Zero;
         memory = Exhaustion.Remember(budget, balance, exhausted, memory);
         IReadOnlyList<BudgetAction> observed = [];

@@ -33,7 +33,7 @@ public sealed record BudgetDecision
 
     public Amount Remaining => Limit - Spent;
 
-    public required Rate BurnRate { get; init; }
+    public required HourlyCost BurnRate { get; init; }
 
     /// <summary>When the limit is reached on the present course; of a budget that is used up, when it was. Null: not in this window.</summary>
     public DateTimeOffset? ExhaustedAt { get; init; }
@@ -84,7 +84,7 @@ public sealed record BudgetDecision
 }
 
 /// <summary>Work that cannot be parked: its burn, what it costs to the window's end, and its names.</summary>
-public sealed record Unstoppable(Rate RatePerHour, Amount UntilWindowEnd, IReadOnlyList<string> Workloads)
+public sealed record Unstoppable(HourlyCost RatePerHour, Amount UntilWindowEnd, IReadOnlyList<string> Workloads)
 {
     /// <summary>Why each of them cannot be suspended, in the order of <see cref="Workloads"/>.</summary>
     public IReadOnlyList<string> Why { get; init; } = [];
@@ -101,7 +101,7 @@ public sealed record WorkloadVerdict
 
     public required int Gpus { get; init; }
 
-    public Rate? Rate { get; init; }
+    public HourlyCost? Rate { get; init; }
 
     public required Amount Spent { get; init; }
 

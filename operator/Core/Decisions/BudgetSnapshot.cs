@@ -42,7 +42,7 @@ public sealed record BudgetSnapshot
     public Amount OutsideSelector { get; init; }
 
     /// <summary>What this budget's work burns at this moment: the rates of the pods that are being billed.</summary>
-    public Rate BurnRate { get; init; }
+    public HourlyCost BurnRate { get; init; }
 
     public IReadOnlyList<WorkloadSnapshot> Workloads { get; init; } = [];
 
@@ -149,13 +149,13 @@ public sealed record WorkloadSnapshot
     public int Gpus { get; init; }
 
     /// <summary>The rate of those GPUs together; null when their product has no price.</summary>
-    public Rate? Rate { get; init; }
+    public HourlyCost? Rate { get; init; }
 
     /// <summary>What its pods burn right now.</summary>
-    public Rate BurnRate { get; init; }
+    public HourlyCost BurnRate { get; init; }
 
     /// <summary>What its fewest replicas cost, where a scaler takes away the others when the money does not carry them; null where none does.</summary>
-    public Rate? FloorRate { get; init; }
+    public HourlyCost? FloorRate { get; init; }
 
     /// <summary>Spent in this window.</summary>
     public Amount Spent { get; init; }
@@ -236,7 +236,7 @@ public sealed record ParkedSnapshot
     public Amount? Available { get; init; }
 
     /// <summary>Its rate when it was parked: a fall, by a price or by fewer GPUs, is a cause of a resume. Absent in old records.</summary>
-    public Rate? Rate { get; init; }
+    public HourlyCost? Rate { get; init; }
 
     /// <summary>How far the limit was from what its resume is tested against; negative when it was short. Absent in old records.</summary>
     public Amount? Margin { get; init; }

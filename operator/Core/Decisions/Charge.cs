@@ -86,14 +86,14 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
     /// At what its pods burn, so that the limit test leans on no estimate; at least the rate of the spec while it runs,
     /// since its other pods may be bound at any moment. Work that holds no GPU costs nothing to stop.
     /// </summary>
-    private static Rate Burns(WorkloadSnapshot work) =>
+    private static HourlyCost Burns(WorkloadSnapshot work) =>
         work.State == WorkloadState.Running && work.Rate is { } rate && rate > work.BurnRate ? rate : work.BurnRate;
 
     /// <summary>What stopping it will cost when all its pods are bound.</summary>
     public static Amount StopCostOnceRunning(WorkloadSnapshot work, BudgetSnapshot budget) =>
         StopCostAt(work.Rate is { } rate && rate > work.BurnRate ? rate : work.BurnRate, work, budget);
 
-    private static Amount StopCostAt(Rate rate, WorkloadSnapshot work, BudgetSnapshot budget) => rate.For(StopTime(work, budget));
+    private static Amount StopCostAt(HourlyCost rate, WorkloadSnapshot work, BudgetSnapshot budget) => rate.For(StopTime(work, budget));
 
     private static Charge Flat(Amount amount, Amount stopCost, Amount sharp) => new(amount, amount, amount, amount, Amount.Zero, stopCost, sharp, false);
 

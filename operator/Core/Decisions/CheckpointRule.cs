@@ -52,7 +52,7 @@ public static class CheckpointRule
         if (balance.Spent + balance.SharpBound >= balance.Allowed) return CheckpointStep.Stop;
         // Who was asked could answer, also while, after a restart, nobody has said so again yet.
         if (RequestOf(work, budget) is { } request) return IsAcknowledged(work, request) || budget.Now >= request.Deadline ? CheckpointStep.Stop : CheckpointStep.Wait;
-        return work.CanCheckpoint && budget.Terms.CheckpointGrace > TimeSpan.Zero && work.BurnRate > Rate.Zero && HasSomethingToSave(item, budget) ? CheckpointStep.Ask : CheckpointStep.Stop;
+        return work.CanCheckpoint && budget.Terms.CheckpointGrace > TimeSpan.Zero && work.BurnRate > HourlyCost.Zero && HasSomethingToSave(item, budget) ? CheckpointStep.Ask : CheckpointStep.Stop;
     }
 
     /// <summary>How long its stop may wait for a checkpoint, as part of what stopping it costs.</summary>

@@ -28,9 +28,9 @@ public static class Exhaustion
         if (stopped.Length > 0) return stopped.Min(parked => parked.Since);
         var over = budget.Spent - balance.Limit;
         var limitFell = budget.Memory.LastLimit is { } last && balance.Limit < last;
-        if (over <= Amount.Zero || budget.BurnRate.NanoPerGpuHour <= 0 || limitFell) return budget.Now;
+        if (over <= Amount.Zero || budget.BurnRate.NanoPerHour <= 0 || limitFell) return budget.Now;
         // The operator was away when the limit was passed: the present rate tells when that was.
-        var since = over.Units / budget.BurnRate.NanoPerGpuHour;
+        var since = over.Units / budget.BurnRate.NanoPerHour;
         var most = (Int128)(budget.Now - budget.Window.Start).TotalMilliseconds;
         return budget.Now.AddMilliseconds(-(double)Int128.Clamp(since, 0, Int128.Max(most, 0)));
     }

@@ -51,8 +51,8 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
     internal static Amount Needed(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IEnumerable<ChargedWork> runs, TimeSpan time) =>
         Projection.Of(budget,
         [
-            .. balance.FloorClaims, .. balance.ReleasedClaims, .. waits.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.StopCost)),
-            .. claims.Select(item => new Claim(item.Work.Rate ?? Rate.Zero, item.Charge.Tested)), .. runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))),
+            .. balance.FloorClaims, .. balance.ReleasedClaims, .. waits.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.StopCost)),
+            .. claims.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Tested)), .. runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))),
         ]);
 
     /// <summary>What a workload spends in a time beyond what the forecast test reserves for it.</summary>
@@ -64,7 +64,7 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
         if (work.Class != WorkClass.Training)
         {
             if (charge.Mid <= Amount.Zero) return spends;
-            var reserved = ScalingRoom.IsElastic(work) ? work.FloorRate!.Value : work.Rate ?? Rate.Zero;
+            var reserved = ScalingRoom.IsElastic(work) ? work.FloorRate!.Value : work.Rate ?? HourlyCost.Zero;
             return Amount.Max(Amount.Zero, spends - reserved.For(time));
         }
         if (!charge.KnownLength) return Charge.ReservesWindow(work, budget) ? Amount.Zero : spends;

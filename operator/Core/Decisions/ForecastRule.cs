@@ -111,13 +111,13 @@ public static class ForecastRule
     internal static Amount Needed(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked, Func<ChargedWork, Amount> claim)
     {
         var leaves = new HashSet<ChargedWork>(parked, ReferenceEqualityComparer.Instance);
-        return Projection.Of(budget, balance.FloorClaims.Concat(balance.ReleasedClaims).Concat(waits.Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.StopCost))).Concat(claims.Select(w =>
-            new Claim(w.Work.Rate ?? Rate.Zero, leaves.Contains(w) ? Victims.StillSpends(w) : claim(w)))));
+        return Projection.Of(budget, balance.FloorClaims.Concat(balance.ReleasedClaims).Concat(waits.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.StopCost))).Concat(claims.Select(w =>
+            new Claim(w.Work.Rate ?? HourlyCost.Zero, leaves.Contains(w) ? Victims.StillSpends(w) : claim(w)))));
     }
 
     private static string Why(ChargedWork victim, BudgetMemory memory) =>
         Plan.WasUndone(victim) ? Reasons.ParkedAgain
-        : memory.Admitted.ContainsKey(victim.Work.Key.Uid) || victim.Work.BurnRate > Rate.Zero ? Reasons.ProjectedOverBudget
+        : memory.Admitted.ContainsKey(victim.Work.Key.Uid) || victim.Work.BurnRate > HourlyCost.Zero ? Reasons.ProjectedOverBudget
         : Reasons.DoesNotFit;
 
     /// <summary>Stopping a job that is done before its stop would be saves nothing and loses its work.</summary>

@@ -47,7 +47,7 @@ public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Charge
     private static Amount MostRolling(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, Plan plan) =>
         Projection.Of(budget, balance.ReleasedClaims.Concat(work.Select(item =>
             plan.IsParking(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
-            : item is { IsActiveJob: true, Charge.KnownLength: true } && !Balance.Lends(item.Work, budget) ? new(item.Work.Rate ?? Rate.Zero, MayCost(item, budget))
+            : item is { IsActiveJob: true, Charge.KnownLength: true } && !Balance.Lends(item.Work, budget) ? new(item.Work.Rate ?? HourlyCost.Zero, MayCost(item, budget))
             : Outlook.ClaimOf(item, budget, Charge.Horizon(budget))))) + balance.OverspendBound;
 
     /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>

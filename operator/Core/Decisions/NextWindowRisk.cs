@@ -21,7 +21,7 @@ public sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed, 
     {
         if (Window.NextEdge(budget.Terms.Window, budget.Now) is not { } edge || edge - budget.Now > LimitWarnings.Lead) return null;
         WorkloadSnapshot[] runs = [.. work];
-        var then = WhatWouldChange.Later(budget with { Workloads = runs, BurnRate = runs.Aggregate(Rate.Zero, (sum, one) => sum + one.BurnRate) }, edge);
+        var then = WhatWouldChange.Later(budget with { Workloads = runs, BurnRate = runs.Aggregate(HourlyCost.Zero, (sum, one) => sum + one.BurnRate) }, edge);
         if (!then.Window.Contains(edge)) return null;
         var limit = BudgetDecider.LimitOf(then);
         var later = ChargedWork.Of(then);

@@ -97,9 +97,9 @@ public sealed record Outlook
         var work = item.Work;
         if (work.State is WorkloadState.Parked or WorkloadState.Suspended) return Stop(item);
         if (work.Class == WorkClass.Training && Balance.Lends(work, budget)) return default;
-        if (work.Class == WorkClass.Training && item.Charge.KnownLength) return new(work.Rate ?? Rate.Zero, item.Charge.Trusted);
+        if (work.Class == WorkClass.Training && item.Charge.KnownLength) return new(work.Rate ?? HourlyCost.Zero, item.Charge.Trusted);
         var burns = work.BurnRate.For(horizon);
-        return item.Charge.Trusted > burns ? new(work.Rate ?? Rate.Zero, item.Charge.Trusted) : new(work.BurnRate, burns);
+        return item.Charge.Trusted > burns ? new(work.Rate ?? HourlyCost.Zero, item.Charge.Trusted) : new(work.BurnRate, burns);
     }
 
     private static bool IsSuspendable(ChargedWork item) => item.Parkable && item.Work.State is WorkloadState.Running or WorkloadState.Pending;
@@ -127,7 +127,7 @@ public sealed record Outlook
         var sum = budget.Spent + courses.Where(course => course.Milliseconds == 0).Aggregate(Amount.Zero, (all, course) => all + course.Claim.Amount);
         var running = courses.Where(course => course.Milliseconds > 0).OrderBy(course => course.Milliseconds).ToArray();
         Int128 slope = 0;
-        foreach (var course in running) slope += course.Claim.Rate.NanoPerGpuHour;
+        foreach (var course in running) slope += course.Claim.Rate.NanoPerHour;
         Int128 from = 0;
         var most = (Int128)horizon.TotalMilliseconds;
         for (var i = 0; i <= running.Length; i++)
@@ -139,7 +139,7 @@ public sealed record Outlook
             if (i == running.Length) break;
             sum += new Amount(slope * (to - from));
             from = to;
-            slope -= running[i].Claim.Rate.NanoPerGpuHour;
+            slope -= running[i].Claim.Rate.NanoPerHour;
             if (running[i].Suspendable) stops -= running[i].Item.Charge.StopCost;
         }
         return null;
@@ -148,7 +148,7 @@ public sealed record Outlook
     private sealed record Course(ChargedWork Item, Claim Claim, bool Suspendable)
     {
         /// <summary>How long it runs; zero for an amount that is spent at once.</summary>
-        public Int128 Milliseconds { get; } = Claim.Rate.NanoPerGpuHour <= 0 ? 0 : (Claim.Amount.Units + Claim.Rate.NanoPerGpuHour - 1) / Claim.Rate.NanoPerGpuHour;
+        public Int128 Milliseconds { get; } = Claim.Rate.NanoPerHour <= 0 ? 0 : (Claim.Amount.Units + Claim.Rate.NanoPerHour - 1) / Claim.Rate.NanoPerHour;
 
         public bool EndsAfter(TimeSpan time) => Milliseconds > (Int128)time.TotalMilliseconds;
 

@@ -94,7 +94,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>A workload as it is once this decision is carried out; null if it is suspended then.</summary>
     public WorkloadSnapshot? After(ChargedWork item, bool enforcing) => item.Work switch
     {
-        var work when enforcing && IsDecidedToResume(item) => work with { State = WorkloadState.Running, BurnRate = work.Rate ?? Rate.Zero, Parked = null },
+        var work when enforcing && IsDecidedToResume(item) => work with { State = WorkloadState.Running, BurnRate = work.Rate ?? HourlyCost.Zero, Parked = null },
         { State: WorkloadState.Running or WorkloadState.Pending } work when !(enforcing && IsParking(item)) => work,
         _ => null,
     };

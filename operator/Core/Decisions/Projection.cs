@@ -4,7 +4,7 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>An amount that will be spent from now on at a rate.</summary>
-public readonly record struct Claim(Rate Rate, Amount Amount);
+public readonly record struct Claim(HourlyCost Rate, Amount Amount);
 
 /// <summary>
 /// What a budget comes to with a set of claims: what is spent and claimed together. A rolling window forgets while work

@@ -172,7 +172,7 @@ public static class ResumeRule
         var suspends = runs.Aggregate(balance.Spent + balance.OverspendBound, (sum, item) => sum + item.Work.BurnRate.For(NamedFor)) >= balance.Allowed
             || ForecastAhead.Needed(budget, balance, work.Where(item => Leaves(plan, item)), ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget), runs, NamedFor) > balance.Allowed;
         var lapses = runs.Aggregate(Amount.Zero, (sum, item) =>
-            sum + Amount.Max(Amount.Zero, item.Charge.Mid - Amount.Min(item.Charge.Mid, (item.Work.Rate ?? Rate.Zero).For(later)) - item.Work.BurnRate.For(NamedFor)));
+            sum + Amount.Max(Amount.Zero, item.Charge.Mid - Amount.Min(item.Charge.Mid, (item.Work.Rate ?? HourlyCost.Zero).For(later)) - item.Work.BurnRate.For(NamedFor)));
         return plan.Course = new(suspends, lapses);
     }
 
@@ -181,7 +181,7 @@ public static class ResumeRule
 
     /// <summary>The amount that running work counts with where the limit for other work is tested.</summary>
     private static Amount CountsWith(ChargedWork other, ChargedWork item, BudgetSnapshot budget) =>
-        other.Charge.KnownLength || Charge.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > Rate.Zero) ? other.Charge.Mid : other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)));
+        other.Charge.KnownLength || Charge.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > HourlyCost.Zero) ? other.Charge.Mid : other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)));
 
     /// <summary>
     /// The amount that the workloads ahead in the queue use of a limit. Each counts where it may fit, with all it may need.
@@ -231,11 +231,11 @@ public static class ResumeRule
         [
             .. floor,
             .. plan.Balance.ReleasedClaims,
-            .. others.Where(w => !withBeside || w.Charge.KnownLength || Charge.ReservesWindow(w.Work, budget) || !(w.Work.BurnRate > Rate.Zero))
-                .Select(w => new Claim(w.Work.Rate ?? Rate.Zero, w.Charge.Mid)),
+            .. others.Where(w => !withBeside || w.Charge.KnownLength || Charge.ReservesWindow(w.Work, budget) || !(w.Work.BurnRate > HourlyCost.Zero))
+                .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.Mid)),
             .. beside,
-            new(item.Work.Rate ?? Rate.Zero, Needed(item, budget)),
-            new(Rate.Zero, ending),
+            new(item.Work.Rate ?? HourlyCost.Zero, Needed(item, budget)),
+            new(HourlyCost.Zero, ending),
         ]);
         // The limit test would suspend it again at once; in a rolling window, on the way to the peak.
         var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w)).Aggregate(Charge.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
@@ -252,7 +252,7 @@ public static class ResumeRule
 
     /// <summary>Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.</summary>
     private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan, IEnumerable<ChargedWork> work) =>
-        work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running && w.Work.BurnRate > Rate.Zero && !Leaves(plan, w)
+        work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running && w.Work.BurnRate > HourlyCost.Zero && !Leaves(plan, w)
             && (w.Work.Class == WorkClass.Training ? !w.Charge.KnownLength && !Charge.ReservesWindow(w.Work, plan.Budget) : w.Charge.Mid <= Amount.Zero));
 
     /// <summary>The high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.</summary>
@@ -265,7 +265,7 @@ public static class ResumeRule
 
     private static Amount Needed(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
     {
-        var rate = item.Work.Rate ?? Rate.Zero;
+        var rate = item.Work.Rate ?? HourlyCost.Zero;
         var estimate = AfterResume(item);
         // The forecast test must not suspend it again at once: what it holds to the end of the window needs as much.
         var length = item.Work.Class != WorkClass.Training ? Charge.LeastRun

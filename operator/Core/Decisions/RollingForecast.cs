@@ -19,10 +19,10 @@ public static class RollingForecast
     /// The highest rate that, added to all this for a window's length, never brings the sum above a limit, wherever on the way it is
     /// stopped. What leaves the window on the way may be spent again: where such a rate has been held for long, it goes on.
     /// </summary>
-    public static Rate Room(BudgetSnapshot budget, IEnumerable<Claim> claims, Amount limit, TimeSpan stop, Amount stops)
+    public static HourlyCost Room(BudgetSnapshot budget, IEnumerable<Claim> claims, Amount limit, TimeSpan stop, Amount stops)
     {
         var (segments, more) = Course(budget, claims);
-        var least = new Rate(long.MaxValue / 4);
+        var least = new HourlyCost(long.MaxValue / 4);
         foreach (var (at, sum) in RollingSum.Bends(segments, budget.Window.Length, budget.Now, budget.Now + budget.Window.Length))
         {
             var lasting = ScalingRoom.Lasting(limit - sum - more, at > budget.Now ? at - budget.Now : TimeSpan.Zero, stop, stops);
@@ -66,14 +66,14 @@ public static class RollingForecast
         foreach (var claim in claims)
         {
             if (claim.Amount <= Amount.Zero) continue;
-            if (claim.Rate.NanoPerGpuHour <= 0)
+            if (claim.Rate.NanoPerHour <= 0)
             {
                 atOnce += claim.Amount;
                 continue;
             }
-            var milliseconds = (long)(claim.Amount.Units / claim.Rate.NanoPerGpuHour);
+            var milliseconds = (long)(claim.Amount.Units / claim.Rate.NanoPerHour);
             segments.Add(new(now, now.AddMilliseconds(milliseconds), claim.Rate));
-            atOnce += new Amount(claim.Amount.Units % claim.Rate.NanoPerGpuHour);
+            atOnce += new Amount(claim.Amount.Units % claim.Rate.NanoPerHour);
         }
         return (segments, unexplained + atOnce);
     }

@@ -12,9 +12,9 @@ namespace Bursar.Core.Decisions;
 /// <param name="PerHour">The rate that lasts.</param>
 /// <param name="Free">The money that it is made of.</param>
 /// <param name="Until">How long that has to last.</param>
-public sealed record ScalingRoom(Rate PerHour, Amount Free, TimeSpan Until)
+public sealed record ScalingRoom(HourlyCost PerHour, Amount Free, TimeSpan Until)
 {
-    public static ScalingRoom None { get; } = new(Rate.Zero, Amount.Zero, TimeSpan.Zero);
+    public static ScalingRoom None { get; } = new(HourlyCost.Zero, Amount.Zero, TimeSpan.Zero);
 
     public static ScalingRoom Of(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work)
     {
@@ -35,7 +35,7 @@ public sealed record ScalingRoom(Rate PerHour, Amount Free, TimeSpan Until)
     }
 
     /// <summary>The rate that a sum pays for so long and for its stop then; where more burns already, what is left once that is stopped.</summary>
-    internal static Rate Lasting(Amount free, TimeSpan time, TimeSpan stop, Amount stops)
+    internal static HourlyCost Lasting(Amount free, TimeSpan time, TimeSpan stop, Amount stops)
     {
         var most = free.Units / Math.Max(1, Milliseconds(time + stop));
         if (Milliseconds(time) > 0) most = Int128.Min(most, (free - stops).Units / Milliseconds(time));
@@ -56,5 +56,5 @@ public sealed record ScalingRoom(Rate PerHour, Amount Free, TimeSpan Until)
     public static bool IsElastic(WorkloadSnapshot work) => work is { FloorRate: not null, Exempt: false, Class: not WorkClass.Training };
 
     public static Amount ElasticStopCost(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        IsElastic(work) && work.FloorRate is { } floor && work.BurnRate > floor ? new Rate(work.BurnRate.NanoPerGpuHour - floor.NanoPerGpuHour).For(Charge.SharpStopTime(work, budget)) : Amount.Zero;
+        IsElastic(work) && work.FloorRate is { } floor && work.BurnRate > floor ? new HourlyCost(work.BurnRate.NanoPerHour - floor.NanoPerHour).For(Charge.SharpStopTime(work, budget)) : Amount.Zero;
 }

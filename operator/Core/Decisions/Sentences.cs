@@ -44,7 +44,7 @@ public static class Sentences
             return (ResumeRule.WindowEndsSoon(item, budget) ? $" The window ends at {Time(budget.Window.End)}, too soon to name a limit." : "") + Approve(budget);
         var others = balance.Unstoppable.RatePerHour;
         return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}.{Approve(budget)}"
-            + (!(others > Rate.Zero) ? "" : $" {Names(balance.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(balance.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {This(item)} running to its end, {(balance.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must hold what {(balance.Unstoppable.Workloads.Count == 1 ? "it costs" : "they cost")}.");
+            + (!(others > HourlyCost.Zero) ? "" : $" {Names(balance.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(balance.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {This(item)} running to its end, {(balance.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must hold what {(balance.Unstoppable.Workloads.Count == 1 ? "it costs" : "they cost")}.");
     }
 
     /// <summary>When it resumes without a higher limit; with manual resumes it does not.</summary>

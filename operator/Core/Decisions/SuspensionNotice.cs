@@ -26,7 +26,7 @@ public static class SuspensionNotice
         Amount Spends(ChargedWork item) =>
             !suspended.Contains(item.Work.Key.Uid) ? item.Charge.Tested
             : !announced.TryGetValue(item.Work.Key.Uid, out var at) ? Victims.StillSpends(item)
-            : Amount.Min(item.Charge.Tested, item.Charge.StopCost + (item.Work.Rate ?? Rate.Zero).For(at + budget.Terms.Settle - budget.Now));
+            : Amount.Min(item.Charge.Tested, item.Charge.StopCost + (item.Work.Rate ?? HourlyCost.Zero).For(at + budget.Terms.Settle - budget.Now));
         return announced.Count == 0 || needed(Spends) <= allowed ? announced : new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
     }
 

@@ -129,7 +129,7 @@ public static class WhatWouldChange
     private static BudgetSnapshot Without(BudgetSnapshot budget, string uid) => budget with
     {
         Workloads = [.. budget.Workloads.Where(work => work.Key.Uid != uid)],
-        BurnRate = budget.Workloads.Where(work => work.Key.Uid != uid).Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate),
+        BurnRate = budget.Workloads.Where(work => work.Key.Uid != uid).Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
     };
 
     /// <summary>The same work at a later moment: what runs has spent its rate, and is that much nearer to its end. Null where it cannot be told.</summary>
@@ -169,7 +169,7 @@ public static class WhatWouldChange
             spent += RollingSum.At(segments, budget.Window.Length, then) - (spent - budget.Spent) - RollingSum.At(budget.RollingSpend, budget.Window.Length, budget.Now);
             budget = budget with { RollingSpend = segments };
         }
-        return budget with { Now = then, Window = window, Spent = spent, Workloads = works, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        return budget with { Now = then, Window = window, Spent = spent, Workloads = works, BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
     }
 
     /// <summary>A limit is raised by somebody who read what was done: the decision was carried out by then.</summary>
@@ -187,7 +187,7 @@ public static class WhatWouldChange
         WorkloadSnapshot Parked(WorkloadSnapshot work, ParkedSnapshot parked) => work with
         {
             State = WorkloadState.Parked,
-            BurnRate = Rate.Zero,
+            BurnRate = HourlyCost.Zero,
             Estimate = work.EstimateAfterResume ?? work.Estimate,
             EstimateAfterResume = null,
             CheckpointAnnotation = null,
@@ -197,8 +197,8 @@ public static class WhatWouldChange
             : action is null ? work with { CheckpointAnnotation = null }
             : action.Kind == ActionKind.Park ? Parked(work, action.Parked!)
             : work.HeldBy is not null ? work with { State = WorkloadState.Pending, NoPodSince = budget.Now, CheckpointAnnotation = null, Parked = null }
-            : work with { State = WorkloadState.Running, BurnRate = work.Rate ?? Rate.Zero, CheckpointAnnotation = null, Parked = null })];
-        return budget with { Workloads = works, Memory = Remembering.WithoutRequests(decision.Memory), BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+            : work with { State = WorkloadState.Running, BurnRate = work.Rate ?? HourlyCost.Zero, CheckpointAnnotation = null, Parked = null })];
+        return budget with { Workloads = works, Memory = Remembering.WithoutRequests(decision.Memory), BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
     }
 
     private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;

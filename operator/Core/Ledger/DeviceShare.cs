@@ -27,7 +27,7 @@ public readonly record struct DeviceShare(int Parts, int Of)
     public long? NanoOf(long? deviceNano) =>
         !IsKnown || deviceNano is not { } nano ? null : Parts == Of ? nano : (long)((Int128)nano * Parts / Of);
 
-    public Rate? RateOf(Rate? device) => NanoOf(device?.NanoPerGpuHour) is { } nano ? new Rate(nano) : null;
+    public GpuHourPrice? RateOf(GpuHourPrice? device) => NanoOf(device?.NanoPerGpuHour) is { } nano ? new GpuHourPrice(nano) : null;
 
     /// <summary>The sum in lowest terms.</summary>
     public static DeviceShare Sum(DeviceShare left, DeviceShare right) =>

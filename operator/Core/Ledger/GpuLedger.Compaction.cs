@@ -126,7 +126,7 @@ public sealed partial class GpuLedger
                     bytes = 400;
                 }
                 bytes += row;
-                parts[^1].Work.Add(work with { Gpus = 0, RatePerHour = Rate.Zero, Since = from });
+                parts[^1].Work.Add(work with { Gpus = 0, RatePerHour = HourlyCost.Zero, Since = from });
                 if (!past.TryGetValue(ns, out var sum)) past.Add(ns, sum = new());
                 sum.LastDay = day;
                 sum.Reserved += work.ReservedGpuMs;

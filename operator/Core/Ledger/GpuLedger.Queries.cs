@@ -67,12 +67,12 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>The price per hour of the selected pods that run at a moment; pods on lost nodes cost nothing then.</summary>
-    public Rate RatePerHour(string ns, LabelSelector selector, DateTimeOffset at)
+    public HourlyCost RatePerHour(string ns, LabelSelector selector, DateTimeOffset at)
     {
         lock (gate)
         {
-            if (!podsByNamespace.TryGetValue(ns, out var list)) return Rate.Zero;
-            var rate = Rate.Zero;
+            if (!podsByNamespace.TryGetValue(ns, out var list)) return HourlyCost.Zero;
+            var rate = HourlyCost.Zero;
             foreach (var pod in list)
                 if (Selects(selector, pod) && RateAt(pod, at.ToUnixTimeMilliseconds()) is { } one) rate += one;
             return rate;
@@ -249,15 +249,15 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>The price of a product as the ledger charges it now.</summary>
-    public Rate? CurrentRate(string product)
+    public GpuHourPrice? CurrentRate(string product)
     {
-        lock (gate) return prices.TryGetValue(product, out var timeline) ? new Rate(timeline.Changes[^1].Nano) : null;
+        lock (gate) return prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.Changes[^1].Nano) : null;
     }
 
     /// <summary>The price of a product at a moment, where more is planned than is in force.</summary>
-    public Rate? RateOf(string product, DateTimeOffset at)
+    public GpuHourPrice? RateOf(string product, DateTimeOffset at)
     {
-        lock (gate) return prices.TryGetValue(product, out var timeline) ? new Rate(timeline.At(at.ToUnixTimeMilliseconds())) : null;
+        lock (gate) return prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.At(at.ToUnixTimeMilliseconds())) : null;
     }
 
     /// <summary>All that has a price, as <see cref="Reprice"/> names it.</summary>
@@ -293,7 +293,7 @@ public sealed partial class GpuLedger
                 {
                     var open = pod.End is null && span.To == present && end == present && !IsLost(pod.Node, present);
                     entries.Add((new(pod.Uid, pod.Pod, pod.Workload, pod.Class, pod.Node.Name, pod.Share.IsKnown ? ProductAt(pod.Node, span.From) : pod.Product, pod.Gpus,
-                        span.Nano is { } nano ? new Rate(nano) : null, Moment(span.From), open ? null : Moment(span.To))
+                        span.Nano is { } nano ? new GpuHourPrice(nano) : null, Moment(span.From), open ? null : Moment(span.To))
                     { Share = span.Share ?? pod.Share }, pod.Labels));
                 }
             }
@@ -330,11 +330,11 @@ public sealed partial class GpuLedger
         return units;
     }
 
-    private Rate? RateAt(PodAccount pod, long at)
+    private HourlyCost? RateAt(PodAccount pod, long at)
     {
         if (at < pod.From || pod.End <= at) return null;
         SpansOf(pod, at, at + 1);
-        return scratch.Count == 1 && scratch[0].Nano is { } nano ? new Rate(nano) * pod.Gpus : null;
+        return scratch.Count == 1 && scratch[0].Nano is { } nano ? new GpuHourPrice(nano) * pod.Gpus : null;
     }
 
     /// <summary>Fills the scratch list with the pod's billed time in [from, to): its frame without what the node was away, cut at prices.</summary>
@@ -468,7 +468,7 @@ public sealed partial class GpuLedger
         private Int128 reserved;
         private Int128 unpriced;
         private int gpus;
-        private Rate rate = Rate.Zero;
+        private HourlyCost rate = HourlyCost.Zero;
         private long since = long.MaxValue;
         private Int128 daysUnits;
         private Int128 daysReserved;

@@ -546,7 +546,7 @@ public sealed partial class GpuLedger
                 ReservedGpuMs = row.Reserved,
                 UnpricedGpuMs = row.Unpriced ?? 0,
                 Gpus = 0,
-                RatePerHour = Rate.Zero,
+                RatePerHour = HourlyCost.Zero,
                 Since = Moment(UtcDay.Start(day)),
                 Usage = SumsOf(row.Usage),
                 DaysSpent = row.Spent,

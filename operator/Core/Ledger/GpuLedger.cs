@@ -50,7 +50,7 @@ public sealed partial class GpuLedger
     /// <param name="rate">Its price.</param>
     /// <param name="at">From when on.</param>
     /// <param name="planned">What it will be later, in the order of time, in the place of all that was planned before; null leaves that.</param>
-    public bool Reprice(string product, Rate rate, DateTimeOffset at, IReadOnlyList<(DateTimeOffset At, Rate Rate)>? planned = null)
+    public bool Reprice(string product, GpuHourPrice rate, DateTimeOffset at, IReadOnlyList<(DateTimeOffset At, GpuHourPrice Rate)>? planned = null)
     {
         lock (gate)
         {

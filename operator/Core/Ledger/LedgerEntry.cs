@@ -15,7 +15,7 @@ public sealed record LedgerEntry(
     string Node,
     string Product,
     int Gpus,
-    Rate? Rate,
+    GpuHourPrice? Rate,
     DateTimeOffset From,
     DateTimeOffset? To)
 {
@@ -42,7 +42,7 @@ public sealed record WorkloadSpend
     /// <summary>Devices held and price per hour of the pods that run at the interval's end.</summary>
     public required int Gpus { get; init; }
 
-    public required Rate RatePerHour { get; init; }
+    public required HourlyCost RatePerHour { get; init; }
 
     /// <summary>The workload's first billed moment, whatever the interval.</summary>
     public required DateTimeOffset Since { get; init; }
@@ -92,4 +92,4 @@ public sealed record TokenSums(long Prompt, long Cached, long Generated, long Re
 }
 
 /// <summary>A constant spend from one moment to another (null: on and on), per hour.</summary>
-public readonly record struct SpendSegment(DateTimeOffset From, DateTimeOffset? To, Rate RatePerHour);
+public readonly record struct SpendSegment(DateTimeOffset From, DateTimeOffset? To, HourlyCost RatePerHour);

@@ -49,7 +49,7 @@ public static class RollingSum
         foreach (var segment in segments)
         {
             var begin = segment.From.ToUnixTimeMilliseconds();
-            var rate = segment.RatePerHour.NanoPerGpuHour;
+            var rate = segment.RatePerHour.NanoPerHour;
             Bend(begin, rate);
             Bend(begin + span, -rate);
             if (segment.To?.ToUnixTimeMilliseconds() is not { } end) continue;

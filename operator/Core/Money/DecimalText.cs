@@ -23,4 +23,18 @@ public static class DecimalText
             if (i != dot && !char.IsAsciiDigit(text[i])) return false;
         return decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value);
     }
+
+    /// <summary>Reads the same up to 9 × 10⁹ as nano-currency units (10⁻⁹).</summary>
+    internal static bool TryParseNano(string? text, out long nano)
+    {
+        nano = 0;
+        if (!TryParse(text, out var value) || value > 9_000_000_000m) return false;
+        nano = ToNano(value);
+        return true;
+    }
+
+    /// <summary>Rounds half-even to nano-currency units.</summary>
+    internal static long ToNano(decimal value) => (long)decimal.Round(value * 1_000_000_000m, 0, MidpointRounding.ToEven);
+
+    internal static string FromNano(long nano) => (nano / 1_000_000_000m).ToString("0.00#######", CultureInfo.InvariantCulture);
 }

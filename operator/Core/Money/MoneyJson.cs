@@ -16,10 +16,10 @@ public sealed class AmountJsonConverter : JsonConverter<Amount>
         writer.WriteStringValue(value.Units.ToString(CultureInfo.InvariantCulture));
 }
 
-/// <summary>A <see cref="Rate"/> in the ledger: nano-currency per GPU-hour as a number.</summary>
-public sealed class RateJsonConverter : JsonConverter<Rate>
+/// <summary>An <see cref="HourlyCost"/> in a decision: nano-currency per hour as a number.</summary>
+public sealed class HourlyCostJsonConverter : JsonConverter<HourlyCost>
 {
-    public override Rate Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(reader.GetInt64());
+    public override HourlyCost Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(reader.GetInt64());
 
-    public override void Write(Utf8JsonWriter writer, Rate value, JsonSerializerOptions options) => writer.WriteNumberValue(value.NanoPerGpuHour);
+    public override void Write(Utf8JsonWriter writer, HourlyCost value, JsonSerializerOptions options) => writer.WriteNumberValue(value.NanoPerHour);
 }

@@ -55,7 +55,7 @@ public static class DefaultPriceBook
     ]);
 
     private static PriceRule Rule((string Product, string PerGpuHour, string Note) row) =>
-        Rate.TryParse(row.PerGpuHour, out var rate)
+        GpuHourPrice.TryParse(row.PerGpuHour, out var rate)
             ? new(new(row.Product), rate, row.Note)
             : throw new FormatException($"the default book's price of {row.Product} is no amount: {row.PerGpuHour}");
 }

@@ -29,13 +29,13 @@ public sealed record OwnedHardware
     public int? PowerWatts { get; init; }
 
     /// <summary>Null where the power is paid for and neither given nor known of this board.</summary>
-    public Rate? RateFor(string product)
+    public GpuHourPrice? RateFor(string product)
     {
         var watts = PowerPricePerKWh == 0 ? 0 : PowerWatts ?? BoardPower.Of(product);
         return watts is { } known ? RateAt(known) : null;
     }
 
-    private Rate? RateAt(int watts)
+    private GpuHourPrice? RateAt(int watts)
     {
         // All in nanos of the currency per hour, as numerator over denominator.
         var lifetime = new BigInteger(Lifetime.Ticks);
@@ -47,7 +47,7 @@ public sealed record OwnedHardware
         var floor = BigInteger.DivRem(numerator, denominator, out var remainder);
         var twice = remainder * 2;
         if (twice > denominator || twice == denominator && !floor.IsEven) floor += 1;
-        return floor <= long.MaxValue / 4096 ? new Rate((long)floor) : null;
+        return floor <= long.MaxValue / 4096 ? new GpuHourPrice((long)floor) : null;
     }
 
     private static BigInteger Nano(decimal value) => new(decimal.Round(value * 1_000_000_000m, 0, MidpointRounding.ToEven));

@@ -46,7 +46,7 @@ public sealed record PriceMatch(string Product = "*")
 /// One line of a price book: a price, or hardware of one's own from which it follows. <see cref="Note"/> says where it
 /// is from and of what day.
 /// </summary>
-public sealed record PriceRule(PriceMatch Match, Rate? PerGpuHour, string? Note = null)
+public sealed record PriceRule(PriceMatch Match, GpuHourPrice? PerGpuHour, string? Note = null)
 {
     public OwnedHardware? Owned { get; init; }
 
@@ -62,7 +62,7 @@ public sealed record PriceRule(PriceMatch Match, Rate? PerGpuHour, string? Note 
     public bool IsInForce(DateTimeOffset at) => From is null || From <= at;
 
     /// <summary>Null where it takes the board's power, and nobody told it for this product.</summary>
-    public Rate? RateFor(string product) => Owned is null ? PerGpuHour : Owned.RateFor(product);
+    public GpuHourPrice? RateFor(string product) => Owned is null ? PerGpuHour : Owned.RateFor(product);
 }
 
 /// <summary>Prices in one currency, first match wins.</summary>
@@ -76,9 +76,9 @@ public sealed record PriceBook(string Name, long Generation, string Currency, IR
     public bool IsAccepted => AcceptedGeneration == Generation;
 
     /// <summary>The price of one whole device; null when no line matches: unpriced, which is not free.</summary>
-    public Rate? RateFor(PricedNode node, DateTimeOffset at) => RuleFor(node, at)?.RateFor(node.Product);
+    public GpuHourPrice? RateFor(PricedNode node, DateTimeOffset at) => RuleFor(node, at)?.RateFor(node.Product);
 
-    public Rate? RateFor(string product) => RateFor(new PricedNode(product), DateTimeOffset.MaxValue);
+    public GpuHourPrice? RateFor(string product) => RateFor(new PricedNode(product), DateTimeOffset.MaxValue);
 
     public PriceRule? RuleFor(PricedNode node, DateTimeOffset at)
     {

@@ -7,7 +7,7 @@ namespace Bursar.Core.Prices;
 /// <param name="Rate">The trusted price of that class; null while it has none.</param>
 /// <param name="Untrusted">Why that is not the price the book would have; null when all is well.</param>
 /// <param name="Planned">What the book says for later, as far as it is trusted.</param>
-public sealed record PriceVerdict(string Class, Rate? Rate, string? Untrusted, IReadOnlyList<(DateTimeOffset At, Rate Rate)> Planned)
+public sealed record PriceVerdict(string Class, GpuHourPrice? Rate, string? Untrusted, IReadOnlyList<(DateTimeOffset At, GpuHourPrice Rate)> Planned)
 {
     /// <summary>
     /// The node's capacity type where it is not on-demand and its rate does not ask for one: it is charged at the rate for everything
@@ -32,7 +32,7 @@ public static class PriceDecider
     /// <param name="current">The class the ledger has it in, empty when it does not know it.</param>
     /// <param name="trusted">The ledger's price of a class at <paramref name="now"/>.</param>
     /// <param name="now">The moment.</param>
-    public static PriceVerdict Decide(PriceBook? book, string? problem, PricedNode node, string current, Func<string, Rate?> trusted, DateTimeOffset now)
+    public static PriceVerdict Decide(PriceBook? book, string? problem, PricedNode node, string current, Func<string, GpuHourPrice?> trusted, DateTimeOffset now)
     {
         var priceClass = PriceClass.Of(book, node);
         // A node without a product that had a price by its other attributes keeps it.
@@ -50,7 +50,7 @@ public static class PriceDecider
         if (rule.RateFor(node.Product) is not { } rate) return GoOn(NoPower);
         if (rate != last && !book.IsAccepted && book.Guard.Refuses(rate, last) is { } refusal) return GoOn(refusal);
 
-        var planned = new List<(DateTimeOffset, Rate)>();
+        var planned = new List<(DateTimeOffset, GpuHourPrice)>();
         var previous = rate;
         foreach (var date in book.DatesAfter(now))
         {

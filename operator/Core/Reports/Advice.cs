@@ -32,7 +32,7 @@ public static class Advice
 
     /// <param name="row">A workload's.</param>
     /// <param name="rateOf">What a card costs per hour here; null where nobody says.</param>
-    public static IReadOnlyList<string> Of(ReportRow row, Func<GpuModel, Rate?> rateOf)
+    public static IReadOnlyList<string> Of(ReportRow row, Func<GpuModel, GpuHourPrice?> rateOf)
     {
         var done = row.Done;
         if (done.Activity is not { } activity || TimeSpan.FromMilliseconds(done.Usage.MeasuredMs) < EnoughMeasured) return [];
@@ -57,7 +57,7 @@ public static class Advice
     /// A big card that does a small one's work, with what that costs. A model server holds what it reserved at its start, not what its model needs:
     /// weights and the used part of its KV cache, if its metrics tell how large that cache is, else activity alone decides. The sentence says which.
     /// </summary>
-    private static string? Smaller(ReportRow row, GpuModel? model, double activity, Func<GpuModel, Rate?> rateOf)
+    private static string? Smaller(ReportRow row, GpuModel? model, double activity, Func<GpuModel, GpuHourPrice?> rateOf)
     {
         var (held, serves) = (row.Done.MemoryMiB, row.Done.Tokens.Both > 0);
         if (model is null || UnitCosts.PerGpuHour(row.Done) is not { } cost || held is null && !serves) return null;

@@ -24,7 +24,7 @@ public sealed record UnitCosts
     /// <param name="done">What it did.</param>
     /// <param name="rate">The rate of all its GPUs.</param>
     /// <param name="secondsPerStep">How long a step takes, where its progress tells.</param>
-    public static UnitCosts Of(WorkDone done, Rate? rate, double? secondsPerStep) => new()
+    public static UnitCosts Of(WorkDone done, HourlyCost? rate, double? secondsPerStep) => new()
     {
         GpuHour = PerGpuHour(done),
         ThousandTokens = PerThousandTokens(done),

@@ -32,7 +32,7 @@ public sealed record RoomClaim
 /// <param name="Replicas">No more than it wants.</param>
 /// <param name="Affordable">What it could have if it wanted all that is left.</param>
 /// <param name="PerHour">What the affordable ones cost together; null where that is not known.</param>
-public sealed record RoomGrant(string Key, int Replicas, int Affordable, Rate? PerHour);
+public sealed record RoomGrant(string Key, int Replicas, int Affordable, HourlyCost? PerHour);
 
 /// <summary>
 /// Divides what a budget has for scaling among its scalers: replica by replica, each to the one that has least of it by weight, as long as
@@ -41,20 +41,20 @@ public sealed record RoomGrant(string Key, int Replicas, int Affordable, Rate? P
 /// </summary>
 public static class RoomShare
 {
-    public static IReadOnlyList<RoomGrant> Divide(Rate room, IReadOnlyList<RoomClaim> claims)
+    public static IReadOnlyList<RoomGrant> Divide(HourlyCost room, IReadOnlyList<RoomClaim> claims)
     {
-        var shares = Fill(room.NanoPerGpuHour, claims, keep: false);
+        var shares = Fill(room.NanoPerHour, claims, keep: false);
         if (claims.Any(claim => claim.Has > 0))
         {
             // A little more or less of the room may turn the order over, and a replica that is started again costs more than it is worth.
-            var kept = Fill(room.NanoPerGpuHour, claims, keep: true);
+            var kept = Fill(room.NanoPerHour, claims, keep: true);
             if (IsFairEnough(claims, kept.Replicas, shares.Replicas)) shares = kept;
         }
         var grants = new RoomGrant[claims.Count];
         for (var i = 0; i < claims.Count; i++)
         {
             var (claim, most) = (claims[i], shares.Replicas[i]);
-            if (shares.Left > 0 && claim.Prices.Of(most) is { } cost && claim.Prices.Within(cost + new Rate(shares.Left), Math.Max(most, claim.Max)) is { } within) most = Math.Max(most, within);
+            if (shares.Left > 0 && claim.Prices.Of(most) is { } cost && claim.Prices.Within(cost + new HourlyCost(shares.Left), Math.Max(most, claim.Max)) is { } within) most = Math.Max(most, within);
             grants[i] = new(claim.Key, shares.Replicas[i], most, claim.Prices.Of(most));
         }
         return grants;
@@ -117,7 +117,7 @@ public static class RoomShare
     private static decimal Share(RoomClaim claim, int replicas) => (AboveFloor(claim, replicas) ?? 0) / (decimal)Math.Max(1, claim.Weight);
 
     private static long? AboveFloor(RoomClaim claim, int replicas) =>
-        claim.Prices.Of(replicas) is { } all && claim.Prices.Of(claim.Floor) is { } floor ? Math.Max(0, all.NanoPerGpuHour - floor.NanoPerGpuHour) : null;
+        claim.Prices.Of(replicas) is { } all && claim.Prices.Of(claim.Floor) is { } floor ? Math.Max(0, all.NanoPerHour - floor.NanoPerHour) : null;
 
     private static long? Step(RoomClaim claim, int replicas) =>
         AboveFloor(claim, replicas + 1) is { } next && AboveFloor(claim, replicas) is { } now ? next - now : null;

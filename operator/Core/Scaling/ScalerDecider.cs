@@ -20,7 +20,7 @@ public static class ScalerDecider
         if (desired > scaler.Replicas && caps.Count > 0) desired = Math.Min(desired, Math.Max(Math.Max(scaler.Replicas, terms.Min), caps.Min(one => one.AtOnce)));
         var memory = Watched(scaler, demand.Memory, out var contested);
         var capped = affordable < demand.Wanted;
-        var missing = capped && scaler.Prices.Of(demand.Wanted) is { } whole && scaler.Prices.Of(affordable!.Value) is { } part ? new Rate(Math.Max(0, whole.NanoPerGpuHour - part.NanoPerGpuHour)) : (Rate?)null;
+        var missing = capped && scaler.Prices.Of(demand.Wanted) is { } whole && scaler.Prices.Of(affordable!.Value) is { } part ? new HourlyCost(Math.Max(0, whole.NanoPerHour - part.NanoPerHour)) : (HourlyCost?)null;
 
         var hold = scaler.ParkedBy is { } budget ? (Reasons.ParkedByBudget, $"Budget {budget} has parked {scaler.Target}: it is scaled again when that budget gives it back.")
             : scaler.ScaledBy is { } contender && contested ? (Reasons.Contested, $"{Begun(contender)}, and someone else keeps setting its maximum; Bursar lowers it again every 5 minutes. {Demanded(demand)}")
@@ -84,7 +84,7 @@ public static class ScalerDecider
         return [.. conditions];
     }
 
-    private static string Capped(ScalerSnapshot scaler, ScalerDemand demand, MoneyCap cap, int affordable, Rate? missing)
+    private static string Capped(ScalerSnapshot scaler, ScalerDemand demand, MoneyCap cap, int affordable, HourlyCost? missing)
     {
         var gap = demand.Wanted - affordable;
         var price = missing is { } more ? $"the {(gap == 1 ? "missing one" : $"{gap} missing")} would cost {more} {scaler.Currency}/h more" : $"what the {(gap == 1 ? "missing one" : $"{gap} missing")} would cost is not known";

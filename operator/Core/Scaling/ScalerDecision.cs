@@ -23,7 +23,7 @@ public sealed record ScalerDecision
     public int? Affordable { get; init; }
 
     /// <summary>What the replicas that demand asks for and the money does not carry would cost.</summary>
-    public Rate? MissingPerHour { get; init; }
+    public HourlyCost? MissingPerHour { get; init; }
 
     /// <summary>What the purse that binds says.</summary>
     public MoneyCap? Cap { get; init; }

@@ -79,19 +79,19 @@ public sealed record TriggerReading
 /// <param name="Live">How many burn something.</param>
 /// <param name="Burn">What they burn together.</param>
 /// <param name="Next">One more; null where nothing tells its price.</param>
-public readonly record struct ReplicaPrices(int Live, Rate Burn, Rate? Next)
+public readonly record struct ReplicaPrices(int Live, HourlyCost Burn, HourlyCost? Next)
 {
     /// <summary>What so many replicas cost together; null where that cannot be known.</summary>
-    public Rate? Of(int replicas)
+    public HourlyCost? Of(int replicas)
     {
-        if (replicas <= 0) return Rate.Zero;
+        if (replicas <= 0) return HourlyCost.Zero;
         // Which of them go nobody knows: each counts the average, rounded up.
-        if (replicas <= Live) return new Rate((long)(((Int128)Burn.NanoPerGpuHour * replicas + Live - 1) / Live));
+        if (replicas <= Live) return new HourlyCost((long)(((Int128)Burn.NanoPerHour * replicas + Live - 1) / Live));
         return Next is { } next ? Burn + next * (replicas - Live) : null;
     }
 
     /// <summary>The most replicas that cost no more than this together, up to a number; null where that cannot be known.</summary>
-    public int? Within(Rate most, int upTo)
+    public int? Within(HourlyCost most, int upTo)
     {
         var (low, high) = (0, upTo);
         while (low < high)
@@ -111,7 +111,7 @@ public readonly record struct ReplicaPrices(int Live, Rate Burn, Rate? Next)
 /// <param name="AtOnce">The most that may be had at this moment, while others have not given back yet what is no longer theirs.</param>
 /// <param name="PerHour">What they may cost together, where a sum is at the root of it.</param>
 /// <param name="Why">A clause for people: what the number comes from.</param>
-public sealed record MoneyCap(string Purse, int Replicas, int AtOnce, Rate? PerHour, string Why);
+public sealed record MoneyCap(string Purse, int Replicas, int AtOnce, HourlyCost? PerHour, string Why);
 
 /// <summary>What a scaler remembers between two looks. It is lost with the process, and begins anew as an autoscaler's does.</summary>
 public sealed record ScalerMemory

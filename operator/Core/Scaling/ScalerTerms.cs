@@ -31,7 +31,7 @@ public sealed record ScalerTerms
     public required IReadOnlyList<TriggerTerms> Triggers { get; init; }
 
     /// <summary>What all its replicas together may cost per hour.</summary>
-    public Rate? CostCap { get; init; }
+    public HourlyCost? CostCap { get; init; }
 
     /// <summary>The budget that must select the target's pods.</summary>
     public string? Budget { get; init; }

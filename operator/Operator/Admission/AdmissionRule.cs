@@ -5,7 +5,7 @@ using Bursar.Core.Money;
 namespace Bursar.Operator.Admission;
 
 /// <summary>New GPU work that the API server asks about.</summary>
-public sealed record AskedWork(string Kind, int Gpus, Rate? Rate, TimeSpan TerminationGrace, string? WhyNot);
+public sealed record AskedWork(string Kind, int Gpus, HourlyCost? Rate, TimeSpan TerminationGrace, string? WhyNot);
 
 /// <summary>A budget that selects it.</summary>
 /// <param name="Name">Its name.</param>

@@ -20,10 +20,10 @@ public sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency, 
 public sealed class BudgetBoard
 {
     private readonly ConcurrentDictionary<string, BudgetFigures> _decided = new(StringComparer.Ordinal);
-    private volatile Func<Work, Rate?>? _price;
+    private volatile Func<Work, HourlyCost?>? _price;
 
     /// <summary>This replica leads: it knows what work that is new costs per hour.</summary>
-    public void Lead(Func<Work, Rate?> price) => _price = price;
+    public void Lead(Func<Work, HourlyCost?> price) => _price = price;
 
     public void Note(V1Alpha1GpuBudget budget, BudgetDecision decision) => _decided[budget.Metadata.Uid] = new(decision.Spent, decision.Limit, decision.Currency, IsUsedUp(decision.State, decision.Spent, decision.Limit));
 
@@ -37,5 +37,5 @@ public sealed class BudgetBoard
 
     private static bool IsUsedUp(string? state, Amount spent, Amount limit) => state is Reasons.Exhausted or Reasons.Overspent || spent >= limit;
 
-    public Rate? PriceOf(Work work) => _price?.Invoke(work);
+    public HourlyCost? PriceOf(Work work) => _price?.Invoke(work);
 }

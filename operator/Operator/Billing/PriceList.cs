@@ -110,7 +110,7 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     public static string? RegisterOf(V1Node node) => node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var text) ? text : null;
 
     /// <summary>What a pod's request costs an hour on a node, at the trusted price; null while that is not known.</summary>
-    public Rate? RateOn(V1Node node, GpuRequest request)
+    public HourlyCost? RateOn(V1Node node, GpuRequest request)
     {
         var share = request.ShareOn(stores.Gpus.DevicesOf(node));
         // With others it pays a part of its claims; at most it pays them alone.
@@ -119,7 +119,7 @@ public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvid
     }
 
     /// <summary>The trusted price of a part of a device of a class.</summary>
-    public Rate? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, Now()));
+    public GpuHourPrice? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, Now()));
 
     /// <summary>The class under which the ledger keeps a node.</summary>
     public string ClassOf(V1Node node) => ledger.LastStatement(node.Metadata.Name) is { Product.Length: > 0 } told ? told.Product : stores.Gpus.DevicesOf(node).Product;

@@ -118,7 +118,7 @@ public sealed partial class BudgetController(
     /// <summary>Exactly at the window's edge; else soon while something burns or waits for its stop.</summary>
     private static TimeSpan Next(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, TimeSpan? statusWait)
     {
-        var moves = snapshot.BurnRate.NanoPerGpuHour > 0 || snapshot.Workloads.Count > 0 || decision.Actions.Count > 0;
+        var moves = snapshot.BurnRate.NanoPerHour > 0 || snapshot.Workloads.Count > 0 || decision.Actions.Count > 0;
         var next = moves ? Evaluation : IdleEvaluation;
         if (Window.NextEdge(budget.Terms.Window, snapshot.Now) is { } edge && edge - snapshot.Now < next) next = edge - snapshot.Now;
         // A wait that is over ends then, and not at the next look: that is what the bound counts on.

@@ -70,7 +70,7 @@ public sealed class BudgetObserver(
             Currency = prices.Currency,
             Spent = spends.Values.Aggregate(Amount.Zero, (sum, s) => sum + s.Spent),
             OutsideSelector = Outside(budget, window.Start, to, now),
-            BurnRate = spends.Values.Aggregate(Rate.Zero, (sum, s) => sum + s.RatePerHour),
+            BurnRate = spends.Values.Aggregate(HourlyCost.Zero, (sum, s) => sum + s.RatePerHour),
             Workloads = work,
             RollingSpend = budget.Terms.Window.Period == WindowPeriod.Rolling ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now) : [],
             Memory = memory,
@@ -99,10 +99,10 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>
-    public Rate? PriceOfNew(Work work) => PriceOf(work.PodSets);
+    public HourlyCost? PriceOfNew(Work work) => PriceOf(work.PodSets);
 
     /// <summary>The same of pods that are made from templates.</summary>
-    public Rate? PriceOf(IReadOnlyList<PodSet> sets) => Sum(sets, DearestOf);
+    public HourlyCost? PriceOf(IReadOnlyList<PodSet> sets) => Sum(sets, DearestOf);
 
     private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, RunningPods> runsOn, DateTimeOffset now)
     {
@@ -163,7 +163,7 @@ public sealed class BudgetObserver(
             NotFollowed = standing.IsIgnored,
             Gpus = gpus,
             Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, gpus, live, spend, budget.Namespace, uid, now),
-            BurnRate = spend?.RatePerHour ?? Rate.Zero,
+            BurnRate = spend?.RatePerHour ?? HourlyCost.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
             EstimateAfterResume = paused ? null : Estimator.AfterResume(facts),
@@ -213,8 +213,8 @@ public sealed class BudgetObserver(
             NotFollowed = standing.IsIgnored,
             Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, [], spend),
             Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, GpusOf(sets, [], spend), [], spend, budget.Namespace, uid, now),
-            BurnRate = spend?.RatePerHour ?? Rate.Zero,
-            FloorRate = standing.IsIgnored ? null : scalers?.FloorRateOf(uid, spend?.RatePerHour ?? Rate.Zero),
+            BurnRate = spend?.RatePerHour ?? HourlyCost.Zero,
+            FloorRate = standing.IsIgnored ? null : scalers?.FloorRateOf(uid, spend?.RatePerHour ?? HourlyCost.Zero),
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
@@ -309,7 +309,7 @@ public sealed class BudgetObserver(
         CreatedAt = spend.Since,
         Gpus = spend.Gpus,
         // At no cost now: without a price, at a price of zero, or on a node that is lost.
-        Rate = spend.RatePerHour == Rate.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour,
+        Rate = spend.RatePerHour == HourlyCost.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour,
         BurnRate = spend.RatePerHour,
         FloorRate = spend.Class == WorkClass.Training ? null : scalers?.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
         Spent = spend.Spent,
@@ -328,9 +328,9 @@ public sealed class BudgetObserver(
     /// The rate of the GPUs that can be held at the same time: at what its pods burn now, else at what they last ran on, else at the dearest
     /// that its node selector allows, so that a job without a pod is not let in on a price it may not get.
     /// </summary>
-    private Rate? RateOf(IReadOnlyList<PodSet> sets, int gpus, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
+    private HourlyCost? RateOf(IReadOnlyList<PodSet> sets, int gpus, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
     {
-        if (spend is { Gpus: > 0 } && spend.RatePerHour != Rate.Zero) return new Rate(spend.RatePerHour.NanoPerGpuHour / spend.Gpus) * gpus;
+        if (spend is { Gpus: > 0 } && spend.RatePerHour != HourlyCost.Zero) return new GpuHourPrice(spend.RatePerHour.NanoPerHour / spend.Gpus) * gpus;
         if (live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node)
             return Sum(sets, set => prices.RateOn(node, set.Request));
         if (spend is not null && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last)
@@ -338,23 +338,23 @@ public sealed class BudgetObserver(
         return Sum(sets, DearestOf);
     }
 
-    private Rate? DearestOf(PodSet set)
+    private HourlyCost? DearestOf(PodSet set)
     {
-        Rate? dearest = null;
+        HourlyCost? dearest = null;
         foreach (var possible in nodes.NodesFor(set.Template.Spec.NodeSelector))
             if (prices.RateOn(possible, set.Request) is { } rate && (dearest is null || rate > dearest.Value)) dearest = rate;
         return dearest;
     }
 
     /// <summary>Of all pods that ask for GPUs; null where one of them has no price.</summary>
-    private static Rate? Sum(IReadOnlyList<PodSet> sets, Func<PodSet, Rate?> ofOne)
+    private static HourlyCost? Sum(IReadOnlyList<PodSet> sets, Func<PodSet, HourlyCost?> ofOne)
     {
-        Rate? sum = null;
+        HourlyCost? sum = null;
         foreach (var set in sets)
         {
             if (!set.Request.IsAny) continue;
             if (ofOne(set) is not { } one) return null;
-            sum = (sum ?? Rate.Zero) + one * set.Count;
+            sum = (sum ?? HourlyCost.Zero) + one * set.Count;
         }
         return sum;
     }
@@ -447,7 +447,7 @@ public sealed class BudgetObserver(
         if (untrusted.Count == 0 && asOnDemand.Count == 0) return [];
         var concerned = ledger.Entries(budget.Namespace, now - TimeSpan.FromMilliseconds(1), now, now)
             .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid)).Select(entry => entry.Node);
-        foreach (var waiting in work.Where(w => w.BurnRate == Rate.Zero && w.State is not WorkloadState.Suspended))
+        foreach (var waiting in work.Where(w => w.BurnRate == HourlyCost.Zero && w.State is not WorkloadState.Suspended))
             foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
                 if (set.Request.IsAny) concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));
         return [.. concerned.Where(node => untrusted.ContainsKey(node) || asOnDemand.ContainsKey(node)).Distinct(StringComparer.Ordinal)];

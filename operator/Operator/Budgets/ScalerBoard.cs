@@ -45,15 +45,15 @@ public sealed class ScalerBoard
     }
 
     /// <summary>What of a workload's burn stays whatever the money says; null where no scaler could take the rest away.</summary>
-    public Rate? FloorRateOf(string workloadUid, Rate burn)
+    public HourlyCost? FloorRateOf(string workloadUid, HourlyCost burn)
     {
-        Rate? floor = null;
+        HourlyCost? floor = null;
         foreach (var target in _byWorkload.Value[workloadUid])
         {
             if (target.Floor is not { } kept) return null;
             // A pod that was bound a moment ago is not in what the scaler saw last: it must not look as if it stayed.
-            burn = target.IsWhole ? Rate.Zero : new Rate(Math.Max(0, burn.NanoPerGpuHour - target.Burn.NanoPerGpuHour));
-            floor = (floor ?? Rate.Zero) + kept;
+            burn = target.IsWhole ? HourlyCost.Zero : new HourlyCost(Math.Max(0, burn.NanoPerHour - target.Burn.NanoPerHour));
+            floor = (floor ?? HourlyCost.Zero) + kept;
         }
         return floor is { } sum ? sum + burn : null;
     }
@@ -71,4 +71,4 @@ public sealed record BudgetRoom(ScalingRoom? Room, bool IsEnforcing, bool IsBefo
 /// <param name="Burn">What its pods burn.</param>
 /// <param name="Floor">What the floor costs; null where that is not known.</param>
 /// <param name="IsWhole">The workload is the target, and has no other pods.</param>
-public sealed record ElasticTarget(string WorkloadUid, Rate Burn, Rate? Floor, bool IsWhole);
+public sealed record ElasticTarget(string WorkloadUid, HourlyCost Burn, HourlyCost? Floor, bool IsWhole);

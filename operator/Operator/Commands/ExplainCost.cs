@@ -36,12 +36,12 @@ public static class ExplainCost
         return text.ToString();
     }
 
-    private static void Term(StringBuilder text, string product, DeviceShare share, int gpus, Rate? rate, long milliseconds)
+    private static void Term(StringBuilder text, string product, DeviceShare share, int gpus, GpuHourPrice? rate, long milliseconds)
     {
         var part = share.IsWhole ? "" : $" × {share}";
         text.Append(CultureInfo.InvariantCulture, $"    {milliseconds / 1000m:0.###} s × {gpus}{part} of {(product.Length > 0 ? product : "a card that is not labelled")}");
         text.Append(rate is { } known
-            ? string.Create(CultureInfo.InvariantCulture, $" at {known}/h = {known.For(milliseconds, gpus)}\n")
+            ? string.Create(CultureInfo.InvariantCulture, $" at {known}/h = {(known * gpus).For(milliseconds)}\n")
             : ": no price\n");
     }
 
@@ -58,7 +58,7 @@ public static class ExplainCost
     }
 
     /// <summary>The book's line that gives this rate: its derivation, or its note.</summary>
-    private static string? Source(PriceBook? book, string priceClass, Rate rate)
+    private static string? Source(PriceBook? book, string priceClass, GpuHourPrice rate)
     {
         var product = PriceClass.ProductOf(priceClass);
         var rule = book?.Rates.FirstOrDefault(one => one.Match.MatchesProduct(product) && one.RateFor(product) == rate);

@@ -97,9 +97,9 @@ public static class ReportCommand
     }
 
     /// <summary>What a card costs here, else what the book says: the least, where there are several prices.</summary>
-    private static Rate? RateOf(GpuLedger ledger, PriceBook? book, GpuModel model, DateTimeOffset now)
+    private static GpuHourPrice? RateOf(GpuLedger ledger, PriceBook? book, GpuModel model, DateTimeOffset now)
     {
-        var here = ledger.PricedProducts().Where(known => GpuModel.Of(PriceClass.ProductOf(known)) == model).Select(known => ledger.RateOf(known, now)).OfType<Rate>().ToArray();
+        var here = ledger.PricedProducts().Where(known => GpuModel.Of(PriceClass.ProductOf(known)) == model).Select(known => ledger.RateOf(known, now)).OfType<GpuHourPrice>().ToArray();
         return here.Length > 0 ? here.Min() : book?.RuleFor(new(model.Product), now)?.RateFor(model.Product);
     }
 

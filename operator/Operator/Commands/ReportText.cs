@@ -16,7 +16,7 @@ internal static class ReportText
     /// <summary>A running operator writes more often than this.</summary>
     private static readonly TimeSpan Late = TimeSpan.FromMinutes(5);
 
-    public static string Table(CostReport report, string? ns, string currency, DateTimeOffset now, Func<GpuModel, Rate?> rateOf)
+    public static string Table(CostReport report, string? ns, string currency, DateTimeOffset now, Func<GpuModel, GpuHourPrice?> rateOf)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{ns ?? "The cluster"}, {Rfc3339.Format(report.From)} to {Rfc3339.Format(report.To)}, in {currency}\n");

@@ -93,7 +93,7 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
     private ScaleTarget? Find(V1ScaledObject scaled, out string? whyNot) =>
         targets.Find(scaled.Metadata.Namespace ?? "", scaled.Spec.ScaleTargetRef.ApiVersion ?? "apps/v1", scaled.Spec.ScaleTargetRef.Kind ?? "Deployment", scaled.Spec.ScaleTargetRef.Name, out whyNot);
 
-    private static ScalerTerms Terms(V1ScaledObject scaled, IReadOnlyList<TriggerTerms> triggers, Rate? cap) => new()
+    private static ScalerTerms Terms(V1ScaledObject scaled, IReadOnlyList<TriggerTerms> triggers, HourlyCost? cap) => new()
     {
         Min = Math.Max(0, scaled.Spec.MinReplicaCount ?? 0),
         Max = Math.Max(1, scaled.Spec.MaxReplicaCount ?? 100),
@@ -123,7 +123,7 @@ internal sealed class KedaGuest(DateTimeOffset since)
     public void Afford(int replicas) => ImmutableInterlocked.Update(ref _state, static (state, affordable) => state with { Affordable = affordable }, replicas);
 
     /// <summary>Records a question. False where it has asked the same before.</summary>
-    public bool Ask(TriggerTerms trigger, Rate? cap, DateTimeOffset now)
+    public bool Ask(TriggerTerms trigger, HourlyCost? cap, DateTimeOffset now)
     {
         while (true)
         {
@@ -152,7 +152,7 @@ internal sealed record KedaGuestState
     public IReadOnlyList<TriggerTerms> Triggers => [.. Asks.Select(static ask => ask.Trigger)];
 
     /// <summary>The lowest of the triggers' caps.</summary>
-    public Rate? Cap => Asks.Where(static ask => ask.Cap is not null).Select(static ask => ask.Cap).Min();
+    public HourlyCost? Cap => Asks.Where(static ask => ask.Cap is not null).Select(static ask => ask.Cap).Min();
 
     /// <summary>A trigger whose keys were changed asks under another name from then on: the old name goes with time, or for the newest names.</summary>
     public KedaGuestState With(KedaAsk asked) => this with
@@ -164,4 +164,4 @@ internal sealed record KedaGuestState
 }
 
 /// <summary>A question of KEDA's.</summary>
-internal sealed record KedaAsk(TriggerTerms Trigger, Rate? Cap, DateTimeOffset At);
+internal sealed record KedaAsk(TriggerTerms Trigger, HourlyCost? Cap, DateTimeOffset At);

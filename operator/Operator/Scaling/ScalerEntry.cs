@@ -34,7 +34,7 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
         set => Volatile.Write(ref _latest, value);
     }
 
-    public Rate Burn { get; set; }
+    public HourlyCost Burn { get; set; }
 
     public DateTimeOffset? ScaledAt { get; set; }
 

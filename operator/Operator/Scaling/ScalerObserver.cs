@@ -48,7 +48,7 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
     }
 
     /// <summary>What the target's pods burn together, those that are ending included.</summary>
-    public Rate BurnOf(ScaleTarget target) => target.ReplicaPods.Aggregate(Rate.Zero, (sum, replica) => sum + (RateOf(replica) ?? Rate.Zero));
+    public HourlyCost BurnOf(ScaleTarget target) => target.ReplicaPods.Aggregate(HourlyCost.Zero, (sum, replica) => sum + (RateOf(replica) ?? HourlyCost.Zero));
 
     /// <summary>The workload that the target's pods are billed to.</summary>
     public string WorkloadOf(ScaleTarget target)
@@ -67,10 +67,10 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
 
     private ReplicaPrices PricesOf(ScaleTarget target, ReplicaState[] states)
     {
-        var (live, burn, dearest) = (0, Rate.Zero, (Rate?)null);
+        var (live, burn, dearest) = (0, HourlyCost.Zero, (HourlyCost?)null);
         for (var i = 0; i < states.Length; i++)
         {
-            if (states[i].Leaving || RateOf(target.ReplicaPods[i]) is not { } rate || rate == Rate.Zero) continue;
+            if (states[i].Leaving || RateOf(target.ReplicaPods[i]) is not { } rate || rate == HourlyCost.Zero) continue;
             live++;
             burn += rate;
             if (dearest is null || rate > dearest.Value) dearest = rate;
@@ -79,9 +79,9 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
     }
 
     /// <summary>What a replica's bound pods burn; null where one of them has no price.</summary>
-    private Rate? RateOf(TargetReplica replica)
+    private HourlyCost? RateOf(TargetReplica replica)
     {
-        var sum = Rate.Zero;
+        var sum = HourlyCost.Zero;
         foreach (var pod in replica.Pods)
         {
             if (PodTimes.ScheduledAt(pod) is null || PodTimes.IsOver(pod)) continue;

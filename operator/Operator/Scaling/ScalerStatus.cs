@@ -14,7 +14,7 @@ public static class ScalerStatus
 {
     private static readonly string[] _optional = ["target", "replicas", "wanted", "affordable", "missingPerHour", "costPerHour", "currency", "reason", "message", "lastActiveTime", "lastScaleTime", "cap", "triggers"];
 
-    public static InferenceScalerStatus Of(V1Alpha1InferenceScaler scaler, ScalerSnapshot snapshot, ScalerDecision decision, Rate burn, DateTimeOffset? scaledAt) => new()
+    public static InferenceScalerStatus Of(V1Alpha1InferenceScaler scaler, ScalerSnapshot snapshot, ScalerDecision decision, HourlyCost burn, DateTimeOffset? scaledAt) => new()
     {
         ObservedGeneration = scaler.Metadata.Generation,
         Target = snapshot.Target,

@@ -57,7 +57,7 @@ public sealed class OperatorMetrics : IDisposable
         Budget("bursar_budget_spent", "Spent in the current window, in the currency.", d => d.Spent.ToDouble(), Currency);
         Budget("bursar_budget_projected", "Spending at the end of the current window on the present course, in the currency.", d => d.Projected.ToDouble(), Currency);
         Budget("bursar_budget_remaining", "Left of the limit, in the currency; negative when overspent.", d => d.Remaining.ToDouble(), Currency);
-        Budget("bursar_budget_burn_rate", "What the budget's running work costs at this moment, in the currency per hour.", d => (double)d.BurnRate.NanoPerGpuHour / 1e9, Currency);
+        Budget("bursar_budget_burn_rate", "What the budget's running work costs at this moment, in the currency per hour.", d => (double)d.BurnRate.NanoPerHour / 1e9, Currency);
         Budget("bursar_suspensions_not_followed", "Workloads that are suspended and whose pods run on.", d => d.Workloads.Count(w => w.Reason == Reasons.SuspensionNotFollowed));
         Budget("bursar_budget_overspent", "Spent beyond the limit while work of the budget keeps running, in the currency; 0 otherwise.", d => d.Overspent.ToDouble(), Currency);
         Budget("bursar_budget_exhausted_timestamp_seconds", "When the budget is or was used up, as Unix time; absent where the window ends first.", d => d.ExhaustedAt?.ToUnixTimeMilliseconds() / 1000.0);
@@ -79,7 +79,7 @@ public sealed class OperatorMetrics : IDisposable
         Scaler("bursar_scaler_replicas", "Replicas asked of the scaler's target.", d => d.Replicas);
         Scaler("bursar_scaler_wanted_replicas", "Replicas that demand asks for.", d => d.Wanted);
         Scaler("bursar_scaler_affordable_replicas", "Replicas that the money carries; absent where no money limits them.", d => d.Affordable);
-        Scaler("bursar_scaler_missing_cost", "What the replicas would cost that demand asks for and the money does not carry, in the currency per hour.", d => d.IsCapped ? (double)(d.MissingPerHour?.NanoPerGpuHour ?? 0) / 1e9 : 0);
+        Scaler("bursar_scaler_missing_cost", "What the replicas would cost that demand asks for and the money does not carry, in the currency per hour.", d => d.IsCapped ? (double)(d.MissingPerHour?.NanoPerHour ?? 0) / 1e9 : 0);
         Scaler("bursar_scaler_active", "1 while a trigger of the scaler is active.", d => d.IsActive ? 1 : 0);
 
         var metrics = _registry.Factory;

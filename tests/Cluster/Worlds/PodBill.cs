@@ -36,7 +36,7 @@ public sealed class PodBill : IAsyncDisposable
     }
 
     /// <summary>All pods have ended and the API told when.</summary>
-    public Amount Total(Rate rate)
+    public Amount Total(HourlyCost rate)
     {
         lock (_gate)
         {

@@ -10,7 +10,7 @@ namespace Bursar.Tests.Cluster.Worlds;
 /// <summary>A world with one team's namespace, in the words of the tests.</summary>
 public sealed record Scene(ClusterWorld World, string Team)
 {
-    public static readonly Rate V100 = Rate.FromDecimal(3.06m);
+    public static readonly HourlyCost V100 = HourlyCost.FromDecimal(3.06m);
 
     private static CancellationToken Ct => CancellationToken.None;
 

@@ -22,7 +22,7 @@ public sealed class FixedReplicas(string name) : Autoscaler(name)
 }
 
 /// <summary>The product's own demand and decision, fed as its loop feeds them: agents read each second, and what they tell is looked at 0.3 seconds later.</summary>
-public sealed class BursarAutoscaler(string name, FollowScene scene, Rate? costCap = null) : Autoscaler(name)
+public sealed class BursarAutoscaler(string name, FollowScene scene, HourlyCost? costCap = null) : Autoscaler(name)
 {
     private static readonly TimeSpan Sampling = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan OnItsWay = TimeSpan.FromMilliseconds(300);

@@ -29,7 +29,7 @@ public sealed record FollowScene
     /// <summary>From a replica's begin to its readiness: weights are read.</summary>
     public TimeSpan Loading { get; init; } = TimeSpan.FromSeconds(45);
 
-    public Rate Price { get; init; } = Rate.FromDecimal(2.5m);
+    public HourlyCost Price { get; init; } = HourlyCost.FromDecimal(2.5m);
 
     /// <summary>Generated tokens a second and waiting requests, each for one replica.</summary>
     public double Tokens { get; init; } = 200;

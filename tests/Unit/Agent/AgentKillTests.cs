@@ -23,7 +23,7 @@ namespace Bursar.Tests.Unit.Agent;
 public sealed class AgentKillTests
 {
     private static readonly DateTimeOffset Start = new(2028, 2, 29, 23, 50, 0, TimeSpan.Zero); // a leap day's last minutes
-    private static readonly Rate Price = Rate.FromDecimal(3.06m);
+    private static readonly GpuHourPrice Price = GpuHourPrice.FromDecimal(3.06m);
 
     public readonly record struct Step(byte What, byte Much);
 
@@ -69,7 +69,7 @@ public sealed class AgentKillTests
         while (Ask(node, ledger) > 0) Write(ledger, stored, _ => true);
 
         var work = ledger.SpentByWorkload("ml", LabelSelector.Everything, Start, end, end).Single();
-        work.Spent.Should().Be(Price.For(end - Start), "the agent's life is nothing to the bill");
+        work.Spent.Should().Be((Price * 1).For(end - Start), "the agent's life is nothing to the bill");
         // 40 % of each measured second, and a watt for each millisecond of it.
         (work.Usage.MeasuredMs, work.Usage.BusyMs, work.Usage.EnergyMj).Should().Be((measured, measured * 40 / 100, measured));
         work.Usage.Tokens.Should().BeEquivalentTo(new Dictionary<string, TokenSums> { ["m"] = new(node.Tokens, 0, 3 * node.Tokens) });

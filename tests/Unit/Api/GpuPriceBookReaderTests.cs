@@ -19,7 +19,7 @@ public sealed class GpuPriceBookReaderTests
             """, out var book);
         read.Should().BeEmpty();
         book!.IsAccepted.Should().BeTrue();
-        book.Guard.Should().Be(new PriceGuard(Rate.FromDecimal(0.05m), Rate.FromDecimal(30), 300));
+        book.Guard.Should().Be(new PriceGuard(GpuHourPrice.FromDecimal(0.05m), GpuHourPrice.FromDecimal(30), 300));
         var rule = book.Rates[0];
         (rule.Match.Product, rule.Match.CapacityType, rule.Match.Region, rule.Match.InstanceType, rule.Match.NodeSelector.MatchLabels["pool"], rule.Note).Should().Be(("*V100*", "on-demand", "us-east-1", "p3.2xlarge", "a", "n"));
         rule.From.Should().Be(new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero));

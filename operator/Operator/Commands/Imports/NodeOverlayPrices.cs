@@ -91,7 +91,7 @@ public static class NodeOverlayPrices
             foreach (var capacityType in capacities)
                 foreach (var region in regions)
                     rates.Add(new(new() { InstanceType = type, CapacityType = capacityType, Region = region, NodeSelector = new() { MatchExpressions = [.. others] } },
-                        Rate.FromDecimal(PriceCsv.PerInstance(amount, known.Value)), string.Create(CultureInfo.InvariantCulture, $"Karpenter {name}, {amount} for {known} GPU")));
+                        GpuHourPrice.FromDecimal(PriceCsv.PerInstance(amount, known.Value)), string.Create(CultureInfo.InvariantCulture, $"Karpenter {name}, {amount} for {known} GPU")));
         }
     }
 

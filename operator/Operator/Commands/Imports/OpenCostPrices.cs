@@ -31,9 +31,9 @@ public static class OpenCostPrices
             if (Amount(model, "spotGPU", monthly) is { } spot)
             {
                 var isSpot = Label(model, "spotLabel", "spotLabelValue");
-                rates.Add(new(new() { CapacityType = isSpot.Count == 0 ? PricedNode.Spot : null, NodeSelector = Selector([.. product, .. isSpot]) }, Rate.FromDecimal(spot), "OpenCost custom pricing, spotGPU"));
+                rates.Add(new(new() { CapacityType = isSpot.Count == 0 ? PricedNode.Spot : null, NodeSelector = Selector([.. product, .. isSpot]) }, GpuHourPrice.FromDecimal(spot), "OpenCost custom pricing, spotGPU"));
             }
-            rates.Add(new(new() { NodeSelector = Selector(product) }, Rate.FromDecimal(gpu), "OpenCost custom pricing, GPU"));
+            rates.Add(new(new() { NodeSelector = Selector(product) }, GpuHourPrice.FromDecimal(gpu), "OpenCost custom pricing, GPU"));
             return new(rates, leftOut);
         }
         throw new ImportException("no OpenCost custom pricing is in it: a field GPU is expected");

@@ -65,7 +65,7 @@ public static class PriceCsv
             CapacityType = Given(field("capacitytype")),
             Region = Given(field("region")),
             InstanceType = Given(field("instancetype")),
-        }, Rate.FromDecimal(rate), Given(field("note")))
+        }, GpuHourPrice.FromDecimal(rate), Given(field("note")))
         { From = from };
     }
 
@@ -92,7 +92,7 @@ public static class PriceCsv
             Region = Given(field("region")),
             InstanceType = Given(field("instancetype")),
             NodeSelector = label is null ? LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { [label] = id } },
-        }, Rate.FromDecimal(Amount(line, "MarketPriceHourly", field(SheetPrice))), Given(field("version")));
+        }, GpuHourPrice.FromDecimal(Amount(line, "MarketPriceHourly", field(SheetPrice))), Given(field("version")));
     }
 
     /// <summary>An instance's price shared out to its GPUs, to nine places.</summary>

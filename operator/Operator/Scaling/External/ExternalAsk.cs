@@ -30,7 +30,7 @@ public abstract record ExternalAsk
     /// <summary><c>trigger: queue</c> with that trigger's keys.</summary>
     /// <param name="Terms">The trigger as an InferenceScaler would have it; its name is its type's.</param>
     /// <param name="CostCapPerHour">The most that the target may cost an hour; null for no such cap.</param>
-    public sealed record OfTrigger(TriggerTerms Terms, Rate? CostCapPerHour) : ExternalAsk
+    public sealed record OfTrigger(TriggerTerms Terms, HourlyCost? CostCapPerHour) : ExternalAsk
     {
         /// <summary>As it is written: one of <see cref="Triggers"/>.</summary>
         public string Type => Terms.Name;
@@ -65,10 +65,10 @@ public abstract record ExternalAsk
             error = $"{Trigger}: \"{InferenceScalerReader.Shorten(type!)}\" is none of {string.Join(", ", Triggers)}";
             return false;
         }
-        Rate? cap = null;
+        HourlyCost? cap = null;
         if (metadata.TryGetValue(CostCap, out var amount))
         {
-            if (!Rate.TryParse(amount, out var rate) || rate == Rate.Zero)
+            if (!HourlyCost.TryParse(amount, out var rate) || rate == HourlyCost.Zero)
             {
                 error = $"{CostCap}: \"{InferenceScalerReader.Shorten(amount)}\" is no amount above zero, such as 24 or 7.50";
                 return false;

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using FsCheck;
 using FsCheck.Fluent;
@@ -16,18 +18,18 @@ public sealed class MoneyTests
     [InlineData("0", 3_600_000, 8, "0.000000")]
     public void A_rate_for_a_time_is_the_amount_of_the_articles(string rate, long milliseconds, int gpus, string amount)
     {
-        Rate.TryParse(rate, out var parsed).Should().BeTrue();
-        parsed.For(milliseconds, gpus).ToString().Should().Be(amount);
+        GpuHourPrice.TryParse(rate, out var parsed).Should().BeTrue();
+        (parsed * gpus).For(milliseconds).ToString().Should().Be(amount);
     }
 
     [Fact]
     public void The_small_founding_figures_are_exact_beneath_their_six_places()
     {
-        Rate.TryParse("3.06", out var v100);
-        Rate.TryParse("4.00", out var a100);
-        v100.For(85).Units.Should().Be((Int128)3_060_000_000 * 85);
-        v100.For(85).ToDouble().Should().BeApproximately(7.225e-5, 1e-15);
-        a100.For(1).ToDouble().Should().BeApproximately(1.1111111e-6, 1e-12);
+        GpuHourPrice.TryParse("3.06", out var v100);
+        GpuHourPrice.TryParse("4.00", out var a100);
+        (v100 * 1).For(85).Units.Should().Be((Int128)3_060_000_000 * 85);
+        (v100 * 1).For(85).ToDouble().Should().BeApproximately(7.225e-5, 1e-15);
+        (a100 * 1).For(1).ToDouble().Should().BeApproximately(1.1111111e-6, 1e-12);
     }
 
     [Theory]
@@ -59,7 +61,8 @@ public sealed class MoneyTests
     public void Everything_else_is_refused(string? text)
     {
         Amount.TryParse(text, out _).Should().BeFalse();
-        Rate.TryParse(text, out _).Should().BeFalse();
+        GpuHourPrice.TryParse(text, out _).Should().BeFalse();
+        HourlyCost.TryParse(text, out _).Should().BeFalse();
     }
 
     [Theory]
@@ -113,7 +116,17 @@ public sealed class MoneyTests
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), Gen.Choose(0, 1_000_000_000).ToArbitrary(), Gen.Choose(0, 1_000_000_000).ToArbitrary(),
             (nano, first, second) =>
             {
-                var rate = new Rate(nano);
-                return rate.For(first, 3) + rate.For(second, 3) == rate.For((long)first + second, 3);
+                var rate = new GpuHourPrice(nano);
+                return (rate * 3).For(first) + (rate * 3).For(second) == (rate * 3).For((long)first + second);
             }).QuickCheckThrowOnFailure();
+
+    /// <summary>The record is as an operator stored it when a price and a cost per hour were one type.</summary>
+    [Fact]
+    public void Hourly_cost_in_a_stored_record_is_a_number_of_nano_currency()
+    {
+        const string stored = """{"since":"2026-11-10T11:55:00+00:00","reason":"ProjectedOverBudget","windowKey":"2026-11","limit":"14400000000000000","freed":0,"raised":0,"rate":3060000000,"confirmed":true}""";
+        var read = JsonSerializer.Deserialize(stored, DecisionJson.Default.ParkedSnapshot)!;
+        read.Rate.Should().Be(HourlyCost.FromDecimal(3.06m));
+        JsonSerializer.Serialize(read, DecisionJson.Default.ParkedSnapshot).Should().Contain("\"rate\":3060000000,");
+    }
 }

@@ -95,7 +95,7 @@ public sealed class AnnouncementProperties
         var suspended = decision.Actions.Where(action => action.Kind == ActionKind.Park).Select(action => action.Workload.Uid).ToHashSet(StringComparer.Ordinal);
         var work = ChargedWork.Of(budget);
         var balance = Balance.Of(budget, decision.Limit, work);
-        var jobs = work.Where(item => item.IsActiveJob && !Balance.Lends(item.Work, budget)).Select(item => new Claim(item.Work.Rate ?? Rate.Zero,
+        var jobs = work.Where(item => item.IsActiveJob && !Balance.Lends(item.Work, budget)).Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero,
             suspended.Contains(item.Work.Key.Uid) ? Amount.Min(item.Charge.Tested, item.Work.Rate!.Value.For(budget.Terms.Settle) + item.Charge.StopCost) : item.Charge.Tested));
         return budget.Terms.Settle > TimeSpan.Zero && Projection.Of(budget, [.. balance.FloorClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
     }
@@ -105,7 +105,7 @@ public sealed class AnnouncementProperties
         var budget = NamedAmountProperties.Enforced(random);
         // Room for the running jobs, so that what happens later decides.
         if (random.Next(3) > 0)
-            budget = budget with { Terms = budget.Terms with { Limit = budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? Rate.Zero).For(work.Estimate.Mid)) + Money(random.Next(1, 20)) } };
+            budget = budget with { Terms = budget.Terms with { Limit = budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? HourlyCost.Zero).For(work.Estimate.Mid)) + Money(random.Next(1, 20)) } };
         budget = budget with { Terms = budget.Terms with { Settle = Minute * new[] { 0, 1, 10 }[random.Next(3)] }, Memory = budget.Memory with { LastLimit = BudgetDecider.LimitOf(budget) } };
         // Some jobs have a declared duration and run on past it.
         budget = budget with { Workloads = [.. budget.Workloads.Select(work => work.Estimate.IsKnown && random.Next(3) == 0 ? work with { Estimate = Declared(work.Estimate.Mid) } : work)] };
@@ -124,7 +124,7 @@ public sealed class AnnouncementProperties
             case 1:
                 return budget with { Workloads = [.. budget.Workloads, Job($"new-{turn}", random.NextDouble() * 6) with { CreatedAt = budget.Now }] };
             case 2:
-                return budget with { Workloads = [.. budget.Workloads.Select(work => work.Rate is { } rate ? work with { Rate = new Rate(rate.NanoPerGpuHour * 3 / 2), BurnRate = new Rate(work.BurnRate.NanoPerGpuHour * 3 / 2) } : work)] };
+                return budget with { Workloads = [.. budget.Workloads.Select(work => work.Rate is { } rate ? work with { Rate = new HourlyCost(rate.NanoPerHour * 3 / 2), BurnRate = new HourlyCost(work.BurnRate.NanoPerHour * 3 / 2) } : work)] };
             default:
                 if (running.Length == 0) return budget;
                 var grows = running[random.Next(running.Length)];

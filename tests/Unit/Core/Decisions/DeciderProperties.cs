@@ -117,7 +117,7 @@ public sealed class DeciderProperties
                     var i = jobs.FindIndex(j => j.Key == action.Workload);
                     if (action.Kind == ActionKind.Resume) resumes[action.Workload.Uid] = resumes.GetValueOrDefault(action.Workload.Uid) + 1;
                     jobs[i] = action.Kind == ActionKind.Park
-                        ? jobs[i] with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = action.Parked! with { Confirmed = true } }
+                        ? jobs[i] with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Parked = action.Parked! with { Confirmed = true } }
                         : jobs[i] with { State = WorkloadState.Running, BurnRate = V100, Parked = null };
                 }
                 spent += jobs.Aggregate(Amount.Zero, (sum, j) => sum + j.BurnRate.For(5_000));
@@ -156,7 +156,7 @@ public sealed class DeciderProperties
         var work = random.Next(8) switch
         {
             0 => Unknown(name),
-            1 => Serving(name) with { Rate = Rate.FromDecimal(0.01m), BurnRate = Rate.FromDecimal(0.01m) },
+            1 => Serving(name) with { Rate = HourlyCost.FromDecimal(0.01m), BurnRate = HourlyCost.FromDecimal(0.01m) },
             2 => Job(name, 0) with { Estimate = Unsettled(TimeSpan.FromHours(random.NextDouble()), TimeSpan.FromHours(1 + random.NextDouble() * 5)) },
             3 => Job(name, random.NextDouble() * 8) with { Exempt = true },
             _ => Job(name, random.NextDouble() * 8),

@@ -78,7 +78,7 @@ public sealed class FlappingTests
                 if (action.Kind == ActionKind.Resume) _jobs[i] = _jobs[i] with { State = WorkloadState.Running, BurnRate = V100, Parked = null };
                 else
                 {
-                    _jobs[i] = _jobs[i] with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = action.Parked! with { Confirmed = true } };
+                    _jobs[i] = _jobs[i] with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Parked = action.Parked! with { Confirmed = true } };
                     if (!action.ByForecast) continue;
                     Parkings++;
                     if (_parkedAt.TryGetValue(action.Workload.Uid, out var events))

@@ -30,7 +30,7 @@ public sealed class ForecastTests
         second.State.Should().Be(Reasons.ProjectedOver);
 
         // 2.53 is needed at this moment; the limit that is named stays enough while the job is stopped.
-        var parked = slow with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Estimate = Settled(TimeSpan.FromSeconds(2_700)), Parked = park.Parked! with { Confirmed = true } };
+        var parked = slow with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Estimate = Settled(TimeSpan.FromSeconds(2_700)), Parked = park.Parked! with { Confirmed = true } };
         BudgetDecider.Decide((budget with { Workloads = [parked], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory)).State.Should().Be(Reasons.WorkSuspended);
         foreach (var (limit, back) in new[] { (2.52m, false), (2.53m, true), (2.62m, true), (5m, true) })
         {
@@ -257,7 +257,7 @@ public sealed class ForecastTests
             Job("exempt", 9) with { Exempt = true },
             Job("kueue", 9) with { NotParkable = "managed by kueue.x-k8s.io" },
             Job("slow", 9) with { TerminationGrace = TimeSpan.FromMinutes(16) },
-            Job("theirs", 9) with { State = WorkloadState.Suspended, BurnRate = Rate.Zero }));
+            Job("theirs", 9) with { State = WorkloadState.Suspended, BurnRate = HourlyCost.Zero }));
 
         decision.Actions.Should().BeEmpty();
         decision.OverspendBound.Should().Be(Amount.Zero);
@@ -282,7 +282,7 @@ public sealed class ForecastTests
     {
         // A day's window holds 60 that leaves it in an hour; a job that needs 10 hours more spends 30.60 meanwhile.
         var terms = Terms(70m, WindowPeriod.Rolling) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) };
-        var old = new SpendSegment(Now.AddHours(-24), Now.AddHours(-22), Rate.FromDecimal(30m));
+        var old = new SpendSegment(Now.AddHours(-24), Now.AddHours(-22), HourlyCost.FromDecimal(30m));
         var budget = Budget(terms, Job("train", 10)) with { Spent = Money(60m), RollingSpend = [old] };
 
         // As the job spends 3.06 an hour, the old stretch leaves with 30 an hour from now on.
@@ -291,7 +291,7 @@ public sealed class ForecastTests
         fits.Projected.Should().Be(Money(60m), "it never comes to more than it is now");
 
         // The same sum spent a minute ago stays for the whole day: 60 + 30.60 is over.
-        var recent = budget with { RollingSpend = [new(Now.AddHours(-2), Now, Rate.FromDecimal(30m))] };
+        var recent = budget with { RollingSpend = [new(Now.AddHours(-2), Now, HourlyCost.FromDecimal(30m))] };
         BudgetDecider.Decide(recent).ParkedNames().Should().Equal("train");
         BudgetDecider.Decide(recent).Projected.Should().Be(Money(90.60m));
 

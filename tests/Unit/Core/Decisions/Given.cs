@@ -10,7 +10,7 @@ namespace Bursar.Tests.Unit.Core.Decisions;
 internal static class Given
 {
     public static readonly DateTimeOffset Now = new(2026, 11, 10, 12, 0, 0, TimeSpan.Zero);
-    public static readonly Rate V100 = Rate.FromDecimal(3.06m);
+    public static readonly HourlyCost V100 = HourlyCost.FromDecimal(3.06m);
 
     public static Amount Money(decimal amount) => Amount.FromDecimal(amount);
 
@@ -25,7 +25,7 @@ internal static class Given
         Terms = terms,
         Window = Window.At(terms.Window, Now),
         Spent = work.Aggregate(Amount.Zero, (sum, w) => sum + w.Spent),
-        BurnRate = work.Aggregate(Rate.Zero, (sum, w) => sum + w.BurnRate),
+        BurnRate = work.Aggregate(HourlyCost.Zero, (sum, w) => sum + w.BurnRate),
         Workloads = work,
         // Seen an hour ago at this limit: nothing settles.
         Memory = new() { WindowKey = Window.At(terms.Window, Now).Key, FirstSeen = Now.AddHours(-1), LastLimit = terms.Limit },
@@ -50,14 +50,14 @@ internal static class Given
 
     public static WorkloadSnapshot Unknown(string name) => Job(name, 0) with { Estimate = Estimate.Unknown("nothing tells how long it runs") };
 
-    public static WorkloadSnapshot Waiting(this WorkloadSnapshot work) => work with { State = WorkloadState.Pending, BurnRate = Rate.Zero };
+    public static WorkloadSnapshot Waiting(this WorkloadSnapshot work) => work with { State = WorkloadState.Pending, BurnRate = HourlyCost.Zero };
 
     public static WorkloadSnapshot Serving(string name) => Job(name, 0) with { Key = new("team", "Deployment", name, "uid-" + name), Class = WorkClass.Inference, Estimate = Estimate.Unknown("") };
 
     public static WorkloadSnapshot Parked(this WorkloadSnapshot work, decimal limit, string reason = Reasons.ProjectedOverBudget, string window = "2026-11", int minutesAgo = 5) => work with
     {
         State = WorkloadState.Parked,
-        BurnRate = Rate.Zero,
+        BurnRate = HourlyCost.Zero,
         Parked = new() { Since = Now.AddMinutes(-minutesAgo), Reason = reason, WindowKey = window, Limit = Money(limit), Confirmed = true },
     };
 

@@ -143,7 +143,7 @@ public sealed class LimitTests
     [Fact]
     public void Work_without_a_price_is_said_and_not_counted()
     {
-        var decision = BudgetDecider.Decide(Budget(1m, Job("train", 10) with { Rate = null, BurnRate = Rate.Zero }) with { UnpricedProducts = ["Voodoo-2"] });
+        var decision = BudgetDecider.Decide(Budget(1m, Job("train", 10) with { Rate = null, BurnRate = HourlyCost.Zero }) with { UnpricedProducts = ["Voodoo-2"] });
 
         decision.Actions.Should().BeEmpty();
         decision.ReasonOf("train").Should().Be(Reasons.Unpriced);

@@ -31,7 +31,7 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
     /// <summary>Changes the inputs of the next decision.</summary>
     public void Change(BudgetSnapshot changed)
     {
-        Budget = changed with { BurnRate = changed.Workloads.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        Budget = changed with { BurnRate = changed.Workloads.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
         _log.Add($"{Budget.Now:dd HH:mm:ss} changed: limit {Budget.Terms.Limit}; {string.Join(", ", Budget.Workloads.Where(work => work.State == WorkloadState.Running).Select(work => $"{work.Key.Name} {work.Rate}/h {work.Estimate.Low:g} {work.Estimate.Mid:g} {work.Estimate.High:g}"))}");
     }
 
@@ -46,7 +46,7 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
         var pass = decision.Actions.Count == 0 && time is { } quiet ? quiet : Pass;
         if (Window.NextEdge(Budget.Terms.Window, Budget.Now) is { } edge && edge - Budget.Now < pass) pass = edge - Budget.Now;
         foreach (var work in Budget.Workloads)
-            if (work is { State: WorkloadState.Running, Estimate.Source: EstimateSource.Declared } && work.BurnRate > Rate.Zero && work.Estimate.Mid > TimeSpan.Zero && work.Estimate.Mid < pass) pass = work.Estimate.Mid;
+            if (work is { State: WorkloadState.Running, Estimate.Source: EstimateSource.Declared } && work.BurnRate > HourlyCost.Zero && work.Estimate.Mid > TimeSpan.Zero && work.Estimate.Mid < pass) pass = work.Estimate.Mid;
         _log.AddRange(decision.Announcements.Select(one => $"{Budget.Now:dd HH:mm:ss} {one.Reason}: {one.Sentence}"));
         _log.AddRange(decision.Actions.Select(action => $"{Budget.Now:dd HH:mm:ss} {action.Kind} {action.Workload.Name} ({action.Reason}): {action.Sentence}"));
         var actions = decision.Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume).ToDictionary(action => action.Workload.Uid);
@@ -57,15 +57,15 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
         {
             var work = actions.TryGetValue(one.Key.Uid, out var action)
                 ? action.Kind == ActionKind.Park
-                    ? one with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = action.Parked! with { Confirmed = true }, Estimate = one.EstimateAfterResume ?? one.Estimate, EstimateAfterResume = null, CheckpointAnnotation = null }
-                    : one with { State = WorkloadState.Running, BurnRate = one.Rate ?? Rate.Zero, Parked = null }
+                    ? one with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Parked = action.Parked! with { Confirmed = true }, Estimate = one.EstimateAfterResume ?? one.Estimate, EstimateAfterResume = null, CheckpointAnnotation = null }
+                    : one with { State = WorkloadState.Running, BurnRate = one.Rate ?? HourlyCost.Zero, Parked = null }
                 : requests.TryGetValue(one.Key.Uid, out var request)
                     ? request.Kind == ActionKind.RequestCheckpoint ? one with { CheckpointAnnotation = request.CheckpointId, CheckpointAcknowledged = Acknowledges ? request.CheckpointId : null } : one with { CheckpointAnnotation = null }
                 : one;
             if (action?.Kind == ActionKind.Park) spent += one.BurnRate.For(TimeSpan.FromSeconds(30));
             var burns = work.BurnRate.For(pass);
             spent += burns;
-            if (work.State == WorkloadState.Running && work.BurnRate > Rate.Zero && work.Estimate.IsKnown)
+            if (work.State == WorkloadState.Running && work.BurnRate > HourlyCost.Zero && work.Estimate.IsKnown)
             {
                 var worked = pass * (_pace.GetValueOrDefault(work.Key.Uid, 100) / 100.0);
                 // A declared duration says nothing of a job that runs on past it.
@@ -81,7 +81,7 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
         }
         Pay(spent, pass);
         if (Budget.Spent.Units == 0) works = [.. works.Select(work => work with { Spent = Amount.Zero })];
-        Budget = Budget with { Workloads = works, Memory = decision.Memory, BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        Budget = Budget with { Workloads = works, Memory = decision.Memory, BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
         return decision;
     }
 
@@ -95,7 +95,7 @@ internal sealed class LivingBudget(BudgetSnapshot budget)
             Budget = Budget with { Now = now, Window = window, Spent = window.Key == Budget.Window.Key ? Budget.Spent + amount : Amount.Zero };
             return;
         }
-        var rate = new Rate((long)(amount.Units / (Int128)pass.TotalMilliseconds));
+        var rate = new HourlyCost((long)(amount.Units / (Int128)pass.TotalMilliseconds));
         List<SpendSegment> spend = [.. Budget.RollingSpend.Where(past => past.To > window.Start)];
         if (spend.Count > 0 && spend[^1].To == Budget.Now && spend[^1].RatePerHour == rate) spend[^1] = spend[^1] with { To = now };
         else spend.Add(new(Budget.Now, now, rate));

@@ -90,11 +90,11 @@ public sealed class NamedAmountProperties
     {
         var budget = Enforced(random);
         budget = budget with { Workloads = [.. budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending)] };
-        budget = budget with { BurnRate = budget.Workloads.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate) };
+        budget = budget with { BurnRate = budget.Workloads.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
         if (random.Next(2) == 0) return budget with { Memory = budget.Memory with { SettleFrom = budget.Now, SettleUntil = budget.Now.AddMinutes(1) } };
         var now = budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? budget.Now : budget.Window.End.AddMinutes(-random.Next(1, 60));
         // Limits that hold the likely course.
-        return budget with { Now = now, Terms = budget.Terms with { Limit = budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? Rate.Zero).For(work.Estimate.Mid)).Percent(random.Next(60, 110)) } };
+        return budget with { Now = now, Terms = budget.Terms with { Limit = budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? HourlyCost.Zero).For(work.Estimate.Mid)).Percent(random.Next(60, 110)) } };
     }
 
     /// <summary>Seeds whose amounts were not enough once.</summary>
@@ -306,13 +306,13 @@ public sealed class NamedAmountProperties
         var budget = DeciderProperties.Any(random);
         var works = budget.Workloads.ToList();
         if (random.Next(3) == 0)
-            works.Add(Job("notebook", 0) with { Key = new("team", "Pod", "notebook", "uid-notebook"), Class = WorkClass.Interactive, NotParkable = "a bare pod", BurnRate = Rate.FromDecimal(random.Next(1, 20)), Rate = Rate.FromDecimal(20m), Estimate = Bursar.Core.Forecast.Estimate.Unknown("") });
+            works.Add(Job("notebook", 0) with { Key = new("team", "Pod", "notebook", "uid-notebook"), Class = WorkClass.Interactive, NotParkable = "a bare pod", BurnRate = HourlyCost.FromDecimal(random.Next(1, 20)), Rate = HourlyCost.FromDecimal(20m), Estimate = Bursar.Core.Forecast.Estimate.Unknown("") });
         // What the world gives back is told by its state alone.
         works = [.. works.Select(work => work.State == WorkloadState.Parked ? work with { Parked = work.Parked! with { Limit = BudgetDecider.LimitOf(budget) } } : work)];
         return Windowed(budget with
         {
             Workloads = works,
-            BurnRate = works.Aggregate(Rate.Zero, (sum, work) => sum + work.BurnRate),
+            BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
             Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Resume = ResumePolicy.Automatic },
         }, random);
     }
@@ -337,12 +337,12 @@ public sealed class NamedAmountProperties
             var past = Enumerable.Range(0, random.Next(1, 5)).Select(_ =>
             {
                 var from = window.Start + window.Length * (random.NextDouble() * 0.98);
-                return new SpendSegment(from, from + (now - from) * (0.1 + random.NextDouble() * 0.9), Rate.FromDecimal(random.Next(1, 20)));
+                return new SpendSegment(from, from + (now - from) * (0.1 + random.NextDouble() * 0.9), HourlyCost.FromDecimal(random.Next(1, 20)));
             }).OrderBy(past => past.From).ToArray();
             // About as much as the limit at most.
             var sum = RollingSum.At(past, window.Length, now);
             var most = BudgetDecider.LimitOf(budget).Percent(random.Next(0, 110));
-            if (sum > most) past = [.. past.Select(one => one with { RatePerHour = new((long)(one.RatePerHour.NanoPerGpuHour * (double)most.Units / (double)sum.Units)) })];
+            if (sum > most) past = [.. past.Select(one => one with { RatePerHour = new((long)(one.RatePerHour.NanoPerHour * (double)most.Units / (double)sum.Units)) })];
             budget = budget with { RollingSpend = past, Spent = RollingSum.At(past, window.Length, now) };
         }
         // Most were suspended in this very window.

@@ -16,8 +16,8 @@ public sealed class OutlookTests
     {
         Key = new("team", "Pod", name, "uid-" + name),
         Class = WorkClass.Interactive,
-        Rate = Rate.FromDecimal(rate),
-        BurnRate = Rate.FromDecimal(rate),
+        Rate = HourlyCost.FromDecimal(rate),
+        BurnRate = HourlyCost.FromDecimal(rate),
         NotParkable = "a bare pod",
         Estimate = Bursar.Core.Forecast.Estimate.Unknown(""),
     };
@@ -123,7 +123,7 @@ public sealed class OutlookTests
             if (period == WindowPeriod.Rolling)
             {
                 var terms = budget.Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(72)) };
-                budget = budget with { Terms = terms, Window = Window.At(terms.Window, budget.Now), RollingSpend = [new(budget.Now.AddHours(-60), budget.Now.AddHours(-58), Rate.FromDecimal(1m))] };
+                budget = budget with { Terms = terms, Window = Window.At(terms.Window, budget.Now), RollingSpend = [new(budget.Now.AddHours(-60), budget.Now.AddHours(-58), HourlyCost.FromDecimal(1m))] };
             }
             var decision = BudgetDecider.Decide(budget);
             if (decision.State == Reasons.Exhausted || decision.Overspent > Amount.Zero) continue;
@@ -268,8 +268,8 @@ public sealed class OutlookTests
     public void Rolling_sum_that_rises_only_with_everything_that_runs_is_announced()
     {
         // 6 USD/h leave the window, and 4 USD/h of each of two workloads enter it.
-        SpendSegment past = new(Now.AddHours(-24), Now, Rate.FromDecimal(6m));
-        WorkloadSnapshot At4(WorkloadSnapshot work) => work with { Rate = Rate.FromDecimal(4m), BurnRate = Rate.FromDecimal(4m), CreatedAt = Now.AddHours(-1) };
+        SpendSegment past = new(Now.AddHours(-24), Now, HourlyCost.FromDecimal(6m));
+        WorkloadSnapshot At4(WorkloadSnapshot work) => work with { Rate = HourlyCost.FromDecimal(4m), BurnRate = HourlyCost.FromDecimal(4m), CreatedAt = Now.AddHours(-1) };
         var budget = Budget(Terms(150m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)), Thresholds = [] },
             At4(Unknown("endless")), At4(Job("guess", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(10)) }));
         budget = budget with { RollingSpend = [past], Spent = Money(144m) };
@@ -283,7 +283,7 @@ public sealed class OutlookTests
         // At its likely end the job brings the sum to 9.98 of 10. Its stop would cost 0.034 more shortly before, so the limit suspends it.
         var budget = Budget(Terms(10m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)), Thresholds = [] },
             Job("guess", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(1)), CreatedAt = Now.AddHours(-1) });
-        budget = budget with { RollingSpend = [new(Now.AddHours(-4), Now, Rate.FromDecimal(1.73m))], Spent = Money(6.92m) };
+        budget = budget with { RollingSpend = [new(Now.AddHours(-4), Now, HourlyCost.FromDecimal(1.73m))], Spent = Money(6.92m) };
 
         BudgetDecider.Decide(budget).Announcements.Single(one => one.Reason == Reasons.AtRisk).About.Select(key => key.Name).Should().Equal("guess");
         BudgetDecider.Decide(budget with { Terms = budget.Terms with { Limit = Money(10.1m) } }).Announcements.Should().BeEmpty();
@@ -319,7 +319,7 @@ public sealed class OutlookTests
         BudgetDecision? last = null;
         for (var at = TimeSpan.Zero; at < TimeSpan.FromHours(12); at += TimeSpan.FromMinutes(1))
         {
-            last = BudgetDecider.Decide(Budget(3m, Pod("fleet", 48m), Serving("chat")) with { Now = Now + at, Spent = Money(3.5m) + Rate.FromDecimal(51.06m).For(at), Memory = memory });
+            last = BudgetDecider.Decide(Budget(3m, Pod("fleet", 48m), Serving("chat")) with { Now = Now + at, Spent = Money(3.5m) + HourlyCost.FromDecimal(51.06m).For(at), Memory = memory });
             memory = last.Memory;
             told.AddRange(last.Announcements.Where(one => one.Reason == Reasons.Overspent).Select(one => (at, one)));
         }

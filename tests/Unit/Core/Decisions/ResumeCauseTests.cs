@@ -19,11 +19,11 @@ public sealed class ResumeCauseTests
         ["window"] = (Full, budget => budget with { Window = Window.At(budget.Terms.Window, budget.Window.End), Now = budget.Window.End, Spent = Amount.Zero }, Reasons.NewWindow),
         ["another window period"] = (Full, budget => budget with { Terms = budget.Terms with { Window = new(WindowPeriod.Day) }, Window = Window.At(new(WindowPeriod.Day), budget.Now), Spent = Money(1) }, Reasons.NewWindow),
         ["ended work"] = (() => Runs(Job("other", 4)), budget => Without(budget, "other"), Reasons.MoneyFreed),
-        ["ended inference"] = (() => Runs(Serving("chat") with { Rate = Rate.FromDecimal(0.03m), BurnRate = Rate.FromDecimal(0.03m) }), budget => Without(budget, "chat"), Reasons.MoneyFreed),
-        ["fewer inference replicas"] = (() => Runs(Serving("chat") with { Rate = Rate.FromDecimal(0.03m), BurnRate = Rate.FromDecimal(0.03m) }), budget => With(budget, Serving("chat") with { Rate = Rate.FromDecimal(0.01m), BurnRate = Rate.FromDecimal(0.01m) }), Reasons.MoneyFreed),
+        ["ended inference"] = (() => Runs(Serving("chat") with { Rate = HourlyCost.FromDecimal(0.03m), BurnRate = HourlyCost.FromDecimal(0.03m) }), budget => Without(budget, "chat"), Reasons.MoneyFreed),
+        ["fewer inference replicas"] = (() => Runs(Serving("chat") with { Rate = HourlyCost.FromDecimal(0.03m), BurnRate = HourlyCost.FromDecimal(0.03m) }), budget => With(budget, Serving("chat") with { Rate = HourlyCost.FromDecimal(0.01m), BurnRate = HourlyCost.FromDecimal(0.01m) }), Reasons.MoneyFreed),
         ["price of the past corrected"] = (Full, budget => budget with { Spent = Money(9) }, Reasons.MoneyFreed),
-        ["lower price"] = (Full, budget => With(budget, Parked(budget) with { Rate = Rate.FromDecimal(0.3m) }), Reasons.CostFell),
-        ["fewer GPUs"] = (() => Full(Held with { Gpus = 2, Rate = V100 * 2, BurnRate = V100 * 2 }), budget => With(budget, Parked(budget) with { Gpus = 1, Rate = Rate.FromDecimal(0.4m) }), Reasons.CostFell),
+        ["lower price"] = (Full, budget => With(budget, Parked(budget) with { Rate = HourlyCost.FromDecimal(0.3m) }), Reasons.CostFell),
+        ["fewer GPUs"] = (() => Full(Held with { Gpus = 2, Rate = V100 * 2, BurnRate = V100 * 2 }), budget => With(budget, Parked(budget) with { Gpus = 1, Rate = HourlyCost.FromDecimal(0.4m) }), Reasons.CostFell),
         ["exemption"] = (Full, budget => With(budget, Parked(budget) with { Exempt = true }), Reasons.Released),
         ["selector"] = (() => Runs(Job("other", 4)), budget => Without(budget, "other") with { Spent = Money(5) }, Reasons.MoneyFreed),
         ["repaired record"] = (Full, budget => budget with { Spent = Money(2) }, Reasons.MoneyFreed),
@@ -82,7 +82,7 @@ public sealed class ResumeCauseTests
     {
         var decision = BudgetDecider.Decide(budget);
         var action = decision.Actions.Should().ContainSingle(one => one.Kind == ActionKind.Park && one.Workload.Name == "held").Subject;
-        return With(budget with { Memory = decision.Memory }, budget.Workloads.Single(work => work.Key.Name == "held") with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = action.Parked! with { Confirmed = true } });
+        return With(budget with { Memory = decision.Memory }, budget.Workloads.Single(work => work.Key.Name == "held") with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Parked = action.Parked! with { Confirmed = true } });
     }
 
     private static WorkloadSnapshot Parked(BudgetSnapshot budget) => budget.Workloads.Single(work => work.Key.Name == "held");

@@ -31,7 +31,7 @@ public sealed class ResumeTests
         // It grows, is parked again, and the same cause does not bring it back.
         var grown = before with { Workloads = [Job("train", 100)], Memory = ended.Memory };
         var park = BudgetDecider.Decide(grown).Actions.Should().ContainSingle().Subject;
-        var parked = Job("train", 1) with { State = WorkloadState.Parked, BurnRate = Rate.Zero, Parked = park.Parked! with { Confirmed = true } };
+        var parked = Job("train", 1) with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Parked = park.Parked! with { Confirmed = true } };
         BudgetDecider.Decide(before with { Workloads = [parked], Memory = BudgetDecider.Decide(grown).Memory }).Actions.Should().BeEmpty();
     }
 
@@ -182,7 +182,7 @@ public sealed class ResumeTests
     public void Rolling_window_resumes_nothing_that_its_limit_would_suspend_before_old_spending_leaves()
     {
         // Old spending leaves a minute from now. Until then both jobs would add 0.102, and stopping both costs 0.068.
-        SpendSegment past = new(Now.AddMinutes(-359), Now.AddMinutes(-180), Rate.FromDecimal(12m));
+        SpendSegment past = new(Now.AddMinutes(-359), Now.AddMinutes(-180), HourlyCost.FromDecimal(12m));
         BudgetSnapshot Within(decimal limit)
         {
             var budget = Budget(Terms(limit) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)) },

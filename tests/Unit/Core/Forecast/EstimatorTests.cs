@@ -7,7 +7,7 @@ namespace Bursar.Tests.Unit.Core.Forecast;
 public sealed class EstimatorTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
-    private static readonly Rate V100 = Rate.FromDecimal(3.06m);
+    private static readonly HourlyCost V100 = HourlyCost.FromDecimal(3.06m);
 
     [Fact]
     public void Founding_example_100_steps_at_90_ms_of_30000_are_2700_s_and_2_295()

@@ -15,7 +15,7 @@ public sealed class AbsenceProperties
 {
     private const int Minutes = 24 * 60;
     private static readonly DateTimeOffset Zero = new(2026, 11, 21, 0, 0, 0, TimeSpan.Zero);
-    private static readonly Rate Price = Rate.FromDecimal(3.06m);
+    private static readonly GpuHourPrice Price = GpuHourPrice.FromDecimal(3.06m);
 
     [Fact]
     public void Billed_time_never_exceeds_devices_times_time() => ForEachDay((day, random) =>
@@ -27,7 +27,7 @@ public sealed class AbsenceProperties
             foreach (var ledger in day.Ledgers(random))
             {
                 var bill = ledger.Bill("n1", At(from), At(to), At(Minutes));
-                var most = Price.For(At(to) - At(from), day.Gpus);
+                var most = (Price * day.Gpus).For(At(to) - At(from));
                 bill.Total.Should().BeLessThanOrEqualTo(most);
                 bill.Reserved.Should().BeLessThanOrEqualTo(bill.Total);
                 (bill.Reserved + bill.Unallocated + bill.Unattributed.Values.Aggregate(Amount.Zero, (sum, one) => sum + one)).Should().Be(bill.Total);

@@ -28,7 +28,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
 {
     private const string Namespace = "chat", Model = "served", Node = "gpu-1";
     private static readonly DateTimeOffset Start = new(2023, 11, 16, 18, 15, 0, TimeSpan.Zero);
-    private static readonly Rate A100 = Rate.FromDecimal(4);
+    private static readonly GpuHourPrice A100 = GpuHourPrice.FromDecimal(4);
 
     private readonly ManualTimeProvider time = new(Start);
     private WebApplication server = null!;

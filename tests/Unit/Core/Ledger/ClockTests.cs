@@ -12,7 +12,7 @@ public sealed class ClockTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
     private static readonly DateTimeOffset End = Start.AddHours(2);
-    private static readonly Rate V100 = Rate.FromDecimal(3.06m);
+    private static readonly GpuHourPrice V100 = GpuHourPrice.FromDecimal(3.06m);
 
     /// <summary>What a node's clock says: hours off, either way, for an interval that may end before it begins.</summary>
     public readonly record struct Wild(short FromSeconds, short ToSeconds, sbyte Hours, byte Busy);
@@ -24,7 +24,7 @@ public sealed class ClockTests
         ledger.Observe(Pod(Start) with { FinishedAt = End });
         ledger.Record(Report(intervals), null);
 
-        Check(ledger, V100.For(End - Start));
+        Check(ledger, (V100 * 1).For(End - Start));
         // Usage is shown on the days of the node's clock, wherever those are.
         var usage = ledger.SpentByWorkload("ns", LabelSelector.Everything, Start.AddDays(-10), Start.AddDays(10), Start.AddDays(10)).Single().Usage;
         usage.MeasuredMs.Should().BeGreaterThanOrEqualTo(0);
@@ -37,10 +37,10 @@ public sealed class ClockTests
         var ledger = Ledger();
         ledger.Record(Report(intervals), null);
         Check(ledger, expected: null);
-        ledger.Spent("ns", LabelSelector.Everything, Start, End, End).Should().BeLessThanOrEqualTo(V100.For(End - Start), "no clock makes an interval longer than it is");
+        ledger.Spent("ns", LabelSelector.Everything, Start, End, End).Should().BeLessThanOrEqualTo((V100 * 1).For(End - Start), "no clock makes an interval longer than it is");
 
         ledger.Observe(Pod(Start.AddMinutes(5)) with { FinishedAt = Start.AddMinutes(50) });
-        Check(ledger, V100.For(TimeSpan.FromMinutes(45)));
+        Check(ledger, (V100 * 1).For(TimeSpan.FromMinutes(45)));
     }).QuickCheckThrowOnFailure();
 
     [Fact]
@@ -52,7 +52,7 @@ public sealed class ClockTests
         ledger.Observe(first);
         foreach (var at in seconds) ledger.Observe((at % 2 == 0 ? first : last) with { ObservedAt = Start.AddSeconds(at * 1_000L) });
         ledger.Observe(last);
-        Check(ledger, V100.For(TimeSpan.FromMinutes(45)));
+        Check(ledger, (V100 * 1).For(TimeSpan.FromMinutes(45)));
     }).QuickCheckThrowOnFailure();
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class ClockTests
         foreach (var (from, to) in new[] { (Start, End), (Start.AddMinutes(17), Start.AddMinutes(33)) })
         {
             var bill = ledger.Bill("n1", from, to, End);
-            bill.Total.Should().Be(V100.For(to - from, 4));
+            bill.Total.Should().Be((V100 * 4).For(to - from));
             bill.Unattributed.Values.Aggregate(bill.Reserved + bill.Unallocated, (sum, one) => sum + one).Should().Be(bill.Total);
             (bill.Reserved + bill.Unattributed.GetValueOrDefault(NodeBill.LabelsUnknown)).Should().Be(ledger.Spent("ns", LabelSelector.Everything, from, to, End));
         }

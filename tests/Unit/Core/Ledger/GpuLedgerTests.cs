@@ -10,7 +10,7 @@ public sealed class GpuLedgerTests
 {
     private const string V100 = "Tesla-V100-SXM2-16GB";
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
-    private static readonly Rate Price = new(3_060_000_000);
+    private static readonly GpuHourPrice Price = new(3_060_000_000);
 
     [Fact]
     public void The_founding_example_costs_2_295()
@@ -29,7 +29,7 @@ public sealed class GpuLedgerTests
         ledger.Installed.Should().Be(Start.AddMinutes(30));
         ledger.Reprice(V100, Price, Start);
         ledger.Observe(Pod("p"));
-        Spent(ledger, Start.AddMinutes(90)).Should().Be(Price.For(TimeSpan.FromHours(1)));
+        Spent(ledger, Start.AddMinutes(90)).Should().Be((Price * 1).For(TimeSpan.FromHours(1)));
     }
 
     [Fact]
@@ -39,7 +39,7 @@ public sealed class GpuLedgerTests
         ledger.Install(Start.AddMilliseconds(340));
         ledger.Reprice(V100, Price, Start);
         ledger.Observe(Pod("p") with { FinishedAt = Start.AddSeconds(12) });
-        Spent(ledger, Start.AddMinutes(1)).Should().Be(Price.For(TimeSpan.FromSeconds(12)));
+        Spent(ledger, Start.AddMinutes(1)).Should().Be((Price * 1).For(TimeSpan.FromSeconds(12)));
     }
 
     [Fact]
@@ -50,8 +50,8 @@ public sealed class GpuLedgerTests
         ledger.Reprice(V100, new(1_000_000_000), Start.AddHours(1));
         Spent(ledger, Start.AddHours(3)).ToString().Should().Be("5.060000");
         ledger.Entries("ns", Start, Start.AddHours(3), Start.AddHours(3)).Select(entry => (entry.From, entry.To, entry.Rate))
-            .Should().Equal((Start, Start.AddHours(1), Price), (Start.AddHours(1), null, new Rate(1_000_000_000)));
-        ledger.RatePerHour("ns", LabelSelector.Everything, Start.AddHours(2)).Should().Be(new Rate(1_000_000_000));
+            .Should().Equal((Start, Start.AddHours(1), Price), (Start.AddHours(1), null, new GpuHourPrice(1_000_000_000)));
+        ledger.RatePerHour("ns", LabelSelector.Everything, Start.AddHours(2)).Should().Be(new HourlyCost(1_000_000_000));
     }
 
     [Fact]
@@ -91,14 +91,14 @@ public sealed class GpuLedgerTests
         ledger.Observe(Pod("p"));
         ledger.MarkNodeLost("n1", Start.AddMinutes(10)).Should().BeTrue();
         ledger.MarkNodeLost("n1", Start.AddMinutes(10)).Should().BeFalse();
-        Spent(ledger, Start.AddMinutes(60)).Should().Be(Price.For(TimeSpan.FromMinutes(10)));
-        ledger.RatePerHour("ns", LabelSelector.Everything, Start.AddMinutes(60)).Should().Be(Rate.Zero);
+        Spent(ledger, Start.AddMinutes(60)).Should().Be((Price * 1).For(TimeSpan.FromMinutes(10)));
+        ledger.RatePerHour("ns", LabelSelector.Everything, Start.AddMinutes(60)).Should().Be(HourlyCost.Zero);
         ledger.MarkNodeBack("n1", Start.AddMinutes(60));
         ledger.MarkNodeLost("n1", Start.AddMinutes(10)).Should().BeFalse("it was alive after that");
-        Spent(ledger, Start.AddMinutes(70)).Should().Be(Price.For(TimeSpan.FromMinutes(20)));
+        Spent(ledger, Start.AddMinutes(70)).Should().Be((Price * 1).For(TimeSpan.FromMinutes(20)));
         var bill = ledger.Bill("n1", Start, Start.AddMinutes(70), Start.AddMinutes(70));
-        bill.Unattributed.Should().ContainSingle().Which.Value.Should().Be(Price.For(TimeSpan.FromMinutes(50), 2));
-        bill.Total.Should().Be(Price.For(TimeSpan.FromMinutes(70), 2));
+        bill.Unattributed.Should().ContainSingle().Which.Value.Should().Be((Price * 2).For(TimeSpan.FromMinutes(50)));
+        bill.Total.Should().Be((Price * 2).For(TimeSpan.FromMinutes(70)));
     }
 
     [Fact]
@@ -106,9 +106,9 @@ public sealed class GpuLedgerTests
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { GoneAt = Start.AddMinutes(12), ObservedAt = Start.AddMinutes(12) });
-        Spent(ledger, Start.AddHours(1)).Should().Be(Price.For(TimeSpan.FromMinutes(12)));
+        Spent(ledger, Start.AddHours(1)).Should().Be((Price * 1).For(TimeSpan.FromMinutes(12)));
         ledger.Observe(Pod("p") with { FinishedAt = Start.AddMinutes(10), ObservedAt = Start.AddMinutes(11) });
-        Spent(ledger, Start.AddHours(1)).Should().Be(Price.For(TimeSpan.FromMinutes(10)));
+        Spent(ledger, Start.AddHours(1)).Should().Be((Price * 1).For(TimeSpan.FromMinutes(10)));
         ledger.Observe(Pod("p") with { GoneAt = Start.AddMinutes(30), ObservedAt = Start.AddMinutes(30) }).Should().BeFalse();
         ledger.OpenPods().Should().BeEmpty();
     }
@@ -119,7 +119,7 @@ public sealed class GpuLedgerTests
         var ledger = Priced();
         ledger.Observe(Pod("p") with { FinishedAt = Start.AddHours(1) });
         ledger.Observe(Pod("p") with { Labels = new Dictionary<string, string> { ["team"] = "other" }, ObservedAt = Start.AddMinutes(5) });
-        ledger.Spent("ns", LedgerWorld.Team("nlp"), Start, Start.AddDays(1), Start.AddDays(1)).Should().Be(Price.For(TimeSpan.FromHours(1)));
+        ledger.Spent("ns", LedgerWorld.Team("nlp"), Start, Start.AddDays(1), Start.AddDays(1)).Should().Be((Price * 1).For(TimeSpan.FromHours(1)));
         ledger.Spent("ns", LedgerWorld.Team("other"), Start, Start.AddDays(1), Start.AddDays(1)).Should().Be(Amount.Zero);
     }
 
@@ -232,20 +232,20 @@ public sealed class GpuLedgerTests
         ledger.ObserveNode("n1", V100, 4, Start);
         ledger.Record(Report("e1", 1, 2, [Interval(1, "ghost", 0, 60_000, 60_000), Interval(2, "ghost", 0, 60_000, 60_000, "GPU-2")], []), null);
         var end = Start.AddMinutes(2);
-        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(Price.For(60_000, 2));
+        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be((Price * 2).For(60_000));
         ledger.Spent("ns", LedgerWorld.Team("nlp"), Start, end, end).Should().Be(Amount.Zero);
         var bill = ledger.Bill("n1", Start, end, end);
         bill.Reserved.Should().Be(Amount.Zero);
-        bill.Unattributed[NodeBill.LabelsUnknown].Should().Be(Price.For(60_000, 2));
-        (bill.Unallocated + Price.For(60_000, 2)).Should().Be(bill.Total);
+        bill.Unattributed[NodeBill.LabelsUnknown].Should().Be((Price * 2).For(60_000));
+        (bill.Unallocated + (Price * 2).For(60_000)).Should().Be(bill.Total);
 
         var stored = new Dictionary<string, string>();
         LedgerWorld.Write(ledger, stored);
         var read = LedgerWorld.Read(stored.Values);
-        read.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(Price.For(60_000, 2));
+        read.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be((Price * 2).For(60_000));
         // The API's own word replaces the journal's.
         read.Observe(Pod("ghost") with { Gpus = 1 });
-        read.Spent("ns", LedgerWorld.Team("nlp"), Start, end, end).Should().Be(Price.For(120_000));
+        read.Spent("ns", LedgerWorld.Team("nlp"), Start, end, end).Should().Be((Price * 1).For(120_000));
     }
 
     [Fact]
@@ -267,7 +267,7 @@ public sealed class GpuLedgerTests
             Reason = "WouldOverrun",
             Budget = "nlp",
             BudgetUid = "b1",
-            CostToFinish = Price.For(2_700_000),
+            CostToFinish = (Price * 1).For(2_700_000),
         };
         ledger.Park(record).Should().BeTrue();
         ledger.Park(record with { Original = "true" }).Should().BeFalse();
@@ -321,7 +321,7 @@ public sealed class GpuLedgerTests
         stored.Count.Should().BeInRange(10, 60);
         stored.Values.Should().OnlyContain(json => json.Length < GpuLedger.MaxShardBytes);
         stored.Keys.Should().Contain("ns-2026-11-01-0").And.Contain("bursar.base").And.Contain("nodes.2026-11-01-0");
-        Spent(LedgerWorld.Read(stored.Values), Start.AddDays(1)).Should().Be(Price.For(3_600_000, 3_000));
+        Spent(LedgerWorld.Read(stored.Values), Start.AddDays(1)).Should().Be((Price * 3_000).For(3_600_000));
     }
 
     [Fact]
@@ -333,7 +333,7 @@ public sealed class GpuLedgerTests
         ledger.Observe(Pod("p") with { FinishedAt = Start.AddMinutes(30) });
         var twin = open.Single(shard => shard.Kind == LedgerShard.PodsKind) with { Name = "ns-2026-11-01-1", Index = 1 };
         var read = GpuLedger.Load([.. ledger.DirtyShards(), twin]);
-        Spent(read, Start.AddHours(5)).Should().Be(Price.For(TimeSpan.FromMinutes(30)));
+        Spent(read, Start.AddHours(5)).Should().Be((Price * 1).For(TimeSpan.FromMinutes(30)));
         read.DirtyShards().Single().Pods.Should().BeEmpty();
     }
 
@@ -378,7 +378,7 @@ public sealed class GpuLedgerTests
             ledger.Spent("ns", LabelSelector.Everything, Start, Start.AddHours(2), Start.AddHours(2));
             ledger.DirtyShards();
         });
-        Spent(ledger, Start.AddHours(2)).Should().Be(Price.For(TimeSpan.FromHours(64)));
+        Spent(ledger, Start.AddHours(2)).Should().Be((Price * 1).For(TimeSpan.FromHours(64)));
     }
 
     [Fact]

@@ -23,7 +23,7 @@ public sealed class LedgerPropertyTests
             nlp.Should().Be(world.Spent(ns, "nlp", null, from, to));
             ledger.OutsideSelectors(ns, [LedgerWorld.Team("nlp")], LedgerWorld.At(from), LedgerWorld.At(to), Now).Should().Be(world.Spent(ns, "cv", null, from, to));
             Sum(ledger.SpentByWorkload(ns, LedgerWorld.Team("nlp"), LedgerWorld.At(from), LedgerWorld.At(to), Now).Select(one => one.Spent)).Should().Be(nlp);
-            Sum(ledger.Entries(ns, LedgerWorld.At(from), LedgerWorld.At(to), Now).Select(entry => entry.Rate!.Value.For((entry.To ?? Now) - entry.From, entry.Gpus)))
+            Sum(ledger.Entries(ns, LedgerWorld.At(from), LedgerWorld.At(to), Now).Select(entry => (entry.Rate!.Value * entry.Gpus).For((entry.To ?? Now) - entry.From)))
                 .Should().Be(world.Spent(ns, null, null, from, to));
         }
     });

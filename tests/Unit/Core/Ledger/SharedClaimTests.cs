@@ -17,37 +17,37 @@ public sealed class SharedClaimTests
     [Fact]
     public void A_claim_costs_its_holders_equal_parts_as_they_come_and_go()
     {
-        var ledger = Priced(new Rate(6_000_000_000));
+        var ledger = Priced(new GpuHourPrice(6_000_000_000));
         ledger.Observe(Pod("a", 0, 2, "c"));
         ledger.Observe(Pod("b", 1, 3, "c"));
 
         // a alone for an hour, both for an hour, b alone for an hour.
-        Spent(ledger, "a").Should().Be(new Rate(9_000_000_000).For(TimeSpan.FromHours(1)));
-        Spent(ledger, "b").Should().Be(new Rate(9_000_000_000).For(TimeSpan.FromHours(1)));
+        Spent(ledger, "a").Should().Be(new HourlyCost(9_000_000_000).For(TimeSpan.FromHours(1)));
+        Spent(ledger, "b").Should().Be(new HourlyCost(9_000_000_000).For(TimeSpan.FromHours(1)));
         ledger.Entries("a", Start, End, End).Select(entry => (entry.Rate!.Value.NanoPerGpuHour, entry.Share)).Should().Equal((6_000_000_000, DeviceShare.Whole), (3_000_000_000, new DeviceShare(1, 2)));
         ledger.SpentByWorkload("a", LabelSelector.Everything, Start, End, End).Single().ReservedGpuMs.Should().Be(5_400_000, "an hour and half of one");
         var bill = ledger.Bill("n1", Start, End, End);
-        bill.Reserved.Should().Be(new Rate(18_000_000_000).For(TimeSpan.FromHours(1)));
+        bill.Reserved.Should().Be(new HourlyCost(18_000_000_000).For(TimeSpan.FromHours(1)));
         (bill.Reserved + bill.Unallocated).Should().Be(bill.Total);
     }
 
     [Fact]
     public void Nanos_that_do_not_divide_go_to_the_first_holders()
     {
-        var ledger = Priced(new Rate(1_000_000_001));
+        var ledger = Priced(new GpuHourPrice(1_000_000_001));
         foreach (var uid in (string[])["c", "a", "b"]) ledger.Observe(Pod(uid, 0, 1, "claim"));
-        var rates = new[] { "a", "b", "c" }.Select(uid => ledger.RatePerHour(uid, LabelSelector.Everything, Start.AddMinutes(1)).NanoPerGpuHour);
+        var rates = new[] { "a", "b", "c" }.Select(uid => ledger.RatePerHour(uid, LabelSelector.Everything, Start.AddMinutes(1)).NanoPerHour);
         rates.Should().Equal(333_333_334, 333_333_334, 333_333_333);
     }
 
     [Fact]
     public void A_pod_pays_for_what_it_has_alone_besides()
     {
-        var ledger = Priced(new Rate(1_000));
+        var ledger = Priced(new GpuHourPrice(1_000));
         ledger.Observe(Pod("a", 0, 4, "c") with { Share = new(1, 2) });
         ledger.Observe(Pod("b", 0, 4, "c", "d"));
-        ledger.RatePerHour("a", LabelSelector.Everything, Start.AddMinutes(1)).Should().Be(new Rate(500 + 500));
-        ledger.RatePerHour("b", LabelSelector.Everything, Start.AddMinutes(1)).Should().Be(new Rate(500 + 1_000));
+        ledger.RatePerHour("a", LabelSelector.Everything, Start.AddMinutes(1)).Should().Be(new HourlyCost(500 + 500));
+        ledger.RatePerHour("b", LabelSelector.Everything, Start.AddMinutes(1)).Should().Be(new HourlyCost(500 + 1_000));
     }
 
     /// <summary>For any pods and claims: the holders pay what the claims cost while anyone holds them, the node's bill adds up, and a restart changes nothing.</summary>
@@ -62,7 +62,7 @@ public sealed class SharedClaimTests
             select (Claims: claims.Distinct().ToArray(), own, begin, length);
         Prop.ForAll(pod.ListOf(8).ToArbitrary(), Gen.Choose(1, int.MaxValue).ToArbitrary(), (pods, nano) =>
         {
-            var ledger = Priced(new Rate(nano));
+            var ledger = Priced(new GpuHourPrice(nano));
             Int128 expected = 0;
             for (var i = 0; i < pods.Count; i++)
             {
@@ -86,7 +86,7 @@ public sealed class SharedClaimTests
 
     private static Amount Spent(GpuLedger ledger, string ns) => ledger.Spent(ns, LabelSelector.Everything, Start, End, End);
 
-    private static GpuLedger Priced(Rate rate)
+    private static GpuLedger Priced(GpuHourPrice rate)
     {
         var ledger = new GpuLedger();
         ledger.Install(Start);

@@ -17,44 +17,44 @@ public sealed class SliceTests
     [Fact]
     public void A_slice_costs_its_part_rounded_down_to_a_nano()
     {
-        var ledger = Priced(4, Rate.FromDecimal(2.745m));
+        var ledger = Priced(4, GpuHourPrice.FromDecimal(2.745m));
         ledger.Observe(Pod("p", Slice, units: 2));
         var end = Start.AddHours(1);
         // 2.745 × 15/112 = 0.36763392857…
         ledger.RatePerHour("ns", LabelSelector.Everything, Start.AddMinutes(1)).ToString().Should().Be("0.735267856");
-        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new Rate(367_633_928).For(TimeSpan.FromHours(1), 2));
+        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be((new GpuHourPrice(367_633_928) * 2).For(TimeSpan.FromHours(1)));
         var spend = ledger.SpentByWorkload("ns", LabelSelector.Everything, Start, end, end).Single();
         spend.ReservedGpuMs.Should().Be(3_600_000L * 2 * 15 / 112, "slices are not cards in GPU-seconds either");
         var entry = ledger.Entries("ns", Start, end, end).Single();
-        (entry.Rate, entry.Gpus, entry.Share, entry.Product).Should().Be((new Rate(367_633_928), 2, Slice, Card));
+        (entry.Rate, entry.Gpus, entry.Share, entry.Product).Should().Be((new GpuHourPrice(367_633_928), 2, Slice, Card));
 
         var bill = ledger.Bill("n1", Start, end, end);
-        bill.Total.Should().Be(Rate.FromDecimal(2.745m).For(TimeSpan.FromHours(1), 4));
+        bill.Total.Should().Be((GpuHourPrice.FromDecimal(2.745m) * 4).For(TimeSpan.FromHours(1)));
         (bill.Reserved + bill.Unallocated).Should().Be(bill.Total);
     }
 
     [Fact]
     public void The_slots_of_a_card_never_cost_more_than_it_and_the_rest_is_unallocated()
     {
-        var ledger = Priced(1, new Rate(1_000_000_000));
+        var ledger = Priced(1, new GpuHourPrice(1_000_000_000));
         for (var i = 0; i < 3; i++) ledger.Observe(Pod($"p{i}", new(1, 3)));
         var end = Start.AddHours(1);
         var bill = ledger.Bill("n1", Start, end, end);
-        bill.Reserved.Should().Be(new Rate(999_999_999).For(TimeSpan.FromHours(1)));
-        bill.Unallocated.Should().Be(new Rate(1).For(TimeSpan.FromHours(1)));
+        bill.Reserved.Should().Be(new HourlyCost(999_999_999).For(TimeSpan.FromHours(1)));
+        bill.Unallocated.Should().Be(new HourlyCost(1).For(TimeSpan.FromHours(1)));
     }
 
     [Fact]
     public void A_part_that_nobody_can_tell_is_unpriced_until_somebody_can()
     {
-        var ledger = Priced(1, new Rate(1_000_000_000));
+        var ledger = Priced(1, new GpuHourPrice(1_000_000_000));
         ledger.Observe(Pod("p", DeviceShare.Unknown) with { Product = "nvidia.com/mig-9g.1gb of " + Card });
         var end = Start.AddHours(1);
         ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(Amount.Zero);
         ledger.UnpricedProducts().Should().Equal("nvidia.com/mig-9g.1gb of " + Card);
         ledger.SpentByWorkload("ns", LabelSelector.Everything, Start, end, end).Single().UnpricedGpuMs.Should().Be(3_600_000);
         ledger.Observe(Pod("p", new(1, 2)) with { ObservedAt = Start.AddMinutes(30) }).Should().BeTrue();
-        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new Rate(500_000_000).For(TimeSpan.FromHours(1)));
+        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new HourlyCost(500_000_000).For(TimeSpan.FromHours(1)));
         // And from then on it stays, whatever its node is made into.
         ledger.Observe(Pod("p", new(1, 4)) with { ObservedAt = Start.AddMinutes(40) }).Should().BeFalse();
     }
@@ -62,31 +62,31 @@ public sealed class SliceTests
     [Fact]
     public void A_planned_price_counts_from_its_date_and_may_be_planned_otherwise()
     {
-        var ledger = Priced(1, new Rate(1_000));
+        var ledger = Priced(1, new GpuHourPrice(1_000));
         ledger.Observe(Pod("p", DeviceShare.Whole));
-        ledger.Reprice(Card, new Rate(1_000), Start.AddHours(1), [(Start.AddHours(2), new Rate(2_000)), (Start.AddHours(3), new Rate(3_000))]).Should().BeTrue();
-        ledger.Reprice(Card, new Rate(1_000), Start.AddMinutes(61), [(Start.AddHours(2), new Rate(2_000)), (Start.AddHours(3), new Rate(3_000))]).Should().BeFalse("that is no news");
-        ledger.RateOf(Card, Start.AddHours(2).AddMilliseconds(-1)).Should().Be(new Rate(1_000));
-        ledger.RateOf(Card, Start.AddHours(2)).Should().Be(new Rate(2_000));
+        ledger.Reprice(Card, new GpuHourPrice(1_000), Start.AddHours(1), [(Start.AddHours(2), new GpuHourPrice(2_000)), (Start.AddHours(3), new GpuHourPrice(3_000))]).Should().BeTrue();
+        ledger.Reprice(Card, new GpuHourPrice(1_000), Start.AddMinutes(61), [(Start.AddHours(2), new GpuHourPrice(2_000)), (Start.AddHours(3), new GpuHourPrice(3_000))]).Should().BeFalse("that is no news");
+        ledger.RateOf(Card, Start.AddHours(2).AddMilliseconds(-1)).Should().Be(new GpuHourPrice(1_000));
+        ledger.RateOf(Card, Start.AddHours(2)).Should().Be(new GpuHourPrice(2_000));
         ledger = Reload(ledger);
         var end = Start.AddHours(4);
-        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new Rate(1_000 + 1_000 + 2_000 + 3_000).For(TimeSpan.FromHours(1)));
+        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new HourlyCost(1_000 + 1_000 + 2_000 + 3_000).For(TimeSpan.FromHours(1)));
         ledger.Entries("ns", Start, end, end).Should().HaveCount(3);
-        ledger.Reprice(Card, new Rate(1_000), Start.AddHours(1.5), []).Should().BeTrue();
-        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new Rate(4_000).For(TimeSpan.FromHours(1)));
+        ledger.Reprice(Card, new GpuHourPrice(1_000), Start.AddHours(1.5), []).Should().BeTrue();
+        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new HourlyCost(4_000).For(TimeSpan.FromHours(1)));
     }
 
     [Fact]
     public void A_node_that_changes_its_class_keeps_its_past()
     {
-        var ledger = Priced(1, new Rate(1_000));
+        var ledger = Priced(1, new GpuHourPrice(1_000));
         ledger.Observe(Pod("p", new(1, 2)));
-        ledger.Reprice(Card + " [capacityType=spot]", new Rate(500), Start.AddHours(1), []);
+        ledger.Reprice(Card + " [capacityType=spot]", new GpuHourPrice(500), Start.AddHours(1), []);
         ledger.ObserveNode("n1", Card + " [capacityType=spot]", 1, Start.AddHours(1));
         var end = Start.AddHours(2);
-        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new Rate(500 + 250).For(TimeSpan.FromHours(1)));
+        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new HourlyCost(500 + 250).For(TimeSpan.FromHours(1)));
         var bill = ledger.Bill("n1", Start, end, end);
-        bill.Total.Should().Be(new Rate(1_500).For(TimeSpan.FromHours(1)));
+        bill.Total.Should().Be(new HourlyCost(1_500).For(TimeSpan.FromHours(1)));
         (bill.Reserved + bill.Unallocated).Should().Be(bill.Total);
     }
 
@@ -128,7 +128,7 @@ public sealed class SliceTests
         Prop.ForAll(world.ToArbitrary(), given =>
         {
             var (pods, changes, lost, cards) = given;
-            var ledger = Priced(cards, new Rate(2_745_000_001));
+            var ledger = Priced(cards, new GpuHourPrice(2_745_000_001));
             var i = 0;
             foreach (var (share, units, begin, close) in pods)
             {
@@ -173,14 +173,14 @@ public sealed class SliceTests
         ];
         Prop.ForAll(Gen.Shuffle(sights).ToArbitrary(), order =>
         {
-            var ledger = Priced(4, new Rate(1_000_000));
+            var ledger = Priced(4, new GpuHourPrice(1_000_000));
             foreach (var sight in order) ledger.Observe(sight);
             var entry = ledger.Entries("ns", Start, Start.AddHours(1), Start.AddHours(1)).Single();
             return (entry.Share, entry.Gpus) == (Slice, 3);
         }).QuickCheckThrowOnFailure();
     }
 
-    private static GpuLedger Priced(int cards, Rate rate)
+    private static GpuLedger Priced(int cards, GpuHourPrice rate)
     {
         var ledger = new GpuLedger();
         ledger.Install(Start.AddDays(-1));

@@ -94,7 +94,7 @@ public sealed class UnseenEndTests
 
         HoursOf(ledger, "old").Should().Be(2);
         HoursOf(ledger, "stuck").Should().Be(2);
-        ledger.Bill("n1", Start, Back, Back).Total.Should().Be(Rate.FromDecimal(3.06m).For(TimeSpan.FromHours(2), 4));
+        ledger.Bill("n1", Start, Back, Back).Total.Should().Be((GpuHourPrice.FromDecimal(3.06m) * 4).For(TimeSpan.FromHours(2)));
     }
 
     [Fact]
@@ -133,7 +133,7 @@ public sealed class UnseenEndTests
         var ledger = new GpuLedger();
         ledger.Install(Start);
         ledger.ObserveNode("n1", "V100", gpus, Start);
-        ledger.Reprice("V100", Rate.FromDecimal(3.06m), Start);
+        ledger.Reprice("V100", GpuHourPrice.FromDecimal(3.06m), Start);
         return ledger;
     }
 

@@ -138,7 +138,7 @@ public sealed class UsageByDayTests
     {
         var ledger = new GpuLedger();
         ledger.Install(Start);
-        ledger.Reprice("T4", new Rate(500_000_000), Start);
+        ledger.Reprice("T4", new GpuHourPrice(500_000_000), Start);
         ledger.Observe(new()
         {
             Uid = "p",

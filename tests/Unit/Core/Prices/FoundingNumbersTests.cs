@@ -15,17 +15,17 @@ public sealed class FoundingNumbersTests
     [InlineData("Tesla-V100-SXM2-16GB", 2_700_000, "2.295000")] // the runaway job
     [InlineData("NVIDIA-A100-SXM4-80GB", 1, "0.000001")] // a millisecond: $1.11e-6
     public void Time_at_a_rate(string product, long milliseconds, string cost) =>
-        DefaultPriceBook.Founding.RateFor(product)!.Value.For(milliseconds).ToString().Should().Be(cost);
+        (DefaultPriceBook.Founding.RateFor(product)!.Value * 1).For(milliseconds).ToString().Should().Be(cost);
 
     [Fact]
     public void Below_a_millionth_the_units_are_exact()
     {
         // 7.225e-5 and 1.1111e-6 of a dollar: units are nano-dollars × 3,600,000.
-        DefaultPriceBook.Founding.RateFor("Tesla-V100-SXM2-16GB")!.Value.For(85).Units.Should().Be((Int128)72_250 * Amount.UnitsPerNano);
-        DefaultPriceBook.Founding.RateFor("NVIDIA-A100-SXM4-80GB")!.Value.For(1).Units.Should().Be((Int128)4_000_000_000);
+        (DefaultPriceBook.Founding.RateFor("Tesla-V100-SXM2-16GB")!.Value * 1).For(85).Units.Should().Be((Int128)72_250 * Amount.UnitsPerNano);
+        (DefaultPriceBook.Founding.RateFor("NVIDIA-A100-SXM4-80GB")!.Value * 1).For(1).Units.Should().Be((Int128)4_000_000_000);
         DefaultPriceBook.Founding.RateFor("NVIDIA-A10G").Should().BeNull();
-        DefaultPriceBook.Founding.RateFor("Tesla-T4").Should().Be(Rate.FromDecimal(0.5m));
-        DefaultPriceBook.Founding.RateFor("NVIDIA-H100-PCIe").Should().Be(Rate.FromDecimal(2));
+        DefaultPriceBook.Founding.RateFor("Tesla-T4").Should().Be(GpuHourPrice.FromDecimal(0.5m));
+        DefaultPriceBook.Founding.RateFor("NVIDIA-H100-PCIe").Should().Be(GpuHourPrice.FromDecimal(2));
     }
 
     /// <summary>The same examples as a cluster would live them: a pod, its node's price, what it did, and the report's line of it.</summary>
@@ -41,7 +41,7 @@ public sealed class FoundingNumbersTests
         var start = new DateTimeOffset(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
         var end = start.AddMilliseconds(milliseconds);
         var rate = DefaultPriceBook.Founding.RateFor(product)!.Value;
-        rate.Should().Be(Rate.FromDecimal((decimal)perHour));
+        rate.Should().Be(GpuHourPrice.FromDecimal((decimal)perHour));
         var ledger = new GpuLedger();
         ledger.Install(start);
         ledger.Reprice(product, rate, start);

@@ -21,7 +21,7 @@ public sealed class OwnedHardwareTests
     public void A_year_of_ones_own_machine_costs_what_was_paid()
     {
         var owned = new OwnedHardware { CapitalCost = 10_000, Lifetime = TimeSpan.FromHours(8_760), YearlyCost = 3_000 };
-        owned.RateFor("any")!.Value.For(TimeSpan.FromHours(8_760)).ToDouble().Should().BeApproximately(13_000, 0.00001);
+        (owned.RateFor("any")!.Value * 1).For(TimeSpan.FromHours(8_760)).ToDouble().Should().BeApproximately(13_000, 0.00001);
     }
 
     [Fact]
@@ -49,7 +49,7 @@ public sealed class OwnedHardwareTests
     public void It_is_rounded_once_and_half_to_even()
     {
         // 0.000000001 over two hours is half a nano: to even, zero; three halves: two.
-        new OwnedHardware { CapitalCost = 0.000000001m, Lifetime = TimeSpan.FromHours(2) }.RateFor("x").Should().Be(new Rate(0));
-        new OwnedHardware { CapitalCost = 0.000000003m, Lifetime = TimeSpan.FromHours(2) }.RateFor("x").Should().Be(new Rate(2));
+        new OwnedHardware { CapitalCost = 0.000000001m, Lifetime = TimeSpan.FromHours(2) }.RateFor("x").Should().Be(new GpuHourPrice(0));
+        new OwnedHardware { CapitalCost = 0.000000003m, Lifetime = TimeSpan.FromHours(2) }.RateFor("x").Should().Be(new GpuHourPrice(2));
     }
 }

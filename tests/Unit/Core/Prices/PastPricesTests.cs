@@ -23,7 +23,7 @@ public sealed class PastPricesTests
             from pool in Gen.Elements<string?>(null, null, "a", "b")
             from nano in Gen.Elements(0L, 900_000_000, 1_000_000_000, 1_500_000_001, 2_000_000_000, 900_000_000_000)
             from date in Gen.Elements<int?>(null, null, 20, 45, 70)
-            select new PriceRule(new("*A100*") { CapacityType = capacity, NodeSelector = pool is null ? LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { ["pool"] = pool } } }, new Rate(nano))
+            select new PriceRule(new("*A100*") { CapacityType = capacity, NodeSelector = pool is null ? LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { ["pool"] = pool } } }, new GpuHourPrice(nano))
             { From = date is { } at ? Start.AddSeconds(at) : null };
         var book = from rules in rule.ListOf() from accepted in Gen.Elements(false, false, true) select new PriceBook("b", 3, "USD", [.. rules]) { AcceptedGeneration = accepted ? 3 : null };
         var step =
@@ -36,7 +36,7 @@ public sealed class PastPricesTests
         {
             var ledger = new GpuLedger();
             ledger.Install(Start);
-            Tell(ledger, new(0, new("b", 1, "USD", [new(new("*"), new Rate(1_000_000_000))]), "on-demand", "a"), Start);
+            Tell(ledger, new(0, new("b", 1, "USD", [new(new("*"), new GpuHourPrice(1_000_000_000))]), "on-demand", "a"), Start);
             ledger.Observe(Pod());
             var now = Start;
             var seen = new List<(DateTimeOffset At, Amount Spent)>();
@@ -46,8 +46,8 @@ public sealed class PastPricesTests
                 seen.Add((now, ledger.Spent("ns", LabelSelector.Everything, Start, now, now)));
                 Tell(ledger, one, now);
                 var rate = ledger.RatePerHour("ns", LabelSelector.Everything, now);
-                rate.Should().Be(new DeviceShare(13, 28).RateOf(ledger.RateOf(ledger.LastStatement("n1").Product, now))!.Value);
-                if (!steps.Exists(s => s.Book != null && s.Book.IsAccepted)) rate.NanoPerGpuHour.Should().BePositive("nobody accepted a price of zero");
+                rate.Should().Be(new DeviceShare(13, 28).RateOf(ledger.RateOf(ledger.LastStatement("n1").Product, now))!.Value * 1);
+                if (!steps.Exists(s => s.Book != null && s.Book.IsAccepted)) rate.NanoPerHour.Should().BePositive("nobody accepted a price of zero");
             }
             foreach (var (at, spent) in seen) ledger.Spent("ns", LabelSelector.Everything, Start, at, now).Should().Be(spent);
             var bill = ledger.Bill("n1", Start, now, now);

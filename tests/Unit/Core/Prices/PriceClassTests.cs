@@ -38,17 +38,17 @@ public sealed class PriceClassTests
     public void Every_field_that_is_given_must_hold_and_the_first_rule_that_does_wins()
     {
         var book = Book(
-            new(new("*H100*") { CapacityType = "spot", Region = "us-*" }, new Rate(1)),
-            new(new("*H100*") { InstanceType = "p5.*", Region = "eu-central-1" }, new Rate(2)),
-            new(new() { NodeSelector = new() { MatchLabels = new Dictionary<string, string> { ["pool"] = "gold" } } }, new Rate(3)),
-            new(new("*"), new Rate(4)));
+            new(new("*H100*") { CapacityType = "spot", Region = "us-*" }, new GpuHourPrice(1)),
+            new(new("*H100*") { InstanceType = "p5.*", Region = "eu-central-1" }, new GpuHourPrice(2)),
+            new(new() { NodeSelector = new() { MatchLabels = new Dictionary<string, string> { ["pool"] = "gold" } } }, new GpuHourPrice(3)),
+            new(new("*"), new GpuHourPrice(4)));
 
-        book.RateFor(Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-west-2")), Now).Should().Be(new Rate(1));
-        book.RateFor(Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "eu-west-1")), Now).Should().Be(new Rate(4));
-        book.RateFor(Node(("beta.kubernetes.io/instance-type", "p5.48xlarge"), ("topology.kubernetes.io/region", "eu-central-1")), Now).Should().Be(new Rate(2));
-        book.RateFor(Node(("pool", "gold")), Now).Should().Be(new Rate(3));
-        book.RateFor(Node(), Now).Should().Be(new Rate(4));
-        book.RateFor(new PricedNode(""), Now).Should().Be(new Rate(4), "of the rules before it none is for such a node, whatever its product");
+        book.RateFor(Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-west-2")), Now).Should().Be(new GpuHourPrice(1));
+        book.RateFor(Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "eu-west-1")), Now).Should().Be(new GpuHourPrice(4));
+        book.RateFor(Node(("beta.kubernetes.io/instance-type", "p5.48xlarge"), ("topology.kubernetes.io/region", "eu-central-1")), Now).Should().Be(new GpuHourPrice(2));
+        book.RateFor(Node(("pool", "gold")), Now).Should().Be(new GpuHourPrice(3));
+        book.RateFor(Node(), Now).Should().Be(new GpuHourPrice(4));
+        book.RateFor(new PricedNode(""), Now).Should().Be(new GpuHourPrice(4), "of the rules before it none is for such a node, whatever its product");
     }
 
     [Theory]
@@ -58,15 +58,15 @@ public sealed class PriceClassTests
     public void A_node_without_a_product_is_priced_by_rules_that_ask_for_none(string label, string value, string expected)
     {
         var book = Book(
-            new(new("*H100*"), new Rate(1)),
-            new(new("*"), new Rate(2)),
-            new(new() { InstanceType = "g5.12xlarge" }, Rate.FromDecimal(1.418m)),
-            new(new() { NodeSelector = new() { MatchLabels = new Dictionary<string, string> { ["pool"] = "gold" } } }, Rate.FromDecimal(1.418m)));
+            new(new("*H100*"), new GpuHourPrice(1)),
+            new(new("*"), new GpuHourPrice(2)),
+            new(new() { InstanceType = "g5.12xlarge" }, GpuHourPrice.FromDecimal(1.418m)),
+            new(new() { NodeSelector = new() { MatchLabels = new Dictionary<string, string> { ["pool"] = "gold" } } }, GpuHourPrice.FromDecimal(1.418m)));
         var node = PricedNode.Of("", new Dictionary<string, string> { [label == "instance-type" ? "node.kubernetes.io/instance-type" : label] = value });
         var priceClass = PriceClass.Of(book, node);
         (expected.Length == 0 ? priceClass : priceClass.Replace(", !pool", "", StringComparison.Ordinal)).Should().Be(expected);
         PriceClass.ProductOf(priceClass).Should().BeEmpty();
-        book.RateFor(node, Now).Should().Be(expected.Length == 0 ? null : Rate.FromDecimal(1.418m));
+        book.RateFor(node, Now).Should().Be(expected.Length == 0 ? null : GpuHourPrice.FromDecimal(1.418m));
     }
 
     [Theory]
@@ -82,8 +82,8 @@ public sealed class PriceClassTests
     {
         foreach (var product in (string[])["GRID-A100-10C", "GRID A100-10C"])
         {
-            var book = Book(new PriceRule(new(pattern), new Rate(7)));
-            book.RateFor(new PricedNode(product), Now).Should().Be(priced ? new Rate(7) : null);
+            var book = Book(new PriceRule(new(pattern), new GpuHourPrice(7)));
+            book.RateFor(new PricedNode(product), Now).Should().Be(priced ? new GpuHourPrice(7) : null);
         }
     }
 
@@ -110,8 +110,8 @@ public sealed class PriceClassTests
     [Fact]
     public void A_vGPU_profile_is_priced_by_a_rule_for_its_machines()
     {
-        var book = Book(new PriceRule(new() { InstanceType = "Standard_NV*" }, new Rate(7)), new PriceRule(new("*A10*"), new Rate(9)));
-        book.RateFor(PricedNode.Of("NVIDIA-A10-4Q", new Dictionary<string, string> { ["node.kubernetes.io/instance-type"] = "Standard_NV6ads_A10_v5" }), Now).Should().Be(new Rate(7));
+        var book = Book(new PriceRule(new() { InstanceType = "Standard_NV*" }, new GpuHourPrice(7)), new PriceRule(new("*A10*"), new GpuHourPrice(9)));
+        book.RateFor(PricedNode.Of("NVIDIA-A10-4Q", new Dictionary<string, string> { ["node.kubernetes.io/instance-type"] = "Standard_NV6ads_A10_v5" }), Now).Should().Be(new GpuHourPrice(7));
         book.RateFor(new PricedNode("NVIDIA-A10-4Q"), Now).Should().BeNull();
     }
 
@@ -119,11 +119,11 @@ public sealed class PriceClassTests
     public void A_class_names_only_what_the_book_asks_of_that_product()
     {
         var book = Book(
-            new(new("*H100*") { CapacityType = "spot", Region = "us-*" }, new Rate(1)),
-            new(new("*A100*") { InstanceType = "p4*" }, new Rate(2)),
-            new(new() { NodeSelector = new() { MatchExpressions = [new("pool", "Exists", [])] } }, new Rate(3)),
-            new(new("*"), new Rate(4)),
-            new(new("*") { InstanceType = "never-asked" }, new Rate(5)));
+            new(new("*H100*") { CapacityType = "spot", Region = "us-*" }, new GpuHourPrice(1)),
+            new(new("*A100*") { InstanceType = "p4*" }, new GpuHourPrice(2)),
+            new(new() { NodeSelector = new() { MatchExpressions = [new("pool", "Exists", [])] } }, new GpuHourPrice(3)),
+            new(new("*"), new GpuHourPrice(4)),
+            new(new("*") { InstanceType = "never-asked" }, new GpuHourPrice(5)));
 
         PriceClass.Of(book, Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-east-1"), ("pool", "gold")))
             .Should().Be(H100 + " [capacityType=spot, region=us-east-1, pool=gold]");
@@ -147,7 +147,7 @@ public sealed class PriceClassTests
             from label in Gen.Elements<string?>(null, "a", "b")
             from days in Gen.Elements(-1, 0, 1)
             from price in Gen.Choose(1, 1000)
-            select new PriceRule(new(product) { CapacityType = capacity, Region = region, InstanceType = instance, NodeSelector = label is null ? LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { ["l"] = label } } }, new Rate(price))
+            select new PriceRule(new(product) { CapacityType = capacity, Region = region, InstanceType = instance, NodeSelector = label is null ? LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { ["l"] = label } } }, new GpuHourPrice(price))
             { From = days == 0 ? null : Now.AddDays(days) };
         var node =
             from product in Gen.Elements("XY", "XZ", "Z", "", "X-4Q")

@@ -7,7 +7,7 @@ public sealed class PriceDeciderTests
 {
     private const string V100 = "Tesla-V100-SXM2-16GB";
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 12, 0, 0, TimeSpan.Zero);
-    private static readonly Rate Trusted = Rate.FromDecimal(3.06m);
+    private static readonly GpuHourPrice Trusted = GpuHourPrice.FromDecimal(3.06m);
 
     [Theory]
     [InlineData("3.06", null)]
@@ -22,7 +22,7 @@ public sealed class PriceDeciderTests
     {
         var verdict = Decide(Book(price));
         verdict.Class.Should().Be(V100);
-        verdict.Rate.Should().Be(why is null ? Rate.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)) : Trusted);
+        verdict.Rate.Should().Be(why is null ? GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)) : Trusted);
         if (why is null) verdict.Untrusted.Should().BeNull();
         else verdict.Untrusted.Should().Contain(why);
     }
@@ -30,39 +30,39 @@ public sealed class PriceDeciderTests
     [Fact]
     public void Bounds_hold_also_for_a_first_price()
     {
-        var book = Book("31") with { Guard = new(Rate.FromDecimal(0.05m), Rate.FromDecimal(30), 300) };
+        var book = Book("31") with { Guard = new(GpuHourPrice.FromDecimal(0.05m), GpuHourPrice.FromDecimal(30), 300) };
         var verdict = PriceDecider.Decide(book, null, new(V100), "", _ => null, Now);
         verdict.Rate.Should().BeNull();
         verdict.Untrusted.Should().Contain("more than the guard's 30");
         PriceDecider.Decide(Book("0.04") with { Guard = book.Guard }, null, new(V100), "", _ => null, Now).Untrusted.Should().Contain("less than the guard's 0.05");
-        PriceDecider.Decide(Book("31"), null, new(V100), "", _ => null, Now).Rate.Should().Be(Rate.FromDecimal(31));
+        PriceDecider.Decide(Book("31"), null, new(V100), "", _ => null, Now).Rate.Should().Be(GpuHourPrice.FromDecimal(31));
     }
 
     [Fact]
     public void An_accepted_generation_is_trusted_and_another_generation_is_not()
     {
-        Decide(Book("3060") with { AcceptedGeneration = 7 }).Rate.Should().Be(Rate.FromDecimal(3060));
-        Decide(Book("0") with { AcceptedGeneration = 7 }).Rate.Should().Be(Rate.Zero);
+        Decide(Book("3060") with { AcceptedGeneration = 7 }).Rate.Should().Be(GpuHourPrice.FromDecimal(3060));
+        Decide(Book("0") with { AcceptedGeneration = 7 }).Rate.Should().Be(GpuHourPrice.Zero);
         Decide(Book("3060") with { AcceptedGeneration = 6 }).Rate.Should().Be(Trusted);
     }
 
     [Fact]
     public void What_stands_already_is_trusted_whatever_the_guard_says_now() =>
-        Decide(Book("3.06") with { Guard = new(null, Rate.FromDecimal(1), 1) }).Untrusted.Should().BeNull();
+        Decide(Book("3.06") with { Guard = new(null, GpuHourPrice.FromDecimal(1), 1) }).Untrusted.Should().BeNull();
 
     [Fact]
     public void Without_a_book_the_node_stays_what_it_was()
     {
         const string spot = V100 + " [capacityType=spot]";
         // The bare product once had another price.
-        var verdict = PriceDecider.Decide(null, PriceDecider.NoBook, new(V100), spot, c => c == spot ? new Rate(5) : new Rate(9), Now);
-        verdict.Should().BeEquivalentTo(new PriceVerdict(spot, new Rate(5), PriceDecider.NoBook, []));
+        var verdict = PriceDecider.Decide(null, PriceDecider.NoBook, new(V100), spot, c => c == spot ? new GpuHourPrice(5) : new GpuHourPrice(9), Now);
+        verdict.Should().BeEquivalentTo(new PriceVerdict(spot, new GpuHourPrice(5), PriceDecider.NoBook, []));
     }
 
     [Fact]
     public void Without_a_rate_the_last_price_goes_on_and_a_node_that_never_had_one_is_unpriced()
     {
-        var none = new PriceBook("b", 7, "USD", [new(new("*H100*"), new Rate(1))]);
+        var none = new PriceBook("b", 7, "USD", [new(new("*H100*"), new GpuHourPrice(1))]);
         Decide(none).Should().BeEquivalentTo(new PriceVerdict(V100, Trusted, PriceDecider.NoRate, []));
         PriceDecider.Decide(none, null, new(V100), "", _ => null, Now).Should().BeEquivalentTo(new PriceVerdict(V100, null, PriceDecider.NoRate, []));
     }
@@ -70,7 +70,7 @@ public sealed class PriceDeciderTests
     [Fact]
     public void A_new_class_is_judged_by_the_price_its_node_had()
     {
-        var book = new PriceBook("b", 7, "USD", [new(new("*V100*") { CapacityType = "spot" }, Rate.FromDecimal(0.001m)), new(new("*V100*"), Trusted)]);
+        var book = new PriceBook("b", 7, "USD", [new(new("*V100*") { CapacityType = "spot" }, GpuHourPrice.FromDecimal(0.001m)), new(new("*V100*"), Trusted)]);
         var node = new PricedNode(V100) { CapacityType = "spot" };
         var verdict = PriceDecider.Decide(book, null, node, V100, c => c == V100 ? Trusted : null, Now);
         verdict.Class.Should().Be(V100, "the new class has no trusted price");
@@ -85,14 +85,14 @@ public sealed class PriceDeciderTests
     [Fact]
     public void Later_prices_are_planned_as_far_as_they_are_trusted()
     {
-        PriceRule At(int days, string price) => new(new("*V100*"), Rate.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture))) { From = Now.AddDays(days) };
-        var book = new PriceBook("b", 7, "USD", [At(30, "9000"), At(20, "4"), At(10, "3.5"), At(-10, "3.06"), new(new("*"), new Rate(1))]);
+        PriceRule At(int days, string price) => new(new("*V100*"), GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture))) { From = Now.AddDays(days) };
+        var book = new PriceBook("b", 7, "USD", [At(30, "9000"), At(20, "4"), At(10, "3.5"), At(-10, "3.06"), new(new("*"), new GpuHourPrice(1))]);
         var verdict = Decide(book);
         verdict.Rate.Should().Be(Trusted);
-        verdict.Planned.Should().Equal((Now.AddDays(10), Rate.FromDecimal(3.5m)), (Now.AddDays(20), Rate.FromDecimal(4)));
+        verdict.Planned.Should().Equal((Now.AddDays(10), GpuHourPrice.FromDecimal(3.5m)), (Now.AddDays(20), GpuHourPrice.FromDecimal(4)));
         verdict.Untrusted.Should().BeNull();
         // At its date it is judged again, and said.
-        PriceDecider.Decide(book, null, new(V100), V100, _ => Rate.FromDecimal(4), Now.AddDays(30)).Untrusted.Should().Contain("jump");
+        PriceDecider.Decide(book, null, new(V100), V100, _ => GpuHourPrice.FromDecimal(4), Now.AddDays(30)).Untrusted.Should().Contain("jump");
     }
 
     [Theory]
@@ -110,7 +110,7 @@ public sealed class PriceDeciderTests
         var node = new PricedNode(V100) { CapacityType = capacity, Labels = label is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [label] = "x" } };
         var verdict = PriceDecider.Decide(new("b", 7, "USD", [rule]), null, node, "", _ => null, Now);
         verdict.Untrusted.Should().BeNull("forecasts go on");
-        verdict.Rate.Should().Be(owned ? Rate.FromDecimal(1) : Trusted);
+        verdict.Rate.Should().Be(owned ? GpuHourPrice.FromDecimal(1) : Trusted);
         verdict.ChargedAsOnDemand.Should().Be(said);
     }
 
@@ -127,5 +127,5 @@ public sealed class PriceDeciderTests
 
     private static PriceVerdict Decide(PriceBook book) => PriceDecider.Decide(book, null, new(V100), V100, c => c == V100 ? Trusted : null, Now);
 
-    private static PriceBook Book(string price) => new("b", 7, "USD", [new(new("*V100*"), Rate.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)))]);
+    private static PriceBook Book(string price) => new("b", 7, "USD", [new(new("*V100*"), GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)))]);
 }

@@ -90,7 +90,7 @@ public sealed class AdviceTests
 
     private static IReadOnlyList<string> Of(string product, double activity, long generated = 0, int gib = 0, int neededGib = 0, double milliseconds = TenHours, string without = "")
     {
-        Rate.TryParse(Prices[product], out var rate).Should().BeTrue();
+        GpuHourPrice.TryParse(Prices[product], out var rate).Should().BeTrue();
         var measured = (long)milliseconds;
         var usage = UsageSums.None with
         {
@@ -100,8 +100,8 @@ public sealed class AdviceTests
             NeededMiB = neededGib * 1024,
             Tokens = generated == 0 ? UsageSums.None.Tokens : new Dictionary<string, TokenSums> { ["m"] = new(0, 0, generated) },
         };
-        var spent = rate.For(measured);
+        var spent = (rate * 1).For(measured);
         var row = new ReportRow { Product = product, Spent = spent, ReservedGpuMs = measured, UnpricedGpuMs = 0, Done = new() { Spent = spent, ReservedGpuMs = measured, Usage = usage, Serving = (spent, 0) } };
-        return Advice.Of(row, model => model.Product != without && Prices.TryGetValue(model.Product, out var price) && Rate.TryParse(price, out var known) ? known : null);
+        return Advice.Of(row, model => model.Product != without && Prices.TryGetValue(model.Product, out var price) && GpuHourPrice.TryParse(price, out var known) ? known : null);
     }
 }

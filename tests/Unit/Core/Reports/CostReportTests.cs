@@ -11,7 +11,7 @@ namespace Bursar.Tests.Unit.Core.Reports;
 public sealed class CostReportTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
-    private static readonly Rate V100 = Rate.FromDecimal(3.06m);
+    private static readonly GpuHourPrice V100 = GpuHourPrice.FromDecimal(3.06m);
 
     /// <summary>Whatever the rows are told apart by, they and what no pod had are the nodes' bill, to the unit.</summary>
     [Fact]
@@ -60,9 +60,9 @@ public sealed class CostReportTests
 
         var row = CostReport.Of(ledger, new(Start.AddHours(1), now, ReportBy.Workload, "team"), now, _ => null).Rows.Single();
 
-        row.Spent.Should().Be(V100.For(TimeSpan.FromHours(1)));
+        row.Spent.Should().Be((V100 * 1).For(TimeSpan.FromHours(1)));
         var done = row.Done;
-        done.Spent.Should().Be(V100.For(TimeSpan.FromHours(2)));
+        done.Spent.Should().Be((V100 * 1).For(TimeSpan.FromHours(2)));
         done.Measured.Should().Be(1);
         done.Activity.Should().Be(0.25);
         done.Idle.ToString().Should().Be("4.590000");
@@ -124,7 +124,7 @@ public sealed class CostReportTests
     public void A_slices_idle_time_costs_the_part_that_it_is_billed_as()
     {
         // A seventh of a GPU over seven hours, measured all the time, half idle.
-        var done = new WorkDone { Spent = V100.For(TimeSpan.FromHours(1)), ReservedGpuMs = 3_600_000, Serving = default, Usage = UsageSums.None with { MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000 } };
+        var done = new WorkDone { Spent = (V100 * 1).For(TimeSpan.FromHours(1)), ReservedGpuMs = 3_600_000, Serving = default, Usage = UsageSums.None with { MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000 } };
 
         done.Idle.ToString().Should().Be("1.530000");
         done.Measured.Should().Be(1);
@@ -136,7 +136,7 @@ public sealed class CostReportTests
     [InlineData(2.00, 3_600_000, 500, "0.004000000", "two an hour, half a thousand units")]
     public void The_founding_papers_unit_costs_come_out(double rate, long milliseconds, long units, string cost, string what)
     {
-        var spent = Rate.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds));
+        var spent = HourlyCost.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds));
         var life = new WorkDone { Spent = spent, ReservedGpuMs = milliseconds, Usage = UsageSums.None, Serving = default, Training = (units, spent) };
 
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be(cost, what);

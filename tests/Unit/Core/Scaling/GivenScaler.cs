@@ -7,7 +7,7 @@ namespace Bursar.Tests.Unit.Core.Scaling;
 internal static class GivenScaler
 {
     public static readonly DateTimeOffset Now = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
-    public static readonly Rate Price = Rate.FromDecimal(2m);
+    public static readonly HourlyCost Price = HourlyCost.FromDecimal(2m);
 
     /// <summary>Tokens are looked at in the replicas, a gateway's queue in a Prometheus.</summary>
     public static TriggerTerms Trigger(string name, double target = 100, double activation = 0) => new()

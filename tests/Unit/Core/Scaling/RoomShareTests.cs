@@ -11,8 +11,8 @@ public sealed class RoomShareTests
     private static readonly Gen<ReplicaPrices> s_prices =
         from live in Gen.Choose(0, 6)
         from burn in Gen.Choose(1, 1000)
-        from next in Gen.Frequency((9, Gen.Choose(0, 200).Select(price => (Rate?)new Rate(price))), (1, Gen.Constant((Rate?)null)))
-        select new ReplicaPrices(live, live == 0 ? Rate.Zero : new Rate(burn), next);
+        from next in Gen.Frequency((9, Gen.Choose(0, 200).Select(price => (HourlyCost?)new HourlyCost(price))), (1, Gen.Constant((HourlyCost?)null)))
+        select new ReplicaPrices(live, live == 0 ? HourlyCost.Zero : new HourlyCost(burn), next);
 
     private static readonly Gen<RoomClaim[]> s_claims =
         (from weight in Gen.Choose(1, 4)
@@ -70,7 +70,7 @@ public sealed class RoomShareTests
     [Fact]
     public void At_equal_prices_those_who_want_all_get_it_by_weight() => Check(tale =>
     {
-        var claims = tale.Claims.Select(claim => claim with { Prices = new(0, Rate.Zero, new Rate(7)), Wanted = 1000, Max = 1000 }).ToArray();
+        var claims = tale.Claims.Select(claim => claim with { Prices = new(0, HourlyCost.Zero, new HourlyCost(7)), Wanted = 1000, Max = 1000 }).ToArray();
         var grants = RoomShare.Divide(new(tale.Room), claims);
         foreach (var (one, got) in claims.Zip(grants))
             foreach (var (other, had) in claims.Zip(grants))
@@ -98,21 +98,21 @@ public sealed class RoomShareTests
     public void What_runs_is_kept_where_nobody_lacks_much_for_it() => Prop.ForAll(s_tales, Gen.Choose(0, 200).ToArbitrary(), (tale, more) =>
     {
         // From a little more or less of the room to what the same claims would be given afresh.
-        var claims = tale.Claims.Select(claim => claim with { Prices = claim.Prices with { Live = 0, Burn = Rate.Zero, Next = claim.Prices.Next ?? new Rate(3) } }).ToArray();
+        var claims = tale.Claims.Select(claim => claim with { Prices = claim.Prices with { Live = 0, Burn = HourlyCost.Zero, Next = claim.Prices.Next ?? new HourlyCost(3) } }).ToArray();
         var grants = RoomShare.Divide(new(tale.Room), claims);
         var running = claims.Zip(grants, (claim, grant) => claim with { Has = grant.Replicas }).ToArray();
         var (afresh, kept) = (RoomShare.Divide(new(tale.Room + more), claims), RoomShare.Divide(new(tale.Room + more), running));
         Used(claims, kept).Should().BeLessThanOrEqualTo(tale.Room + more);
         var fell = kept.Zip(grants).Any(pair => pair.First.Replicas < pair.Second.Replicas);
         if (fell) kept.Select(grant => grant.Replicas).Should().Equal(afresh.Select(grant => grant.Replicas));
-        var dearest = claims.Max(claim => claim.Prices.Next!.Value.NanoPerGpuHour);
+        var dearest = claims.Max(claim => claim.Prices.Next!.Value.NanoPerHour);
         for (var i = 0; i < claims.Length; i++) (AboveFloor(claims[i], afresh[i].Replicas)!.Value - AboveFloor(claims[i], kept[i].Replicas)!.Value).Should().BeLessThanOrEqualTo(2 * dearest);
     }).QuickCheckThrowOnFailure();
 
     [Fact]
     public void Who_has_it_all_gives_it_back_to_those_who_come_later()
     {
-        RoomClaim Claim(string key, int has) => new() { Key = key, Floor = 0, Has = has, Wanted = 20, Max = 20, Prices = new(has, new Rate(2) * has, new Rate(2)) };
+        RoomClaim Claim(string key, int has) => new() { Key = key, Floor = 0, Has = has, Wanted = 20, Max = 20, Prices = new(has, new HourlyCost(2) * has, new HourlyCost(2)) };
         RoomShare.Divide(new(20), [Claim("a", 10), Claim("b", 0)]).Select(grant => grant.Replicas).Should().Equal(5, 5);
         RoomShare.Divide(new(20), [Claim("a", 6), Claim("b", 4)]).Select(grant => grant.Replicas).Should().Equal([6, 4], "one more or less is not worth a start");
         RoomShare.Divide(new(18), [Claim("a", 6), Claim("b", 4)]).Select(grant => grant.Replicas).Should().Equal(5, 4);
@@ -121,14 +121,14 @@ public sealed class RoomShareTests
     [Fact]
     public void Nobody_is_kept_at_its_floor_by_one_who_came_first()
     {
-        RoomClaim Claim(string key, int floor, int has, int weight = 1) => new() { Key = key, Weight = weight, Floor = floor, Has = has, Wanted = 6, Max = 6, Prices = new(has, new Rate(3) * has, new Rate(3)) };
+        RoomClaim Claim(string key, int floor, int has, int weight = 1) => new() { Key = key, Weight = weight, Floor = floor, Has = has, Wanted = 6, Max = 6, Prices = new(has, new HourlyCost(3) * has, new HourlyCost(3)) };
         RoomShare.Divide(new(7), [Claim("a", 1, 3), Claim("b", 1, 1)]).Select(grant => grant.Replicas).Should().Equal(2, 2);
         RoomShare.Divide(new(7), [Claim("a", 1, 1), Claim("b", 1, 3)]).Select(grant => grant.Replicas).Should().Equal(2, 2);
         RoomShare.Divide(new(10), [Claim("a", 0, 1), Claim("b", 0, 1), Claim("c", 0, 1), Claim("d", 0, 0)]).Select(grant => grant.Replicas).Should().Equal([1, 1, 1, 0], "one replica is as good with one as with the other");
         RoomShare.Divide(new(10), [Claim("a", 0, 2), Claim("b", 0, 1), Claim("c", 0, 0)]).Select(grant => grant.Replicas).Should().Equal(1, 1, 1);
         RoomShare.Divide(new(7), [Claim("a", 1, 3, weight: 2), Claim("b", 1, 1)]).Select(grant => grant.Replicas).Should().Equal([3, 1], "two by the weight of two are one by one");
         // Of unequal prices: as many as pay for it, and none for what is not there.
-        RoomClaim Priced(string key, int price, int has) => new() { Key = key, Floor = 0, Has = has, Wanted = 6, Max = 6, Prices = new(has, new Rate(price) * has, new Rate(price)) };
+        RoomClaim Priced(string key, int price, int has) => new() { Key = key, Floor = 0, Has = has, Wanted = 6, Max = 6, Prices = new(has, new HourlyCost(price) * has, new HourlyCost(price)) };
         RoomShare.Divide(new(6), [Priced("a", 2, 3), Priced("b", 3, 0)]).Select(grant => grant.Replicas).Should().Equal(1, 1);
         RoomShare.Divide(new(5), [Priced("a", 2, 2), Priced("b", 3, 0)]).Select(grant => grant.Replicas).Should().Equal([2, 0], "only one of a's is more than b would have, and does not pay for it");
         RoomShare.Divide(new(8), [Priced("a", 2, 4), Priced("b", 3, 0)]).Select(grant => grant.Replicas).Should().Equal(2, 1);
@@ -137,7 +137,7 @@ public sealed class RoomShareTests
     [Fact]
     public void Weights_as_in_the_documentation()
     {
-        RoomClaim Claim(string key, int weight, int wanted) => new() { Key = key, Weight = weight, Floor = 1, Least = 1, Wanted = wanted, Max = 20, Prices = new(1, new Rate(2), new Rate(2)) };
+        RoomClaim Claim(string key, int weight, int wanted) => new() { Key = key, Weight = weight, Floor = 1, Least = 1, Wanted = wanted, Max = 20, Prices = new(1, new HourlyCost(2), new HourlyCost(2)) };
         RoomShare.Divide(new(12), [Claim("a", 1, 20), Claim("b", 2, 20)]).Select(grant => grant.Replicas).Should().Equal(3, 5);
         RoomShare.Divide(new(12), [Claim("a", 1, 20), Claim("b", 2, 2)]).Select(grant => (grant.Replicas, grant.Affordable)).Should().Equal((6, 6), (2, 2));
         RoomShare.Divide(new(12), [Claim("a", 1, 2), Claim("b", 2, 2)]).Select(grant => (grant.Replicas, grant.Affordable)).Should().Equal((2, 6), (2, 6));
@@ -147,7 +147,7 @@ public sealed class RoomShareTests
     public void The_most_replicas_for_a_sum_are_the_most() =>
         Prop.ForAll(s_prices.ToArbitrary(), Gen.Choose(0, 3000).ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, most, upTo) =>
         {
-            var known = Enumerable.Range(0, upTo + 1).Select(n => (n, Cost: prices.Of(n)?.NanoPerGpuHour)).ToArray();
+            var known = Enumerable.Range(0, upTo + 1).Select(n => (n, Cost: prices.Of(n)?.NanoPerHour)).ToArray();
             var best = known.Last(one => one.Cost <= most).n;
             // One more whose price nobody knows might fit as well.
             int? expected = best < upTo && known[best + 1].Cost is null ? null : best;
@@ -164,5 +164,5 @@ public sealed class RoomShareTests
 
     private static long Used(RoomClaim[] claims, IReadOnlyList<RoomGrant> grants) => claims.Zip(grants).Sum(pair => AboveFloor(pair.First, pair.Second.Replicas) ?? 0);
 
-    private static long? AboveFloor(RoomClaim claim, int replicas) => claim.Prices.Of(replicas)?.NanoPerGpuHour - claim.Prices.Of(claim.Floor)?.NanoPerGpuHour;
+    private static long? AboveFloor(RoomClaim claim, int replicas) => claim.Prices.Of(replicas)?.NanoPerHour - claim.Prices.Of(claim.Floor)?.NanoPerHour;
 }

@@ -37,7 +37,7 @@ public sealed class ScalingRoomTests
             world.Look();
             // Below an hour before the end a replica that is left over is large.
             // After a move what stops is still being paid for.
-            if (!moved && world.Now < Midnight.AddHours(23)) (world.PerHour.NanoPerGpuHour - before.PerHour.NanoPerGpuHour).Should().BeInRange(-1000, world.DearestReplica.NanoPerGpuHour / 50, "at {0}", world.Now);
+            if (!moved && world.Now < Midnight.AddHours(23)) (world.PerHour.NanoPerHour - before.PerHour.NanoPerHour).Should().BeInRange(-1000, world.DearestReplica.NanoPerHour / 50, "at {0}", world.Now);
             moved = world.Replicas.Zip(before.Replicas).Any(pair => pair.First < pair.Second);
             if (moved)
             {
@@ -58,7 +58,7 @@ public sealed class ScalingRoomTests
         var quiet = Room(Budget(Terms(10_000), serving));
         var busy = Room(Budget(Terms(10_000), serving, Job("train", 10)));
         var hours = (decimal)quiet.Until.TotalHours;
-        ((quiet.PerHour.NanoPerGpuHour - busy.PerHour.NanoPerGpuHour) / 1e9m).Should().BeApproximately(30.6m / hours, 0.001m);
+        ((quiet.PerHour.NanoPerHour - busy.PerHour.NanoPerHour) / 1e9m).Should().BeApproximately(30.6m / hours, 0.001m);
     }
 
     [Fact]
@@ -69,7 +69,7 @@ public sealed class ScalingRoomTests
         for (var spent = 0m; spent < 4001m; spent += 5m)
         {
             var budget = Budget(Terms(4000), Scaled("chat", replicas: 1, floor: 1)) with { Spent = Money(spent) };
-            var rate = Room(budget).PerHour.NanoPerGpuHour;
+            var rate = Room(budget).PerHour.NanoPerHour;
             rate.Should().BeLessThanOrEqualTo(last);
             if (last != long.MaxValue && rate > 0) (last - rate).Should().BeLessThanOrEqualTo((long)(5m / (decimal)Charge.Horizon(budget).TotalHours * 1e9m) + 2);
             last = rate;
@@ -86,7 +86,7 @@ public sealed class ScalingRoomTests
         for (var seconds = -5; seconds < 60; seconds++)
         {
             var terms = budget.Terms with { Limit = V100.For(horizon) + (V100 * 6).For(horizon + TimeSpan.FromSeconds(seconds)) };
-            int Fits(int replicas) => (int)(Room(Budget(terms, Scaled("chat", replicas, floor: 1))).PerHour.NanoPerGpuHour / V100.NanoPerGpuHour) + 1;
+            int Fits(int replicas) => (int)(Room(Budget(terms, Scaled("chat", replicas, floor: 1))).PerHour.NanoPerHour / V100.NanoPerHour) + 1;
             var more = Fits(6);
             seen.Add(more);
             Fits(more).Should().BeGreaterThanOrEqualTo(more);
@@ -131,7 +131,7 @@ public sealed class ScalingRoomTests
     {
         var budget = Budget(Terms(10_000), Scaled("chat", 1, 1));
         var with = Room(Budget(Terms(10_000), Scaled("chat", 1, 1), Unknown("train")));
-        (Room(budget).PerHour.NanoPerGpuHour - with.PerHour.NanoPerGpuHour).Should().BeCloseTo(V100.NanoPerGpuHour, 1_000_000);
+        (Room(budget).PerHour.NanoPerHour - with.PerHour.NanoPerHour).Should().BeCloseTo(V100.NanoPerHour, 1_000_000);
     }
 
     private static ScalingRoom Room(BudgetSnapshot budget)
@@ -140,7 +140,7 @@ public sealed class ScalingRoomTests
         return ScalingRoom.Of(budget, Balance.Of(budget, budget.Terms.Limit, work), work);
     }
 
-    private static WorkloadSnapshot Scaled(string name, int replicas, int floor, Rate? price = null) => Serving(name) with
+    private static WorkloadSnapshot Scaled(string name, int replicas, int floor, HourlyCost? price = null) => Serving(name) with
     {
         State = WorkloadState.Running,
         Rate = (price ?? V100) * replicas,
@@ -156,10 +156,10 @@ public sealed class ScalingRoomTests
         private readonly WindowSpec _window;
         private readonly (bool Jobs, bool Spot) _moves;
         private readonly List<SpendSegment> _segments = [];
-        private readonly List<(string Name, Rate Rate, DateTimeOffset End)> _jobs = [];
+        private readonly List<(string Name, HourlyCost Rate, DateTimeOffset End)> _jobs = [];
         private readonly (string Name, int Floor, int Weight)[] _scalers;
         private readonly int[] _replicas;
-        private readonly Rate[] _prices;
+        private readonly HourlyCost[] _prices;
         private int _born;
 
         public World(int seed, WindowSpec window, bool jobs, bool spot)
@@ -168,7 +168,7 @@ public sealed class ScalingRoomTests
             // A floor whose price rises may cost more than there is: it is kept come what may.
             _scalers = [.. Enumerable.Range(0, _random.Next(1, 4)).Select(i => ($"chat-{i}", spot ? 0 : _random.Next(0, 2), _random.Next(1, 4)))];
             _replicas = [.. _scalers.Select(scaler => scaler.Floor)];
-            _prices = [.. _scalers.Select(_ => new Rate(_random.NextInt64(500_000_000, 4_000_000_000)))];
+            _prices = [.. _scalers.Select(_ => new HourlyCost(_random.NextInt64(500_000_000, 4_000_000_000)))];
             Limit = Money(window.Period == WindowPeriod.Rolling ? _random.Next(120, 400) : _random.Next(400, 2000));
         }
 
@@ -182,9 +182,9 @@ public sealed class ScalingRoomTests
 
         public int[] Floors => [.. _scalers.Select(scaler => scaler.Floor)];
 
-        public Rate PerHour { get; private set; }
+        public HourlyCost PerHour { get; private set; }
 
-        public Rate DearestReplica { get; private set; }
+        public HourlyCost DearestReplica { get; private set; }
 
         public Amount StopCost { get; private set; }
 
@@ -195,13 +195,13 @@ public sealed class ScalingRoomTests
             if (_moves.Spot && _random.Next(60) == 0)
             {
                 var i = _random.Next(_prices.Length);
-                _prices[i] = new(_prices[i].NanoPerGpuHour * _random.Next(75, 131) / 100);
+                _prices[i] = new(_prices[i].NanoPerHour * _random.Next(75, 131) / 100);
             }
             var budget = Budget();
             if (_moves.Jobs && _random.Next(40) == 0)
             {
                 // As budgets do: it is let in where it fits beside the floors.
-                var (rate, time) = (new Rate(_random.Next(1, 8) * 1_000_000_000L), TimeSpan.FromMinutes(_random.Next(10, 300)));
+                var (rate, time) = (new HourlyCost(_random.Next(1, 8) * 1_000_000_000L), TimeSpan.FromMinutes(_random.Next(10, 300)));
                 var cost = rate.For(time);
                 if ((Room(budget) is var room ? room.Free : default) > new Amount(cost.Units * 3)) _jobs.Add(($"job-{_born++}", rate, Now + time));
                 budget = Budget();
@@ -219,23 +219,23 @@ public sealed class ScalingRoomTests
             })]);
             var pace = Pace ?? (Now < Midnight.AddHours(23) ? TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10));
             var next = Now + pace;
-            DearestReplica = new(_prices.Max(price => price.NanoPerGpuHour));
+            DearestReplica = new(_prices.Max(price => price.NanoPerHour));
             for (var i = 0; i < _scalers.Length; i++)
             {
                 if (granted[i].Replicas < _replicas[i]) Spend(_prices[i] * (_replicas[i] - granted[i].Replicas), Now, Now + s_stop);
                 _replicas[i] = granted[i].Replicas;
                 Spend(_prices[i] * _replicas[i], Now, next);
             }
-            StopCost = new Rate(_scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Floor)).NanoPerGpuHour).Sum() + _jobs.Sum(job => job.Rate.NanoPerGpuHour)).For(s_stop);
+            StopCost = new HourlyCost(_scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Floor)).NanoPerHour).Sum() + _jobs.Sum(job => job.Rate.NanoPerHour)).For(s_stop);
             foreach (var job in _jobs) Spend(job.Rate, Now, job.End < next ? job.End : next);
             _jobs.RemoveAll(job => job.End <= next);
             Now = next;
             Spent = Sum();
         }
 
-        private void Spend(Rate rate, DateTimeOffset from, DateTimeOffset to)
+        private void Spend(HourlyCost rate, DateTimeOffset from, DateTimeOffset to)
         {
-            if (rate.NanoPerGpuHour == 0 || to <= from) return;
+            if (rate.NanoPerHour == 0 || to <= from) return;
             var joined = _segments.FindIndex(one => one.To == from && one.RatePerHour == rate);
             if (joined >= 0) _segments[joined] = _segments[joined] with { To = to };
             else _segments.Add(new(from, to, rate));

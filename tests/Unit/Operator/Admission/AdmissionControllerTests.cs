@@ -148,7 +148,7 @@ public sealed class AdmissionControllerTests : IDisposable
     [Fact]
     public void A_leader_tells_the_price_too()
     {
-        board.Lead(_ => Rate.FromDecimal(6.12m));
+        board.Lead(_ => HourlyCost.FromDecimal(6.12m));
         Ask(Job()).Warnings.Should().Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 2 GPUs at 6.12 USD/h and is held until Bursar admits it");
     }
 

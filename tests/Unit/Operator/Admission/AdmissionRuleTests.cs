@@ -8,7 +8,7 @@ namespace Bursar.Tests.Unit.Operator.Admission;
 public sealed class AdmissionRuleTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 10, 0, 0, TimeSpan.Zero);
-    private static readonly AskedWork Job = new("Job", 8, Rate.FromDecimal(24.48m), TimeSpan.FromSeconds(30), null);
+    private static readonly AskedWork Job = new("Job", 8, HourlyCost.FromDecimal(24.48m), TimeSpan.FromSeconds(30), null);
     private static readonly BudgetTerms Terms = new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month) };
     private static readonly AskedBudget Nlp = new("nlp", Terms, false, new(Amount.FromDecimal(487.70m), Amount.FromDecimal(500), "USD"));
 

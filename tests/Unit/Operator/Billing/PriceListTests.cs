@@ -73,7 +73,7 @@ public sealed class PriceListTests : IDisposable
     /// <summary>The book says another price, and is read.</summary>
     private void Price(string perGpuHour)
     {
-        var book = GpuPriceBookReader.ToObject(new PriceBook("book", 0, "USD", [new(new("*"), Rate.TryParse(perGpuHour, out var rate) ? rate : throw new FormatException(perGpuHour), null)]));
+        var book = GpuPriceBookReader.ToObject(new PriceBook("book", 0, "USD", [new(new("*"), GpuHourPrice.TryParse(perGpuHour, out var rate) ? rate : throw new FormatException(perGpuHour), null)]));
         ((Store<V1Alpha1GpuPriceBook>)stores.PriceBooks.Store).Put(new() { Metadata = book.Metadata with { Uid = "book" }, Spec = book.Spec });
         prices.Refresh();
     }

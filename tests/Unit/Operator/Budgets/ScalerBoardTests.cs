@@ -37,5 +37,5 @@ public class ScalerBoardTests
         board.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
     }
 
-    private static Rate PerHour(int sum) => Rate.FromDecimal(sum);
+    private static HourlyCost PerHour(int sum) => HourlyCost.FromDecimal(sum);
 }

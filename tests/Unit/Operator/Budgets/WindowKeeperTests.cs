@@ -43,7 +43,7 @@ public sealed class WindowKeeperTests
 
         foreach (var day in (ReadOnlySpan<int>)[0, 1, 3, 4]) keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
 
-        ledger.ClosedWindows("b").Should().ContainSingle().Which.Spent.Should().Be(Rate.FromDecimal(1).For(TimeSpan.FromHours(24)));
+        ledger.ClosedWindows("b").Should().ContainSingle().Which.Spent.Should().Be(HourlyCost.FromDecimal(1).For(TimeSpan.FromHours(24)));
     }
 
     [Fact]
@@ -116,7 +116,7 @@ public sealed class WindowKeeperTests
     {
         var ledger = new GpuLedger();
         ledger.Install(Start);
-        ledger.Reprice("T4", Rate.FromDecimal(1), Start);
+        ledger.Reprice("T4", GpuHourPrice.FromDecimal(1), Start);
         ledger.Observe(new()
         {
             Uid = "p",

@@ -49,7 +49,7 @@ public sealed class UnreadableWorkTests
         };
         var work = Parse("JobSet", set.ToJsonString());
         work.Gpus.Should().Be(int.MaxValue);
-        (Bursar.Core.Money.Rate.FromDecimal(98) * work.Gpus * work.Gpus).NanoPerGpuHour.Should().Be(long.MaxValue);
+        (Bursar.Core.Money.GpuHourPrice.FromDecimal(98) * work.Gpus * work.Gpus).NanoPerHour.Should().Be(long.MaxValue);
     }
 
     [Fact]

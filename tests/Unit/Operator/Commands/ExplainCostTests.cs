@@ -18,7 +18,7 @@ public sealed class ExplainCostTests
         var book = new PriceBook("b", 1, "USD", [new(new("*A100*"), null, "rack 7") { Owned = new() { CapitalCost = 15_000, Lifetime = TimeSpan.FromHours(35_040), PowerPricePerKWh = 0.12m, Pue = 1.4m } }]);
         var ledger = new GpuLedger();
         ledger.Install(Start);
-        ledger.Reprice(card, Rate.FromDecimal(2.745m), Start);
+        ledger.Reprice(card, GpuHourPrice.FromDecimal(2.745m), Start);
         ledger.ObserveNode("n1", card, 2, Start);
         ledger.Observe(Pod());
         ledger.Record(new UsageReport

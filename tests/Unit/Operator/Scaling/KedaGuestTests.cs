@@ -37,9 +37,9 @@ public sealed class KedaGuestTests
         {
             for (var i = 1; i <= Rounds; i++)
             {
-                if (!guest.Ask(Trigger($"t{caller}"), Rate.FromDecimal(i), s_start)) lost[caller]++;
+                if (!guest.Ask(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), s_start)) lost[caller]++;
                 Thread.Yield();
-                if (guest.State.Asks.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != Rate.FromDecimal(i)) lost[caller]++;
+                if (guest.State.Asks.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != HourlyCost.FromDecimal(i)) lost[caller]++;
             }
             Interlocked.Decrement(ref callers);
         }
@@ -51,9 +51,9 @@ public sealed class KedaGuestTests
         var guest = new KedaGuest(s_start);
         guest.Ask(Trigger("a"), null, s_start).Should().BeTrue();
         guest.Ask(Trigger("a"), null, s_start.AddSeconds(5)).Should().BeFalse();
-        guest.Ask(Trigger("a"), Rate.FromDecimal(2), s_start.AddSeconds(10)).Should().BeTrue();
-        guest.Ask(Trigger("b"), Rate.FromDecimal(1), s_start.AddSeconds(10)).Should().BeTrue();
-        guest.State.Cap.Should().Be(Rate.FromDecimal(1), "the lowest cap counts");
+        guest.Ask(Trigger("a"), HourlyCost.FromDecimal(2), s_start.AddSeconds(10)).Should().BeTrue();
+        guest.Ask(Trigger("b"), HourlyCost.FromDecimal(1), s_start.AddSeconds(10)).Should().BeTrue();
+        guest.State.Cap.Should().Be(HourlyCost.FromDecimal(1), "the lowest cap counts");
         guest.State.AskedAt.Should().Be(s_start.AddSeconds(10));
     }
 

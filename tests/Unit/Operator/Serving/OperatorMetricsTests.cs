@@ -43,9 +43,9 @@ public sealed class OperatorMetricsTests : IDisposable
     [Fact]
     public void A_workloads_unit_costs_are_those_of_the_decision()
     {
-        var spent = new Rate(3_060_000_000).For(TimeSpan.FromHours(2));
+        var spent = new HourlyCost(3_060_000_000).For(TimeSpan.FromHours(2));
         var done = new WorkDone { Spent = spent, Serving = (spent, 3_060_000), ReservedGpuMs = 7_200_000, Usage = UsageSums.None with { EnergyMj = 3_060_000, Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) } } };
-        var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.Of(done, new Rate(3_060_000_000), 0.085) };
+        var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.Of(done, new HourlyCost(3_060_000_000), 0.085) };
 
         metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, work)));
 
@@ -176,7 +176,7 @@ public sealed class OperatorMetricsTests : IDisposable
     {
         var ledger = new GpuLedger();
         ledger.Install(Given.Now);
-        ledger.Reprice("V100", Given.V100, Given.Now);
+        ledger.Reprice("V100", GpuHourPrice.FromDecimal(3.06m), Given.Now);
         ledger.ObserveNode("n1", "V100", 4, Given.Now);
         ledger.Observe(new()
         {
