@@ -106,6 +106,9 @@ public sealed class FieldWriter(KubeClient client)
             if (obj is null) return WriteOutcome.Gone;
             var change = await decide(obj);
             if (change.Fields.Count == 0) return change.Outcome;
+            // A list or a text cannot hold a field, and it is not replaced: it is the user's.
+            if (change.Fields.SelectMany(ParentsOf).FirstOrDefault(parent => At(obj, parent) is { } present and not JsonObject) is { } odd)
+                return WriteOutcome.Refused($"{odd} of {target.Kind} {target.Name} is not an object");
             try
             {
                 var patch = KubePatch.Json([.. Operations(obj, change)]);
@@ -148,18 +151,21 @@ public sealed class FieldWriter(KubeClient client)
     private static List<PatchOperation> Operations(JsonObject obj, FieldChange change)
     {
         var operations = new List<PatchOperation>();
-        if ((string?)obj["metadata"]?["uid"] is { Length: > 0 } uid) operations.Add(PatchOperation.Test("/metadata/uid", uid));
-        var tested = change.Fields.Where(field => field.IsTested).ToArray();
+        var uid = (string?)obj["metadata"]?["uid"];
+        if (uid is { Length: > 0 }) operations.Add(PatchOperation.Test("/metadata/uid", uid));
+        // Creating a missing parent would overwrite one that another client has created since the read, so a field without a parent is always tested.
+        var tested = change.Fields.Where(field => field.IsTested || ParentsOf(field).Any(parent => At(obj, parent) is null)).ToArray();
         foreach (var field in tested)
             if (At(obj, field.Pointer) is { } present) operations.Add(PatchOperation.Test(field.Pointer, present.DeepClone()));
         // What is absent cannot be tested. For a field of the spec its generation stands, for others the version of the object.
         var absent = tested.Where(field => At(obj, field.Pointer) is null).ToArray();
         var generation = (long?)obj["metadata"]?["generation"] ?? 0;
-        var isVersion = absent.Any(field => generation == 0 || !field.Pointer.StartsWith("/spec/", StringComparison.Ordinal));
+        var testsSpec = absent.Length > 0 || change.TestsSpec;
+        var isVersion = uid is not { Length: > 0 } || testsSpec && generation == 0 || absent.Any(field => !field.Pointer.StartsWith("/spec/", StringComparison.Ordinal));
         if (isVersion) operations.Add(PatchOperation.Test("/metadata/resourceVersion", (string?)obj["metadata"]?["resourceVersion"]));
-        else if ((absent.Length > 0 || change.TestsSpec) && generation > 0) operations.Add(PatchOperation.Test("/metadata/generation", generation));
+        else if (testsSpec) operations.Add(PatchOperation.Test("/metadata/generation", generation));
 
-        var parents = new HashSet<string>(StringComparer.Ordinal);
+        var created = new HashSet<string>(StringComparer.Ordinal);
         foreach (var field in change.Fields)
         {
             var isPresent = At(obj, field.Pointer) is not null;
@@ -168,12 +174,19 @@ public sealed class FieldWriter(KubeClient client)
                 if (isPresent) operations.Add(PatchOperation.Remove(field.Pointer));
                 continue;
             }
-            for (var slash = field.Pointer.IndexOf('/', 1); slash > 0; slash = field.Pointer.IndexOf('/', slash + 1))
-                if (field.Pointer[..slash] is var parent && At(obj, parent) is not JsonObject && parents.Add(parent)) operations.Add(PatchOperation.Add(parent, new JsonObject()));
+            foreach (var parent in ParentsOf(field))
+                if (At(obj, parent) is null && created.Add(parent)) operations.Add(PatchOperation.Add(parent, new JsonObject()));
             var value = JsonNode.Parse(field.Value);
             operations.Add(isPresent ? PatchOperation.Replace(field.Pointer, value) : PatchOperation.Add(field.Pointer, value));
         }
         return operations;
+    }
+
+    /// <summary>Pointers to the objects that must exist before a field is set, the outermost first; none for a field that is removed.</summary>
+    private static IEnumerable<string> ParentsOf(FieldValue field)
+    {
+        if (field.Value == Work.Absent) yield break;
+        for (var slash = field.Pointer.IndexOf('/', 1); slash > 0; slash = field.Pointer.IndexOf('/', slash + 1)) yield return field.Pointer[..slash];
     }
 
     /// <summary>A field's value as JSON; <see cref="Work.Absent"/> if there is none.</summary>
