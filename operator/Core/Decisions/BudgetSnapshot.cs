@@ -27,7 +27,7 @@ public sealed record BudgetSnapshot
 
     public required Window Window { get; init; }
 
-    public string Currency { get; init; } = "USD";
+    public string Currency { get; set; } = "USD";
 
     /// <summary>What the ledger holds for this budget's work in this window, ended work included.</summary>
     public required Amount Spent { get; init; }
@@ -36,7 +36,7 @@ public sealed record BudgetSnapshot
     /// Rolling windows only: this budget's spending inside the window as constant stretches; what is open ends at
     /// <see cref="Now"/>. The forecast needs to know when each of them leaves the window.
     /// </summary>
-    public IReadOnlyList<SpendSegment> RollingSpend { get; init; } = [];
+    public IReadOnlyList<SpendSegment> RollingSpend { get; set; } = [];
 
     /// <summary>GPU work in the namespace, in this window, that no budget selects.</summary>
     public Amount OutsideSelector { get; init; }
@@ -44,7 +44,7 @@ public sealed record BudgetSnapshot
     /// <summary>What this budget's work burns at this moment: the rates of the pods that are being billed.</summary>
     public HourlyCost BurnRate { get; init; }
 
-    public IReadOnlyList<WorkloadSnapshot> Workloads { get; init; } = [];
+    public IReadOnlyList<WorkloadSnapshot> Workloads { get; set; } = [];
 
     public required BudgetMemory Memory { get; init; }
 
@@ -55,20 +55,20 @@ public sealed record BudgetSnapshot
     public MeteringView? Metering { get; init; }
 
     /// <summary>Products without a matching rate among this budget's work.</summary>
-    public IReadOnlyList<string> UnpricedProducts { get; init; } = [];
+    public IReadOnlyList<string> UnpricedProducts { get; set; } = [];
 
     /// <summary>Why the prices of this budget's work are not those of the price book, as far as the last trusted ones go on; null when they are.</summary>
     public string? PricesUntrusted { get; init; }
 
     /// <summary>Products of this budget's work on spot or reserved nodes for which the book has no rate of their own, with the capacity type.</summary>
-    public IReadOnlyList<string> ChargedAsOnDemand { get; init; } = [];
+    public IReadOnlyList<string> ChargedAsOnDemand { get; set; } = [];
 
     /// <summary>Why no forecast can be made right now; null when one can.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public string? ForecastDoubt => MeteringStale ?? PricesUntrusted ?? (UnpricedProducts.Count > 0 ? $"no price matches {string.Join(", ", UnpricedProducts.Take(3))}" : null);
 
     /// <summary>How many more workloads forecasts may park before the cluster's brake applies.</summary>
-    public int BrakeAllowance { get; init; } = int.MaxValue;
+    public int BrakeAllowance { get; set; } = int.MaxValue;
 
     /// <summary>The cluster's switch: ConfigMap <c>bursar-control</c> says observe.</summary>
     public bool SwitchedToObserve { get; init; }
@@ -78,7 +78,7 @@ public sealed record BudgetSnapshot
 
     /// <summary>Workloads that cost something in this window and hold no GPUs any more, the most expensive first. Shown, and nothing is decided by it.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
-    public IReadOnlyList<EndedWorkload> Ended { get; init; } = [];
+    public IReadOnlyList<EndedWorkload> Ended { get; set; } = [];
 
     /// <summary>Why the ledger could not be written last; null when it could. Nothing is suspended or resumed before it is written.</summary>
     public string? LedgerFault { get; init; }
@@ -91,7 +91,7 @@ public sealed record BudgetSnapshot
     public bool Observes => Terms.Mode != EnforcementMode.Enforce || SwitchedToObserve || ReleasedAt is not null;
 
     /// <summary>What an evaluation and a round trip to the API may take: part of every stop's cost.</summary>
-    public TimeSpan ReactionTime { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan ReactionTime { get; set; } = TimeSpan.FromSeconds(10);
 }
 
 /// <summary>A workload that has ended in this window.</summary>
@@ -164,7 +164,7 @@ public sealed record WorkloadSnapshot
     public string? MeteredBy { get; init; }
 
     /// <summary>For training: remaining time of the present run, or of the next run where it is parked.</summary>
-    public Estimate Estimate { get; init; } = Estimate.Unknown("");
+    public Estimate Estimate { get; set; } = Estimate.Unknown("");
 
     /// <summary>
     /// For running training: what it would need if it were parked now and came back, from its last checkpoint or from
@@ -172,7 +172,7 @@ public sealed record WorkloadSnapshot
     /// </summary>
     public Estimate? EstimateAfterResume { get; init; }
 
-    public TimeSpan TerminationGrace { get; init; } = TimeSpan.FromSeconds(30);
+    public TimeSpan TerminationGrace { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>It can answer a request for a checkpoint: its owner says so, or its pods asked their node's agent whether there is one.</summary>
     public bool CanCheckpoint { get; init; }
@@ -220,7 +220,7 @@ public sealed record ParkedSnapshot
     public required string Reason { get; init; }
 
     /// <summary>The window, limit and freed-money count at which it was parked: a resume needs one of them to have moved.</summary>
-    public string WindowKey { get; init; } = "";
+    public string WindowKey { get; set; } = "";
 
     public Amount Limit { get; init; }
 
@@ -260,7 +260,7 @@ public sealed record ParkedSnapshot
     public bool Approved { get; init; }
 
     /// <summary>When others undid it, oldest first.</summary>
-    public IReadOnlyList<DateTimeOffset> Undone { get; init; } = [];
+    public IReadOnlyList<DateTimeOffset> Undone { get; set; } = [];
 
     /// <summary>The field manager that undid it last, where the object tells.</summary>
     public string? UndoneBy { get; init; }

@@ -26,33 +26,33 @@ public sealed record BudgetTerms
 {
     public required Amount Limit { get; init; }
 
-    public IReadOnlyList<TopUp> TopUps { get; init; } = [];
+    public IReadOnlyList<TopUp> TopUps { get; set; } = [];
 
     public required WindowSpec Window { get; init; }
 
-    public EnforcementMode Mode { get; init; } = EnforcementMode.Enforce;
+    public EnforcementMode Mode { get; set; } = EnforcementMode.Enforce;
 
-    public IReadOnlyList<int> Thresholds { get; init; } = [50, 80, 100];
+    public IReadOnlyList<int> Thresholds { get; set; } = [50, 80, 100];
 
-    public UnknownDuration UnknownDuration { get; init; } = UnknownDuration.UntilExhausted;
+    public UnknownDuration UnknownDuration { get; set; } = UnknownDuration.UntilExhausted;
 
-    public SuspendWhen SuspendWhen { get; init; } = SuspendWhen.Likely;
+    public SuspendWhen SuspendWhen { get; set; } = SuspendWhen.Likely;
 
     public int TolerancePercent { get; init; }
 
-    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(60);
+    public TimeSpan Settle { get; set; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Who is parked first among work of one turn and one priority.</summary>
-    public VictimOrder Victims { get; init; } = VictimOrder.LeastLost;
+    public VictimOrder Victims { get; set; } = VictimOrder.LeastLost;
 
-    public ResumePolicy Resume { get; init; } = ResumePolicy.Automatic;
+    public ResumePolicy Resume { get; set; } = ResumePolicy.Automatic;
 
-    public int HeadroomPercent { get; init; } = 5;
+    public int HeadroomPercent { get; set; } = 5;
 
     /// <summary>How long work that can answer is waited for after it was asked for a checkpoint; zero: nobody is asked.</summary>
-    public TimeSpan CheckpointGrace { get; init; } = TimeSpan.FromMinutes(5);
+    public TimeSpan CheckpointGrace { get; set; } = TimeSpan.FromMinutes(5);
 
-    public WhenExhausted WhenExhausted { get; init; } = WhenExhausted.Floor;
+    public WhenExhausted WhenExhausted { get; set; } = WhenExhausted.Floor;
 
-    public NewPodsWhenExhausted NewPods { get; init; } = NewPodsWhenExhausted.Report;
+    public NewPodsWhenExhausted NewPods { get; set; } = NewPodsWhenExhausted.Report;
 }

@@ -18,10 +18,10 @@ public sealed record ProgressSeries
 
     public static readonly ProgressSeries Empty = new();
 
-    public IReadOnlyList<ProgressPoint> Points { get; init; } = [];
+    public IReadOnlyList<ProgressPoint> Points { get; set; } = [];
 
     /// <summary>The points of the run before, where they told a step time.</summary>
-    public IReadOnlyList<ProgressPoint> Earlier { get; init; } = [];
+    public IReadOnlyList<ProgressPoint> Earlier { get; set; } = [];
 
     public ProgressPoint? Last => Points.Count == 0 ? null : Points[^1];
 

@@ -20,9 +20,9 @@ public sealed record LedgerShard
     public const string ClockKind = "clock";
 
     /// <summary>A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.</summary>
-    public string Name { get; init; } = "";
+    public string Name { get; set; } = "";
 
-    public string Kind { get; init; } = "";
+    public string Kind { get; set; } = "";
 
     /// <summary>The watched namespace whose pods or budget these are.</summary>
     public string? Namespace { get; init; }
@@ -101,15 +101,15 @@ public sealed record ShardWorkload(string Namespace, string Kind, string Name, s
 
 public sealed record ShardPod
 {
-    public string Uid { get; init; } = "";
+    public string Uid { get; set; } = "";
 
-    public string Pod { get; init; } = "";
+    public string Pod { get; set; } = "";
 
     public int Workload { get; init; }
 
-    public string Node { get; init; } = "";
+    public string Node { get; set; } = "";
 
-    public string Product { get; init; } = "";
+    public string Product { get; set; } = "";
 
     public int Gpus { get; init; }
 
@@ -144,7 +144,7 @@ public sealed record ShardClaim(string Uid, int Parts, int Of);
 
 public sealed record ShardUsage
 {
-    public string Epoch { get; init; } = "";
+    public string Epoch { get; set; } = "";
 
     public long Seq { get; init; }
 
@@ -178,9 +178,9 @@ public sealed record ShardCounter(string Model, long Prompt, long Cached, long G
 
 public sealed record ShardNode
 {
-    public string Name { get; init; } = "";
+    public string Name { get; set; } = "";
 
-    public IReadOnlyList<ShardCapacity> Capacity { get; init; } = [];
+    public IReadOnlyList<ShardCapacity> Capacity { get; set; } = [];
 
     public IReadOnlyList<ShardLoss>? Lost { get; init; }
 

@@ -41,7 +41,7 @@ public sealed record ParkedRecord
     public required string Reason { get; init; }
 
     /// <summary>Names the cause of the parking; at most one automatic resume per cause.</summary>
-    public string Cause { get; init; } = "";
+    public string Cause { get; set; } = "";
 
     public required string Budget { get; init; }
 
@@ -84,7 +84,7 @@ public sealed record DecisionRecord
     public required string Action { get; init; }
 
     /// <summary>As <c>Job/llama-finetune</c>; the budget itself where empty.</summary>
-    public string Object { get; init; } = "";
+    public string Object { get; set; } = "";
 
     public required string Reason { get; init; }
 
@@ -96,5 +96,5 @@ public sealed record DecisionRecord
     public Amount? Spent { get; init; }
 
     /// <summary>The snapshot it was decided from, as <c>DecisionInputs</c> writes it.</summary>
-    public string Inputs { get; init; } = "";
+    public string Inputs { get; set; } = "";
 }

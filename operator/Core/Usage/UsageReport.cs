@@ -15,10 +15,10 @@ public sealed record UsageReport
     public const string DcgmSource = "dcgm-exporter";
 
     /// <summary>The Kubernetes node the agent runs on; a report is believed for pods bound to it only.</summary>
-    public string Node { get; init; } = "";
+    public string Node { get; set; } = "";
 
     /// <summary>Names one life of the journal; a journal that was lost or restarted has another.</summary>
-    public string Epoch { get; init; } = "";
+    public string Epoch { get; set; } = "";
 
     /// <summary>The sequence number of the oldest entry that is still kept.</summary>
     public long First { get; init; }
@@ -34,14 +34,14 @@ public sealed record UsageReport
     /// <summary>What the driver calls the node's GPUs, written as feature discovery would; absent where it tells nothing, or of several kinds.</summary>
     public string? Product { get; init; }
 
-    public IReadOnlyList<UsageInterval> Intervals { get; init; } = [];
+    public IReadOnlyList<UsageInterval> Intervals { get; set; } = [];
 
-    public IReadOnlyList<ProgressSample> Progress { get; init; } = [];
+    public IReadOnlyList<ProgressSample> Progress { get; set; } = [];
 
-    public IReadOnlyList<TokenSample> Tokens { get; init; } = [];
+    public IReadOnlyList<TokenSample> Tokens { get; set; } = [];
 
     /// <summary>Absent from agents of an older version: then nobody answers.</summary>
-    public IReadOnlyList<CheckpointSample> Checkpoints { get; init; } = [];
+    public IReadOnlyList<CheckpointSample> Checkpoints { get; set; } = [];
 }
 
 /// <summary>What one pod's container did on one device between two moments.</summary>
@@ -55,17 +55,17 @@ public sealed record UsageInterval
     /// <summary>Absent when the node could not tell (PodResources carries names only).</summary>
     public string? PodUid { get; init; }
 
-    public string Namespace { get; init; } = "";
+    public string Namespace { get; set; } = "";
 
-    public string Pod { get; init; } = "";
+    public string Pod { get; set; } = "";
 
-    public string Container { get; init; } = "";
+    public string Container { get; set; } = "";
 
     /// <summary>The device's UUID, slice suffixes stripped.</summary>
-    public string Device { get; init; } = "";
+    public string Device { get; set; } = "";
 
     /// <summary>The share of the physical GPU: <c>1/1</c>, a MIG device's slices <c>2/7</c>, <c>0/1</c> where the device is shared and its slots are not the agent's to know.</summary>
-    public string Share { get; init; } = "1/1";
+    public string Share { get; set; } = "1/1";
 
     public DateTimeOffset From { get; init; }
 
@@ -94,7 +94,7 @@ public sealed record ProgressSample
 {
     public long Seq { get; init; }
 
-    public string PodUid { get; init; } = "";
+    public string PodUid { get; set; } = "";
 
     public long Step { get; init; }
 
@@ -111,9 +111,9 @@ public sealed record TokenSample
 {
     public long Seq { get; init; }
 
-    public string PodUid { get; init; } = "";
+    public string PodUid { get; set; } = "";
 
-    public string Model { get; init; } = "";
+    public string Model { get; set; } = "";
 
     public long Prompt { get; init; }
 
@@ -135,7 +135,7 @@ public sealed record CheckpointSample
 
     public long Seq { get; init; }
 
-    public string PodUid { get; init; } = "";
+    public string PodUid { get; set; } = "";
 
     public DateTimeOffset At { get; init; }
 
@@ -152,22 +152,22 @@ public sealed record CheckpointSample
 /// <summary>What the operator sends with <c>PUT /v1/targets</c>: every pod the agent may know, a full replacement.</summary>
 public sealed record TargetList
 {
-    public string Revision { get; init; } = "";
+    public string Revision { get; set; } = "";
 
-    public IReadOnlyList<TargetPod> Pods { get; init; } = [];
+    public IReadOnlyList<TargetPod> Pods { get; set; } = [];
 }
 
 public sealed record TargetPod
 {
-    public string Uid { get; init; } = "";
+    public string Uid { get; set; } = "";
 
-    public string Namespace { get; init; } = "";
+    public string Namespace { get; set; } = "";
 
-    public string Name { get; init; } = "";
+    public string Name { get; set; } = "";
 
-    public IReadOnlyList<string> Ips { get; init; } = [];
+    public IReadOnlyList<string> Ips { get; set; } = [];
 
-    public IReadOnlyList<ScrapeTarget> Scrape { get; init; } = [];
+    public IReadOnlyList<ScrapeTarget> Scrape { get; set; } = [];
 
     /// <summary>The checkpoint that is wanted of it; agents of an older version do not pass it on.</summary>
     public CheckpointWanted? Checkpoint { get; init; }
@@ -176,7 +176,7 @@ public sealed record TargetPod
 /// <summary>What <c>GET /v1/checkpoint</c> answers: a checkpoint is wanted.</summary>
 public sealed record CheckpointWanted
 {
-    public string Id { get; init; } = "";
+    public string Id { get; set; } = "";
 
     public DateTimeOffset Requested { get; init; }
 
@@ -195,9 +195,9 @@ public sealed record ScrapeTarget
 
     public int Port { get; init; }
 
-    public string Path { get; init; } = "/metrics";
+    public string Path { get; set; } = "/metrics";
 
-    public string Kind { get; init; } = "";
+    public string Kind { get; set; } = "";
 
     /// <summary>How often it is read; as the agent does it, where absent. Agents of an older version read it at their own pace.</summary>
     public int? IntervalSeconds { get; init; }
