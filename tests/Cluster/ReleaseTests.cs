@@ -381,6 +381,23 @@ public sealed class ReleaseTests
         (await scene.StatusAsync())!.Workloads.Should().ContainSingle(w => w.State == "Running");
     }
 
+    /// <summary>A newer operator suspends through managers that this command does not know.</summary>
+    [Fact]
+    public async Task Release_keeps_the_record_of_a_manager_it_cannot_write()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        var budget = await world.CreateBudgetAsync("vision", "2");
+        var ledger = new GpuLedger();
+        ledger.Park(CommandsWorld.OfJob(await world.CreateJobAsync("managed", suspended: false), budget) with { Target = new("scheduler.example/v1", "Gang", "managed", "u"), Field = "/spec/active", Original = "true", Value = "false" });
+        await world.StoreAsync(ledger);
+
+        var (code, text) = await ReleaseAsync(world, Everything);
+
+        code.Should().Be(1, text);
+        text.Should().Contain("Job/managed: could not be given back: this version of bursar writes no Gang of scheduler.example/v1");
+        (await world.ParkedAsync()).Should().Equal("Job/managed");
+    }
+
     /// <summary>A write of an operator that is still on its way when everything is given back: the record must not be gone when it arrives.</summary>
     [Fact]
     public async Task Release_of_everything_keeps_the_record_of_a_suspension_that_is_under_way()

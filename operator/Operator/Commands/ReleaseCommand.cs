@@ -221,6 +221,7 @@ public static class ReleaseCommand
     private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
     {
         if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
+        if (record.Target is { } unknown && FieldWriter.VersionsOf(unknown).Count == 0) return (Result.Failed, $"could not be given back: this version of bursar writes no {unknown.Kind} of {unknown.ApiVersion}");
         try
         {
             return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? FieldWriter.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
