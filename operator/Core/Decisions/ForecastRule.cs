@@ -63,7 +63,9 @@ public static class ForecastRule
         }
         if (announced.Count + memory.SuspensionsAnnounced.Count > 0) memory = memory with { SuspensionsAnnounced = announced };
         var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
-        if (Needed(plan, waits, kept, []) <= balance.Allowed) memory = Admissions.Take(kept.Where(w => !w.Work.NotFollowed), budget, memory);
+        // Jobs whose suspension is announced do not keep others from being admitted.
+        var leaves = kept.Where(w => announced.ContainsKey(w.Work.Key.Uid)).ToArray();
+        if (Needed(plan, waits, kept, leaves) <= balance.Allowed) memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.NotFollowed), budget, memory);
         ParkWhatWasLent(plan, jobs, waits, kept, work);
     }
 

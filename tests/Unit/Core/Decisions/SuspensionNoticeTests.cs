@@ -61,6 +61,18 @@ public sealed class SuspensionNoticeTests
     }
 
     [Fact]
+    public void Job_that_runs_past_its_duration_beside_an_announced_one_is_not_held()
+    {
+        var budget = Slowed(hours: 4, Job("other", 0.5));
+        budget = budget with { Terms = budget.Terms with { UnknownDuration = UnknownDuration.Hold } };
+        var first = BudgetDecider.Decide(budget);
+        first.Announcements.Single(one => one.Reason == Reasons.WillSuspend).About.Select(key => key.Name).Should().Equal("train");
+
+        var past = budget with { Workloads = [.. budget.Workloads.Select(work => work.Key.Name == "other" ? Unknown("other") : work)] };
+        BudgetDecider.Decide(past.Later(TimeSpan.FromMinutes(1), first.Memory)).Actions.Should().BeEmpty();
+    }
+
+    [Fact]
     public void New_job_gets_no_notice()
     {
         BudgetDecider.Decide(Slowed(hours: 2, Job("new", 3))).ParkedNames().Should().Equal("new");
