@@ -98,7 +98,8 @@ public static class ResumeRule
 
     /// <summary>
     /// The limit that a resume is tested against: all that is spent, being stopped and reserved (at the likely end, whatever the forecast
-    /// tests: a resume must not lean on hope), and what it needs itself. A limit that is named holds an hour of everything else that runs beside it too.
+    /// tests: a resume must not lean on hope), and what it needs itself; in a rolling window fifteen minutes of everything else that runs beside it too.
+    /// A limit that is named holds an hour of that.
     /// </summary>
     public static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) => LimitToResume(item, plan, work, plan.Balance.FloorClaims, withBeside: false);
 
@@ -224,14 +225,18 @@ public static class ResumeRule
     {
         var budget = plan.Budget;
         var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget)).ToArray();
-        var beside = (withBeside ? Beside(item, plan, work) : []).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)))));
+        var rolling = budget.Terms.Window.Period == WindowPeriod.Rolling;
+        var run = Run(item, Charge.Horizon(budget));
+        // Older spending that leaves a rolling window hides what runs beside it, which then brings it to the limit within seconds.
+        if (!withBeside) run = !rolling ? TimeSpan.Zero : run < NamedFor ? run : NamedFor;
+        var beside = Beside(item, plan, work).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(run)));
         // Workloads that are being stopped, or are about to be, cost their stop.
         var ending = plan.Balance.Ending + work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && Leaves(plan, w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
         var needed = Projection.Of(budget,
         [
             .. floor,
             .. plan.Balance.ReleasedClaims,
-            .. others.Where(w => !withBeside || w.Charge.KnownLength || Charge.ReservesWindow(w.Work, budget) || !(w.Work.BurnRate > HourlyCost.Zero))
+            .. others.Where(w => run == TimeSpan.Zero || w.Charge.KnownLength || Charge.ReservesWindow(w.Work, budget) || !(w.Work.BurnRate > HourlyCost.Zero))
                 .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.Mid)),
             .. beside,
             new(item.Work.Rate ?? HourlyCost.Zero, Needed(item, budget)),
@@ -239,7 +244,7 @@ public static class ResumeRule
         ]);
         // The limit test would suspend it again at once; in a rolling window, on the way to the peak.
         var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w)).Aggregate(Charge.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
-        return budget.Terms.Window.Period == WindowPeriod.Rolling ? needed + stops : Amount.Max(needed, budget.Spent + stops + ending);
+        return rolling ? needed + stops : Amount.Max(needed, budget.Spent + stops + ending);
     }
 
     private static bool CountsAsRunning(ChargedWork item, Plan plan) => item.Work.State is WorkloadState.Running or WorkloadState.Pending && !Leaves(plan, item);

@@ -195,6 +195,19 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public void Rolling_window_resumes_nothing_that_other_running_work_brings_to_the_limit()
+    {
+        // Old spending leaves at 12 an hour. The pod adds 20 and the job 3.06, about 1.1 in the six minutes of the job.
+        SpendSegment past = new(Now.AddMinutes(-360), Now.AddMinutes(-180), HourlyCost.FromDecimal(12m));
+        var pod = Job("notebook", 0) with { Key = new("team", "Pod", "notebook", "uid-notebook"), Class = WorkClass.Interactive, NotParkable = "a bare pod", BurnRate = HourlyCost.FromDecimal(20m), Rate = HourlyCost.FromDecimal(20m) };
+        BudgetSnapshot Within(decimal limit) =>
+            Budget(Terms(limit) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)) }, pod, Job("waits", 0.1).Parked(35m, window: "rolling")) with { RollingSpend = [past], Spent = Money(36m) };
+
+        BudgetDecider.Decide(Within(36.5m)).ResumedNames().Should().BeEmpty();
+        BudgetDecider.Decide(Within(37.5m)).ResumedNames().Should().Equal("waits");
+    }
+
+    [Fact]
     public void Inference_at_zero_comes_back_with_money_for_an_hour()
     {
         var terms = Terms(10m) with { WhenExhausted = WhenExhausted.Zero };
