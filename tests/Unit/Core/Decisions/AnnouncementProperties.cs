@@ -31,6 +31,20 @@ public sealed class AnnouncementProperties
         else sudden.Should().Be(0);
     }
 
+    /// <summary>Seeds in which a suspension was not announced once.</summary>
+    [Theory]
+    // A second suspension follows while an announced job uses up its settle time.
+    [InlineData(3744)]
+    // Running work without a reservation brings a rolling sum to the limit right after a resume.
+    [InlineData(4533)]
+    // A job runs past its declared duration in a budget that holds jobs of unknown duration, while others are announced.
+    [InlineData(5262)]
+    public void Suspension_of_a_former_counterexample_was_announced(int seed)
+    {
+        Live(seed, changes: false);
+        Live(seed, changes: true);
+    }
+
     /// <summary>Runs one budget for ten hours and counts its suspensions: by forecast, by limit, and those of both that were sudden.</summary>
     internal static (int ByForecast, int ByLimit, int Sudden) Live(int seed, bool changes)
     {
