@@ -313,7 +313,7 @@ public sealed class WorkKindTests
         var obj = JsonNode.Parse(json)!.AsObject();
         obj["apiVersion"] = entity.ApiVersion;
         obj["kind"] = kind;
-        obj["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "a", ["uid"] = "u", ["generation"] = 7 };
+        obj["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "a", ["uid"] = "u", ["generation"] = 7, ["annotations"] = new JsonObject { ["kept"] = "so" } };
         await using var server = await ScriptedServer.StartAsync((_, context) => context.JsonAsync(obj.ToJsonString()));
         using var client = server.Client();
         var outcome = await act(new(client), new()
