@@ -15,7 +15,7 @@ public static class GpuBudgetReader
     private const int MostTopUps = 100;
     private const int MostThresholds = 10;
 
-    /// <summary>Reads the spec in force, once for each spec: what was read is kept with the object.</summary>
+    /// <summary>Reads the spec in force. The result is kept with the object and read once for each spec.</summary>
     public static IReadOnlyList<FieldError> Read(V1Alpha1GpuBudget budget, out BudgetTerms? terms, out LabelSelector selector, out LabelSelector? exempt)
     {
         var known = budget.Read;
@@ -158,6 +158,6 @@ public static class GpuBudgetReader
     private static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "…";
 }
 
-/// <summary>What was read of a spec.</summary>
+/// <summary>The terms and errors of a spec that was read.</summary>
 /// <param name="IsInForce">The spec is an earlier one of the object, which is in force instead of its own.</param>
 internal sealed record BudgetSpecRead(GpuBudgetSpec? Spec, bool IsInForce, IReadOnlyList<FieldError> Errors, BudgetTerms? Terms, LabelSelector Selector, LabelSelector? Exempt);

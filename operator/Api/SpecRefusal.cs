@@ -16,7 +16,7 @@ public sealed record SpecRefusal(IReadOnlyList<FieldError> Errors, long? InForce
     {
         if (cached is not null && cached.Metadata.Uid == budget.Metadata.Uid && cached.Metadata.Generation == budget.Metadata.Generation && budget.Metadata.Generation > 0)
         {
-            // The same spec.
+            // An unchanged generation means an unchanged spec.
             (budget.Spec, budget.Refusal, budget.Read) = (cached.Spec, cached.Refusal, cached.Read);
             return;
         }

@@ -44,7 +44,7 @@ public sealed class V1Alpha1GpuBudget : IKubernetesEntity<V1Alpha1GpuBudget>
     [JsonIgnore]
     public SpecRefusal? Refusal { get; internal set; }
 
-    /// <summary>What was read of <see cref="Spec"/> last (<see cref="GpuBudgetReader"/>).</summary>
+    /// <summary>The result of the last reading of <see cref="Spec"/> by <see cref="GpuBudgetReader"/>; null before the first.</summary>
     internal BudgetSpecRead? Read { get; set; }
 
     /// <summary>The generation whose spec is in force.</summary>

@@ -83,7 +83,7 @@ internal sealed class PodAccount(string uid)
     /// <summary>What was measured, by day and in order. The last two are open; those before are over, and what comes late for one of them counts into the older open one.</summary>
     public List<DayUsage> Days { get; } = [];
 
-    /// <summary>Where each model's counters stood last; null for a pod that told none, as most do.</summary>
+    /// <summary>The latest counters of each model; null for a pod that reported none, as most pods do.</summary>
     public SortedDictionary<string, TokenCounter>? Counters { get; set; }
 
     /// <summary>Null for a pod that never asked whether a checkpoint is wanted.</summary>

@@ -18,7 +18,7 @@ public sealed record V1OwnerReference
 
     public bool BlockOwnerDeletion { get; init; }
 
-    /// <summary>It makes Jobs, and leaves their switch alone.</summary>
+    /// <summary>Whether the owner is a CronJob, which creates Jobs and does not change their suspend field.</summary>
     public bool IsCronJob => Kind == "CronJob" && ApiVersion.StartsWith("batch/", StringComparison.Ordinal);
 
     internal static V1OwnerReference? Read(ref Utf8JsonReader reader)

@@ -3,11 +3,11 @@ using Bursar.Kube.Http;
 
 namespace Bursar.Kube.Reconcile;
 
-/// <summary>A loop that looks after something until it is cancelled: a turn, a pause, the next turn. Virtual time may pass while it pauses, and only then.</summary>
+/// <summary>A loop that runs until it is cancelled: a turn, a pause, the next turn. Virtual time passes only while the loop pauses.</summary>
 public static class PeriodicLoop
 {
     /// <param name="client">Has the clock, and counts what is under way.</param>
-    /// <param name="name">What is looked after.</param>
+    /// <param name="name">Names the loop where activity is counted.</param>
     /// <param name="turn">One turn; returns how long to pause after it.</param>
     /// <param name="cancellationToken">Ends the loop.</param>
     /// <param name="first">How long to pause before the first turn.</param>
@@ -22,11 +22,11 @@ public static class PeriodicLoop
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // The way this loop ends.
+            // Cancellation is how the loop ends.
         }
     }
 
-    /// <summary>The same at a steady pace; a turn that fails because of the API server is tried again at the next.</summary>
+    /// <summary>Runs a loop at a steady pace. A turn that fails because of the API server is repeated at the next turn.</summary>
     /// <param name="failed">Logs why a turn failed, where that is news (<see cref="FailureLog"/>).</param>
     /// <param name="recovered">Logs that a turn succeeded after a logged failure.</param>
     public static Task RunAsync(KubeClient client, string name, TimeSpan pace, Func<CancellationToken, Task> turn, Action<string> failed, CancellationToken cancellationToken, Action? recovered = null)

@@ -24,7 +24,7 @@ internal sealed class DynamoKind : IScalableKind
                 : [],
         };
 
-    /// <summary>By one of Dynamo's own labels where the selector has one: others are in no index.</summary>
+    /// <summary>Finds pods by a label of Dynamo's own if the selector has one, since only those are indexed.</summary>
     private static IReadOnlyList<V1Pod> Candidates(string ns, V1LabelSelector selector, ClusterStores stores)
     {
         IReadOnlyList<V1Pod>? fewest = null;

@@ -102,7 +102,7 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
         return living > 0 ? living : Math.Max(1, min ?? 1);
     }
 
-    /// <summary>Of the predictor alone: a transformer or an explainer scales by bounds of its own.</summary>
+    /// <summary>The Deployments of the predictor. A transformer or an explainer scales by bounds of its own.</summary>
     private static List<V1Deployment> Deployments(V1Beta1InferenceService service, ClusterStores stores) =>
         [.. stores.StoreOf<V1Deployment>().ByIndex(Indexes.OwnerUid, service.Metadata.Uid).Where(deployment => IsPredictor(deployment.Metadata))];
 

@@ -8,7 +8,7 @@ namespace Bursar.Operator.Cluster;
 /// <summary>An object of any kind of the table, in the one shape that everything else is written for.</summary>
 public sealed record Work
 {
-    /// <summary>A field that is absent, as <see cref="Switch"/> and the records of the ledger say it.</summary>
+    /// <summary>Stands for an absent field in <see cref="Switch"/> and in the records of the ledger.</summary>
     public const string Absent = "null";
 
     /// <summary>A century in seconds.</summary>

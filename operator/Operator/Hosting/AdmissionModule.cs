@@ -6,7 +6,7 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>The leader's part of admission: Kueue's check, and the webhook's configuration.</summary>
+/// <summary>Admission as far as the leader does it: Kueue's AdmissionCheck and the configuration of the webhook.</summary>
 internal sealed class AdmissionModule : IDisposable
 {
     private readonly LeaderContext _context;

@@ -6,7 +6,7 @@ using Bursar.Operator.Serving;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>Pods, nodes and prices into the ledger, and the ledger onto the API server.</summary>
+/// <summary>Bills pods and nodes in the ledger, and stores the ledger in the API server.</summary>
 internal sealed class BillingModule : IDisposable
 {
     private readonly LeaderContext _context;
@@ -52,7 +52,7 @@ internal sealed class BillingModule : IDisposable
         context.Metrics.WatchLedger(() => context.Store.Fault);
     }
 
-    /// <summary>What something costs has changed, or whether its price can be trusted.</summary>
+    /// <summary>Raised when a price, or the trust in a price, has changed.</summary>
     public event Action? PricesChanged;
 
     public PriceList Prices { get; }
@@ -63,7 +63,7 @@ internal sealed class BillingModule : IDisposable
 
     public IEnumerable<Func<CancellationToken, Task>> Loops => [_nodeWatch.RunAsync, _flusher.RunAsync, _compactor.RunAsync, _bookRunner.RunAsync];
 
-    /// <summary>Takes in what the caches hold.</summary>
+    /// <summary>Starts to record the pods and nodes of the caches.</summary>
     public void Start()
     {
         var stores = _context.Stores;
@@ -73,7 +73,7 @@ internal sealed class BillingModule : IDisposable
         stores.RayClusters.AddHandler(new() { Added = cluster => Pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
     }
 
-    /// <summary>Once all is taken in: closes what vanished while nobody led, and makes the default price book if there never was one.</summary>
+    /// <summary>Ends the pods and nodes that disappeared while no replica led, and creates the default price book if there never was one. Called once after <see cref="Start"/>.</summary>
     public async Task SettleAsync(CancellationToken cancellationToken)
     {
         Pods.CloseVanished();

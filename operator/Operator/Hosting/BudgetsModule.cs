@@ -12,7 +12,7 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>Budgets: they observe, decide and act whenever something that they depend on has changed.</summary>
+/// <summary>The budget controller and all that wakes it.</summary>
 internal sealed class BudgetsModule : IDisposable
 {
     private readonly LeaderContext _context;
@@ -64,7 +64,7 @@ internal sealed class BudgetsModule : IDisposable
 
     public IEnumerable<Func<CancellationToken, Task>> Loops => [_orphans.RunAsync, _held.RunAsync, _runner.RunAsync];
 
-    /// <summary>Follows the work of the cluster.</summary>
+    /// <summary>Subscribes to the workloads of the cluster.</summary>
     public void Start()
     {
         var stores = _context.Stores;
@@ -79,7 +79,7 @@ internal sealed class BudgetsModule : IDisposable
         foreach (var kind in stores.Kinds) kind.Watch(See, Forget);
     }
 
-    /// <summary>The budgets of a namespace are to be looked at again.</summary>
+    /// <summary>Enqueues the budgets of a namespace.</summary>
     public void Wake(string ns)
     {
         foreach (var budget in _context.Stores.Budgets.Store.ByIndex(Indexes.Namespace, ns)) _runner.Enqueue(ObjectKey.Of(budget));

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>What every module of a leading operator is made from.</summary>
+/// <summary>The services that every module of a leading operator uses.</summary>
 internal sealed record LeaderContext(
     OperatorOptions Options, KubeClient Client, ClusterStores Stores, GpuLedger Ledger, LedgerStore Store, OperatorMetrics Metrics, EventRecorder Recorder, ILoggerFactory Logs)
 {

@@ -5,7 +5,7 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>What holds the operator back: the switch of its administrator, the brake on forecasts, the pace of its writes.</summary>
+/// <summary>The limits on what the operator does: observe-only mode, the circuit breaker of forecasts, the rate of writes.</summary>
 internal sealed class SafetyModule
 {
     public SafetyModule(LeaderContext context)

@@ -9,7 +9,7 @@ using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>Scalers: the replicas that demand asks for, as far as the budgets carry them.</summary>
+/// <summary>The scaler controller: replicas follow demand as far as the budgets allow.</summary>
 internal sealed class ScalingModule : IAsyncDisposable
 {
     private readonly LeaderContext _context;
@@ -53,7 +53,7 @@ internal sealed class ScalingModule : IAsyncDisposable
 
     public IEnumerable<Func<CancellationToken, Task>> Loops => [_prometheus.RunAsync, _scalers.RunAsync, _scalers.TickAsync, _releaser.RunAsync];
 
-    /// <summary>Follows scalers and their targets, and answers KEDA.</summary>
+    /// <summary>Subscribes to scalers and their targets, and starts KEDA's external scaler.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var stores = _context.Stores;

@@ -3,7 +3,7 @@ using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>What is measured on the nodes: usage, progress and checkpoints, from agents and dcgm-exporters.</summary>
+/// <summary>Usage, progress and checkpoints from agents and dcgm-exporters.</summary>
 internal sealed class TelemetryModule : IDisposable
 {
     public TelemetryModule(LeaderContext context)

@@ -82,7 +82,7 @@ public static partial class Wiring
         using var billing = new BillingModule(context, telemetry, departed);
         using var budgets = new BudgetsModule(context, safety, telemetry, billing);
         await using var scaling = new ScalingModule(context, safety, telemetry, billing, budgets);
-        using var kueue = new AdmissionModule(context, board, safety, telemetry, budgets);
+        using var leaderAdmission = new AdmissionModule(context, board, safety, telemetry, budgets);
         metrics.Leads = true;
         try
         {
@@ -91,7 +91,7 @@ public static partial class Wiring
             await scaling.StartAsync(cancellationToken);
             await billing.SettleAsync(cancellationToken);
             leading?.Invoke(new(client, stores, ledger, telemetry.Progress, billing.Prices, billing.Nodes, budgets.Controller, safety.Control, safety.Brake, budgets.Wake));
-            var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken, [context.Recorder.RunAsync, .. telemetry.Loops, .. billing.Loops, .. budgets.Loops, .. scaling.Loops, .. kueue.Loops]);
+            var running = TaskGroup.RunAsync(client.ActivityTracker, cancellationToken, [context.Recorder.RunAsync, .. telemetry.Loops, .. billing.Loops, .. budgets.Loops, .. scaling.Loops, .. leaderAdmission.Loops]);
             taking?.Dispose();
             await running;
         }

@@ -13,7 +13,7 @@ namespace Bursar.Operator.Scaling;
 /// <summary>Carries out decisions on scalers: sets replicas, or caps the autoscaler that owns them.</summary>
 public sealed partial class ScalerActor(GpuLedger ledger, ScaleActor actor, ScalerEvents events, ControlSwitch control, OperatorMetrics metrics, TimeProvider time, ILogger<ScalerActor> logger)
 {
-    /// <summary>Carries out the latest decision. True where replicas were given up: what they cost may be another scaler's now.</summary>
+    /// <summary>Carries out the latest decision. Returns true if replicas were removed, since another scaler may then spend what they cost.</summary>
     internal async Task<bool> ActAsync(ScalerEntry entry, CancellationToken cancellationToken)
     {
         var (target, (snapshot, decision), scaler) = (entry.Target!, entry.Latest!, entry.Scaler);

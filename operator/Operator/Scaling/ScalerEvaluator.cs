@@ -13,8 +13,8 @@ using Bursar.Operator.Serving;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>
-/// Decides on scalers: looks at all those of the namespaces concerned together, since those of one budget share its room, divides the money, and tells by Events and
-/// metrics what follows. It writes to no object.
+/// Decides on scalers: looks at all those of the namespaces concerned together, since those of one budget share its room, divides the money, and publishes Events and
+/// metrics. It writes to no object.
 /// </summary>
 public sealed class ScalerEvaluator(
     ClusterStores stores, GpuLedger ledger, ScaleTargets targets, ScalerObserver observer, TriggerMeter meter, PrometheusPoller prometheus, ScalerEvents events, ScalerBoard board, KedaGuests guests, OperatorMetrics metrics, TimeProvider time)
@@ -253,7 +253,7 @@ public sealed class ScalerEvaluator(
         PodsChanged?.Invoke();
     }
 
-    /// <summary>Words as a sentence.</summary>
+    /// <summary>Makes a sentence: a capital letter first, a full stop last.</summary>
     internal static string Sentence(string words) => $"{char.ToUpperInvariant(words[0])}{words[1..]}{(words[^1] == '.' ? "" : ".")}";
 
     /// <summary>One target as it is looked at in one pass.</summary>

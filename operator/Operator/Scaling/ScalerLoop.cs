@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>One loop for all scalers: whatever wakes it, those of the namespaces concerned are looked at together, decided, written and told.</summary>
+/// <summary>The loop of all scalers. It evaluates the scalers of the namespaces that were woken together, writes replicas, then status.</summary>
 public sealed partial class ScalerLoop(KubeClient client, ClusterStores stores, ScalerEvaluator evaluator, ScalerActor actor, ScalerStatusWriter statuses, KedaGuests guests, TimeProvider time, ILogger<ScalerLoop> logger)
 {
     /// <summary>However quiet it is: windows, cooldowns and times of day go by.</summary>

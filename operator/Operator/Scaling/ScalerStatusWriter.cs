@@ -6,12 +6,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Writes the status of scalers, as far as it is news, at the pace of all status writes.</summary>
+/// <summary>Writes the status of scalers if it has changed, at the rate of all status writes.</summary>
 public sealed partial class ScalerStatusWriter(KubeClient client, WritePacer pacer, TimeProvider time, ILogger<ScalerStatusWriter> logger)
 {
     private readonly FailureLog _failures = new(client);
 
-    /// <summary>Writes a status that is due, when it is its turn.</summary>
+    /// <summary>Writes the status of a scaler if it is due.</summary>
     internal async Task WriteAsync(ScalerEntry entry, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();

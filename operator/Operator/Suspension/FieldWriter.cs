@@ -12,20 +12,20 @@ public enum WriteResult
 {
     Done,
 
-    /// <summary>It stood so already.</summary>
+    /// <summary>The fields already had the values.</summary>
     AlreadySo,
 
-    /// <summary>Somebody else changed it since it was read: nothing was written.</summary>
+    /// <summary>Another client changed the object after it was read. Nothing was written.</summary>
     ChangedByOther,
 
-    /// <summary>The object is gone, or another one has its name.</summary>
+    /// <summary>The object is gone, or another object has its name.</summary>
     Gone,
 
-    /// <summary>It may not be written, or whoever holds it must not be crossed: <see cref="WriteOutcome.Text"/> says why.</summary>
+    /// <summary>The object may not be written; <see cref="WriteOutcome.Text"/> says why.</summary>
     Refused,
 }
 
-/// <summary>What came of a write.</summary>
+/// <summary>The outcome of a write.</summary>
 /// <param name="Text">For people, where there is more to say.</param>
 public sealed record WriteOutcome(WriteResult Result, string? Text = null)
 {
@@ -39,14 +39,14 @@ public sealed record WriteOutcome(WriteResult Result, string? Text = null)
 }
 
 /// <summary>A field and the value that it is to have, as JSON; <see cref="Work.Absent"/> removes it.</summary>
-/// <param name="IsTested">Whether the write holds only if the field still is as it was read; not so for annotations that only tell people.</param>
+/// <param name="IsTested">Whether the write fails if the field changed after it was read. Annotations that only inform users are not tested.</param>
 public sealed record FieldValue(string Pointer, string Value, bool IsTested = true);
 
-/// <summary>What is to become of an object that was read.</summary>
-/// <param name="Outcome">What the write comes to, if it succeeds or has no fields.</param>
+/// <summary>A change of an object that was read.</summary>
+/// <param name="Outcome">The outcome if the write succeeds, or if there are no fields to write.</param>
 public sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<FieldValue> Fields)
 {
-    /// <summary>The write holds only for the spec that was read.</summary>
+    /// <summary>Whether the write fails if the spec changed after it was read.</summary>
     public bool TestsSpec { get; init; }
 
     public static implicit operator FieldChange(WriteOutcome outcome) => new(outcome);
@@ -60,14 +60,14 @@ public sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<Fiel
 /// </summary>
 public sealed class FieldWriter(KubeClient client)
 {
-    /// <summary>How often an object is read that was written between the read and the write, as a status is by its controller.</summary>
+    /// <summary>The number of tries. An object is read again if it was written between the read and the write, as controllers write its status.</summary>
     public const int MostTries = 5;
 
-    /// <summary>The kinds that are written besides those of <see cref="WorkKinds"/> and of a scaler's targets.</summary>
+    /// <summary>The kinds that Bursar writes, except the targets of scalers.</summary>
     private static readonly EntityKind[] s_kinds =
         [.. WorkKinds.All.Select(kind => kind.Entity), .. OwnerKinds.All.SelectMany(owner => owner.Entities), V1HorizontalPodAutoscaler.EntityKind, V1CronJob.EntityKind];
 
-    /// <summary>The versions under which an object may be read and written, the one that was noted first; empty if this version of Bursar writes no such kind.</summary>
+    /// <summary>Returns the API versions for reading and writing an object, the recorded one first. Empty if this version of Bursar does not write the kind.</summary>
     public static IReadOnlyList<EntityKind> VersionsOf(ParkedTarget target) =>
         [.. s_kinds.Where(kind => kind.Kind == target.Kind && kind.Group == EntityKind.GroupOf(target.ApiVersion)).Distinct().OrderByDescending(kind => kind.ApiVersion == target.ApiVersion)];
 
@@ -75,19 +75,19 @@ public sealed class FieldWriter(KubeClient client)
     public static string RightOn(ParkedTarget target) =>
         VersionsOf(target) is [var kind, ..] ? $"get and patch {kind.Plural}.{kind.Group}" : $"get and patch {target.Kind} of {target.ApiVersion}";
 
-    /// <summary>The object as it stands; null if it is gone or another one has its name.</summary>
+    /// <summary>Reads an object; null if it is gone or another object has its name.</summary>
     public async Task<JsonObject?> ReadAsync(string ns, ParkedTarget target, CancellationToken cancellationToken) =>
         (await FindAsync(VersionsOf(target), ns, target, null, cancellationToken)).Object;
 
-    /// <summary>Changes an object. Tells that it is gone if there is none, and throws if it was written by others at each of the tries.</summary>
+    /// <summary>Changes an object. Throws the API server's conflict if other clients were faster at every try.</summary>
     public Task<WriteOutcome> ChangeAsync(string ns, ParkedTarget target, Func<JsonObject, FieldChange> decide, CancellationToken cancellationToken) =>
         ChangeAsync(VersionsOf(target), ns, target, null, obj => ValueTask.FromResult(decide(obj)), cancellationToken);
 
-    /// <summary>The same where something else is to be stored between the read and the write.</summary>
+    /// <summary>Changes an object after storing something else between the read and the write.</summary>
     public Task<WriteOutcome> ChangeAsync(string ns, ParkedTarget target, Func<JsonObject, ValueTask<FieldChange>> decide, CancellationToken cancellationToken) =>
         ChangeAsync(VersionsOf(target), ns, target, null, decide, cancellationToken);
 
-    /// <summary>Sets replicas through the scale subresource, if they are those that were seen.</summary>
+    /// <summary>Sets the replicas through the scale subresource if they still are <paramref name="from"/>.</summary>
     public Task<WriteOutcome> ScaleAsync(EntityKind kind, string ns, string name, string uid, int from, int to, CancellationToken cancellationToken) =>
         ChangeAsync([kind], ns, new(kind.ApiVersion, kind.Kind, name, uid), "scale", scale =>
         {
@@ -106,7 +106,7 @@ public sealed class FieldWriter(KubeClient client)
             if (obj is null) return WriteOutcome.Gone;
             var change = await decide(obj);
             if (change.Fields.Count == 0) return change.Outcome;
-            // A list or a text cannot hold a field, and it is not replaced: it is the user's.
+            // A list or a text cannot hold a field. It belongs to the user and is not replaced.
             if (change.Fields.SelectMany(ParentsOf).FirstOrDefault(parent => At(obj, parent) is { } present and not JsonObject) is { } odd)
                 return WriteOutcome.Refused($"{odd} of {target.Kind} {target.Name} is not an object");
             try
@@ -123,12 +123,12 @@ public sealed class FieldWriter(KubeClient client)
             }
             catch (ApiException error) when ((error.IsInvalid || error.IsConflict) && tried < MostTries)
             {
-                // Somebody was faster: it is read again.
+                // Another client was faster, so the object is read again.
             }
         }
     }
 
-    /// <summary>Under whichever of its versions the server knows: its manager may have been replaced by a newer one since.</summary>
+    /// <summary>Finds the object in the first version that the server serves. Its manager may have been upgraded.</summary>
     private async Task<(string Path, JsonObject? Object)> FindAsync(IReadOnlyList<EntityKind> versions, string ns, ParkedTarget target, string? subresource, CancellationToken cancellationToken)
     {
         foreach (var kind in versions)
@@ -142,7 +142,7 @@ public sealed class FieldWriter(KubeClient client)
             }
             catch (ApiException error) when (error.IsNotFound)
             {
-                // The object or the version of its kind: the next version tells.
+                // Either the object or the version does not exist. The next version shows which.
             }
         }
         return ("", null);
