@@ -5,17 +5,17 @@ namespace Bursar.Agent;
 /// <param name="time">The clock of their patience.</param>
 internal sealed class PollWaiters(Lock gate, TimeProvider time)
 {
-    private readonly Dictionary<TaskCompletionSource, PollHold> waiting = [];
+    private readonly Dictionary<TaskCompletionSource, PollHold> _waiting = [];
 
     /// <summary>There are news; the caller holds the lock.</summary>
     public void Wake()
     {
-        foreach (var (waiter, hold) in waiting)
+        foreach (var (waiter, hold) in _waiting)
         {
             hold.GoOn();
             waiter.TrySetResult();
         }
-        waiting.Clear();
+        _waiting.Clear();
     }
 
     /// <summary>Returns at the next news, at once where there are some already, at the latest after <paramref name="wait"/>.</summary>
@@ -29,7 +29,7 @@ internal sealed class PollWaiters(Lock gate, TimeProvider time)
         lock (gate)
         {
             if (hasNews()) return;
-            waiting.Add(waiter, hold);
+            _waiting.Add(waiter, hold);
         }
         using var deadline = new CancellationTokenSource(wait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
@@ -37,14 +37,14 @@ internal sealed class PollWaiters(Lock gate, TimeProvider time)
         {
             lock (gate)
             {
-                if (!waiting.Remove(waiter)) return;
+                if (!_waiting.Remove(waiter)) return;
                 hold.GoOn();
                 waiter.TrySetResult();
             }
         }, null);
         // Its timer stands: simulated time may pass.
         lock (gate)
-            if (waiting.ContainsKey(waiter)) hold.Hold();
+            if (_waiting.ContainsKey(waiter)) hold.Hold();
         await waiter.Task;
         cancellationToken.ThrowIfCancellationRequested();
     }

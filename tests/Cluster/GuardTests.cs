@@ -27,7 +27,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     /// <summary>What somebody tries on an object, and the words that refuse it to a tenant; null where a tenant may.</summary>
     private sealed record Attempt(string Name, Target On, string? Refusal, HttpMethod Method, string? Body = null, string Type = Merge, string Suffix = "", Action<JsonNode>? Edit = null);
 
-    private static readonly Attempt[] s_attempts =
+    private static readonly Attempt[] Attempts =
     [
         Patch("raise the limit", Target.Budget, "may change spec.limit in namespace", """{"spec": {"limit": {"cost": "900"}}}"""),
         Patch("add a top-up", Target.Budget, "may change spec.topUps", """[{"op": "add", "path": "/spec/topUps", "value": [{"amount": "5", "window": "2026-11"}]}]""", JsonPatch),
@@ -93,9 +93,9 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         using var team = await GuardedTeam.CreateAsync(server, "guard-table");
         await PrepareAsync(server, team);
         var wrong = new List<string>();
-        for (var i = 0; i < s_attempts.Length; i++)
+        for (var i = 0; i < Attempts.Length; i++)
         {
-            var attempt = s_attempts[i];
+            var attempt = Attempts[i];
             var path = Path(team, attempt, i);
             var before = await EssenceAsync(server, attempt, path);
             var tenant = await TryAsync(team.Tenant, attempt, path);
@@ -426,10 +426,10 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     private static async Task PrepareAsync(InstallServer server, GuardedTeam team)
     {
         var parked = new List<string>();
-        for (var i = 0; i < s_attempts.Length; i++)
+        for (var i = 0; i < Attempts.Length; i++)
         {
             var name = $"a{i}";
-            switch (s_attempts[i].On)
+            switch (Attempts[i].On)
             {
                 case Target.Budget: await team.BudgetAsync(name); break;
                 case Target.ParkedJob: await ParkJobAsync(server, team, name); break;

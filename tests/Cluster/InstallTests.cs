@@ -91,7 +91,7 @@ public sealed class InstallTests(InstallServers servers)
         again.Output.Should().Contain("Enforcement is switched to observe");
         (await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own, "--no-hooks")).Succeeded();
         await server.UntilAsync("the agents' namespace is gone", async () => await server.Client.GetOrNullAsync<V1Namespace>(Agents, null, ct) is null, ct);
-        await CleanUpAsync(server, ct);
+        await CleanUpAsync(server);
     }
 
     [SkippableTheory]
@@ -115,7 +115,7 @@ public sealed class InstallTests(InstallServers servers)
         released.Succeeded().Output.Should().Contain($"Deployment {Own}/bursar exists: Bursar is not being uninstalled. Nothing was changed.");
         (await server.Client.GetAsync<V1Job>("runaway", CommandsWorld.Team, ct)).Spec.Suspend.Should().BeTrue();
         (await server.Client.GetOrNullAsync<V1ConfigMap>("bursar-control", Own, ct)).Should().BeNull("enforcement goes on");
-        await CleanUpAsync(server, ct);
+        await CleanUpAsync(server);
     }
 
     [SkippableTheory]
@@ -180,7 +180,7 @@ public sealed class InstallTests(InstallServers servers)
     }
 
     /// <summary>Removes what kubectl applied, for the next test on a shared server.</summary>
-    private static async Task CleanUpAsync(InstallServer server, CancellationToken ct)
+    private static async Task CleanUpAsync(InstallServer server)
     {
         if (server.Plane is null) return;
         foreach (var ns in new[] { Own, Agents, CommandsWorld.Team })
@@ -229,10 +229,10 @@ public sealed class InstallTests(InstallServers servers)
         var copy = Directory.CreateTempSubdirectory("bursar-chart-").FullName;
         ParentChart.CopyTo(InstallTool.Chart, copy);
         var crd = Path.Combine(copy, "templates", "crds", "bursar.dev_gpubudgets.yaml");
-        const string Before = "            description: What the owner asks for.\n            properties:\n";
+        const string before = "            description: What the owner asks for.\n            properties:\n";
         var text = File.ReadAllText(crd);
-        text.Should().Contain(Before);
-        File.WriteAllText(crd, text.Replace(Before, Before + "              costCenter: {type: string, maxLength: 32}\n", StringComparison.Ordinal));
+        text.Should().Contain(before);
+        File.WriteAllText(crd, text.Replace(before, before + "              costCenter: {type: string, maxLength: 32}\n", StringComparison.Ordinal));
         return copy;
     }
 

@@ -5,8 +5,8 @@ namespace Bursar.Tests.Cluster;
 /// <summary>The real kubectl and helm, as <c>make tools</c> unpacks them, each call with a home of its own.</summary>
 internal static class InstallTool
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(2);
-    private static readonly string s_home = Directory.CreateTempSubdirectory("bursar-tools-").FullName;
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    private static readonly string Home = Directory.CreateTempSubdirectory("bursar-tools-").FullName;
 
     public static string Chart => Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator");
 
@@ -41,16 +41,16 @@ internal static class InstallTool
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["KUBECONFIG"] = kubeconfig;
-        start.Environment["KUBECACHEDIR"] = Path.Combine(s_home, "kube");
-        start.Environment["HELM_CACHE_HOME"] = Path.Combine(s_home, "helm-cache");
-        start.Environment["HELM_CONFIG_HOME"] = Path.Combine(s_home, "helm-config");
-        start.Environment["HELM_DATA_HOME"] = Path.Combine(s_home, "helm-data");
+        start.Environment["KUBECACHEDIR"] = Path.Combine(Home, "kube");
+        start.Environment["HELM_CACHE_HOME"] = Path.Combine(Home, "helm-cache");
+        start.Environment["HELM_CONFIG_HOME"] = Path.Combine(Home, "helm-config");
+        start.Environment["HELM_DATA_HOME"] = Path.Combine(Home, "helm-data");
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         if (input is not null) await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
-        using var limit = new CancellationTokenSource(s_limit);
+        using var limit = new CancellationTokenSource(Limit);
         try
         {
             await process.WaitForExitAsync(limit.Token);
@@ -58,7 +58,7 @@ internal static class InstallTool
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{Path.GetFileName(program)} {string.Join(' ', arguments)}: not done within {s_limit}");
+            throw new TimeoutException($"{Path.GetFileName(program)} {string.Join(' ', arguments)}: not done within {Limit}");
         }
         return new(process.ExitCode, await output, await error);
     }

@@ -33,7 +33,7 @@ internal static class JobPolicies
     private const string HasFailed = "Job has failed indexes";
     private const string Stopped = "sim.bursar.dev/term-time";
 
-    private static readonly JobPolicyCase[] s_cases =
+    private static readonly JobPolicyCase[] Cases =
     [
         new("all-indexes", """{"completions": 4, "parallelism": 4, "backoffLimitPerIndex": 0}""", """{"run-for": "2s", "fail-indexes": "1,2"}""", "FailedIndexes", HasFailed)
             { Succeeded = 2, Failed = 2, CompletedIndexes = "0,3", FailedIndexes = "1,2", Failures = ["0 0 ", "1 0 ", "2 0 ", "3 0 "] },
@@ -63,7 +63,7 @@ internal static class JobPolicies
 
     public static async Task EndAsTheirPoliciesSayAsync(Scene scene)
     {
-        foreach (var one in s_cases)
+        foreach (var one in Cases)
         {
             var spec = JsonNode.Parse(one.Spec)!.AsObject();
             spec["completionMode"] = "Indexed";
@@ -83,7 +83,7 @@ internal static class JobPolicies
         await scene.UntilAsync("the suspension is followed", async () => (await scene.World.JobAsync(scene.Team, "suspended", Ct)).Condition("Suspended") is not null);
         await scene.SuspendAsync("suspended", false);
 
-        foreach (var one in s_cases)
+        foreach (var one in Cases)
         {
             V1Job job = null!;
             await scene.UntilAsync($"{one.Name} has ended", async () => (job = await scene.World.JobAsync(scene.Team, one.Name, Ct)).Condition("Complete", "Failed") is not null, TimeSpan.FromMinutes(2));

@@ -6,7 +6,7 @@ namespace Bursar.Tests.Cluster;
 [Collection(InstallCollection.Name)]
 public sealed class PriceBookSchemaTests(InstallServers servers)
 {
-    private static readonly (string Name, string Spec, string? Refusal)[] s_structural =
+    private static readonly (string Name, string Spec, string? Refusal)[] Structural =
     [
         ("the least", "{currency: USD, rates: []}", null),
         ("everything", """
@@ -28,7 +28,7 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
         ("a guard that lets nothing pass", """{currency: USD, rates: [], guard: {maxJumpPercent: 0}}""", "spec.guard.maxJumpPercent"),
     ];
 
-    private static readonly (string Name, string Spec, string? Refusal)[] s_rules =
+    private static readonly (string Name, string Spec, string? Refusal)[] Rules =
     [
         ("neither price nor hardware", "{currency: USD, rates: [{note: x}]}", "either perGpuHour or owned"),
         ("both", """{currency: USD, rates: [{perGpuHour: "1", owned: {capitalCost: "1", lifetime: 9h}}]}""", "either perGpuHour or owned"),
@@ -48,7 +48,7 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
         await using var server = await servers.StartAsync(real, CancellationToken.None);
         var books = await DryRun.OpenAsync(server, "/apis/bursar.dev/v1alpha1/gpupricebooks", "GpuPriceBook", "{currency: USD, rates: []}");
 
-        (await books.WrongAsync([.. s_structural, .. s_rules])).Should().BeEmpty();
+        (await books.WrongAsync([.. Structural, .. Rules])).Should().BeEmpty();
 
         var made = await books.SendAsync("""{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h}}]}""");
         JsonNode.DeepEquals(made!["spec"], JsonNode.Parse("""

@@ -14,7 +14,7 @@ public sealed class RealHpaTests(ITestOutputHelper output)
     /// <summary>Steps of each autoscaler that the pure function explains at the very instant of the answer.</summary>
     private const int Exact = 60;
 
-    private static readonly string[] s_reasons = ["free", "error", HorizontalScaler.ScaleUpLimit, HorizontalScaler.ScaleDownLimit, HorizontalScaler.ScaleUpStabilized, HorizontalScaler.ScaleDownStabilized, HorizontalScaler.TooManyReplicas, HorizontalScaler.TooFewReplicas];
+    private static readonly string[] KnownReasons = ["free", "error", HorizontalScaler.ScaleUpLimit, HorizontalScaler.ScaleDownLimit, HorizontalScaler.ScaleUpStabilized, HorizontalScaler.ScaleDownStabilized, HorizontalScaler.TooManyReplicas, HorizontalScaler.TooFewReplicas];
 
     [SkippableFact]
     public async Task The_same_replicas_after_each_of_its_steps()
@@ -36,7 +36,7 @@ public sealed class RealHpaTests(ITestOutputHelper output)
         foreach (var one in all.Values) await one.CreateAsync(ct);
 
         // As long as it takes: on a busy machine the autoscaler reads its clock later than the answer, and such steps prove less.
-        while (all.Values.Any(one => one.Exact < Exact) || s_reasons.Except(Reasons().Keys).Any())
+        while (all.Values.Any(one => one.Exact < Exact) || KnownReasons.Except(Reasons().Keys).Any())
         {
             if (all.Values.Any(one => one.Difference is not null) || limit.IsCancellationRequested) break;
             await Task.Delay(500, CancellationToken.None);
@@ -45,7 +45,7 @@ public sealed class RealHpaTests(ITestOutputHelper output)
         output.WriteLine($"{all.Values.Sum(one => one.Compared)} steps compared, {all.Values.Sum(one => one.Late)} of them with a late clock and {all.Values.Sum(one => one.LaterThanKnown)} after a later one than is known, {all.Values.Sum(one => one.Scalings)} of them scaled, {all.Values.Sum(one => one.Skipped)} looks skipped; {string.Join(", ", Reasons().Select(one => $"{one.Key} {one.Value}"))}");
         string.Join("\n\n", all.Values.Select(one => one.Difference).OfType<string>()).Should().BeEmpty();
         all.Values.Min(one => one.Exact).Should().BeGreaterThanOrEqualTo(Exact, "within eight minutes, at about one look a second");
-        Reasons().Keys.Should().Contain(s_reasons);
+        Reasons().Keys.Should().Contain(KnownReasons);
 
         Dictionary<string, int> Reasons() => all.Values.SelectMany(one => one.Reasons.ToArray()).GroupBy(one => one.Key).ToDictionary(group => group.Key, group => group.Sum(one => one.Value));
 

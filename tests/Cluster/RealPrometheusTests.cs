@@ -21,7 +21,7 @@ namespace Bursar.Tests.Cluster;
 /// </summary>
 public sealed class RealPrometheusTests
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private static CancellationToken Ct => CancellationToken.None;
 
@@ -161,7 +161,7 @@ public sealed class RealPrometheusTests
                 {
                     // It is not up yet.
                 }
-                if (begun.Elapsed > s_patience) throw new TimeoutException($"{query} does not become {value ?? "empty"}");
+                if (begun.Elapsed > Patience) throw new TimeoutException($"{query} does not become {value ?? "empty"}");
                 await Task.Delay(100, Ct);
             }
         }

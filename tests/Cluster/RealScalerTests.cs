@@ -11,7 +11,7 @@ namespace Bursar.Tests.Cluster;
 public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper output)
 {
     private const string DemandToScale = "bursar_scaler_demand_to_scale_seconds";
-    private static readonly TimeSpan s_stretch = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Stretch = TimeSpan.FromSeconds(60);
 
     private static CancellationToken Ct => CancellationToken.None;
 
@@ -43,10 +43,10 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
             await Scalers.LookedAfterAsync(scene, "chat");
 
             var begun = scene.World.Time.GetUtcNow();
-            var requests = ChatTrace.Read(traces, begun).TakeWhile(request => request.At - begun < s_stretch).ToArray();
+            var requests = ChatTrace.Read(traces, begun).TakeWhile(request => request.At - begun < Stretch).ToArray();
             foreach (var request in requests) load.Offer(request);
             var asked = new List<(TimeSpan After, int Replicas)>();
-            while (scene.World.Time.GetUtcNow() - begun < s_stretch)
+            while (scene.World.Time.GetUtcNow() - begun < Stretch)
             {
                 var replicas = await scene.ReplicasAsync("chat");
                 if (asked.Count == 0 || asked[^1].Replicas != replicas) asked.Add((scene.World.Time.GetUtcNow() - begun, replicas));

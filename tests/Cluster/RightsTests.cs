@@ -27,10 +27,10 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
     private const string Team = "team-rights";
     private const string Other = "team-chat-rights";
 
-    private static readonly string[] s_nodes = ["rights-1", "rights-2"];
+    private static readonly string[] NodeNames = ["rights-1", "rights-2"];
 
     /// <summary>Rights that a run of seconds need not use, each with the reason why it stays.</summary>
-    private static readonly Dictionary<string, string> s_kept = new()
+    private static readonly Dictionary<string, string> Kept = new()
     {
         ["events.k8s.io events get"] = "an Event of an earlier life is read where the same one is due again: not in every run",
         ["events.k8s.io events patch"] = "an Event that repeats becomes a series: only after a while",
@@ -60,7 +60,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             foreach (var right in idle) output.WriteLine($"never used: {right}");
             // This server streams its lists over a watch; those before 1.32 are asked for a list, and so is one that refuses.
             var lists = idle.Where(right => right.Split(' ').Contains("list"));
-            idle.Except(lists).Except(s_kept.Keys).Should().BeEmpty("a right that nothing uses is taken away (OperatorRights.cs)");
+            idle.Except(lists).Except(Kept.Keys).Should().BeEmpty("a right that nothing uses is taken away (OperatorRights.cs)");
         }
         finally
         {
@@ -73,10 +73,10 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
     {
         // Config is the operator's, Client the administrator's, who is the teams here.
         var world = new RealWorld { Plane = server.Plane!, Config = account, Client = server.Client, Time = TimeProvider.System };
-        foreach (var node in s_nodes) await PlaceAgentAsync(server, node, ct);
+        foreach (var node in NodeNames) await PlaceAgentAsync(server, node, ct);
         await using var nodes = await NodeSimulator.StartAsync(server.Client, new()
         {
-            Fleet = [.. s_nodes.Select(name => new FleetNode { Name = name })],
+            Fleet = [.. NodeNames.Select(name => new FleetNode { Name = name })],
             ImagePull = TimeSpan.FromMilliseconds(500),
             // Their pods are there: the simulator is their kubelet.
             Agents = new() { Namespace = Agents },
@@ -142,7 +142,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await world.UntilAsync("the certificates are whole again", async () =>
                 (await server.Client.GetAsync<V1Secret>("bursar-agent-tls", Agents, ct)).Data.Values.All(v => !v.AsSpan().SequenceEqual("broken"u8)), ct);
             await world.UntilAsync("all agents answer under the new ones", async () =>
-                s_nodes.All((await world.MetricsAsync(ct)).Where(s => s.Name == "bursar_agent_lag_seconds").Select(s => s.Label("node")).Contains), ct, TimeSpan.FromMinutes(2));
+                NodeNames.All((await world.MetricsAsync(ct)).Where(s => s.Name == "bursar_agent_lag_seconds").Select(s => s.Label("node")).Contains), ct, TimeSpan.FromMinutes(2));
 
             // The budget goes: its ledger goes with it in time.
             await world.SetLimitAsync(Team, "jobs", "0.01", ct);

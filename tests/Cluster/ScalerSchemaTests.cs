@@ -6,7 +6,7 @@ namespace Bursar.Tests.Cluster;
 [Collection(InstallCollection.Name)]
 public sealed class ScalerSchemaTests(InstallServers servers)
 {
-    private static readonly (string Name, string Spec, string? Refusal)[] s_structural =
+    private static readonly (string Name, string Spec, string? Refusal)[] Structural =
     [
         ("the least", "{scaleTargetRef: {name: chat}}", null),
         ("everything", """
@@ -35,7 +35,7 @@ public sealed class ScalerSchemaTests(InstallServers servers)
         ("a field that does not exist", "{scaleTargetRef: {name: chat}, triggers: [{type: queue, authenticationRef: {name: x}}]}", "unknown field \"spec.triggers[0].authenticationRef\""),
     ];
 
-    private static readonly (string Name, string Spec, string? Refusal)[] s_rules =
+    private static readonly (string Name, string Spec, string? Refusal)[] Rules =
     [
         ("a minimum above the maximum", "{scaleTargetRef: {name: chat}, minReplicaCount: 5, maxReplicaCount: 4}", "spec.minReplicaCount"),
         ("as many idle as the minimum", "{scaleTargetRef: {name: chat}, minReplicaCount: 1, idleReplicaCount: 1}", "spec.idleReplicaCount"),
@@ -50,7 +50,7 @@ public sealed class ScalerSchemaTests(InstallServers servers)
     {
         await using var server = await servers.StartAsync(real, CancellationToken.None);
 
-        (await (await ScalersAsync(server)).WrongAsync([.. s_structural, .. s_rules])).Should().BeEmpty();
+        (await (await ScalersAsync(server)).WrongAsync([.. Structural, .. Rules])).Should().BeEmpty();
     }
 
     [SkippableTheory]

@@ -6,13 +6,13 @@ namespace Bursar.Tests.Cluster;
 [Collection(InstallCollection.Name)]
 public sealed class SchemaCasesTests(InstallServers servers)
 {
-    private static readonly string s_manyTopUps = string.Join(", ", Enumerable.Repeat("""{amount: "1", window: "2026-11"}""", 30_000));
+    private static readonly string ManyTopUps = string.Join(", ", Enumerable.Repeat("""{amount: "1", window: "2026-11"}""", 30_000));
 
     // Each of them in range: a real server needs half a minute to put a hundred thousand complaints into one answer.
-    private static readonly string s_manyThresholds = string.Join(", ", Enumerable.Range(0, 100_000).Select(i => i % 1000 + 1));
+    private static readonly string ManyThresholds = string.Join(", ", Enumerable.Range(0, 100_000).Select(i => i % 1000 + 1));
 
     /// <summary>A name, the spec, and a piece of the refusal; null where it is taken.</summary>
-    private static readonly (string Name, string Spec, string? Refusal)[] s_structural =
+    private static readonly (string Name, string Spec, string? Refusal)[] Structural =
     [
         ("the least", """{limit: {cost: "2"}}""", null),
         ("cents and less", """{limit: {cost: "0.000000001"}}""", null),
@@ -38,12 +38,12 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("a key with a space", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: "a b", operator: Exists}]}}""", "matchExpressions[0].key"),
         ("an operator that does not exist", """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Near}]}}""", "matchExpressions[0].operator"),
         ("a label's value with a space", """{limit: {cost: "2"}, selector: {matchLabels: {a: "b c"}}}""", "matchLabels"),
-        ("a hundred thousand thresholds", $$"""{limit: {cost: "2"}, thresholds: [{{s_manyThresholds}}]}""", "spec.thresholds: Too many"),
-        ("thirty thousand top-ups", $$"""{limit: {cost: "2"}, topUps: [{{s_manyTopUps}}]}""", "spec.topUps: Too many"),
+        ("a hundred thousand thresholds", $$"""{limit: {cost: "2"}, thresholds: [{{ManyThresholds}}]}""", "spec.thresholds: Too many"),
+        ("thirty thousand top-ups", $$"""{limit: {cost: "2"}, topUps: [{{ManyTopUps}}]}""", "spec.topUps: Too many"),
         ("a field that does not exist", """{limit: {cost: "2"}, training: {checkpoints: {}}}""", "unknown field \"spec.training.checkpoints\""),
     ];
 
-    private static readonly (string Name, string Spec, string? Refusal)[] s_rules =
+    private static readonly (string Name, string Spec, string? Refusal)[] Rules =
     [
         ("Rolling without length", """{limit: {cost: "2"}, window: {period: Rolling}}""", "spec.window.length"),
         ("Rolling for more than a year", """{limit: {cost: "2"}, window: {period: Rolling, length: 9999h}}""", "spec.window.length"),
@@ -68,7 +68,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
     {
         await using var server = await servers.StartAsync(real, CancellationToken.None);
 
-        (await (await BudgetsAsync(server)).WrongAsync([.. s_structural, .. s_rules])).Should().BeEmpty();
+        (await (await BudgetsAsync(server)).WrongAsync([.. Structural, .. Rules])).Should().BeEmpty();
     }
 
     [SkippableTheory]

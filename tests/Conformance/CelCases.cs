@@ -7,11 +7,11 @@ namespace Bursar.Tests.Conformance;
 public sealed class CelCases(EveryApiServer servers) : ApiCase(servers)
 {
     private const string Crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    private static readonly Dictionary<(string Server, string Name), string> s_defined = [];
-    private static int s_last;
+    private static readonly Dictionary<(string Server, string Name), string> Defined = [];
+    private static int _last;
 
     /// <summary>Expressions that are true of <see cref="Sample"/>, by the library they try.</summary>
-    private static readonly (string Library, string[] Expressions)[] s_expressions =
+    private static readonly (string Library, string[] Expressions)[] Cases =
     [
         ("fields",
         [
@@ -99,7 +99,7 @@ public sealed class CelCases(EveryApiServer servers) : ApiCase(servers)
         get
         {
             var data = new TheoryData<string, string>();
-            foreach (var (library, _) in s_expressions)
+            foreach (var (library, _) in Cases)
             {
                 data.Add(EveryApiServer.SandboxName, library);
                 data.Add(EveryApiServer.RealName, library);
@@ -113,7 +113,7 @@ public sealed class CelCases(EveryApiServer servers) : ApiCase(servers)
     public async Task True_expression_passes_and_its_negation_is_refused(string server, string library)
     {
         var api = await On(server);
-        var expressions = s_expressions.Single(e => e.Library == library).Expressions;
+        var expressions = Cases.Single(e => e.Library == library).Expressions;
         var accepting = await DefineAsync(api, Rules(expressions));
         var accepted = await api.PostAsync(accepting, Thing(accepting, "a", Sample));
         accepted.Code.Should().Be(201, "{0}: {1}", library, accepted.Text);
@@ -288,7 +288,7 @@ public sealed class CelCases(EveryApiServer servers) : ApiCase(servers)
 
     /// <summary>The path of a kind that the rows of one theory share.</summary>
     private async Task<string> DefineOnceAsync(string server, string name, string spec) =>
-        s_defined.TryGetValue((server, name), out var path) ? path : s_defined[(server, name)] = await DefineAsync(await On(server), spec);
+        Defined.TryGetValue((server, name), out var path) ? path : Defined[(server, name)] = await DefineAsync(await On(server), spec);
 
     private static string Rules(string[] expressions) =>
         $"\"x-kubernetes-validations\":{new JsonArray([.. expressions.Select(e => (JsonNode)new JsonObject { ["rule"] = e })]).ToJsonString()},\"properties\":{{{Properties}}}";
@@ -309,7 +309,7 @@ public sealed class CelCases(EveryApiServer servers) : ApiCase(servers)
         return path;
     }
 
-    private static string Group() => $"cel{Interlocked.Increment(ref s_last)}-{Environment.ProcessId}.example.dev";
+    private static string Group() => $"cel{Interlocked.Increment(ref _last)}-{Environment.ProcessId}.example.dev";
 
     private static string Definition(string group, string spec, string root = "") => """
         {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"things.GROUP"},

@@ -7,8 +7,8 @@ namespace Bursar.Tests.Conformance;
 public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(servers)
 {
     private const string Crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    private static readonly Dictionary<string, string> s_defined = [];
-    private static int s_last;
+    private static readonly Dictionary<string, string> Defined = [];
+    private static int _last;
 
     [SkippableTheory, MemberData(nameof(Servers))]
     public async Task A_definition_is_established_and_served(string server)
@@ -220,12 +220,12 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     private async Task<(ApiServerUnderTest Api, string Namespace, string Group)> DefineAsync(string server, bool own = false)
     {
         var api = await On(server);
-        if (!own && s_defined.TryGetValue(server, out var defined))
+        if (!own && Defined.TryGetValue(server, out var defined))
         {
             return (api, await api.NamespaceAsync(), defined);
         }
 
-        var group = $"case{Interlocked.Increment(ref s_last)}-{Environment.ProcessId}.example.dev";
+        var group = $"case{Interlocked.Increment(ref _last)}-{Environment.ProcessId}.example.dev";
         var schema = """
             {"type":"object","properties":{"spec":{"type":"object","required":["size"],
             "x-kubernetes-validations":[{"rule":"!(has(self.mode) && self.mode == 'B' && self.size > 2)","message":"B must be small"}],
@@ -254,7 +254,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
         await api.UntilAsync($"/apis/{group}/v1/namespaces/{ns}/widgets", r => r.Code == 200);
         if (!own)
         {
-            s_defined[server] = group;
+            Defined[server] = group;
         }
 
         return (api, ns, group);

@@ -13,7 +13,7 @@ namespace Bursar.Tests.TestKit;
 /// </summary>
 public sealed class ControlPlane : IAsyncDisposable
 {
-    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private readonly string _directory;
     private readonly List<(string Name, Process Process)> _processes = [];
 
@@ -220,14 +220,14 @@ public sealed class ControlPlane : IAsyncDisposable
                     return;
                 }
             }
-            catch (HttpRequestException) when (clock.Elapsed < s_startLimit)
+            catch (HttpRequestException) when (clock.Elapsed < StartLimit)
             {
                 // Not listening yet.
             }
 
-            if (clock.Elapsed > s_startLimit)
+            if (clock.Elapsed > StartLimit)
             {
-                throw new InvalidOperationException($"kube-apiserver from {Assets} is not ready after {s_startLimit}:\n{Tail("kube-apiserver")}");
+                throw new InvalidOperationException($"kube-apiserver from {Assets} is not ready after {StartLimit}:\n{Tail("kube-apiserver")}");
             }
 
             await Task.Delay(100, ct);

@@ -10,13 +10,13 @@ public static class SyntheticTraces
 {
     private const int LastSecond = 12_900_000;
 
-    private static readonly (int Gpus, string Model, int Count)[] s_nodes = [(2, "P100", 500), (8, "G2", 600), (1, "T4", 24), (4, "G3", 60)];
+    private static readonly (int Gpus, string Model, int Count)[] NodeGroups = [(2, "P100", 500), (8, "G2", 600), (1, "T4", 24), (4, "G3", 60)];
 
     private const double ChatSeconds = 3502;
     private const double ChatStep = 5;
 
     /// <summary>Requests with short and with long answers: how many a minute in each 5 minutes, how far the rate strays from that and for how many seconds, quantiles of their tokens.</summary>
-    private static readonly (double[] PerMinute, double Deviation, double Correlation, double[] Prompt, double[] Generated)[] s_kinds =
+    private static readonly (double[] PerMinute, double Deviation, double Correlation, double[] Prompt, double[] Generated)[] Kinds =
     [
         ([155, 137, 174, 178, 264, 378, 380, 275, 244, 172, 142, 130], 0.14, 50, [10, 197, 252, 387, 398, 409, 723, 1315, 2146, 4077, 4100], [7, 46, 63, 77, 87, 94, 103, 117, 142, 175, 296]),
         ([145, 148, 137, 134, 112, 70, 66, 93, 96, 113, 118, 125], 0.21, 8, [181, 992, 1017, 1036, 1052, 1070, 1087, 1108, 1134, 1172, 1500], [300, 375, 383, 388, 393, 395, 396, 397, 400, 403, 408, 411, 414, 418, 424, 429, 436, 451, 498, 564, 690]),
@@ -53,7 +53,7 @@ public static class SyntheticTraces
 
     /// <summary>Nodes: name, GPUs.</summary>
     public static IReadOnlyList<(string Name, int Gpus)> Nodes() =>
-        [.. s_nodes.SelectMany(kind => Enumerable.Repeat(kind.Gpus, kind.Count)).Select((gpus, i) => (string.Create(CultureInfo.InvariantCulture, $"node-{i:0000}"), gpus))];
+        [.. NodeGroups.SelectMany(kind => Enumerable.Repeat(kind.Gpus, kind.Count)).Select((gpus, i) => (string.Create(CultureInfo.InvariantCulture, $"node-{i:0000}"), gpus))];
 
     /// <summary>
     /// An hour of requests: time, prompt tokens, generated tokens. About 19,000, of two kinds whose mix changes: short answers triple in the middle
@@ -66,7 +66,7 @@ public static class SyntheticTraces
         var random = new Random(seed);
         var start = new DateTimeOffset(2023, 11, 16, 18, 15, 46, TimeSpan.Zero);
         var requests = new List<(DateTimeOffset At, int Prompt, int Generated)>();
-        foreach (var kind in s_kinds)
+        foreach (var kind in Kinds)
         {
             // A Poisson process whose rate is the mean times a log-normal factor that wanders back to one.
             var (keeps, factor) = (Math.Exp(-ChatStep / kind.Correlation), Normal(random, 0, kind.Deviation));

@@ -15,15 +15,15 @@ public sealed partial class CertificateFolder(string? path, TimeProvider time, I
 {
     public static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
 
-    private byte[] seen = [];
-    private volatile ServingCertificates? current;
-    private volatile string? fault = path is null ? "no certificate directory is configured" : "the certificates are not there yet";
+    private byte[] _seen = [];
+    private volatile ServingCertificates? _current;
+    private volatile string? _fault = path is null ? "no certificate directory is configured" : "the certificates are not there yet";
 
     /// <summary>Null until there are some.</summary>
-    public ServingCertificates? Current => current;
+    public ServingCertificates? Current => _current;
 
     /// <summary>Why the newest files are not in use, or null.</summary>
-    public string? Fault => fault;
+    public string? Fault => _fault;
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -53,26 +53,26 @@ public sealed partial class CertificateFolder(string? path, TimeProvider time, I
             string key = File.ReadAllText(Path.Combine(path, "tls.key"));
             string roots = File.ReadAllText(Path.Combine(path, "ca.crt"));
             byte[] hash = SHA256.HashData(System.Text.Encoding.UTF8.GetBytes($"{certificate}\0{key}\0{roots}"));
-            if (hash.AsSpan().SequenceEqual(seen))
+            if (hash.AsSpan().SequenceEqual(_seen))
                 return;
             var trusted = new X509Certificate2Collection();
             trusted.ImportFromPem(roots);
             if (trusted.Count == 0)
                 throw new CryptographicException("ca.crt holds no certificate");
             // The old certificates are not disposed: a handshake may still be using them.
-            current = new ServingCertificates(X509Certificate2.CreateFromPem(certificate, key), trusted);
-            seen = hash;
-            fault = null;
-            LogRead(current.Server.Subject, current.Server.NotAfter.ToUniversalTime());
+            _current = new ServingCertificates(X509Certificate2.CreateFromPem(certificate, key), trusted);
+            _seen = hash;
+            _fault = null;
+            LogRead(_current.Server.Subject, _current.Server.NotAfter.ToUniversalTime());
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
-            string sentence = current is null && exception is FileNotFoundException or DirectoryNotFoundException
+            string sentence = _current is null && exception is FileNotFoundException or DirectoryNotFoundException
                 ? "the certificates are not there yet"
                 : $"the certificates in {path} cannot be read: {exception.Message}";
-            if (fault != sentence)
+            if (_fault != sentence)
                 LogFault(sentence);
-            fault = sentence;
+            _fault = sentence;
         }
     }
 

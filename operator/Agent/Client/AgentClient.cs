@@ -48,20 +48,20 @@ public sealed class AgentClient : IDisposable
     /// <summary>The largest answer that is read; a full report of 5,000 entries has some 2 MiB.</summary>
     private const int MaxAnswerBytes = 32 * 1024 * 1024;
 
-    private readonly AgentClientOptions options;
-    private readonly HttpClient client;
-    private readonly X509Certificate2 certificate;
-    private readonly string host;
-    private volatile string? refusal;
+    private readonly AgentClientOptions _options;
+    private readonly HttpClient _client;
+    private readonly X509Certificate2 _certificate;
+    private readonly string _host;
+    private volatile string? _refusal;
 
     public AgentClient(AgentClientOptions options)
     {
-        this.options = options;
-        host = BursarNames.Agent(options.NodeName);
-        certificate = X509Certificate2.CreateFromPem(options.Certificate.Certificate, options.Certificate.PrivateKey);
+        this._options = options;
+        _host = BursarNames.Agent(options.NodeName);
+        _certificate = X509Certificate2.CreateFromPem(options.Certificate.Certificate, options.Certificate.PrivateKey);
         var roots = new X509Certificate2Collection();
         roots.ImportFromPem(options.RootsPem);
-        client = new HttpClient(new SocketsHttpHandler
+        _client = new HttpClient(new SocketsHttpHandler
         {
             UseProxy = false,
             AllowAutoRedirect = false,
@@ -70,20 +70,20 @@ public sealed class AgentClient : IDisposable
             ConnectCallback = ConnectAsync,
             SslOptions = new SslClientAuthenticationOptions
             {
-                ClientCertificates = [certificate],
+                ClientCertificates = [_certificate],
                 // Else a server's list of accepted issuers decides, and a root of the same name hides ours.
-                LocalCertificateSelectionCallback = (_, _, _, _, _) => certificate,
+                LocalCertificateSelectionCallback = (_, _, _, _, _) => _certificate,
                 EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
                 AllowTlsResume = false,
                 RemoteCertificateValidationCallback = (_, peer, _, _) =>
                 {
-                    refusal = PeerCheck.Refusal(peer as X509Certificate2, roots, PeerPurpose.Server, host, options.Time.GetUtcNow());
-                    return refusal is null;
+                    _refusal = PeerCheck.Refusal(peer as X509Certificate2, roots, PeerPurpose.Server, _host, options.Time.GetUtcNow());
+                    return _refusal is null;
                 },
             },
         })
         {
-            BaseAddress = new Uri($"https://{host}:{options.Address.Port.ToString(CultureInfo.InvariantCulture)}"),
+            BaseAddress = new Uri($"https://{_host}:{options.Address.Port.ToString(CultureInfo.InvariantCulture)}"),
             Timeout = System.Threading.Timeout.InfiniteTimeSpan,
             MaxResponseContentBufferSize = MaxAnswerBytes,
         };
@@ -125,8 +125,8 @@ public sealed class AgentClient : IDisposable
 
     public void Dispose()
     {
-        client.Dispose();
-        certificate.Dispose();
+        _client.Dispose();
+        _certificate.Dispose();
     }
 
     private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, Guid? question, CancellationToken cancellationToken)
@@ -135,11 +135,11 @@ public sealed class AgentClient : IDisposable
         byte[] body = await SendAsync(request, wait, question, cancellationToken);
         try
         {
-            return JsonSerializer.Deserialize(body, type) ?? throw new AgentException($"{host} answered null to {path}");
+            return JsonSerializer.Deserialize(body, type) ?? throw new AgentException($"{_host} answered null to {path}");
         }
         catch (JsonException exception)
         {
-            throw new AgentException($"{host} answered {path} with something else than agreed: {exception.Message}", exception);
+            throw new AgentException($"{_host} answered {path} with something else than agreed: {exception.Message}", exception);
         }
     }
 
@@ -147,24 +147,24 @@ public sealed class AgentClient : IDisposable
     {
         if (question is { } known)
             request.Headers.TryAddWithoutValidation(IAgentActivity.Header, known.ToString());
-        using var deadline = new CancellationTokenSource(wait + options.Timeout, options.Time);
+        using var deadline = new CancellationTokenSource(wait + _options.Timeout, _options.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
+            using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
             byte[] body = await response.Content.ReadAsByteArrayAsync(either.Token);
             if (response.IsSuccessStatusCode)
                 return body;
-            throw new AgentException($"{host} answered {(int)response.StatusCode} to {request.RequestUri}: {Sentence(body)}", status: response.StatusCode);
+            throw new AgentException($"{_host} answered {(int)response.StatusCode} to {request.RequestUri}: {Sentence(body)}", status: response.StatusCode);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new AgentException($"{host} at {options.Address} did not answer in time", exception);
+            throw new AgentException($"{_host} at {_options.Address} did not answer in time", exception);
         }
         catch (Exception exception) when (exception is HttpRequestException or SocketException)
         {
             // A peer that hangs up right after the handshake shows as a bare SocketException: the handler asks the dead socket for its address.
-            throw new AgentException($"{host} at {options.Address}: {refusal ?? exception.GetBaseException().Message}", exception);
+            throw new AgentException($"{_host} at {_options.Address}: {_refusal ?? exception.GetBaseException().Message}", exception);
         }
     }
 
@@ -186,7 +186,7 @@ public sealed class AgentClient : IDisposable
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(options.Address, cancellationToken);
+            await socket.ConnectAsync(_options.Address, cancellationToken);
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch

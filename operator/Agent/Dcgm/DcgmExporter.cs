@@ -18,19 +18,19 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
-    private readonly Uri address;
-    private readonly TimeProvider time;
-    private readonly HttpClient client;
-    private GpuSnapshot snapshot = new(NvmlState.NoDriver, "the dcgm-exporter was not asked yet", []);
-    private volatile IReadOnlyList<PodDevice>? pods;
-    private DateTimeOffset next = DateTimeOffset.MinValue;
-    private long skippedLines;
+    private readonly Uri _address;
+    private readonly TimeProvider _time;
+    private readonly HttpClient _client;
+    private GpuSnapshot _snapshot = new(NvmlState.NoDriver, "the dcgm-exporter was not asked yet", []);
+    private volatile IReadOnlyList<PodDevice>? _pods;
+    private DateTimeOffset _next = DateTimeOffset.MinValue;
+    private long _skippedLines;
 
     public DcgmExporter(Uri address, TimeProvider time)
     {
-        this.address = address;
-        this.time = time;
-        client = new HttpClient(new SocketsHttpHandler
+        this._address = address;
+        this._time = time;
+        _client = new HttpClient(new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
             UseProxy = false,
@@ -43,39 +43,39 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
 
     public GpuSnapshot Read()
     {
-        var now = time.GetUtcNow();
-        if (now < next && now >= next - Every)
-            return snapshot;
-        next = now + Every;
+        var now = _time.GetUtcNow();
+        if (now < _next && now >= _next - Every)
+            return _snapshot;
+        _next = now + Every;
         try
         {
             var page = DcgmPage.Read(Fetch());
-            pods = page.Pods;
-            skippedLines += page.SkippedLines;
-            return snapshot = page.Devices.Count == 0
-                ? new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {address} shows no GPU", []) { SkippedLines = skippedLines }
-                : new GpuSnapshot(NvmlState.Ready, $"dcgm-exporter at {address}, {page.Devices.Count(d => d.ParentUuid is null)} GPUs", page.Devices) { Source = UsageReport.DcgmSource, SkippedLines = skippedLines };
+            _pods = page.Pods;
+            _skippedLines += page.SkippedLines;
+            return _snapshot = page.Devices.Count == 0
+                ? new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {_address} shows no GPU", []) { SkippedLines = _skippedLines }
+                : new GpuSnapshot(NvmlState.Ready, $"dcgm-exporter at {_address}, {page.Devices.Count(d => d.ParentUuid is null)} GPUs", page.Devices) { Source = UsageReport.DcgmSource, SkippedLines = _skippedLines };
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or PrometheusFormatException)
         {
-            pods = null;
+            _pods = null;
             string word = exception is OperationCanceledException ? $"no answer within {Timeout.TotalSeconds} s" : exception.GetBaseException().Message;
-            return snapshot = new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {address} cannot be read: {word}", []) { SkippedLines = skippedLines };
+            return _snapshot = new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {_address} cannot be read: {word}", []) { SkippedLines = _skippedLines };
         }
     }
 
     /// <summary>The pods of the page that was read last; without the exporter's Kubernetes labels, none.</summary>
     public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) =>
-        pods is { } list ? Task.FromResult(list) : throw new PodResourcesException($"the dcgm-exporter at {address} tells of no pods");
+        _pods is { } list ? Task.FromResult(list) : throw new PodResourcesException($"the dcgm-exporter at {_address} tells of no pods");
 
-    public void Dispose() => client.Dispose();
+    public void Dispose() => _client.Dispose();
 
     private byte[] Fetch()
     {
-        using var deadline = new CancellationTokenSource(Timeout, time);
-        using var request = new HttpRequestMessage(HttpMethod.Get, address);
+        using var deadline = new CancellationTokenSource(Timeout, _time);
+        using var request = new HttpRequestMessage(HttpMethod.Get, _address);
         request.Headers.TryAddWithoutValidation("Accept", "text/plain;version=0.0.4");
-        using var response = client.Send(request, HttpCompletionOption.ResponseHeadersRead, deadline.Token);
+        using var response = _client.Send(request, HttpCompletionOption.ResponseHeadersRead, deadline.Token);
         if (response.StatusCode != HttpStatusCode.OK)
             throw new HttpRequestException($"it answers {(int)response.StatusCode}");
         using var body = response.Content.ReadAsStream(deadline.Token);

@@ -15,13 +15,13 @@ public sealed class DcgmScraper : IDisposable
 
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
-    private readonly TimeProvider time;
-    private readonly HttpClient client;
+    private readonly TimeProvider _time;
+    private readonly HttpClient _client;
 
     public DcgmScraper(TimeProvider time)
     {
-        this.time = time;
-        client = new HttpClient(new SocketsHttpHandler
+        this._time = time;
+        _client = new HttpClient(new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
             UseProxy = false,
@@ -41,14 +41,14 @@ public sealed class DcgmScraper : IDisposable
     public async Task<DcgmPage> ReadAsync(IPEndPoint address, CancellationToken cancellationToken)
     {
         string host = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address.Address}]" : address.Address.ToString();
-        using var deadline = new CancellationTokenSource(Timeout, time);
+        using var deadline = new CancellationTokenSource(Timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"http://{host}:{address.Port}{Path}"));
             request.Headers.TryAddWithoutValidation("Accept", "text/plain;version=0.0.4");
             request.Headers.TryAddWithoutValidation("User-Agent", "bursar");
-            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             if (response.StatusCode != HttpStatusCode.OK)
                 throw new HttpRequestException($"it answers {(int)response.StatusCode}");
             if (response.Content.Headers.ContentLength > MaxBytes)
@@ -70,5 +70,5 @@ public sealed class DcgmScraper : IDisposable
         }
     }
 
-    public void Dispose() => client.Dispose();
+    public void Dispose() => _client.Dispose();
 }

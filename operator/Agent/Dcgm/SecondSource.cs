@@ -9,13 +9,13 @@ namespace Bursar.Agent.Dcgm;
 /// </summary>
 public sealed class SecondSource(IGpuReader nvml, IPodResources kubelet, DcgmExporter exporter) : IGpuReader, IPodResources
 {
-    private volatile bool second;
+    private volatile bool _second;
 
     public GpuSnapshot Read()
     {
         var first = nvml.Read();
-        second = first.State != NvmlState.Ready;
-        if (second)
+        _second = first.State != NvmlState.Ready;
+        if (_second)
         {
             var other = exporter.Read();
             return other with { Word = $"{other.Word} ({first.Word})" };
@@ -36,7 +36,7 @@ public sealed class SecondSource(IGpuReader nvml, IPodResources kubelet, DcgmExp
     /// <summary>The exporter's page names its own devices, so its own pods go with it; where it has none, the kubelet's.</summary>
     public async Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)
     {
-        if (second && exporter.Read().State == NvmlState.Ready && await exporter.ListAsync(cancellationToken) is { Count: > 0 } pods)
+        if (_second && exporter.Read().State == NvmlState.Ready && await exporter.ListAsync(cancellationToken) is { Count: > 0 } pods)
             return pods;
         return await kubelet.ListAsync(cancellationToken);
     }

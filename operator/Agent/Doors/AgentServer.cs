@@ -36,35 +36,35 @@ public sealed partial class AgentServer : IAsyncDisposable
     private const int PodConnections = 256;
     private const int PodConnectionsPerAddress = 16;
 
-    private readonly CancellationTokenSource stopping = new();
-    private readonly ILogger<AgentServer> logger;
-    private readonly TimeProvider time;
-    private readonly AgentCounters counters = new();
-    private readonly ConcurrentDictionary<IPAddress, int> podConnections = new();
-    private readonly CertificateFolder certificates;
-    private readonly ProgressIntake progress;
-    private readonly PodScraper scraper;
-    private readonly WebApplication application;
-    private readonly TaskCompletionSource failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private Task loops = Task.CompletedTask;
-    private volatile string? failure;
-    private bool disposed;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly ILogger<AgentServer> _logger;
+    private readonly TimeProvider _time;
+    private readonly AgentCounters _counters = new();
+    private readonly ConcurrentDictionary<IPAddress, int> _podConnections = new();
+    private readonly CertificateFolder _certificates;
+    private readonly ProgressIntake _progress;
+    private readonly PodScraper _scraper;
+    private readonly WebApplication _application;
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task _loops = Task.CompletedTask;
+    private volatile string? _failure;
+    private bool _disposed;
 
     private AgentServer(AgentOptions options, IGpuReader gpus, IPodResources podResources, TimeProvider time, ILoggerFactory loggers)
     {
-        this.time = time;
-        logger = loggers.CreateLogger<AgentServer>();
+        this._time = time;
+        _logger = loggers.CreateLogger<AgentServer>();
         Journal = UsageJournal.Open(options.Journal, options.Random, time, loggers.CreateLogger<UsageJournal>());
         Targets = new TargetStore();
-        certificates = new CertificateFolder(options.CertificateDirectory, time, loggers.CreateLogger<CertificateFolder>());
-        certificates.Look();
-        progress = new ProgressIntake(Journal, time);
+        _certificates = new CertificateFolder(options.CertificateDirectory, time, loggers.CreateLogger<CertificateFolder>());
+        _certificates.Look();
+        _progress = new ProgressIntake(Journal, time);
         var checkpoints = new CheckpointIntake(Journal, time);
-        scraper = new PodScraper(options.Scrape, time);
+        _scraper = new PodScraper(options.Scrape, time);
         var uids = new PodUidResolver(Targets, options.LogRoot, options.ProcRoot, time);
-        Sampler = new Sampler(gpus, podResources, uids, Journal, counters, time, loggers.CreateLogger<Sampler>(), options.Activity);
+        Sampler = new Sampler(gpus, podResources, uids, Journal, _counters, time, loggers.CreateLogger<Sampler>(), options.Activity);
         Scrapes = new ScrapeLoop(
-            scraper, options.Scrape, Targets, progress, new TokenIntake(Journal, time), counters, time, loggers.CreateLogger<ScrapeLoop>(), options.Activity, checkpoints);
+            _scraper, options.Scrape, Targets, _progress, new TokenIntake(Journal, time), _counters, time, loggers.CreateLogger<ScrapeLoop>(), options.Activity, checkpoints);
         Sampler.UnusedCacheOf = Scrapes.UnusedCacheOf;
 
         var signals = new SignalRevision(time);
@@ -72,10 +72,10 @@ public sealed partial class AgentServer : IAsyncDisposable
         // What no pod holds is nobody's signal.
         Sampler.Changed += () => { if (Sampler.View is { Holdings.Count: > 0 }) signals.Advance(); };
         var operatorDoor = new OperatorDoor(
-            options.NodeName, Journal, Targets, Sampler, Scrapes, signals, time, options.Activity, stopping.Token, loggers.CreateLogger<OperatorDoor>());
-        var podDoor = new PodDoor(Targets, progress, checkpoints, counters, time, options.Activity);
+            options.NodeName, Journal, Targets, Sampler, Scrapes, signals, time, options.Activity, _stopping.Token, loggers.CreateLogger<OperatorDoor>());
+        var podDoor = new PodDoor(Targets, _progress, checkpoints, _counters, time, options.Activity);
         var metricsDoor = new MetricsDoor(
-            options.NodeName, Version, Sampler, Scrapes, Journal, certificates, counters, () => failure, time.GetUtcNow(), time);
+            options.NodeName, Version, Sampler, Scrapes, Journal, _certificates, _counters, () => _failure, time.GetUtcNow(), time);
 
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
@@ -98,8 +98,8 @@ public sealed partial class AgentServer : IAsyncDisposable
             Listen(kestrel, options.MetricsAddress, listener =>
                 listener.Use(next => connection => Enter(metricsDoor.HandleAsync, next, connection)));
         });
-        application = builder.Build();
-        application.Run(context => context.Features.GetRequiredFeature<Door>().HandleAsync(context));
+        _application = builder.Build();
+        _application.Run(context => context.Features.GetRequiredFeature<Door>().HandleAsync(context));
     }
 
     /// <summary>The agent's version, one with the operator's and the chart's.</summary>
@@ -123,7 +123,7 @@ public sealed partial class AgentServer : IAsyncDisposable
         var server = new AgentServer(options, gpus, podResources, time, loggers);
         try
         {
-            await server.application.StartAsync(cancellationToken);
+            await server._application.StartAsync(cancellationToken);
         }
         catch (Exception refused)
         {
@@ -132,33 +132,33 @@ public sealed partial class AgentServer : IAsyncDisposable
                 throw new IOException($"cannot listen on {options.OperatorAddress}, {options.PodAddress} or {options.MetricsAddress}: {refused.Message}", refused);
             throw;
         }
-        string[] urls = [.. server.application.Services.GetRequiredService<IServer>().Features
+        string[] urls = [.. server._application.Services.GetRequiredService<IServer>().Features
             .GetRequiredFeature<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>().Addresses];
         server.Addresses = new AgentAddresses(Bound(urls[0]), Bound(urls[1]), Bound(urls[2]));
-        server.loops = Task.WhenAll(
+        server._loops = Task.WhenAll(
             server.WatchAsync("sampler", server.Sampler.RunAsync),
             server.WatchAsync("scrapes", server.Scrapes.RunAsync),
-            server.WatchAsync("certificates", server.certificates.RunAsync));
+            server.WatchAsync("certificates", server._certificates.RunAsync));
         return server;
     }
 
     /// <summary>Ends when a part has failed that should run for ever; a host then ends the process, and the kubelet restarts it.</summary>
-    public Task Failed => failed.Task;
+    public Task Failed => _failed.Task;
 
     public async ValueTask DisposeAsync()
     {
-        if (disposed)
+        if (_disposed)
             return;
-        disposed = true;
-        await stopping.CancelAsync();
-        await loops;
-        progress.Dispose();
+        _disposed = true;
+        await _stopping.CancelAsync();
+        await _loops;
+        _progress.Dispose();
         using (var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5)))
-            await application.StopAsync(patience.Token);
-        await application.DisposeAsync();
-        scraper.Dispose();
+            await _application.StopAsync(patience.Token);
+        await _application.DisposeAsync();
+        _scraper.Dispose();
         Journal.Dispose();
-        stopping.Dispose();
+        _stopping.Dispose();
     }
 
     private static string Bound(string url)
@@ -199,9 +199,9 @@ public sealed partial class AgentServer : IAsyncDisposable
 
     private ConnectionDelegate RefuseWithoutCertificates(ConnectionDelegate next) => connection =>
     {
-        if (certificates.Current is not null)
+        if (_certificates.Current is not null)
             return next(connection);
-        counters.ConnectionRefused();
+        _counters.ConnectionRefused();
         connection.Abort();
         return Task.CompletedTask;
     };
@@ -209,12 +209,12 @@ public sealed partial class AgentServer : IAsyncDisposable
     private ConnectionDelegate LimitPods(ConnectionDelegate next) => async connection =>
     {
         var address = TargetStore.Plain((connection.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None);
-        int here = podConnections.AddOrUpdate(address, 1, (_, n) => n + 1);
+        int here = _podConnections.AddOrUpdate(address, 1, (_, n) => n + 1);
         try
         {
-            if (here > PodConnectionsPerAddress || podConnections.Values.Sum() > PodConnections)
+            if (here > PodConnectionsPerAddress || _podConnections.Values.Sum() > PodConnections)
             {
-                counters.ConnectionRefused();
+                _counters.ConnectionRefused();
                 connection.Abort();
                 return;
             }
@@ -222,14 +222,14 @@ public sealed partial class AgentServer : IAsyncDisposable
         }
         finally
         {
-            if (podConnections.AddOrUpdate(address, 0, (_, n) => n - 1) == 0)
-                podConnections.TryRemove(new KeyValuePair<IPAddress, int>(address, 0));
+            if (_podConnections.AddOrUpdate(address, 0, (_, n) => n - 1) == 0)
+                _podConnections.TryRemove(new KeyValuePair<IPAddress, int>(address, 0));
         }
     };
 
     private SslServerAuthenticationOptions Handshake()
     {
-        var used = certificates.Current ?? throw new AuthenticationException("there are no certificates yet");
+        var used = _certificates.Current ?? throw new AuthenticationException("there are no certificates yet");
         return new SslServerAuthenticationOptions
         {
             ServerCertificate = used.Server,
@@ -240,10 +240,10 @@ public sealed partial class AgentServer : IAsyncDisposable
             AllowTlsResume = false,
             RemoteCertificateValidationCallback = (_, certificate, _, _) =>
             {
-                string? refusal = PeerCheck.Refusal(certificate as X509Certificate2, used.Roots, PeerPurpose.Client, BursarNames.Operator, time.GetUtcNow());
+                string? refusal = PeerCheck.Refusal(certificate as X509Certificate2, used.Roots, PeerPurpose.Client, BursarNames.Operator, _time.GetUtcNow());
                 if (refusal is null)
                     return true;
-                counters.ConnectionRefused();
+                _counters.ConnectionRefused();
                 LogRefused(refusal);
                 return false;
             },
@@ -255,13 +255,13 @@ public sealed partial class AgentServer : IAsyncDisposable
         try
         {
             // Off the caller's thread: the first sample must not delay the start.
-            await Task.Run(() => run(stopping.Token), CancellationToken.None);
+            await Task.Run(() => run(_stopping.Token), CancellationToken.None);
         }
         catch (Exception exception)
         {
-            failure = $"the {part} failed: {exception.Message}";
+            _failure = $"the {part} failed: {exception.Message}";
             LogPartFailed(exception, part);
-            failed.TrySetResult();
+            _failed.TrySetResult();
         }
     }
 

@@ -30,22 +30,22 @@ public sealed partial class UsageJournal : IDisposable
     /// <summary>More numbers than a life in memory can use.</summary>
     private const long BeyondHole = 1L << 32;
 
-    private readonly Lock gate = new();
-    private readonly JournalOptions options;
-    private readonly TimeProvider time;
-    private readonly ILogger logger;
-    private readonly List<JournalSegment> segments = [];
-    private readonly PollWaiters waiters;
-    private FileStream? file;
-    private DateTimeOffset nextDiskAttempt = DateTimeOffset.MinValue;
-    private long acknowledged;
+    private readonly Lock _gate = new();
+    private readonly JournalOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly List<JournalSegment> _segments = [];
+    private readonly PollWaiters _waiters;
+    private FileStream? _file;
+    private DateTimeOffset _nextDiskAttempt = DateTimeOffset.MinValue;
+    private long _acknowledged;
 
     private UsageJournal(JournalOptions options, string epoch, TimeProvider time, ILogger logger)
     {
-        this.options = options;
-        this.time = time;
-        this.logger = logger;
-        waiters = new(gate, time);
+        this._options = options;
+        this._time = time;
+        this._logger = logger;
+        _waiters = new(_gate, time);
         Epoch = epoch;
         if (options.ReportEntries < 1 || options.SegmentEntries < 1)
             throw new ArgumentOutOfRangeException(nameof(options), "a segment and an answer hold at least one entry");
@@ -71,8 +71,8 @@ public sealed partial class UsageJournal : IDisposable
     {
         get
         {
-            lock (gate)
-                return segments.Sum(s => s.Count);
+            lock (_gate)
+                return _segments.Sum(s => s.Count);
         }
     }
 
@@ -100,7 +100,7 @@ public sealed partial class UsageJournal : IDisposable
         journal.Load([.. found.Where(s => s.Epoch == known).OrderBy(s => s.First)]);
         if (fault is not null)
             journal.Fail_NeedsLock(fault);
-        else if (journal.segments.Count == 0)
+        else if (journal._segments.Count == 0)
             journal.WritableSegment_NeedsLock(journal.Next);
         return journal;
     }
@@ -108,7 +108,7 @@ public sealed partial class UsageJournal : IDisposable
     /// <summary>Numbers the entries, writes and flushes them, then lets them be served. Returns the last number.</summary>
     public long Append(IReadOnlyList<JournalEntry> entries)
     {
-        lock (gate)
+        lock (_gate)
         {
             if (entries.Count == 0)
                 return Next - 1;
@@ -119,7 +119,7 @@ public sealed partial class UsageJournal : IDisposable
             for (int start = 0; start < numbered.Length;)
             {
                 var segment = WritableSegment_NeedsLock(numbered[start].Seq);
-                int count = Math.Min(numbered.Length - start, Math.Max(1, options.SegmentEntries - segment.Count));
+                int count = Math.Min(numbered.Length - start, Math.Max(1, _options.SegmentEntries - segment.Count));
                 var part = numbered.AsSpan(start, count);
                 if (!Write_NeedsLock(segment, part))
                     continue;
@@ -128,7 +128,7 @@ public sealed partial class UsageJournal : IDisposable
             }
             Next += numbered.Length;
             Trim_NeedsLock();
-            waiters.Wake();
+            _waiters.Wake();
             return Next - 1;
         }
     }
@@ -139,7 +139,7 @@ public sealed partial class UsageJournal : IDisposable
     /// </summary>
     public UsageReport Read(string node, JournalCursor? after)
     {
-        lock (gate)
+        lock (_gate)
         {
             long from = 0;
             if (after is { } cursor && cursor.Epoch == Epoch)
@@ -154,7 +154,7 @@ public sealed partial class UsageJournal : IDisposable
                 Epoch = Epoch,
                 First = first,
                 Next = entries.Count > 0 ? entries[^1].Seq + 1 : first,
-                Now = WireTime.Truncate(time.GetUtcNow()),
+                Now = WireTime.Truncate(_time.GetUtcNow()),
                 Intervals = [.. entries.Select(e => e.Interval).OfType<UsageInterval>()],
                 Progress = [.. entries.Select(e => e.Progress).OfType<ProgressSample>()],
                 Tokens = [.. entries.Select(e => e.Tokens).OfType<TokenSample>()],
@@ -165,14 +165,14 @@ public sealed partial class UsageJournal : IDisposable
 
     /// <summary>Ends when there is something that <see cref="Read"/> would answer for this cursor, at the latest after <paramref name="wait"/>.</summary>
     public Task WaitAsync(JournalCursor? after, TimeSpan wait, PollHold hold, CancellationToken cancellationToken) =>
-        waiters.WaitAsync(() => after is null || after.Epoch != Epoch || Next > after.Seq + 1, wait, hold, cancellationToken);
+        _waiters.WaitAsync(() => after is null || after.Epoch != Epoch || Next > after.Seq + 1, wait, hold, cancellationToken);
 
     public void Dispose()
     {
-        lock (gate)
+        lock (_gate)
         {
-            file?.Dispose();
-            file = null;
+            _file?.Dispose();
+            _file = null;
         }
     }
 
@@ -198,40 +198,40 @@ public sealed partial class UsageJournal : IDisposable
                 LogFault(Fault);
                 segment.GiveUpReading();
             }
-            segments.Add(segment);
+            _segments.Add(segment);
         }
         // Segments after a marked one were begun with numbers that no life before had used.
-        if (segments.Count > 0)
-            Next = segments[^1].End + (segments[^1].Beyond ? BeyondHole : 0);
+        if (_segments.Count > 0)
+            Next = _segments[^1].End + (_segments[^1].Beyond ? BeyondHole : 0);
         if (CorruptLines > 0)
-            LogCorrupt(CorruptLines, options.Directory ?? "");
+            LogCorrupt(CorruptLines, _options.Directory ?? "");
         Evict_NeedsLock();
     }
 
     /// <summary>The segment that takes the next entry: the last one, or a new one when that is full, marked or before a hole.</summary>
     private JournalSegment WritableSegment_NeedsLock(long seq)
     {
-        var now = time.GetUtcNow();
-        if (segments.Count > 0)
+        var now = _time.GetUtcNow();
+        if (_segments.Count > 0)
         {
-            var last = segments[^1];
-            bool retryDisk = last.Path is null && options.Directory is not null && now >= nextDiskAttempt;
-            bool usable = last.Count < options.SegmentEntries && last.End == seq && !retryDisk && (!last.Beyond || last.Path is null);
-            if (usable && last.Path is not null && file is null)
+            var last = _segments[^1];
+            bool retryDisk = last.Path is null && _options.Directory is not null && now >= _nextDiskAttempt;
+            bool usable = last.Count < _options.SegmentEntries && last.End == seq && !retryDisk && (!last.Beyond || last.Path is null);
+            if (usable && last.Path is not null && _file is null)
                 usable = OpenFile_NeedsLock(last);
             if (usable)
                 return last;
         }
-        file?.Dispose();
-        file = null;
+        _file?.Dispose();
+        _file = null;
         var segment = new JournalSegment(Epoch, seq, null);
-        if (options.Directory is not null && now >= nextDiskAttempt)
+        if (_options.Directory is not null && now >= _nextDiskAttempt)
         {
-            segment.Path = Path.Combine(options.Directory, segment.FileName);
+            segment.Path = Path.Combine(_options.Directory, segment.FileName);
             if (!OpenFile_NeedsLock(segment))
                 segment.Path = null;
         }
-        segments.Add(segment);
+        _segments.Add(segment);
         Evict_NeedsLock();
         return segment;
     }
@@ -240,8 +240,8 @@ public sealed partial class UsageJournal : IDisposable
     {
         try
         {
-            file = new FileStream(segment.Path!, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
-            file.Flush(flushToDisk: true);
+            _file = new FileStream(segment.Path!, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
+            _file.Flush(flushToDisk: true);
             return true;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -254,19 +254,19 @@ public sealed partial class UsageJournal : IDisposable
     /// <summary>False when a new file took nothing: it is gone again, and the entries belong into memory.</summary>
     private bool Write_NeedsLock(JournalSegment segment, ReadOnlySpan<JournalEntry> part)
     {
-        if (segment.Path is null || file is null)
+        if (segment.Path is null || _file is null)
         {
             MarkBeyond_NeedsLock();
             return true;
         }
-        long length = file.Length;
+        long length = _file.Length;
         try
         {
             using var buffer = new MemoryStream();
             foreach (var entry in part)
                 buffer.Write(JournalLine.Write(entry));
-            file.Write(buffer.GetBuffer().AsSpan(0, (int)buffer.Length));
-            file.Flush(flushToDisk: true);
+            _file.Write(buffer.GetBuffer().AsSpan(0, (int)buffer.Length));
+            _file.Flush(flushToDisk: true);
             if (Fault is not null)
                 LogRecovered();
             Fault = null;
@@ -276,7 +276,7 @@ public sealed partial class UsageJournal : IDisposable
         {
             Fail_NeedsLock($"the journal cannot be written, entries are kept in memory: {exception.Message}");
             CutBack_NeedsLock(length);
-            if (segment.Count == 0 && segments.Exists(s => s != segment && s.DiskPath is not null))
+            if (segment.Count == 0 && _segments.Exists(s => s != segment && s.DiskPath is not null))
             {
                 Remove_NeedsLock(segment);
                 return false;
@@ -292,20 +292,20 @@ public sealed partial class UsageJournal : IDisposable
     {
         try
         {
-            file!.SetLength(length);
+            _file!.SetLength(length);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             LogCutBackFailed(exception.Message);
         }
-        file!.Dispose();
-        file = null;
+        _file!.Dispose();
+        _file = null;
     }
 
     /// <summary>From now on numbers are served that the disk does not know; the newest file on disk must say so.</summary>
     private void MarkBeyond_NeedsLock()
     {
-        var newest = segments.LastOrDefault(s => s.DiskPath is not null);
+        var newest = _segments.LastOrDefault(s => s.DiskPath is not null);
         if (newest is null || newest.Beyond)
             return;
         string marked = newest.DiskPath! + BeyondMark;
@@ -325,14 +325,14 @@ public sealed partial class UsageJournal : IDisposable
         if (Fault != fault)
             LogFault(fault);
         Fault = fault;
-        nextDiskAttempt = time.GetUtcNow() + TimeSpan.FromSeconds(30);
+        _nextDiskAttempt = _time.GetUtcNow() + TimeSpan.FromSeconds(30);
     }
 
     private List<JournalEntry> Collect_NeedsLock(long after, out long first)
     {
         var entries = new List<JournalEntry>();
         first = Math.Max(Next, after + 1);
-        foreach (var segment in segments)
+        foreach (var segment in _segments)
         {
             if (segment.End <= after + 1 || segment.Count == 0)
                 continue;
@@ -345,7 +345,7 @@ public sealed partial class UsageJournal : IDisposable
                 else if (entry.Seq != entries[^1].Seq + 1)
                     return entries;
                 entries.Add(entry);
-                if (entries.Count >= options.ReportEntries)
+                if (entries.Count >= _options.ReportEntries)
                     return entries;
             }
         }
@@ -354,7 +354,7 @@ public sealed partial class UsageJournal : IDisposable
         void OnCorrupt(int lines)
         {
             CorruptLines += lines;
-            LogCorrupt(lines, options.Directory ?? "");
+            LogCorrupt(lines, _options.Directory ?? "");
         }
     }
 
@@ -363,30 +363,30 @@ public sealed partial class UsageJournal : IDisposable
         // A cursor beyond our own end belongs to a journal that has since lost its tail: those numbers are used.
         if (seq >= Next && seq < long.MaxValue / 2)
             Next = seq + 1;
-        acknowledged = Math.Max(acknowledged, seq);
+        _acknowledged = Math.Max(_acknowledged, seq);
         Trim_NeedsLock();
     }
 
     private void Trim_NeedsLock()
     {
         // The newest stays even when it is acknowledged: its name carries the next number. A long one is closed first.
-        if (segments.Count > 0 && segments[^1] is { } newest && newest.Count >= options.SegmentEntries && newest.End - 1 <= acknowledged)
+        if (_segments.Count > 0 && _segments[^1] is { } newest && newest.Count >= _options.SegmentEntries && newest.End - 1 <= _acknowledged)
             WritableSegment_NeedsLock(Next);
-        while (segments.Count > 1 && segments[0].End - 1 <= acknowledged && MayRemove_NeedsLock(segments[0]))
-            Remove_NeedsLock(segments[0]);
-        while (segments.Count > options.MaxSegments)
-            Drop_NeedsLock(segments[0]);
-        while (segments.Count(s => s.DiskPath is null) > options.MaxUnwrittenSegments)
-            Drop_NeedsLock(segments.First(s => s.DiskPath is null));
+        while (_segments.Count > 1 && _segments[0].End - 1 <= _acknowledged && MayRemove_NeedsLock(_segments[0]))
+            Remove_NeedsLock(_segments[0]);
+        while (_segments.Count > _options.MaxSegments)
+            Drop_NeedsLock(_segments[0]);
+        while (_segments.Count(s => s.DiskPath is null) > _options.MaxUnwrittenSegments)
+            Drop_NeedsLock(_segments.First(s => s.DiskPath is null));
     }
 
     /// <summary>While the newest segments live in memory only, the newest file has to stay: it carries epoch and mark.</summary>
     private bool MayRemove_NeedsLock(JournalSegment segment) =>
-        segment.DiskPath is null || segments.Exists(s => s.DiskPath is not null && s.First > segment.First);
+        segment.DiskPath is null || _segments.Exists(s => s.DiskPath is not null && s.First > segment.First);
 
     private void Drop_NeedsLock(JournalSegment segment)
     {
-        long lost = Math.Max(0, segment.Count - Math.Max(0, acknowledged - segment.First + 1));
+        long lost = Math.Max(0, segment.Count - Math.Max(0, _acknowledged - segment.First + 1));
         DroppedEntries += lost;
         if (lost > 0)
             LogDropped(lost);
@@ -395,7 +395,7 @@ public sealed partial class UsageJournal : IDisposable
 
     private void Remove_NeedsLock(JournalSegment segment)
     {
-        segments.Remove(segment);
+        _segments.Remove(segment);
         if (segment.DiskPath is null)
             return;
         try
@@ -411,15 +411,15 @@ public sealed partial class UsageJournal : IDisposable
 
     private void Evict_NeedsLock()
     {
-        for (int i = 0; i < segments.Count - 1 - options.SegmentsInMemory; i++)
-            segments[i].Evict();
+        for (int i = 0; i < _segments.Count - 1 - _options.SegmentsInMemory; i++)
+            _segments[i].Evict();
     }
 
     /// <summary>Entries <c>[First, End)</c>, with holes where lines were damaged.</summary>
     private sealed class JournalSegment(string epoch, long first, string? path)
     {
-        private List<JournalEntry>? entries = [];
-        private string? detachedPath;
+        private List<JournalEntry>? _entries = [];
+        private string? _detachedPath;
 
         public string Epoch { get; } = epoch;
 
@@ -434,7 +434,7 @@ public sealed partial class UsageJournal : IDisposable
         public string? Path { get; set; } = path;
 
         /// <summary>Where the part lies that reached the disk, also after the disk refused the rest.</summary>
-        public string? DiskPath => Path ?? detachedPath;
+        public string? DiskPath => Path ?? _detachedPath;
 
         public bool Beyond { get; private set; }
 
@@ -456,7 +456,7 @@ public sealed partial class UsageJournal : IDisposable
 
         public void Add(ReadOnlySpan<JournalEntry> part)
         {
-            entries!.AddRange(part);
+            _entries!.AddRange(part);
             Count += part.Length;
             End = part[^1].Seq + 1;
         }
@@ -464,7 +464,7 @@ public sealed partial class UsageJournal : IDisposable
         public void Detach()
         {
             // A file without a whole entry is still kept: its name carries the epoch.
-            detachedPath = Path;
+            _detachedPath = Path;
             Path = null;
         }
 
@@ -476,14 +476,14 @@ public sealed partial class UsageJournal : IDisposable
             if (Path is not null)
                 Path = marked;
             else
-                detachedPath = marked;
+                _detachedPath = marked;
         }
 
         public void Evict()
         {
             // What the disk refused stays in memory.
             if (Path is not null)
-                entries = null;
+                _entries = null;
         }
 
         /// <summary>Reads the file at the start, cuts a torn last line off, and returns the number of damaged lines.</summary>
@@ -492,7 +492,7 @@ public sealed partial class UsageJournal : IDisposable
             int corrupt = 0;
             var (read, whole, damaged, end) = ReadFile();
             corrupt += damaged;
-            entries = read;
+            _entries = read;
             Count = read.Count;
             End = end;
             if (new FileInfo(Path!).Length > whole)
@@ -506,8 +506,8 @@ public sealed partial class UsageJournal : IDisposable
 
         public IReadOnlyList<JournalEntry> Entries(Action<int> onCorrupt)
         {
-            if (entries is not null)
-                return entries;
+            if (_entries is not null)
+                return _entries;
             var (read, _, _, _) = ReadFile();
             if (read.Count < Count)
                 onCorrupt(Count - read.Count);

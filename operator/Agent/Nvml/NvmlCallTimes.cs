@@ -3,19 +3,19 @@ namespace Bursar.Agent.Nvml;
 /// <summary>How long the library's functions take, by their names, in the order in which they were first called.</summary>
 public sealed class NvmlCallTimes(TimeProvider time)
 {
-    private readonly Dictionary<string, NvmlCallTime> calls = new(StringComparer.Ordinal);
-    private readonly List<string> order = [];
+    private readonly Dictionary<string, NvmlCallTime> _calls = new(StringComparer.Ordinal);
+    private readonly List<string> _order = [];
 
-    public IReadOnlyList<(string Call, NvmlCallTime Time)> All => [.. order.Select(call => (call, calls[call]))];
+    public IReadOnlyList<(string Call, NvmlCallTime Time)> All => [.. _order.Select(call => (call, _calls[call]))];
 
     internal long Begin() => time.GetTimestamp();
 
     internal void Done(string call, long begun)
     {
         var took = time.GetElapsedTime(begun);
-        if (!calls.TryGetValue(call, out var before))
-            order.Add(call);
-        calls[call] = new NvmlCallTime(before.Count + 1, before.Total + took, took > before.Longest ? took : before.Longest);
+        if (!_calls.TryGetValue(call, out var before))
+            _order.Add(call);
+        _calls[call] = new NvmlCallTime(before.Count + 1, before.Total + took, took > before.Longest ? took : before.Longest);
     }
 }
 

@@ -19,142 +19,142 @@ public sealed class NvmlGpuReader : IGpuReader
     /// <summary>Where the library is looked for unless a path is given: the loader's own search, then WSL's place.</summary>
     public static readonly IReadOnlyList<string> DefaultPaths = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"];
 
-    private readonly IReadOnlyList<string> paths;
-    private readonly TimeProvider time;
-    private readonly NvmlCallTimes? times;
-    private readonly List<Device> devices = [];
-    private NvmlLibrary? library;
-    private bool initialised;
-    private DateTimeOffset nextAttempt = DateTimeOffset.MinValue;
-    private DateTimeOffset? lostSince;
-    private GpuSnapshot unreadable = new(NvmlState.NoLibrary, "not looked for yet", []);
-    private string driver = "";
+    private readonly IReadOnlyList<string> _paths;
+    private readonly TimeProvider _time;
+    private readonly NvmlCallTimes? _times;
+    private readonly List<Device> _devices = [];
+    private NvmlLibrary? _library;
+    private bool _initialised;
+    private DateTimeOffset _nextAttempt = DateTimeOffset.MinValue;
+    private DateTimeOffset? _lostSince;
+    private GpuSnapshot _unreadable = new(NvmlState.NoLibrary, "not looked for yet", []);
+    private string _driver = "";
 
     /// <param name="path">An explicit path of the library, or null for <see cref="DefaultPaths"/>.</param>
     /// <param name="time">The clock that paces retries and stamps.</param>
     /// <param name="times">Where the durations of the library's calls go; null measures none.</param>
     public NvmlGpuReader(string? path, TimeProvider time, NvmlCallTimes? times = null)
     {
-        this.times = times;
-        paths = string.IsNullOrEmpty(path) ? DefaultPaths : [path];
-        this.time = time;
+        this._times = times;
+        _paths = string.IsNullOrEmpty(path) ? DefaultPaths : [path];
+        this._time = time;
     }
 
     public GpuSnapshot Read()
     {
-        var now = time.GetUtcNow();
-        if (lostSince is { } since && now - since >= LostRetryAfter)
+        var now = _time.GetUtcNow();
+        if (_lostSince is { } since && now - since >= LostRetryAfter)
             Stop();
-        if (!initialised && !Start(now))
-            return unreadable;
+        if (!_initialised && !Start(now))
+            return _unreadable;
 
-        var code = library!.Count(out uint count);
-        if (code == NvmlReturn.Success && count != devices.Count)
+        var code = _library!.Count(out uint count);
+        if (code == NvmlReturn.Success && count != _devices.Count)
             Enumerate(count);
         else if (code != NvmlReturn.Success)
             return GiveUp(code, now);
 
-        var readings = new List<GpuReading>(devices.Count);
-        foreach (var device in devices)
+        var readings = new List<GpuReading>(_devices.Count);
+        foreach (var device in _devices)
         {
             if (!Read(device, readings, out var fatal))
                 return GiveUp(fatal, now);
         }
         if (!readings.Exists(r => r.Lost))
-            lostSince = null;
+            _lostSince = null;
         else
-            lostSince ??= now;
+            _lostSince ??= now;
         int slices = readings.Count(r => r.ParentUuid is not null);
-        int refused = devices.Count(d => d.Refused);
+        int refused = _devices.Count(d => d.Refused);
         return new GpuSnapshot(
             NvmlState.Ready,
-            $"driver {driver}, {readings.Count - slices} GPUs{(slices > 0 ? $", {slices} MIG devices" : "")}{(refused > 0 ? $", {refused} that the driver does not let be read" : "")}",
+            $"driver {_driver}, {readings.Count - slices} GPUs{(slices > 0 ? $", {slices} MIG devices" : "")}{(refused > 0 ? $", {refused} that the driver does not let be read" : "")}",
             readings);
     }
 
     public void Dispose()
     {
         Stop();
-        library?.Dispose();
-        library = null;
+        _library?.Dispose();
+        _library = null;
     }
 
     private bool Start(DateTimeOffset now)
     {
-        if (now < nextAttempt)
+        if (now < _nextAttempt)
             return false;
-        nextAttempt = now + RetryAfter;
-        library ??= NvmlLibrary.TryLoad(paths, times);
-        if (library is null)
+        _nextAttempt = now + RetryAfter;
+        _library ??= NvmlLibrary.TryLoad(_paths, _times);
+        if (_library is null)
         {
-            unreadable = new GpuSnapshot(NvmlState.NoLibrary, $"no NVML library: tried {string.Join(", ", paths)}", []);
+            _unreadable = new GpuSnapshot(NvmlState.NoLibrary, $"no NVML library: tried {string.Join(", ", _paths)}", []);
             return false;
         }
-        var code = library.Init();
+        var code = _library.Init();
         if (code != NvmlReturn.Success)
         {
-            unreadable = NoDriver(code);
+            _unreadable = NoDriver(code);
             if (code == NvmlReturn.LibRmVersionMismatch)
             {
                 // The driver was replaced under a running agent: the library of its version is on the disk, if it is anywhere.
-                library.Dispose();
-                library = null;
+                _library.Dispose();
+                _library = null;
             }
             return false;
         }
-        initialised = true;
-        if (library.DriverVersion(out driver) != NvmlReturn.Success)
-            driver = "of unknown version";
-        devices.Clear();
-        lostSince = null;
+        _initialised = true;
+        if (_library.DriverVersion(out _driver) != NvmlReturn.Success)
+            _driver = "of unknown version";
+        _devices.Clear();
+        _lostSince = null;
         return true;
     }
 
     private void Stop()
     {
-        if (initialised)
-            library!.Shutdown();
-        initialised = false;
-        nextAttempt = DateTimeOffset.MinValue;
-        lostSince = null;
-        devices.Clear();
+        if (_initialised)
+            _library!.Shutdown();
+        _initialised = false;
+        _nextAttempt = DateTimeOffset.MinValue;
+        _lostSince = null;
+        _devices.Clear();
     }
 
     private GpuSnapshot GiveUp(NvmlReturn code, DateTimeOffset now)
     {
         Stop();
-        nextAttempt = now + RetryAfter;
-        return unreadable = NoDriver(code);
+        _nextAttempt = now + RetryAfter;
+        return _unreadable = NoDriver(code);
     }
 
     private GpuSnapshot NoDriver(NvmlReturn code) =>
-        new(NvmlState.NoDriver, $"NVML library {library!.Path} found, but the driver does not answer: {library.ErrorText(code)}", []);
+        new(NvmlState.NoDriver, $"NVML library {_library!.Path} found, but the driver does not answer: {_library.ErrorText(code)}", []);
 
     private void Enumerate(uint count)
     {
         // Devices are known by UUID; the stamp of the last process sample survives a new enumeration.
-        var before = devices.Where(d => d.Uuid.Length > 0).ToDictionary(d => d.Uuid);
-        devices.Clear();
+        var before = _devices.Where(d => d.Uuid.Length > 0).ToDictionary(d => d.Uuid);
+        _devices.Clear();
         for (uint index = 0; index < count; index++)
         {
             var device = new Device { Index = index };
             Identify(device);
             if (before.TryGetValue(device.Uuid, out var known))
                 device.LastSample = known.LastSample;
-            devices.Add(device);
+            _devices.Add(device);
         }
     }
 
     private NvmlReturn Identify(Device device)
     {
-        var code = library!.HandleByIndex(device.Index, out device.Handle);
+        var code = _library!.HandleByIndex(device.Index, out device.Handle);
         if (code != NvmlReturn.Success)
             return code;
-        code = library.Uuid(device.Handle, out device.Uuid);
+        code = _library.Uuid(device.Handle, out device.Uuid);
         if (code == NvmlReturn.Success)
         {
-            library.Name(device.Handle, out device.Name);
-            device.Minor = library.Minor(device.Handle, out uint minor) == NvmlReturn.Success ? (int)minor : null;
+            _library.Name(device.Handle, out device.Name);
+            device.Minor = _library.Minor(device.Handle, out uint minor) == NvmlReturn.Success ? (int)minor : null;
         }
         return code;
     }
@@ -183,7 +183,7 @@ public sealed class NvmlGpuReader : IGpuReader
         }
 
         var codes = new NvmlReturn[8];
-        var nvml = library!;
+        var nvml = _library!;
         NvmlUtilization utilization = default;
         NvmlProcessInfo[] processes = [], clients = [];
         uint slots = 0;
@@ -247,12 +247,12 @@ public sealed class NvmlGpuReader : IGpuReader
     /// </summary>
     private NvmlProcessUtilizationSample[] ProcessUse(Device device)
     {
-        ulong latest = (ulong)(time.GetUtcNow() + ClockTolerance - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+        ulong latest = (ulong)(_time.GetUtcNow() + ClockTolerance - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
         // The stamps are of the node's clock, and it was set back.
         if (device.LastSample > latest)
             device.LastSample = 0;
         ulong since = device.LastSample;
-        if (library!.ProcessUse(device.Handle, since, out var listed) != NvmlReturn.Success)
+        if (_library!.ProcessUse(device.Handle, since, out var listed) != NvmlReturn.Success)
             return [];
         var uses = Array.FindAll(listed, use => use.SmUtil <= 100 && use.TimeStamp > since && use.TimeStamp <= latest);
         foreach (var use in uses)
@@ -266,7 +266,7 @@ public sealed class NvmlGpuReader : IGpuReader
     /// </summary>
     private bool ReadSlices(Device parent, uint slots, List<GpuReading> readings, ref NvmlReturn fatal)
     {
-        var nvml = library!;
+        var nvml = _library!;
         for (uint slot = 0; slot < slots; slot++)
         {
             var code = nvml.MigDevice(parent.Handle, slot, out nint handle);

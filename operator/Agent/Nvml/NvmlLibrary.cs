@@ -12,62 +12,62 @@ internal sealed unsafe class NvmlLibrary : IDisposable
 {
     private const int TextSize = 96;
 
-    private readonly nint handle;
-    private readonly delegate* unmanaged[Cdecl]<int> init;
-    private readonly delegate* unmanaged[Cdecl]<int> shutdown;
-    private readonly delegate* unmanaged[Cdecl]<int, byte*> errorString;
-    private readonly delegate* unmanaged[Cdecl]<byte*, uint, int> driverVersion;
-    private readonly delegate* unmanaged[Cdecl]<uint*, int> count;
-    private readonly delegate* unmanaged[Cdecl]<uint, nint*, int> handleByIndex;
-    private readonly delegate* unmanaged[Cdecl]<nint, byte*, uint, int> uuid;
-    private readonly delegate* unmanaged[Cdecl]<nint, byte*, uint, int> name;
-    private readonly delegate* unmanaged[Cdecl]<nint, NvmlUtilization*, int> utilization;
-    private readonly delegate* unmanaged[Cdecl]<nint, NvmlMemory*, int> memory;
-    private readonly delegate* unmanaged[Cdecl]<nint, NvmlMemoryV2*, int> memoryV2;
-    private readonly delegate* unmanaged[Cdecl]<nint, int, uint*, int> temperature;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> power;
-    private readonly delegate* unmanaged[Cdecl]<nint, ulong*, int> energy;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> processes;
-    private readonly delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int> processUse;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> mpsProcesses;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint*, uint*, int> migMode;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> maxMigDevices;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint, nint*, int> migDevice;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> gpuInstance;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> computeInstance;
-    private readonly delegate* unmanaged[Cdecl]<nint, NvmlDeviceAttributes*, int> attributes;
-    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> minorNumber;
-    private readonly NvmlCallTimes? times;
+    private readonly nint _handle;
+    private readonly delegate* unmanaged[Cdecl]<int> _init;
+    private readonly delegate* unmanaged[Cdecl]<int> _shutdown;
+    private readonly delegate* unmanaged[Cdecl]<int, byte*> _errorString;
+    private readonly delegate* unmanaged[Cdecl]<byte*, uint, int> _driverVersion;
+    private readonly delegate* unmanaged[Cdecl]<uint*, int> _count;
+    private readonly delegate* unmanaged[Cdecl]<uint, nint*, int> _handleByIndex;
+    private readonly delegate* unmanaged[Cdecl]<nint, byte*, uint, int> _uuid;
+    private readonly delegate* unmanaged[Cdecl]<nint, byte*, uint, int> _name;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlUtilization*, int> _utilization;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlMemory*, int> _memory;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlMemoryV2*, int> _memoryV2;
+    private readonly delegate* unmanaged[Cdecl]<nint, int, uint*, int> _temperature;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> _power;
+    private readonly delegate* unmanaged[Cdecl]<nint, ulong*, int> _energy;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> _processes;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int> _processUse;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> _mpsProcesses;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, uint*, int> _migMode;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> _maxMigDevices;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint, nint*, int> _migDevice;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> _gpuInstance;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> _computeInstance;
+    private readonly delegate* unmanaged[Cdecl]<nint, NvmlDeviceAttributes*, int> _attributes;
+    private readonly delegate* unmanaged[Cdecl]<nint, uint*, int> _minorNumber;
+    private readonly NvmlCallTimes? _times;
 
     private NvmlLibrary(nint handle, string path, NvmlCallTimes? times)
     {
-        this.handle = handle;
-        this.times = times;
+        this._handle = handle;
+        this._times = times;
         Path = path;
-        init = (delegate* unmanaged[Cdecl]<int>)Export("nvmlInit_v2");
-        shutdown = (delegate* unmanaged[Cdecl]<int>)Export("nvmlShutdown");
-        errorString = (delegate* unmanaged[Cdecl]<int, byte*>)Export("nvmlErrorString");
-        driverVersion = (delegate* unmanaged[Cdecl]<byte*, uint, int>)Export("nvmlSystemGetDriverVersion");
-        count = (delegate* unmanaged[Cdecl]<uint*, int>)Export("nvmlDeviceGetCount_v2");
-        handleByIndex = (delegate* unmanaged[Cdecl]<uint, nint*, int>)Export("nvmlDeviceGetHandleByIndex_v2");
-        uuid = (delegate* unmanaged[Cdecl]<nint, byte*, uint, int>)Export("nvmlDeviceGetUUID");
-        name = (delegate* unmanaged[Cdecl]<nint, byte*, uint, int>)Export("nvmlDeviceGetName");
-        utilization = (delegate* unmanaged[Cdecl]<nint, NvmlUtilization*, int>)Export("nvmlDeviceGetUtilizationRates");
-        memory = (delegate* unmanaged[Cdecl]<nint, NvmlMemory*, int>)Export("nvmlDeviceGetMemoryInfo");
-        memoryV2 = (delegate* unmanaged[Cdecl]<nint, NvmlMemoryV2*, int>)Export("nvmlDeviceGetMemoryInfo_v2");
-        temperature = (delegate* unmanaged[Cdecl]<nint, int, uint*, int>)Export("nvmlDeviceGetTemperature");
-        power = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetPowerUsage");
-        energy = (delegate* unmanaged[Cdecl]<nint, ulong*, int>)Export("nvmlDeviceGetTotalEnergyConsumption");
-        processes = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)ProcessList("nvmlDeviceGetComputeRunningProcesses");
-        processUse = (delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int>)Export("nvmlDeviceGetProcessUtilization");
-        migMode = (delegate* unmanaged[Cdecl]<nint, uint*, uint*, int>)Export("nvmlDeviceGetMigMode");
-        mpsProcesses = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)ProcessList("nvmlDeviceGetMPSComputeRunningProcesses");
-        maxMigDevices = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMaxMigDeviceCount");
-        migDevice = (delegate* unmanaged[Cdecl]<nint, uint, nint*, int>)Export("nvmlDeviceGetMigDeviceHandleByIndex");
-        gpuInstance = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetGpuInstanceId");
-        computeInstance = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetComputeInstanceId");
-        attributes = (delegate* unmanaged[Cdecl]<nint, NvmlDeviceAttributes*, int>)Export("nvmlDeviceGetAttributes_v2");
-        minorNumber = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMinorNumber");
+        _init = (delegate* unmanaged[Cdecl]<int>)Export("nvmlInit_v2");
+        _shutdown = (delegate* unmanaged[Cdecl]<int>)Export("nvmlShutdown");
+        _errorString = (delegate* unmanaged[Cdecl]<int, byte*>)Export("nvmlErrorString");
+        _driverVersion = (delegate* unmanaged[Cdecl]<byte*, uint, int>)Export("nvmlSystemGetDriverVersion");
+        _count = (delegate* unmanaged[Cdecl]<uint*, int>)Export("nvmlDeviceGetCount_v2");
+        _handleByIndex = (delegate* unmanaged[Cdecl]<uint, nint*, int>)Export("nvmlDeviceGetHandleByIndex_v2");
+        _uuid = (delegate* unmanaged[Cdecl]<nint, byte*, uint, int>)Export("nvmlDeviceGetUUID");
+        _name = (delegate* unmanaged[Cdecl]<nint, byte*, uint, int>)Export("nvmlDeviceGetName");
+        _utilization = (delegate* unmanaged[Cdecl]<nint, NvmlUtilization*, int>)Export("nvmlDeviceGetUtilizationRates");
+        _memory = (delegate* unmanaged[Cdecl]<nint, NvmlMemory*, int>)Export("nvmlDeviceGetMemoryInfo");
+        _memoryV2 = (delegate* unmanaged[Cdecl]<nint, NvmlMemoryV2*, int>)Export("nvmlDeviceGetMemoryInfo_v2");
+        _temperature = (delegate* unmanaged[Cdecl]<nint, int, uint*, int>)Export("nvmlDeviceGetTemperature");
+        _power = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetPowerUsage");
+        _energy = (delegate* unmanaged[Cdecl]<nint, ulong*, int>)Export("nvmlDeviceGetTotalEnergyConsumption");
+        _processes = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)ProcessList("nvmlDeviceGetComputeRunningProcesses");
+        _processUse = (delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int>)Export("nvmlDeviceGetProcessUtilization");
+        _migMode = (delegate* unmanaged[Cdecl]<nint, uint*, uint*, int>)Export("nvmlDeviceGetMigMode");
+        _mpsProcesses = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)ProcessList("nvmlDeviceGetMPSComputeRunningProcesses");
+        _maxMigDevices = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMaxMigDeviceCount");
+        _migDevice = (delegate* unmanaged[Cdecl]<nint, uint, nint*, int>)Export("nvmlDeviceGetMigDeviceHandleByIndex");
+        _gpuInstance = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetGpuInstanceId");
+        _computeInstance = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetComputeInstanceId");
+        _attributes = (delegate* unmanaged[Cdecl]<nint, NvmlDeviceAttributes*, int>)Export("nvmlDeviceGetAttributes_v2");
+        _minorNumber = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMinorNumber");
 
         // Some early 535 drivers write 32-byte records into the 24-byte list of _v3. They export the confidential
         // computing query but not yet the detail list; no other driver does that.
@@ -97,25 +97,25 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         return null;
     }
 
-    public NvmlReturn Init() => Done("nvmlInit_v2", Begin(), init == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)init());
+    public NvmlReturn Init() => Done("nvmlInit_v2", Begin(), _init == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_init());
 
     public void Shutdown()
     {
-        if (shutdown != null)
-            _ = shutdown();
+        if (_shutdown != null)
+            _ = _shutdown();
     }
 
     /// <summary>The library's own words; static storage, so nothing is freed.</summary>
     public string ErrorText(NvmlReturn code)
     {
-        byte* text = errorString == null ? null : errorString((int)code);
+        byte* text = _errorString == null ? null : _errorString((int)code);
         return Marshal.PtrToStringUTF8((nint)text) ?? $"NVML error {(int)code}";
     }
 
     public NvmlReturn DriverVersion(out string version)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = Done("nvmlSystemGetDriverVersion", Begin(), driverVersion == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)driverVersion(buffer, TextSize));
+        var code = Done("nvmlSystemGetDriverVersion", Begin(), _driverVersion == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_driverVersion(buffer, TextSize));
         version = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -123,7 +123,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Count(out uint devices)
     {
         uint value = 0;
-        var code = Done("nvmlDeviceGetCount_v2", Begin(), count == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)count(&value));
+        var code = Done("nvmlDeviceGetCount_v2", Begin(), _count == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_count(&value));
         devices = value;
         return code;
     }
@@ -131,7 +131,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn HandleByIndex(uint index, out nint device)
     {
         nint value = 0;
-        var code = Done("nvmlDeviceGetHandleByIndex_v2", Begin(), handleByIndex == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)handleByIndex(index, &value));
+        var code = Done("nvmlDeviceGetHandleByIndex_v2", Begin(), _handleByIndex == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_handleByIndex(index, &value));
         device = value;
         return code;
     }
@@ -139,7 +139,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Uuid(nint device, out string value)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = Done("nvmlDeviceGetUUID", Begin(), uuid == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)uuid(device, buffer, TextSize));
+        var code = Done("nvmlDeviceGetUUID", Begin(), _uuid == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_uuid(device, buffer, TextSize));
         value = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -147,7 +147,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Name(nint device, out string value)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = Done("nvmlDeviceGetName", Begin(), name == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)name(device, buffer, TextSize));
+        var code = Done("nvmlDeviceGetName", Begin(), _name == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_name(device, buffer, TextSize));
         value = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -155,7 +155,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Utilization(nint device, out NvmlUtilization value)
     {
         NvmlUtilization result = default;
-        var code = Done("nvmlDeviceGetUtilizationRates", Begin(), utilization == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)utilization(device, &result));
+        var code = Done("nvmlDeviceGetUtilizationRates", Begin(), _utilization == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_utilization(device, &result));
         value = result;
         return code;
     }
@@ -163,10 +163,10 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     /// <summary>Version 2 where the driver has it (used without what the driver reserves), else version 1.</summary>
     public NvmlReturn Memory(nint device, out ulong total, out ulong used)
     {
-        if (memoryV2 != null)
+        if (_memoryV2 != null)
         {
             NvmlMemoryV2 second = new() { Version = NvmlMemoryV2.PackedVersion };
-            var code = Done("nvmlDeviceGetMemoryInfo_v2", Begin(), (NvmlReturn)memoryV2(device, &second));
+            var code = Done("nvmlDeviceGetMemoryInfo_v2", Begin(), (NvmlReturn)_memoryV2(device, &second));
             if (code is not (NvmlReturn.NotSupported or NvmlReturn.ArgumentVersionMismatch or NvmlReturn.FunctionNotFound))
             {
                 (total, used) = (second.Total, second.Used);
@@ -174,7 +174,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             }
         }
         NvmlMemory first = default;
-        var fallback = Done("nvmlDeviceGetMemoryInfo", Begin(), memory == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)memory(device, &first));
+        var fallback = Done("nvmlDeviceGetMemoryInfo", Begin(), _memory == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_memory(device, &first));
         (total, used) = (first.Total, first.Used);
         return fallback;
     }
@@ -183,7 +183,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     {
         const int gpuSensor = 0;
         uint value = 0;
-        var code = Done("nvmlDeviceGetTemperature", Begin(), temperature == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)temperature(device, gpuSensor, &value));
+        var code = Done("nvmlDeviceGetTemperature", Begin(), _temperature == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_temperature(device, gpuSensor, &value));
         celsius = value;
         return code;
     }
@@ -191,7 +191,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Power(nint device, out uint milliwatts)
     {
         uint value = 0;
-        var code = Done("nvmlDeviceGetPowerUsage", Begin(), power == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)power(device, &value));
+        var code = Done("nvmlDeviceGetPowerUsage", Begin(), _power == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_power(device, &value));
         milliwatts = value;
         return code;
     }
@@ -199,7 +199,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Energy(nint device, out ulong millijoules)
     {
         ulong value = 0;
-        var code = Done("nvmlDeviceGetTotalEnergyConsumption", Begin(), energy == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)energy(device, &value));
+        var code = Done("nvmlDeviceGetTotalEnergyConsumption", Begin(), _energy == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_energy(device, &value));
         millijoules = value;
         return code;
     }
@@ -207,40 +207,40 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn MigMode(nint device, out bool on)
     {
         uint current = 0, pending = 0;
-        var code = Done("nvmlDeviceGetMigMode", Begin(), migMode == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)migMode(device, &current, &pending));
+        var code = Done("nvmlDeviceGetMigMode", Begin(), _migMode == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_migMode(device, &current, &pending));
         on = code == NvmlReturn.Success && current == 1;
         return code;
     }
 
     /// <summary>Asks with count 0 for the number, then with room to spare, doubled while processes keep starting.</summary>
     public NvmlReturn Processes(nint device, out NvmlProcessInfo[] list) =>
-        Processes(processes, "nvmlDeviceGetComputeRunningProcesses_v3", device, out list);
+        Processes(_processes, "nvmlDeviceGetComputeRunningProcesses_v3", device, out list);
 
     /// <summary>The clients of an MPS server; the list of compute processes may name the server alone.</summary>
     public NvmlReturn MpsProcesses(nint device, out NvmlProcessInfo[] list) =>
-        Processes(mpsProcesses, "nvmlDeviceGetMPSComputeRunningProcesses_v3", device, out list);
+        Processes(_mpsProcesses, "nvmlDeviceGetMPSComputeRunningProcesses_v3", device, out list);
 
-    public NvmlReturn MaxMigDevices(nint device, out uint devices) => Number(maxMigDevices, "nvmlDeviceGetMaxMigDeviceCount", device, out devices);
+    public NvmlReturn MaxMigDevices(nint device, out uint devices) => Number(_maxMigDevices, "nvmlDeviceGetMaxMigDeviceCount", device, out devices);
 
     /// <summary>NOT_FOUND is an empty slot.</summary>
     public NvmlReturn MigDevice(nint parent, uint slot, out nint device)
     {
         nint value = 0;
-        var code = Done("nvmlDeviceGetMigDeviceHandleByIndex", Begin(), migDevice == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)migDevice(parent, slot, &value));
+        var code = Done("nvmlDeviceGetMigDeviceHandleByIndex", Begin(), _migDevice == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_migDevice(parent, slot, &value));
         device = value;
         return code;
     }
 
-    public NvmlReturn GpuInstance(nint device, out uint id) => Number(gpuInstance, "nvmlDeviceGetGpuInstanceId", device, out id);
+    public NvmlReturn GpuInstance(nint device, out uint id) => Number(_gpuInstance, "nvmlDeviceGetGpuInstanceId", device, out id);
 
-    public NvmlReturn ComputeInstance(nint device, out uint id) => Number(computeInstance, "nvmlDeviceGetComputeInstanceId", device, out id);
+    public NvmlReturn ComputeInstance(nint device, out uint id) => Number(_computeInstance, "nvmlDeviceGetComputeInstanceId", device, out id);
 
-    public NvmlReturn Minor(nint device, out uint number) => Number(minorNumber, "nvmlDeviceGetMinorNumber", device, out number);
+    public NvmlReturn Minor(nint device, out uint number) => Number(_minorNumber, "nvmlDeviceGetMinorNumber", device, out number);
 
     public NvmlReturn Attributes(nint device, out NvmlDeviceAttributes value)
     {
         NvmlDeviceAttributes result = default;
-        var code = Done("nvmlDeviceGetAttributes_v2", Begin(), attributes == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)attributes(device, &result));
+        var code = Done("nvmlDeviceGetAttributes_v2", Begin(), _attributes == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_attributes(device, &result));
         value = result;
         return code;
     }
@@ -287,10 +287,10 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn ProcessUse(nint device, ulong lastSeenMicroseconds, out NvmlProcessUtilizationSample[] samples)
     {
         samples = [];
-        if (processUse == null)
+        if (_processUse == null)
             return NvmlReturn.FunctionNotFound;
         uint found = 0;
-        var code = Done("nvmlDeviceGetProcessUtilization", Begin(), (NvmlReturn)processUse(device, null, &found, lastSeenMicroseconds));
+        var code = Done("nvmlDeviceGetProcessUtilization", Begin(), (NvmlReturn)_processUse(device, null, &found, lastSeenMicroseconds));
         if (code == NvmlReturn.NotFound)
             return NvmlReturn.Success;
         if (code != NvmlReturn.InsufficientSize)
@@ -301,7 +301,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             var buffer = new NvmlProcessUtilizationSample[room];
             found = room;
             fixed (NvmlProcessUtilizationSample* start = buffer)
-                code = Done("nvmlDeviceGetProcessUtilization", Begin(), (NvmlReturn)processUse(device, start, &found, lastSeenMicroseconds));
+                code = Done("nvmlDeviceGetProcessUtilization", Begin(), (NvmlReturn)_processUse(device, start, &found, lastSeenMicroseconds));
             if (code == NvmlReturn.InsufficientSize)
                 continue;
             if (code == NvmlReturn.NotFound)
@@ -314,13 +314,13 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         return code;
     }
 
-    public void Dispose() => NativeLibrary.Free(handle);
+    public void Dispose() => NativeLibrary.Free(_handle);
 
-    private long Begin() => times?.Begin() ?? 0;
+    private long Begin() => _times?.Begin() ?? 0;
 
     private NvmlReturn Done(string call, long begun, NvmlReturn code)
     {
-        times?.Done(call, begun);
+        _times?.Done(call, begun);
         return code;
     }
 
@@ -334,5 +334,5 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     /// <summary>Version 3, or before driver 510 version 2: of the same records.</summary>
     private nint ProcessList(string name) => Export(name + "_v3") is not 0 and var third ? third : Export(name + "_v2");
 
-    private nint Export(string symbol) => NativeLibrary.TryGetExport(handle, symbol, out nint address) ? address : 0;
+    private nint Export(string symbol) => NativeLibrary.TryGetExport(_handle, symbol, out nint address) ? address : 0;
 }

@@ -16,40 +16,40 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
-    private readonly string socketPath;
-    private readonly TimeProvider time;
-    private readonly GrpcChannel channel;
-    private readonly PodResourcesLister.PodResourcesListerClient client;
-    private readonly GpuResources table;
+    private readonly string _socketPath;
+    private readonly TimeProvider _time;
+    private readonly GrpcChannel _channel;
+    private readonly PodResourcesLister.PodResourcesListerClient _client;
+    private readonly GpuResources _table;
 
     /// <param name="socketPath">The kubelet's socket.</param>
     /// <param name="time">The clock of the deadline.</param>
     /// <param name="table">Which resources and drivers are GPUs; null is the built-in table.</param>
     public KubeletPodResources(string socketPath, TimeProvider time, GpuResources? table = null)
     {
-        this.table = table ?? GpuResources.BuiltIn;
-        this.socketPath = socketPath;
-        this.time = time;
+        this._table = table ?? GpuResources.BuiltIn;
+        this._socketPath = socketPath;
+        this._time = time;
         // The host is not used: each connection goes to the socket.
-        channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+        _channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
         {
             HttpHandler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null, ConnectCallback = ConnectAsync },
             DisposeHttpClient = true,
             MaxReceiveMessageSize = MaxAnswerBytes,
         });
-        client = new(channel);
+        _client = new(_channel);
     }
 
     public async Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)
     {
         // A missing socket is what a kubelet-less node and a forgotten mount look like; the system's own word for it misleads.
-        if (!File.Exists(socketPath))
-            throw new PodResourcesException($"there is no PodResources socket at {socketPath}");
-        using var deadline = new CancellationTokenSource(Timeout, time);
+        if (!File.Exists(_socketPath))
+            throw new PodResourcesException($"there is no PodResources socket at {_socketPath}");
+        using var deadline = new CancellationTokenSource(Timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            return Flatten(await client.ListAsync(new ListPodResourcesRequest(), cancellationToken: either.Token));
+            return Flatten(await _client.ListAsync(new ListPodResourcesRequest(), cancellationToken: either.Token));
         }
         catch (RpcException) when (cancellationToken.IsCancellationRequested)
         {
@@ -57,15 +57,15 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
         }
         catch (RpcException exception) when (deadline.IsCancellationRequested)
         {
-            throw new PodResourcesException($"the kubelet did not answer on {socketPath} within {Timeout.TotalSeconds} s", exception);
+            throw new PodResourcesException($"the kubelet did not answer on {_socketPath} within {Timeout.TotalSeconds} s", exception);
         }
         catch (RpcException exception)
         {
-            throw new PodResourcesException($"cannot list the kubelet's pod resources on {socketPath}: {exception.StatusCode}: {exception.Status.Detail}", exception);
+            throw new PodResourcesException($"cannot list the kubelet's pod resources on {_socketPath}: {exception.StatusCode}: {exception.Status.Detail}", exception);
         }
     }
 
-    public void Dispose() => channel.Dispose();
+    public void Dispose() => _channel.Dispose();
 
     private List<PodDevice> Flatten(ListPodResourcesResponse answer)
     {
@@ -76,13 +76,13 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
             {
                 foreach (var devices in container.Devices)
                 {
-                    if (!table.IsGpu(devices.ResourceName))
+                    if (!_table.IsGpu(devices.ResourceName))
                         continue;
                     foreach (string id in devices.DeviceIds)
                         list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, devices.ResourceName, id));
                 }
                 // Devices of a ResourceClaim come by driver, pool and name; a claim may be several pods'.
-                foreach (var claimed in container.DynamicResources.SelectMany(claim => claim.ClaimResources).Where(claimed => table.IsDriver(claimed.DriverName)))
+                foreach (var claimed in container.DynamicResources.SelectMany(claim => claim.ClaimResources).Where(claimed => _table.IsDriver(claimed.DriverName)))
                     list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, claimed.DriverName, $"{claimed.DriverName}/{claimed.PoolName}/{claimed.DeviceName}"));
             }
         }
@@ -94,7 +94,7 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(_socketPath), cancellationToken);
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch

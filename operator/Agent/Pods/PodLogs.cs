@@ -6,8 +6,8 @@ namespace Bursar.Agent.Pods;
 /// </summary>
 internal sealed class PodLogs
 {
-    private readonly Dictionary<(string Namespace, string Name), List<string>> uids = [];
-    private readonly Dictionary<string, (string Namespace, string Name)> names = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Namespace, string Name), List<string>> _uids = [];
+    private readonly Dictionary<string, (string Namespace, string Name)> _names = new(StringComparer.Ordinal);
 
     public static PodLogs Read(string? root)
     {
@@ -23,10 +23,10 @@ internal sealed class PodLogs
                 if (parts.Length != 3 || parts[2].Length == 0)
                     continue;
                 var name = (parts[0], parts[1]);
-                if (!logs.uids.TryGetValue(name, out var list))
-                    logs.uids[name] = list = [];
+                if (!logs._uids.TryGetValue(name, out var list))
+                    logs._uids[name] = list = [];
                 list.Add(parts[2]);
-                logs.names[parts[2]] = name;
+                logs._names[parts[2]] = name;
             }
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -38,7 +38,7 @@ internal sealed class PodLogs
     }
 
     /// <summary>Several while the directory of a pod's predecessor of the same name is still there.</summary>
-    public IReadOnlyList<string> Uids(string ns, string name) => uids.TryGetValue((ns, name), out var list) ? list : [];
+    public IReadOnlyList<string> Uids(string ns, string name) => _uids.TryGetValue((ns, name), out var list) ? list : [];
 
-    public (string Namespace, string Name)? NameOf(string uid) => names.TryGetValue(uid, out var name) ? name : null;
+    public (string Namespace, string Name)? NameOf(string uid) => _names.TryGetValue(uid, out var name) ? name : null;
 }

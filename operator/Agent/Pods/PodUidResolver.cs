@@ -18,13 +18,13 @@ public sealed class PodUidResolver
     /// <summary>A process whose cgroup was not to be read is looked at again at the next sample.</summary>
     private static readonly TimeSpan UnknownLife = TimeSpan.FromMilliseconds(900);
 
-    private readonly TargetStore targets;
-    private readonly string? logRoot;
-    private readonly string? procRoot;
-    private readonly TimeProvider time;
-    private readonly Dictionary<int, (ProcessOwner Owner, DateTimeOffset At)> owners = [];
-    private PodLogs logs = new();
-    private DateTimeOffset? logsAt;
+    private readonly TargetStore _targets;
+    private readonly string? _logRoot;
+    private readonly string? _procRoot;
+    private readonly TimeProvider _time;
+    private readonly Dictionary<int, (ProcessOwner Owner, DateTimeOffset At)> _owners = [];
+    private PodLogs _logs = new();
+    private DateTimeOffset? _logsAt;
 
     /// <param name="targets">What the operator told.</param>
     /// <param name="logRoot">The host's <c>/var/log/pods</c>, or null.</param>
@@ -32,10 +32,10 @@ public sealed class PodUidResolver
     /// <param name="time">The clock.</param>
     public PodUidResolver(TargetStore targets, string? logRoot, string? procRoot, TimeProvider time)
     {
-        this.targets = targets;
-        this.logRoot = logRoot;
-        this.procRoot = procRoot;
-        this.time = time;
+        this._targets = targets;
+        this._logRoot = logRoot;
+        this._procRoot = procRoot;
+        this._time = time;
     }
 
     /// <param name="ns">The pod's namespace.</param>
@@ -43,7 +43,7 @@ public sealed class PodUidResolver
     /// <param name="pids">Processes on a device that this pod alone holds.</param>
     public string? Resolve(string ns, string name, IEnumerable<int> pids)
     {
-        string? told = targets.FindUid(ns, name);
+        string? told = _targets.FindUid(ns, name);
         var directories = Logs().Uids(ns, name);
         string? running = Running(ns, name, pids);
         // A name is used again (StatefulSets) before the operator has heard of it: the process on the device is of the new pod, and
@@ -58,28 +58,28 @@ public sealed class PodUidResolver
     /// <summary>Whose process it is, by its cgroup.</summary>
     public ProcessOwner OwnerOf(int pid)
     {
-        if (procRoot is null)
+        if (_procRoot is null)
             return ProcessOwner.Unknown;
-        var now = time.GetUtcNow();
-        if (owners.TryGetValue(pid, out var known) && now >= known.At
+        var now = _time.GetUtcNow();
+        if (_owners.TryGetValue(pid, out var known) && now >= known.At
             && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownLife : OwnerLife))
         {
             return known.Owner;
         }
-        if (owners.Count > 8192)
-            owners.Clear();
+        if (_owners.Count > 8192)
+            _owners.Clear();
         var owner = Look(pid);
-        owners[pid] = (owner, now);
+        _owners[pid] = (owner, now);
         return owner;
     }
 
     /// <summary>The pod's namespace and name, as the operator or the kubelet's directories tell.</summary>
     public (string Namespace, string Name)? NameOf(string uid) =>
-        targets.Find(uid) is { } told ? (told.Namespace, told.Name) : Logs().NameOf(uid);
+        _targets.Find(uid) is { } told ? (told.Namespace, told.Name) : Logs().NameOf(uid);
 
     private ProcessOwner Look(int pid)
     {
-        string folder = Path.Combine(procRoot!, pid.ToString(CultureInfo.InvariantCulture));
+        string folder = Path.Combine(_procRoot!, pid.ToString(CultureInfo.InvariantCulture));
         string cgroup = Path.Combine(folder, "cgroup"), comm = Path.Combine(folder, "comm");
         // Processes end between the driver's list and this line, and an exception for each would cost more than the sample.
         if (!File.Exists(cgroup))
@@ -100,21 +100,21 @@ public sealed class PodUidResolver
     }
 
     /// <summary>The operator has told of a pod of this name; it tells of none that has ended.</summary>
-    public bool IsLive(string ns, string name) => targets.FindUid(ns, name) is not null;
+    public bool IsLive(string ns, string name) => _targets.FindUid(ns, name) is not null;
 
     /// <summary>The API knows a static pod by its mirror's UID, its cgroup by the hash of its file.</summary>
     private string Canonical(string uid) =>
-        uid.Contains('-', StringComparison.Ordinal) || Logs().NameOf(uid) is not { } name ? uid : targets.FindUid(name.Namespace, name.Name) ?? uid;
+        uid.Contains('-', StringComparison.Ordinal) || Logs().NameOf(uid) is not { } name ? uid : _targets.FindUid(name.Namespace, name.Name) ?? uid;
 
     private PodLogs Logs()
     {
-        var now = time.GetUtcNow();
-        if (logsAt is not { } at || now - at >= DiskAnswerLife || now < at)
+        var now = _time.GetUtcNow();
+        if (_logsAt is not { } at || now - at >= DiskAnswerLife || now < at)
         {
-            logs = PodLogs.Read(logRoot);
-            logsAt = now;
+            _logs = PodLogs.Read(_logRoot);
+            _logsAt = now;
         }
-        return logs;
+        return _logs;
     }
 
     /// <summary>The one pod that the processes are of; null when they are of several, or of a pod of another name.</summary>

@@ -10,29 +10,29 @@ namespace Bursar.Agent.Pods;
 /// </summary>
 public sealed class TargetStore
 {
-    private volatile Snapshot current = new(new TargetList());
+    private volatile Snapshot _current = new(new TargetList());
 
-    public TargetList Current => current.List;
+    public TargetList Current => _current.List;
 
     /// <summary>Another list has come.</summary>
     public event Action? Changed;
 
     public void Replace(TargetList list)
     {
-        current = new Snapshot(list);
+        _current = new Snapshot(list);
         Changed?.Invoke();
     }
 
     /// <summary>The pod's UID, or null when it is not in the list, or is in it twice.</summary>
     public string? FindUid(string ns, string name) =>
-        current.ByName.TryGetValue((ns, name), out var pods) && pods.Count == 1 ? pods[0].Uid : null;
+        _current.ByName.TryGetValue((ns, name), out var pods) && pods.Count == 1 ? pods[0].Uid : null;
 
     /// <summary>The pod of this UID, or null when it is not in the list.</summary>
-    public TargetPod? Find(string uid) => current.ByUid.TryGetValue(uid, out var pod) ? pod : null;
+    public TargetPod? Find(string uid) => _current.ByUid.TryGetValue(uid, out var pod) ? pod : null;
 
     /// <summary>Every pod that has this address; a pod can only be told by it when there is exactly one.</summary>
     public IReadOnlyList<TargetPod> FindByAddress(IPAddress address) =>
-        current.ByAddress.TryGetValue(Plain(address), out var pods) ? pods : [];
+        _current.ByAddress.TryGetValue(Plain(address), out var pods) ? pods : [];
 
     /// <summary>An IPv4 address that came through an IPv6 socket is the IPv4 address.</summary>
     public static IPAddress Plain(IPAddress address) =>

@@ -11,13 +11,13 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
 {
     private static readonly TimeSpan Again = TimeSpan.FromMinutes(5);
 
-    private readonly Lock gate = new();
-    private readonly Dictionary<string, Known> known = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Known> _known = new(StringComparer.Ordinal);
 
     /// <summary>The pod asks whether a checkpoint is wanted. True when it has acknowledged this one already.</summary>
     public bool Asked(string podUid, string? id)
     {
-        lock (gate)
+        lock (_gate)
         {
             var pod = KnownAs_NeedsLock(podUid);
             var now = time.GetUtcNow();
@@ -32,7 +32,7 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
 
     public void Acknowledged(CheckpointSample sample)
     {
-        lock (gate)
+        lock (_gate)
         {
             var pod = KnownAs_NeedsLock(sample.PodUid);
             if (pod.Acknowledged == sample.Id) return;
@@ -44,17 +44,17 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
     /// <summary>Forgets pods that are gone.</summary>
     public void Keep(IReadOnlySet<string> podUids)
     {
-        lock (gate)
+        lock (_gate)
         {
-            foreach (string uid in known.Keys.Where(u => !podUids.Contains(u)).ToList())
-                known.Remove(uid);
+            foreach (string uid in _known.Keys.Where(u => !podUids.Contains(u)).ToList())
+                _known.Remove(uid);
         }
     }
 
     private Known KnownAs_NeedsLock(string podUid)
     {
-        if (!known.TryGetValue(podUid, out var pod))
-            known[podUid] = pod = new Known();
+        if (!_known.TryGetValue(podUid, out var pod))
+            _known[podUid] = pod = new Known();
         return pod;
     }
 

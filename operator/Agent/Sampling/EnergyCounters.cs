@@ -12,9 +12,9 @@ internal sealed class EnergyCounters
     /// <summary>Ten kilowatts: no GPU draws as much. A counter that grew faster has shown something else in between.</summary>
     private const long MostMilliwatts = 10_000_000;
 
-    private readonly Dictionary<string, Counter> counters = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, (long Milliwatts, DateTimeOffset At)> powers = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Int128> carries = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Counter> _counters = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Milliwatts, DateTimeOffset At)> _powers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Int128> _carries = new(StringComparer.Ordinal);
 
     public Dictionary<string, long> Since(GpuSnapshot gpus, DateTimeOffset now, TimeSpan longestGap)
     {
@@ -28,7 +28,7 @@ internal sealed class EnergyCounters
                     used[reading.Uuid] = Whole(reading.Uuid, (Int128)whole * slices, of);
                 continue;
             }
-            bool counted = counters.TryGetValue(reading.Uuid, out var last) && now - last.Seen <= longestGap;
+            bool counted = _counters.TryGetValue(reading.Uuid, out var last) && now - last.Seen <= longestGap;
             if (reading.EnergyMillijoules is { } counter)
             {
                 // A decrease is a counter that began anew with the driver: all it shows was used since.
@@ -36,13 +36,13 @@ internal sealed class EnergyCounters
                 // An exporter's counter moves in steps: what it grew by is of the time since the last of them.
                 if (counted && grown <= (Int128)Milliseconds(now - last.Moved) * MostMilliwatts / 1000)
                     used[reading.Uuid] = grown;
-                counters[reading.Uuid] = new(counter, now, counted && grown == 0 ? last.Moved : now);
+                _counters[reading.Uuid] = new(counter, now, counted && grown == 0 ? last.Moved : now);
             }
             else if (reading.PowerMilliwatts is { } power && !counted)
             {
-                if (powers.TryGetValue(reading.Uuid, out var before) && now - before.At <= longestGap)
+                if (_powers.TryGetValue(reading.Uuid, out var before) && now - before.At <= longestGap)
                     used[reading.Uuid] = Whole(reading.Uuid, (Int128)(before.Milliwatts + power) * Milliseconds(now - before.At), 2000);
-                powers[reading.Uuid] = (power, now);
+                _powers[reading.Uuid] = (power, now);
             }
         }
         return used;
@@ -53,8 +53,8 @@ internal sealed class EnergyCounters
     /// <summary>The quotient; what is less than a millijoule waits for the next sample.</summary>
     private long Whole(string device, Int128 amount, int divisor)
     {
-        var (quotient, rest) = Int128.DivRem(amount + carries.GetValueOrDefault(device), divisor);
-        carries[device] = rest;
+        var (quotient, rest) = Int128.DivRem(amount + _carries.GetValueOrDefault(device), divisor);
+        _carries[device] = rest;
         return (long)quotient;
     }
 

@@ -11,17 +11,17 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
 {
     public static readonly TimeSpan Spacing = TimeSpan.FromSeconds(1);
 
-    private readonly Lock gate = new();
-    private readonly Dictionary<string, Known> known = new(StringComparer.Ordinal);
-    private ITimer? timer;
-    private bool disposed;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Known> _known = new(StringComparer.Ordinal);
+    private ITimer? _timer;
+    private bool _disposed;
 
     public void Take(ProgressSample sample)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!known.TryGetValue(sample.PodUid, out var pod))
-                known[sample.PodUid] = pod = new Known();
+            if (!_known.TryGetValue(sample.PodUid, out var pod))
+                _known[sample.PodUid] = pod = new Known();
             var before = pod.Pending ?? pod.Written;
             sample = sample with { Total = sample.Total ?? before?.Total, CheckpointAt = sample.CheckpointAt ?? before?.CheckpointAt };
             if (before is not null && before.Step == sample.Step && before.Total == sample.Total && before.CheckpointAt == sample.CheckpointAt)
@@ -32,19 +32,19 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
                 return;
             }
             pod.Pending = sample;
-            if (disposed)
+            if (_disposed)
                 return;
-            timer ??= time.CreateTimer(_ => Flush(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            timer.Change(Spacing, Timeout.InfiniteTimeSpan);
+            _timer ??= time.CreateTimer(_ => Flush(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _timer.Change(Spacing, Timeout.InfiniteTimeSpan);
         }
     }
 
     /// <summary>Writes what waits for its second.</summary>
     public void Flush()
     {
-        lock (gate)
+        lock (_gate)
         {
-            foreach (var pod in known.Values)
+            foreach (var pod in _known.Values)
             {
                 if (pod.Pending is { } sample)
                     Write_NeedsLock(pod, sample);
@@ -56,20 +56,20 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
     public void Keep(IReadOnlySet<string> podUids)
     {
         Flush();
-        lock (gate)
+        lock (_gate)
         {
-            foreach (string uid in known.Keys.Where(u => !podUids.Contains(u)).ToList())
-                known.Remove(uid);
+            foreach (string uid in _known.Keys.Where(u => !podUids.Contains(u)).ToList())
+                _known.Remove(uid);
         }
     }
 
     public void Dispose()
     {
         Flush();
-        lock (gate)
+        lock (_gate)
         {
-            disposed = true;
-            timer?.Dispose();
+            _disposed = true;
+            _timer?.Dispose();
         }
     }
 

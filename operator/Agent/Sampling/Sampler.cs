@@ -34,21 +34,21 @@ public sealed partial class Sampler(
     /// <summary>How long a list is believed when the kubelet stops answering: a restart of it takes less.</summary>
     public static readonly TimeSpan ListLife = TimeSpan.FromSeconds(60);
 
-    private readonly UsageAccumulator accumulator = new();
-    private readonly PodKnowledge pods = new(uids);
-    private IReadOnlyList<PodDevice> devices = [];
-    private long sampledAt;
-    private DateTimeOffset? listedAt;
-    private DateTimeOffset nextList = DateTimeOffset.MinValue;
-    private string lastUnlisted = "";
-    private volatile SamplerView? view;
-    private volatile string? listFault = "the kubelet was not asked yet";
+    private readonly UsageAccumulator _accumulator = new();
+    private readonly PodKnowledge _pods = new(uids);
+    private IReadOnlyList<PodDevice> _devices = [];
+    private long _sampledAt;
+    private DateTimeOffset? _listedAt;
+    private DateTimeOffset _nextList = DateTimeOffset.MinValue;
+    private string _lastUnlisted = "";
+    private volatile SamplerView? _view;
+    private volatile string? _listFault = "the kubelet was not asked yet";
 
     /// <summary>Returns the bytes of each GPU that a model server's cache holds unused, by pod UID; null if not known.</summary>
     public Func<string, long?>? UnusedCacheOf { get; set; }
 
     /// <summary>Null before the first sample.</summary>
-    public SamplerView? View => view;
+    public SamplerView? View => _view;
 
     /// <summary>A sample has been taken.</summary>
     public event Action? Changed;
@@ -57,7 +57,7 @@ public sealed partial class Sampler(
     public TimeSpan Pause { get; private set; } = Shortest;
 
     /// <summary>Why the kubelet's list is not to be had, or null.</summary>
-    public string? ListFault => listFault;
+    public string? ListFault => _listFault;
 
     /// <summary>Samples until cancelled; then closes and journals what is open.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -67,7 +67,7 @@ public sealed partial class Sampler(
         {
             while (true)
             {
-                var before = view;
+                var before = _view;
                 activity?.Begin();
                 try
                 {
@@ -77,14 +77,14 @@ public sealed partial class Sampler(
                 {
                     activity?.End();
                 }
-                delay = before is not null && Same(before, view!) ? Min(delay * 2, Longest) : Shortest;
+                delay = before is not null && Same(before, _view!) ? Min(delay * 2, Longest) : Shortest;
                 Pause = delay;
                 await Task.Delay(delay, time, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            journal.Append([.. accumulator.CloseAll().Select(JournalEntry.Of)]);
+            journal.Append([.. _accumulator.CloseAll().Select(JournalEntry.Of)]);
         }
     }
 
@@ -92,8 +92,8 @@ public sealed partial class Sampler(
     public async Task SampleAsync(CancellationToken cancellationToken)
     {
         // After a pause, who holds what must be of the same moment as the readings.
-        if (view is { } last && time.GetUtcNow() - last.At > UsageAccumulator.Trailing)
-            nextList = DateTimeOffset.MinValue;
+        if (_view is { } last && time.GetUtcNow() - last.At > UsageAccumulator.Trailing)
+            _nextList = DateTimeOffset.MinValue;
         await ListAsync(cancellationToken);
         long begun = time.GetTimestamp();
         var snapshot = gpus.Read();
@@ -101,24 +101,24 @@ public sealed partial class Sampler(
         var now = time.GetUtcNow();
         long stamp = time.GetTimestamp();
         // The clock was set ahead, or the node slept: that is no time in which a device could have worked.
-        if (view is { } earlier && now - earlier.At - time.GetElapsedTime(sampledAt, stamp) > UsageAccumulator.Trailing)
-            journal.Append([.. accumulator.Break().Select(JournalEntry.Of)]);
-        sampledAt = stamp;
-        if (view?.Gpus.State != snapshot.State)
+        if (_view is { } earlier && now - earlier.At - time.GetElapsedTime(_sampledAt, stamp) > UsageAccumulator.Trailing)
+            journal.Append([.. _accumulator.Break().Select(JournalEntry.Of)]);
+        _sampledAt = stamp;
+        if (_view?.Gpus.State != snapshot.State)
             LogState(snapshot.State, snapshot.Word);
-        var holdings = DeviceHoldings.Of(devices, snapshot, pods);
+        var holdings = DeviceHoldings.Of(_devices, snapshot, _pods);
         string unlisted = Unlisted(snapshot, holdings);
-        if (unlisted.Length > 0 && unlisted != lastUnlisted)
+        if (unlisted.Length > 0 && unlisted != _lastUnlisted)
         {
             // A pod has just begun: its second is not to wait for the kubelet's turn. Once for each device, since it may be the node's own work.
-            nextList = DateTimeOffset.MinValue;
+            _nextList = DateTimeOffset.MinValue;
             await ListAsync(cancellationToken);
-            holdings = DeviceHoldings.Of(devices, snapshot, pods);
+            holdings = DeviceHoldings.Of(_devices, snapshot, _pods);
             unlisted = Unlisted(snapshot, holdings);
         }
-        lastUnlisted = unlisted;
-        journal.Append([.. accumulator.Take(now, holdings, snapshot, pods.OwnerOf, UnusedCacheOf).Select(JournalEntry.Of)]);
-        view = new SamplerView(now, snapshot, holdings);
+        _lastUnlisted = unlisted;
+        journal.Append([.. _accumulator.Take(now, holdings, snapshot, _pods.OwnerOf, UnusedCacheOf).Select(JournalEntry.Of)]);
+        _view = new SamplerView(now, snapshot, holdings);
         counters.Sampled();
         Changed?.Invoke();
     }
@@ -130,25 +130,25 @@ public sealed partial class Sampler(
     private async Task ListAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (now < nextList && now >= nextList - ListEvery)
+        if (now < _nextList && now >= _nextList - ListEvery)
             return;
-        nextList = now + ListEvery;
+        _nextList = now + ListEvery;
         try
         {
-            devices = await podResources.ListAsync(cancellationToken);
-            listedAt = now;
-            if (listFault is not null)
-                LogListed(devices.Count);
-            listFault = null;
+            _devices = await podResources.ListAsync(cancellationToken);
+            _listedAt = now;
+            if (_listFault is not null)
+                LogListed(_devices.Count);
+            _listFault = null;
         }
         catch (PodResourcesException exception)
         {
             counters.ListFailed();
-            if (listFault != exception.Message)
+            if (_listFault != exception.Message)
                 LogListFailed(exception.Message);
-            listFault = exception.Message;
-            if (listedAt is not { } last || now - last > ListLife)
-                devices = [];
+            _listFault = exception.Message;
+            if (_listedAt is not { } last || now - last > ListLife)
+                _devices = [];
         }
     }
 

@@ -11,16 +11,16 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
 {
     public static readonly TimeSpan Spacing = TimeSpan.FromSeconds(15);
 
-    private readonly Lock gate = new();
-    private readonly Dictionary<(string PodUid, string Model), Known> known = [];
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(string PodUid, string Model), Known> _known = [];
 
     public void Take(TokenSample sample)
     {
-        lock (gate)
+        lock (_gate)
         {
             var key = (sample.PodUid, sample.Model);
-            if (!known.TryGetValue(key, out var model))
-                known[key] = model = new Known();
+            if (!_known.TryGetValue(key, out var model))
+                _known[key] = model = new Known();
             // Before a counter that went back, its last height is written: the difference would be lost otherwise.
             bool restarted = model.Latest is { } latest && Less(sample, latest);
             if (restarted)
@@ -34,12 +34,12 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
     /// <summary>Forgets pods that are gone, after writing what they showed last. Null forgets all.</summary>
     public void Keep(IReadOnlySet<string>? podUids)
     {
-        lock (gate)
+        lock (_gate)
         {
-            foreach (var (key, model) in known.Where(k => podUids is null || !podUids.Contains(k.Key.PodUid)).ToList())
+            foreach (var (key, model) in _known.Where(k => podUids is null || !podUids.Contains(k.Key.PodUid)).ToList())
             {
                 Write_NeedsLock(model);
-                known.Remove(key);
+                _known.Remove(key);
             }
         }
     }

@@ -30,10 +30,10 @@ public sealed class UsageAccumulator
 
     private const long BytesPerMiB = 1024 * 1024;
 
-    private readonly Dictionary<HoldingKey, Open> open = [];
-    private readonly EnergyCounters counters = new();
-    private Dictionary<string, int> percents = new(StringComparer.Ordinal);
-    private DateTimeOffset? previous;
+    private readonly Dictionary<HoldingKey, Open> _open = [];
+    private readonly EnergyCounters _counters = new();
+    private Dictionary<string, int> _percents = new(StringComparer.Ordinal);
+    private DateTimeOffset? _previous;
 
     /// <summary>Takes the sample of this moment and returns the intervals it closes. A clock that went back is waited for.</summary>
     /// <param name="at">The moment.</param>
@@ -45,36 +45,36 @@ public sealed class UsageAccumulator
     {
         var now = WireTime.Truncate(at);
         var closed = new List<UsageInterval>();
-        if (previous is { } earlier && now <= earlier)
+        if (_previous is { } earlier && now <= earlier)
             return closed;
         // Where a source shows a device twice, it has worked once.
         gpus = gpus with { Devices = [.. gpus.Devices.DistinctBy(r => r.Uuid)] };
-        var elapsed = now - (previous ?? now);
-        var energy = counters.Since(gpus, now, LongestGap);
-        if (previous is not null)
+        var elapsed = now - (_previous ?? now);
+        var energy = _counters.Since(gpus, now, LongestGap);
+        if (_previous is not null)
         {
             if (elapsed > LongestGap)
                 closed.AddRange(CloseAll());
             else
                 Extend(now, elapsed, holdings, gpus, energy, ownerOf ?? (_ => ProcessOwner.Unknown), unusedCacheOf, closed);
         }
-        previous = now;
-        percents = gpus.Devices.Where(r => r.UtilizationPercent is not null).ToDictionary(r => r.Uuid, r => r.UtilizationPercent!.Value);
+        _previous = now;
+        _percents = gpus.Devices.Where(r => r.UtilizationPercent is not null).ToDictionary(r => r.Uuid, r => r.UtilizationPercent!.Value);
 
         var held = new HashSet<HoldingKey>();
         foreach (var holding in holdings)
         {
             held.Add(holding.Key);
-            if (!open.TryGetValue(holding.Key, out var state))
-                open[holding.Key] = new Open { From = now, To = now, PodUid = holding.PodUid, Reason = holding.Reason, Share = holding.Share, Listed = holding.Listed };
+            if (!_open.TryGetValue(holding.Key, out var state))
+                _open[holding.Key] = new Open { From = now, To = now, PodUid = holding.PodUid, Reason = holding.Reason, Share = holding.Share, Listed = holding.Listed };
             else if (state.To - state.From >= Length)
                 Close(holding.Key, state, closed);
         }
-        foreach (var (key, state) in open.Where(o => !held.Contains(o.Key) && (!o.Value.Nobodys || now - o.Value.From >= Length)).ToList())
+        foreach (var (key, state) in _open.Where(o => !held.Contains(o.Key) && (!o.Value.Nobodys || now - o.Value.From >= Length)).ToList())
         {
             Close(key, state, closed);
             if (!state.Nobodys || state.To < now)
-                open.Remove(key);
+                _open.Remove(key);
         }
         return closed;
     }
@@ -83,17 +83,17 @@ public sealed class UsageAccumulator
     public List<UsageInterval> CloseAll()
     {
         var closed = new List<UsageInterval>();
-        foreach (var (key, state) in open)
+        foreach (var (key, state) in _open)
             Close(key, state, closed);
-        open.Clear();
+        _open.Clear();
         return closed;
     }
 
     /// <summary>Ends every interval at the last sample; the next one begins anew, and tells nothing of the time before it.</summary>
     public List<UsageInterval> Break()
     {
-        previous = null;
-        percents.Clear();
+        _previous = null;
+        _percents.Clear();
         return CloseAll();
     }
 
@@ -102,7 +102,7 @@ public sealed class UsageAccumulator
         Dictionary<string, long> energy, Func<int, ProcessOwner> ownerOf, Func<string, long?>? unusedCacheOf, List<UsageInterval> closed)
     {
         var holders = new Dictionary<string, List<(HoldingKey Key, Open State)>>(StringComparer.Ordinal);
-        foreach (var (key, state) in open)
+        foreach (var (key, state) in _open)
         {
             if (state.Nobodys)
                 continue;
@@ -123,7 +123,7 @@ public sealed class UsageAccumulator
             }
             state.PodUid = uid;
             state.Gone = holding is null;
-            if (state.Reason is UsageReasons.DeviceLost or UsageReasons.DeviceUnreadable && reason is null && !percents.ContainsKey(key.Device))
+            if (state.Reason is UsageReasons.DeviceLost or UsageReasons.DeviceUnreadable && reason is null && !_percents.ContainsKey(key.Device))
             {
                 // It is back; what it did until now, or whether it did, nobody has seen.
                 state.To = now;
@@ -156,12 +156,12 @@ public sealed class UsageAccumulator
         long busy = 0;
         if (reading.UtilizationPercent is { } percent)
         {
-            int before = elapsed > Trailing && percents.TryGetValue(reading.Uuid, out int known) ? known : percent;
+            int before = elapsed > Trailing && _percents.TryGetValue(reading.Uuid, out int known) ? known : percent;
             // A pod that has gone in a pause may not be said to have worked after its end, which nobody here knows.
             busy = (all.Exists(h => h.State.Gone) ? 2L * Math.Min(before, percent) : before + percent) * elapsedMs;
         }
         // A device that was not to be seen before has done what it did for nobody knows whom, at a time that nobody knows.
-        if (holders.Count == 0 && !percents.ContainsKey(reading.Uuid))
+        if (holders.Count == 0 && !_percents.ContainsKey(reading.Uuid))
             busy = 0;
         if (busy > 0)
         {
@@ -211,8 +211,8 @@ public sealed class UsageAccumulator
     private Open Nobody(string device, string reason, DateTimeOffset now, TimeSpan elapsed)
     {
         var key = new HoldingKey("", "", reason, device);
-        if (!open.TryGetValue(key, out var state))
-            open[key] = state = new Open { From = now - elapsed, To = now, Reason = reason, Nobodys = true };
+        if (!_open.TryGetValue(key, out var state))
+            _open[key] = state = new Open { From = now - elapsed, To = now, Reason = reason, Nobodys = true };
         return state;
     }
 

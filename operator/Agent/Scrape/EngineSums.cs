@@ -28,13 +28,13 @@ public sealed class EngineSums
 
     private const string Retired = "";
 
-    private readonly Lock gate = new();
-    private readonly Dictionary<(ServingFigure Figure, string Model), Dictionary<string, Engine>> known = [];
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(ServingFigure Figure, string Model), Dictionary<string, Engine>> _known = [];
 
     /// <summary>The page's tokens with what its engines had counted before they began anew.</summary>
     public IReadOnlyList<ModelTokens> Of(ScrapeResult page)
     {
-        lock (gate)
+        lock (_gate)
         {
             foreach (var group in page.Engines.GroupBy(engine => (engine.Figure, engine.Model)))
                 Take_NeedsLock(group.Key, group);
@@ -51,7 +51,7 @@ public sealed class EngineSums
     private void Take_NeedsLock((ServingFigure, string) figure, IEnumerable<EngineCount> counts)
     {
         var now = counts.ToDictionary(count => count.Engine, count => count.Count, StringComparer.Ordinal);
-        if (!known.TryGetValue(figure, out var engines)) known.Add(figure, engines = new(StringComparer.Ordinal));
+        if (!_known.TryGetValue(figure, out var engines)) _known.Add(figure, engines = new(StringComparer.Ordinal));
         // An engine that had counted nothing cannot show that it went on. A name that is new (another way to read the figure) is no engine that did.
         if (!engines.Any(engine => engine.Value.Last > 0 && now.GetValueOrDefault(engine.Key, -1) >= engine.Value.Last)) engines.Clear();
         foreach (string gone in engines.Keys.Where(name => !now.ContainsKey(name)).ToArray())
@@ -72,7 +72,7 @@ public sealed class EngineSums
     }
 
     private long Missing_NeedsLock(ServingFigure figure, string model) =>
-        known.TryGetValue((figure, model), out var engines) ? engines.Values.Sum(engine => engine.Before + (engine.Shown ? 0 : engine.Last)) : 0;
+        _known.TryGetValue((figure, model), out var engines) ? engines.Values.Sum(engine => engine.Before + (engine.Shown ? 0 : engine.Last)) : 0;
 
     /// <param name="Before">What it had counted before it began anew.</param>
     /// <param name="Last">What it showed last.</param>

@@ -24,19 +24,19 @@ public sealed class HistogramSums
 
     private static readonly (string Model, string Engine) Retired = ("", "\u0001");
 
-    private readonly Lock gate = new();
-    private readonly Dictionary<ServingLatency, Dictionary<(string Model, string Engine), Engine>> known = [];
+    private readonly Lock _gate = new();
+    private readonly Dictionary<ServingLatency, Dictionary<(string Model, string Engine), Engine>> _known = [];
 
     public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Of(ScrapeResult page)
     {
-        lock (gate) return page.Histograms.GroupBy(engine => engine.Figure).ToDictionary(figure => figure.Key, Take_NeedsLock);
+        lock (_gate) return page.Histograms.GroupBy(engine => engine.Figure).ToDictionary(figure => figure.Key, Take_NeedsLock);
     }
 
     private LatencyHistogram Take_NeedsLock(IGrouping<ServingLatency, EngineHistogram> figure)
     {
         var now = new Dictionary<(string Model, string Engine), LatencyHistogram>();
         foreach (var engine in figure) now[(engine.Model, engine.Engine)] = engine.Histogram;
-        if (!known.TryGetValue(figure.Key, out var engines)) known.Add(figure.Key, engines = []);
+        if (!_known.TryGetValue(figure.Key, out var engines)) _known.Add(figure.Key, engines = []);
         // An engine that had counted nothing cannot show that it went on.
         if (!engines.Any(engine => engine.Value.Last.Count > 0 && now.TryGetValue(engine.Key, out var shown) && !shown.BeganAnewSince(engine.Value.Last))) engines.Clear();
         foreach (var gone in engines.Keys.Where(key => !now.ContainsKey(key)).ToArray()) engines[gone] = new(engines[gone].All, LatencyHistogram.Empty);

@@ -10,17 +10,17 @@ namespace Bursar.Agent.Scrape;
 /// </summary>
 public sealed class PodScraper : IDisposable
 {
-    private readonly ScrapeOptions options;
-    private readonly TimeProvider time;
-    private readonly HttpClient client;
-    private readonly ServingReader serving;
+    private readonly ScrapeOptions _options;
+    private readonly TimeProvider _time;
+    private readonly HttpClient _client;
+    private readonly ServingReader _serving;
 
     public PodScraper(ScrapeOptions options, TimeProvider time)
     {
-        this.options = options;
-        this.time = time;
-        serving = new ServingReader([.. options.Servers, .. ServingMetrics.Known]);
-        client = new HttpClient(new SocketsHttpHandler
+        this._options = options;
+        this._time = time;
+        _serving = new ServingReader([.. options.Servers, .. ServingMetrics.Known]);
+        _client = new HttpClient(new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
             UseProxy = false,
@@ -47,14 +47,14 @@ public sealed class PodScraper : IDisposable
         if (!Uri.TryCreate($"http://{host}:{target.Port}{target.Path}", UriKind.Absolute, out var uri) || uri.Host.Trim('[', ']') != address.ToString())
             return new ScrapeResult(ScrapeOutcome.NoAddress, $"the path '{target.Path}' makes no address");
 
-        using var deadline = new CancellationTokenSource(options.Timeout, time);
+        using var deadline = new CancellationTokenSource(_options.Timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, uri);
             request.Headers.TryAddWithoutValidation("Accept", "text/plain;version=0.0.4");
             request.Headers.TryAddWithoutValidation("User-Agent", "bursar-agent");
-            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             int status = (int)response.StatusCode;
             if (status is >= 300 and < 400)
                 return new ScrapeResult(ScrapeOutcome.Redirect, $"{uri} answers a redirect, which is not followed");
@@ -62,23 +62,23 @@ public sealed class PodScraper : IDisposable
                 return new ScrapeResult(ScrapeOutcome.Status, $"{uri} answers {status}");
             if (response.Content.Headers.ContentEncoding.FirstOrDefault(encoding => encoding != "identity") is { } packed)
                 return new ScrapeResult(ScrapeOutcome.Malformed, $"{uri} answers in {packed}, which was not asked for");
-            if (response.Content.Headers.ContentLength > options.MaxBytes)
+            if (response.Content.Headers.ContentLength > _options.MaxBytes)
                 return TooLarge(uri);
             await using var body = await response.Content.ReadAsStreamAsync(either.Token);
             using var page = new MemoryStream();
             byte[] buffer = new byte[16 * 1024];
             while (await body.ReadAsync(buffer, either.Token) is > 0 and var read)
             {
-                if (page.Length + read > options.MaxBytes)
+                if (page.Length + read > _options.MaxBytes)
                     return TooLarge(uri);
                 page.Write(buffer, 0, read);
             }
             var text = page.GetBuffer().AsSpan(0, (int)page.Length);
-            return target.Kind == ScrapeTarget.Serving ? serving.Read(text) : ExpositionReader.ReadProgress(text, options);
+            return target.Kind == ScrapeTarget.Serving ? _serving.Read(text) : ExpositionReader.ReadProgress(text, _options);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return new ScrapeResult(ScrapeOutcome.TimedOut, $"{uri} did not answer within {options.Timeout.TotalSeconds} s");
+            return new ScrapeResult(ScrapeOutcome.TimedOut, $"{uri} did not answer within {_options.Timeout.TotalSeconds} s");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
@@ -86,7 +86,7 @@ public sealed class PodScraper : IDisposable
         }
     }
 
-    public void Dispose() => client.Dispose();
+    public void Dispose() => _client.Dispose();
 
-    private ScrapeResult TooLarge(Uri uri) => new(ScrapeOutcome.TooLarge, $"{uri} answers more than {options.MaxBytes} bytes");
+    private ScrapeResult TooLarge(Uri uri) => new(ScrapeOutcome.TooLarge, $"{uri} answers more than {_options.MaxBytes} bytes");
 }

@@ -31,24 +31,24 @@ public sealed partial class ScrapeLoop(
     /// <summary>A page that has not been read for so long tells nothing of now.</summary>
     private static readonly TimeSpan Stale = TimeSpan.FromMinutes(1);
 
-    private readonly ConcurrentDictionary<string, PodGauges> gauges = new();
-    private readonly ConcurrentDictionary<(string, int, string), ScrapeOutcome> last = new();
+    private readonly ConcurrentDictionary<string, PodGauges> _gauges = new();
+    private readonly ConcurrentDictionary<(string, int, string), ScrapeOutcome> _last = new();
 
-    private readonly ConcurrentDictionary<(string, int, string), EngineSums> engines = new();
+    private readonly ConcurrentDictionary<(string, int, string), EngineSums> _engines = new();
 
-    private readonly ConcurrentDictionary<(string, int, string), HistogramSums> histograms = new();
+    private readonly ConcurrentDictionary<(string, int, string), HistogramSums> _histograms = new();
 
-    private readonly ConcurrentDictionary<(string, int, string), DateTimeOffset> counted = new();
+    private readonly ConcurrentDictionary<(string, int, string), DateTimeOffset> _counted = new();
 
     /// <summary>A round has brought what a serving pod shows.</summary>
     public event Action? Changed;
 
     /// <summary>The newest gauges of every serving pod among the targets.</summary>
-    public IReadOnlyList<PodGauges> Gauges => [.. gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
+    public IReadOnlyList<PodGauges> Gauges => [.. _gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
 
     /// <summary>The unused part of a pod's KV cache, in bytes of each GPU; null where its server does not tell, or has not answered for a minute.</summary>
     public long? UnusedCacheOf(string podUid) =>
-        gauges.TryGetValue(podUid, out var pod) && time.GetUtcNow() - pod.At < Stale ? pod.Gauges.UnusedCacheBytes : null;
+        _gauges.TryGetValue(podUid, out var pod) && time.GetUtcNow() - pod.At < Stale ? pod.Gauges.UnusedCacheBytes : null;
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -134,18 +134,18 @@ public sealed partial class ScrapeLoop(
         counters.Scraped(result.Outcome.ToString());
         counters.LinesSkipped(result.SkippedLines);
         var key = (pod.Uid, target.Port, target.Path);
-        var known = last.TryGetValue(key, out var before);
+        var known = _last.TryGetValue(key, out var before);
         // A server that loads its model does not listen yet.
         if (!known && result.Outcome == ScrapeOutcome.Unreachable) LogNotYet(pod.Namespace, pod.Name, result.Detail ?? "");
         else if (result.Outcome != ScrapeOutcome.Ok && !(known && before == result.Outcome)) LogFailed(pod.Namespace, pod.Name, result.Outcome, result.Detail ?? "");
-        last[key] = result.Outcome;
+        _last[key] = result.Outcome;
 
         var at = WireTime.Truncate(time.GetUtcNow());
-        var sums = result.Engines.Count > 0 ? engines.GetOrAdd(key, _ => new()).Of(result) : result.Tokens;
-        var latencies = result.Histograms.Count > 0 ? histograms.GetOrAdd(key, _ => new()).Of(result) : new Dictionary<ServingLatency, LatencyHistogram>();
+        var sums = result.Engines.Count > 0 ? _engines.GetOrAdd(key, _ => new()).Of(result) : result.Tokens;
+        var latencies = result.Histograms.Count > 0 ? _histograms.GetOrAdd(key, _ => new()).Of(result) : new Dictionary<ServingLatency, LatencyHistogram>();
         // What is billed is journalled no more often for a pod that is looked at more often.
-        bool counts = sums.Count > 0 && (!IsQuick(target) || !counted.TryGetValue(key, out var taken) || at - taken >= options.Interval || at < taken);
-        if (counts) counted[key] = at;
+        bool counts = sums.Count > 0 && (!IsQuick(target) || !_counted.TryGetValue(key, out var taken) || at - taken >= options.Interval || at < taken);
+        if (counts) _counted[key] = at;
         foreach (var model in counts ? sums : [])
         {
             tokens.Take(new TokenSample
@@ -161,7 +161,7 @@ public sealed partial class ScrapeLoop(
         }
         bool shows = result.Loads.Count + sums.Count + latencies.Count > 0;
         if (shows)
-            gauges[pod.Uid] = new PodGauges(pod.Uid, at, result.Gauges ?? new(null, null, null), sums) { Namespace = pod.Namespace, Pod = pod.Name, Loads = result.Loads, Histograms = latencies };
+            _gauges[pod.Uid] = new PodGauges(pod.Uid, at, result.Gauges ?? new(null, null, null), sums) { Namespace = pod.Namespace, Pod = pod.Name, Loads = result.Loads, Histograms = latencies };
         if (result.Progress is { } training)
             progress.Take(new ProgressSample { PodUid = pod.Uid, Step = training.Step, Total = training.Total, CheckpointAt = training.CheckpointAt, At = at });
         return shows;
@@ -173,16 +173,16 @@ public sealed partial class ScrapeLoop(
         progress.Keep(uids);
         checkpoints?.Keep(uids);
         tokens.Keep(uids);
-        foreach (string uid in gauges.Keys.Where(u => !uids.Contains(u)))
-            gauges.TryRemove(uid, out _);
-        foreach (var key in last.Keys.Where(k => !uids.Contains(k.Item1)))
-            last.TryRemove(key, out _);
-        foreach (var key in engines.Keys.Where(k => !uids.Contains(k.Item1)))
-            engines.TryRemove(key, out _);
-        foreach (var key in histograms.Keys.Where(k => !uids.Contains(k.Item1)))
-            histograms.TryRemove(key, out _);
-        foreach (var key in counted.Keys.Where(k => !uids.Contains(k.Item1)))
-            counted.TryRemove(key, out _);
+        foreach (string uid in _gauges.Keys.Where(u => !uids.Contains(u)))
+            _gauges.TryRemove(uid, out _);
+        foreach (var key in _last.Keys.Where(k => !uids.Contains(k.Item1)))
+            _last.TryRemove(key, out _);
+        foreach (var key in _engines.Keys.Where(k => !uids.Contains(k.Item1)))
+            _engines.TryRemove(key, out _);
+        foreach (var key in _histograms.Keys.Where(k => !uids.Contains(k.Item1)))
+            _histograms.TryRemove(key, out _);
+        foreach (var key in _counted.Keys.Where(k => !uids.Contains(k.Item1)))
+            _counted.TryRemove(key, out _);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Namespace}/{Name} does not serve its metrics yet: {Detail}")]

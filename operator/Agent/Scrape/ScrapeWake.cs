@@ -6,19 +6,19 @@ namespace Bursar.Agent.Scrape;
 /// </summary>
 internal sealed class ScrapeWake(IAgentActivity? activity)
 {
-    private readonly Lock gate = new();
-    private TaskCompletionSource? waiter;
-    private bool set;
+    private readonly Lock _gate = new();
+    private TaskCompletionSource? _waiter;
+    private bool _set;
 
     public void Set()
     {
-        lock (gate)
+        lock (_gate)
         {
-            set = waiter is null;
-            if (waiter is null) return;
+            _set = _waiter is null;
+            if (_waiter is null) return;
             activity?.Begin();
-            waiter.TrySetResult();
-            waiter = null;
+            _waiter.TrySetResult();
+            _waiter = null;
         }
     }
 
@@ -26,15 +26,15 @@ internal sealed class ScrapeWake(IAgentActivity? activity)
     public async Task WaitAsync(CancellationToken cancellationToken)
     {
         Task woken;
-        lock (gate)
+        lock (_gate)
         {
-            if (set || cancellationToken.IsCancellationRequested)
+            if (_set || cancellationToken.IsCancellationRequested)
             {
-                set = false;
+                _set = false;
                 return;
             }
-            waiter = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            woken = waiter.Task;
+            _waiter = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            woken = _waiter.Task;
         }
         await using var registration = cancellationToken.UnsafeRegister(_ => Set(), null);
         activity?.End();

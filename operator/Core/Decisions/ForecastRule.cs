@@ -54,7 +54,7 @@ public static class ForecastRule
             }
             if (settling.Length > 0 && Excess(victims) > Amount.Zero)
             {
-                foreach (var item in settling) plan.Keep(item, Reasons.Settling, Sentences.Settling(item, budget, remembered));
+                foreach (var item in settling) plan.Keep(item, Reasons.Settling, Sentences.Settling(budget, remembered));
                 var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, remembered);
                 if (first.Count == 0) first = settling;
                 plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(first, budget, balance, needed, remembered), first);

@@ -205,7 +205,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         Workload = item.Work.Key,
         Class = item.Work.Class,
         Reason = Reasons.CheckpointWithdrawn,
-        Sentence = Sentences.CheckpointWithdrawn(item, budget, balance),
+        Sentence = Sentences.CheckpointWithdrawn(budget, balance),
         CostToFinish = item.Charge.Mid,
         Checkpoint = request,
         CheckpointId = id,

@@ -105,7 +105,7 @@ public static class Sentences
     public static string CheckpointAwaited(ChargedWork item, CheckpointRequest request, BudgetSnapshot budget) =>
         $"Asked for a checkpoint: it is parked when it says that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
 
-    public static string CheckpointWithdrawn(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
+    public static string CheckpointWithdrawn(BudgetSnapshot budget, Balance balance) =>
         $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(balance.Planned)} is spent and reserved.";
 
     /// <summary>What a parking says of the checkpoint that was asked for; empty for work that was not asked.</summary>
@@ -199,7 +199,7 @@ public static class Sentences
         $"Nothing tells how long it runs, and budget {budget.Name} holds such work (unknownDuration: Hold). It costs {item.Work.Rate}/h {budget.Currency}. "
         + "Set bursar.dev/expected-duration on it to let it go on.";
 
-    public static string Settling(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
+    public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
         $"It would overrun budget {budget.Name} and was running before the budget said so: it is left alone until {Time(memory.SettleUntil!.Value)}.";
 
     public static string WillSuspend(IReadOnlyCollection<ChargedWork> items, BudgetSnapshot budget, Balance balance, Amount needed, BudgetMemory memory) =>

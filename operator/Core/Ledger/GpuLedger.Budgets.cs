@@ -19,12 +19,12 @@ public sealed partial class GpuLedger
     /// <summary>What the decider keeps between evaluations, as it wrote it; null when nothing.</summary>
     public string? BudgetMemory(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid)?.Budget!.Memory;
+        lock (_gate) return FindBudget(budgetUid)?.Budget!.Memory;
     }
 
     public bool SetBudgetMemory(string ns, string name, string budgetUid, string? memory)
     {
-        lock (gate)
+        lock (_gate)
         {
             if (memory is null && FindBudget(budgetUid) is null) return false;
             var shard = BudgetShard(ns, name, budgetUid);
@@ -38,13 +38,13 @@ public sealed partial class GpuLedger
     /// <summary>The window that the budget was counting last; null before its first.</summary>
     public CountedWindow? OpenWindow(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid)?.Budget!.Open;
+        lock (_gate) return FindBudget(budgetUid)?.Budget!.Open;
     }
 
     /// <summary>The windows of a budget that are over, oldest first.</summary>
     public IReadOnlyList<ClosedWindow> ClosedWindows(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Closed] : [];
+        lock (_gate) return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Closed] : [];
     }
 
     /// <summary>Notes which window is counted now, and those that are over since. One that is noted already stands.</summary>
@@ -56,7 +56,7 @@ public sealed partial class GpuLedger
     /// <param name="keptSince">Windows that ended before are forgotten.</param>
     public bool NoteWindow(string ns, string name, string budgetUid, CountedWindow open, IReadOnlyList<ClosedWindow> closed, DateTimeOffset keptSince)
     {
-        lock (gate)
+        lock (_gate)
         {
             var shard = BudgetShard(ns, name, budgetUid);
             var budget = shard.Budget!;
@@ -77,7 +77,7 @@ public sealed partial class GpuLedger
     /// </summary>
     public bool Park(ParkedRecord record)
     {
-        lock (gate)
+        lock (_gate)
         {
             if (FindBudget(record.BudgetUid) is { } known && ParkedIn(known).Any(one => IsOf(one, record.Uid, record.Field))) return false;
             if (OthersOn(record.BudgetUid, record.Uid, record.Field).FirstOrDefault() is { } earlier) record = record with { Original = earlier.Original };
@@ -89,7 +89,7 @@ public sealed partial class GpuLedger
     /// <summary>Notes a field of work of which the budget may have a note already: that one goes, whatever its field, and this one takes its place.</summary>
     public void Repark(ParkedRecord record)
     {
-        lock (gate)
+        lock (_gate)
         {
             var place = FindBudget(record.BudgetUid) is { } budget ? ShardsOf(budget).FirstOrDefault(shard => shard.Parked.Exists(one => one.Uid == record.Uid)) : null;
             // In the same shard: a death between two writes must not leave it in both or in none.
@@ -107,7 +107,7 @@ public sealed partial class GpuLedger
     /// <summary>Takes a budget's note back: the field holds its original again, its object is gone, or others hold it.</summary>
     public bool Unpark(string budgetUid, string objectUid, string field)
     {
-        lock (gate)
+        lock (_gate)
         {
             return FindBudget(budgetUid) is { } budget && ShardsOf(budget).Any(shard => Drop(shard, one => IsOf(one, objectUid, field)));
         }
@@ -119,15 +119,15 @@ public sealed partial class GpuLedger
     /// </summary>
     public bool LeaveToOthers(string budgetUid, string objectUid, string field)
     {
-        lock (gate) return OthersOn(budgetUid, objectUid, field).Any() && Unpark(budgetUid, objectUid, field);
+        lock (_gate) return OthersOn(budgetUid, objectUid, field).Any() && Unpark(budgetUid, objectUid, field);
     }
 
     /// <summary>What budgets other than this one hold in its namespace, by the UID of the work; oldest first.</summary>
     public ILookup<string, ParkedRecord> HeldByOthers(string ns, string budgetUid)
     {
-        lock (gate)
+        lock (_gate)
         {
-            return shards.Values.Where(state => state.Budget is { } budget && state.Namespace == ns && budget.Uid != budgetUid).SelectMany(ParkedIn)
+            return _shards.Values.Where(state => state.Budget is { } budget && state.Namespace == ns && budget.Uid != budgetUid).SelectMany(ParkedIn)
                 .OrderBy(one => one.Since).ThenBy(one => one.Budget, StringComparer.Ordinal).ThenBy(one => one.BudgetUid, StringComparer.Ordinal)
                 .ToLookup(one => one.Uid, StringComparer.Ordinal);
         }
@@ -136,15 +136,15 @@ public sealed partial class GpuLedger
     /// <summary>All that is parked, oldest first.</summary>
     public IReadOnlyList<ParkedRecord> Parked()
     {
-        lock (gate)
+        lock (_gate)
         {
-            return [.. shards.Values.Where(state => state.Budget is not null).SelectMany(ParkedIn)
+            return [.. _shards.Values.Where(state => state.Budget is not null).SelectMany(ParkedIn)
                 .OrderBy(one => one.Since).ThenBy(one => one.Namespace, StringComparer.Ordinal).ThenBy(one => one.Name, StringComparer.Ordinal).ThenBy(one => one.Field, StringComparer.Ordinal)];
         }
     }
 
     private IEnumerable<ParkedRecord> OthersOn(string budgetUid, string objectUid, string field) =>
-        shards.Values.Where(state => state.Budget is { } budget && budget.Uid != budgetUid).SelectMany(ParkedIn)
+        _shards.Values.Where(state => state.Budget is { } budget && budget.Uid != budgetUid).SelectMany(ParkedIn)
             .Where(one => IsOf(one, objectUid, field)).OrderBy(one => one.Since);
 
     private static IEnumerable<ShardState> ShardsOf(ShardState budget) => budget.Budget!.Parts.Prepend(budget);
@@ -198,12 +198,12 @@ public sealed partial class GpuLedger
 
     public IReadOnlyList<ParkedRecord> ParkedBy(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid) is { } shard ? [.. ParkedIn(shard)] : [];
+        lock (_gate) return FindBudget(budgetUid) is { } shard ? [.. ParkedIn(shard)] : [];
     }
 
     public void AddDecision(string ns, string name, string budgetUid, DecisionRecord decision)
     {
-        lock (gate)
+        lock (_gate)
         {
             var shard = BudgetShard(ns, name, budgetUid);
             var kept = shard.Budget!.Decisions;
@@ -219,19 +219,19 @@ public sealed partial class GpuLedger
     /// <summary>The last decisions of a budget, oldest first.</summary>
     public IReadOnlyList<DecisionRecord> Decisions(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Decisions] : [];
+        lock (_gate) return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Decisions] : [];
     }
 
     /// <summary>Budgets of which anything is remembered, existing or not.</summary>
     public IReadOnlyList<(string Namespace, string Name, string Uid)> RememberedBudgets()
     {
-        lock (gate) return [.. shards.Values.Where(state => state.Budget is not null && !state.IsEmpty).Select(state => (state.Namespace!, state.Budget!.Name, state.Budget.Uid))];
+        lock (_gate) return [.. _shards.Values.Where(state => state.Budget is not null && !state.IsEmpty).Select(state => (state.Namespace!, state.Budget!.Name, state.Budget.Uid))];
     }
 
     /// <summary>The budget is no more: what was announced and decided goes, what is parked stays until it is given back.</summary>
     public bool ForgetBudget(string budgetUid)
     {
-        lock (gate)
+        lock (_gate)
         {
             if (FindBudget(budgetUid) is not { } shard || shard.Budget!.Memory is null && shard.Budget.Decisions.Count == 0 && shard.Budget.Open is null) return false;
             shard.Budget.Memory = null;

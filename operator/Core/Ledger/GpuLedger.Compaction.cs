@@ -16,21 +16,21 @@ public sealed partial class GpuLedger
 
     private const int RowShardBytes = 112 * 1024;
 
-    private readonly SortedDictionary<int, int> keptDays = [];
-    private readonly Dictionary<int, List<DaySums>> sums = [];
-    private readonly SortedDictionary<string, PastSums> past = new(StringComparer.Ordinal);
-    private int? detailDay;
+    private readonly SortedDictionary<int, int> _keptDays = [];
+    private readonly Dictionary<int, List<DaySums>> _sums = [];
+    private readonly SortedDictionary<string, PastSums> _past = new(StringComparer.Ordinal);
+    private int? _detailDay;
 
     /// <summary>From when on every pod's own facts are kept, and any interval can be summed; null before <see cref="Install"/>.</summary>
     public DateTimeOffset? DetailSince
     {
-        get { lock (gate) return detailDay is { } day ? Moment(UtcDay.Start(day)) : installed is { } at ? Moment(at) : null; }
+        get { lock (_gate) return _detailDay is { } day ? Moment(UtcDay.Start(day)) : _installed is { } at ? Moment(at) : null; }
     }
 
     /// <summary>From when on days' sums are kept, at the latest <see cref="DetailSince"/>.</summary>
     public DateTimeOffset? SumsSince
     {
-        get { lock (gate) return keptDays.Count > 0 ? Moment(Math.Max(UtcDay.Start(keptDays.First().Key), installed ?? long.MinValue)) : DetailSince; }
+        get { lock (_gate) return _keptDays.Count > 0 ? Moment(Math.Max(UtcDay.Start(_keptDays.First().Key), _installed ?? long.MinValue)) : DetailSince; }
     }
 
     /// <summary>Sums the days before a moment, some at a time, and forgets the facts that only they needed. True when there was one.</summary>
@@ -38,15 +38,15 @@ public sealed partial class GpuLedger
     /// <param name="now">Now.</param>
     public bool Compact(DateTimeOffset before, DateTimeOffset now)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (installed is not { } since) return false;
-            var first = detailDay ?? UtcDay.Of(since);
+            if (_installed is not { } since) return false;
+            var first = _detailDay ?? UtcDay.Of(since);
             var beyond = Math.Min(UtcDay.Of(before.ToUnixTimeMilliseconds()), UtcDay.Of(now.ToUnixTimeMilliseconds()) - 1);
             beyond = Math.Min(beyond, first + MostDaysAtOnce);
             if (beyond <= first) return false;
             for (var day = first; day < beyond; day++) SumUp(day, now);
-            detailDay = beyond;
+            _detailDay = beyond;
             ForgetFacts(UtcDay.Start(beyond), beyond);
             BaseShard().Touch();
             BaseShard().Hurry();
@@ -57,14 +57,14 @@ public sealed partial class GpuLedger
     /// <summary>Forgets the sums of days before a moment. True when there was one.</summary>
     public bool ForgetSums(DateTimeOffset before)
     {
-        lock (gate)
+        lock (_gate)
         {
             var beyond = UtcDay.Of(before.ToUnixTimeMilliseconds());
-            var old = keptDays.Where(kept => kept.Key < beyond).ToArray();
+            var old = _keptDays.Where(kept => kept.Key < beyond).ToArray();
             foreach (var (day, count) in old)
             {
-                keptDays.Remove(day);
-                sums.Remove(day);
+                _keptDays.Remove(day);
+                _sums.Remove(day);
                 for (var index = 0; index < count; index++)
                 {
                     // Written objects are not held in memory: an empty one in their place is what deletes them.
@@ -74,7 +74,7 @@ public sealed partial class GpuLedger
                 }
             }
             if (old.Length == 0) return false;
-            foreach (var (ns, _) in past.Where(one => one.Value.LastDay < beyond).ToArray()) past.Remove(ns);
+            foreach (var (ns, _) in _past.Where(one => one.Value.LastDay < beyond).ToArray()) _past.Remove(ns);
             BaseShard().Touch();
             return true;
         }
@@ -83,13 +83,13 @@ public sealed partial class GpuLedger
     /// <summary>What the workloads of a namespace cost and did on summed days, a row a day and workload; empty where the sums were not read.</summary>
     public IReadOnlyList<WorkloadSpend> SummedWork(string ns, DateTimeOffset from, DateTimeOffset to)
     {
-        lock (gate) return [.. SummedDays(from, to).SelectMany(one => one.Work).Where(work => work.Workload.Namespace == ns)];
+        lock (_gate) return [.. SummedDays(from, to).SelectMany(one => one.Work).Where(work => work.Workload.Namespace == ns)];
     }
 
     /// <summary>What of the nodes no pod had on summed days.</summary>
     public (Amount Total, Amount Unallocated, Amount NodeLost) SummedNodes(DateTimeOffset from, DateTimeOffset to)
     {
-        lock (gate)
+        lock (_gate)
         {
             var (total, unallocated, lost) = (Amount.Zero, Amount.Zero, Amount.Zero);
             foreach (var day in SummedDays(from, to)) (total, unallocated, lost) = (total + day.Total, unallocated + day.Unallocated, lost + day.NodeLost);
@@ -100,13 +100,13 @@ public sealed partial class GpuLedger
     /// <summary>What a namespace's work held and did on all days that were ever summed.</summary>
     public (Int128 ReservedGpuMs, UsageSums Usage) PastOf(string ns)
     {
-        lock (gate) return past.TryGetValue(ns, out var one) ? (one.Reserved, one.Usage) : (0, UsageSums.None);
+        lock (_gate) return _past.TryGetValue(ns, out var one) ? (one.Reserved, one.Usage) : (0, UsageSums.None);
     }
 
     private IEnumerable<DaySums> SummedDays(DateTimeOffset from, DateTimeOffset to)
     {
         var (first, beyond) = (UtcDay.Of(from.ToUnixTimeMilliseconds()), UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds()));
-        return sums.Where(one => one.Key >= first && one.Key < beyond).SelectMany(one => one.Value);
+        return _sums.Where(one => one.Key >= first && one.Key < beyond).SelectMany(one => one.Value);
     }
 
     private void SumUp(int day, DateTimeOffset now)
@@ -114,7 +114,7 @@ public sealed partial class GpuLedger
         var (from, to) = (Moment(UtcDay.Start(day)), Moment(UtcDay.Start(day + 1)));
         var parts = new List<DaySums> { new() };
         var bytes = 400;
-        foreach (var ns in podsByNamespace.Keys.Order(StringComparer.Ordinal))
+        foreach (var ns in _podsByNamespace.Keys.Order(StringComparer.Ordinal))
         {
             foreach (var work in SpentByWorkload(ns, LabelSelector.Everything, from, to, now))
             {
@@ -127,21 +127,21 @@ public sealed partial class GpuLedger
                 }
                 bytes += row;
                 parts[^1].Work.Add(work with { Gpus = 0, RatePerHour = HourlyCost.Zero, Since = from });
-                if (!past.TryGetValue(ns, out var sum)) past.Add(ns, sum = new());
+                if (!_past.TryGetValue(ns, out var sum)) _past.Add(ns, sum = new());
                 sum.LastDay = day;
                 sum.Reserved += work.ReservedGpuMs;
                 sum.Usage += work.Usage;
             }
         }
-        foreach (var node in nodes.Keys)
+        foreach (var node in _nodes.Keys)
         {
             var bill = Bill(node, from, to, now);
             parts[0].Total += bill.Total;
             parts[0].Unallocated += bill.Unallocated;
             parts[0].NodeLost += bill.Unattributed.GetValueOrDefault(NodeBill.NodeLost, Amount.Zero);
         }
-        keptDays[day] = parts.Count;
-        sums[day] = parts;
+        _keptDays[day] = parts.Count;
+        _sums[day] = parts;
         for (var index = 0; index < parts.Count; index++)
         {
             var shard = DayShard(day, index);
@@ -153,32 +153,32 @@ public sealed partial class GpuLedger
     private ShardState DayShard(int day, int index)
     {
         var name = string.Create(CultureInfo.InvariantCulture, $"day.{UtcDay.Text(day)}-{index}");
-        return shards.TryGetValue(name, out var shard) ? shard : NewShard(new(name, LedgerShard.DayKind) { Day = UtcDay.Text(day), Index = index });
+        return _shards.TryGetValue(name, out var shard) ? shard : NewShard(new(name, LedgerShard.DayKind) { Day = UtcDay.Text(day), Index = index });
     }
 
     private void ForgetFacts(long before, int beyond)
     {
-        foreach (var pod in pods.Values.Where(pod => pod.End <= before).ToArray())
+        foreach (var pod in _pods.Values.Where(pod => pod.End <= before).ToArray())
         {
             Remove(pod);
-            if (podsByNamespace[pod.Workload.Namespace].Count == 0) podsByNamespace.Remove(pod.Workload.Namespace);
+            if (_podsByNamespace[pod.Workload.Namespace].Count == 0) _podsByNamespace.Remove(pod.Workload.Namespace);
             foreach (var usage in pod.Days) usage.Shard?.Days.RemoveAll(one => one.Usage == usage);
         }
-        foreach (var pod in pods.Values) pod.Days.RemoveAll(day => day.Day < beyond);
-        foreach (var shard in shards.Values.Where(shard => shard.Kind == LedgerShard.UsageKind && UtcDay.Parse(shard.Day ?? "") < beyond))
+        foreach (var pod in _pods.Values) pod.Days.RemoveAll(day => day.Day < beyond);
+        foreach (var shard in _shards.Values.Where(shard => shard.Kind == LedgerShard.UsageKind && UtcDay.Parse(shard.Day ?? "") < beyond))
         {
             shard.Days.Clear();
             shard.Touch();
         }
-        foreach (var node in nodes.Values.ToArray())
+        foreach (var node in _nodes.Values.ToArray())
         {
             node.ReadProducts();
             var gone = node.Pods.Count == 0 && node.Capacity is [.., { Gpus: <= 0 } last] && last.At < before;
-            if (gone) nodes.Remove(node.Name);
+            if (gone) _nodes.Remove(node.Name);
             if (gone) node.Shard?.Nodes.Remove(node);
             if (node.Forget(before) || gone) node.Shard?.Touch();
         }
-        foreach (var timeline in prices.Values) timeline.Forget(before);
+        foreach (var timeline in _prices.Values) timeline.Forget(before);
     }
 
     /// <summary>One object's part of a day's sums.</summary>

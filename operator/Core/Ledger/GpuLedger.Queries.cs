@@ -11,14 +11,14 @@ namespace Bursar.Core.Ledger;
 /// </summary>
 public sealed partial class GpuLedger
 {
-    private readonly List<RatedSpan> scratch = [];
+    private readonly List<RatedSpan> _scratch = [];
 
     /// <summary>What the selected pods of a namespace cost in an interval.</summary>
     public Amount Spent(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!podsByNamespace.TryGetValue(ns, out var list)) return Amount.Zero;
+            if (!_podsByNamespace.TryGetValue(ns, out var list)) return Amount.Zero;
             var (start, end) = Clip(from, to, now);
             Int128 units = 0;
             foreach (var pod in list)
@@ -30,9 +30,9 @@ public sealed partial class GpuLedger
     /// <summary>The same by workload, those that cost nothing in the interval left out unless they run.</summary>
     public IReadOnlyList<WorkloadSpend> SpentByWorkload(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!podsByNamespace.TryGetValue(ns, out var list)) return [];
+            if (!_podsByNamespace.TryGetValue(ns, out var list)) return [];
             var (start, end) = Clip(from, to, now);
             var days = TouchedDays(from, to, now);
             var sums = new Dictionary<WorkloadKey, Sum>();
@@ -50,9 +50,9 @@ public sealed partial class GpuLedger
     /// <summary>What GPU work in the namespace cost that none of the selectors selects.</summary>
     public Amount OutsideSelectors(string ns, IReadOnlyList<LabelSelector> selectors, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!podsByNamespace.TryGetValue(ns, out var list)) return Amount.Zero;
+            if (!_podsByNamespace.TryGetValue(ns, out var list)) return Amount.Zero;
             var (start, end) = Clip(from, to, now);
             Int128 units = 0;
             foreach (var pod in list)
@@ -69,9 +69,9 @@ public sealed partial class GpuLedger
     /// <summary>The price per hour of the selected pods that run at a moment; pods on lost nodes cost nothing then.</summary>
     public HourlyCost RatePerHour(string ns, LabelSelector selector, DateTimeOffset at)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!podsByNamespace.TryGetValue(ns, out var list)) return HourlyCost.Zero;
+            if (!_podsByNamespace.TryGetValue(ns, out var list)) return HourlyCost.Zero;
             var rate = HourlyCost.Zero;
             foreach (var pod in list)
                 if (Selects(selector, pod) && RateAt(pod, at.ToUnixTimeMilliseconds()) is { } one) rate += one;
@@ -95,9 +95,9 @@ public sealed partial class GpuLedger
     /// <summary>Where a node's money went; the parts sum to the total exactly.</summary>
     public NodeBill Bill(string node, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!nodes.TryGetValue(node, out var account)) return new(Amount.Zero, Amount.Zero, Amount.Zero, new Dictionary<string, Amount>(), 0);
+            if (!_nodes.TryGetValue(node, out var account)) return new(Amount.Zero, Amount.Zero, Amount.Zero, new Dictionary<string, Amount>(), 0);
             var (start, end) = Clip(from, to, now);
 
             // Reserved is summed as budgets sum it, pod by pod; the rest by a sweep over the node. Nothing is got by
@@ -138,9 +138,9 @@ public sealed partial class GpuLedger
                 {
                     // What a node that the cluster does not have any more held is nobody's cost.
                     var present = account.IsGone(begin) ? 0 : Math.Max(account.CapacityAt(begin) ?? 0, CardsOf(taken));
-                    scratch.Clear();
+                    _scratch.Clear();
                     CutByPrice(account, begin, at);
-                    foreach (var span in scratch)
+                    foreach (var span in _scratch)
                     {
                         Int128 length = span.To - span.From;
                         if (span.Nano is not { } nano)
@@ -194,27 +194,27 @@ public sealed partial class GpuLedger
 
     public IReadOnlyList<string> Nodes()
     {
-        lock (gate) return [.. nodes.Keys.Order(StringComparer.Ordinal)];
+        lock (_gate) return [.. _nodes.Keys.Order(StringComparer.Ordinal)];
     }
 
     /// <summary>Those whose work was ever charged.</summary>
     public IReadOnlyList<string> Namespaces()
     {
-        lock (gate) return [.. podsByNamespace.Keys.Union(past.Keys).Order(StringComparer.Ordinal)];
+        lock (_gate) return [.. _podsByNamespace.Keys.Union(_past.Keys).Order(StringComparer.Ordinal)];
     }
 
     /// <summary>The node's device time that its agent could give to no pod, by reason, since ever.</summary>
     public IReadOnlyDictionary<string, long> UnattributedMs(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Journal.UnattributedMs : ImmutableSortedDictionary<string, long>.Empty;
+        lock (_gate) return _nodes.TryGetValue(node, out var account) ? account.Journal.UnattributedMs : ImmutableSortedDictionary<string, long>.Empty;
     }
 
     /// <summary>The pods that are still charged.</summary>
     public IReadOnlyList<OpenPod> OpenPods()
     {
-        lock (gate)
+        lock (_gate)
         {
-            return [.. pods.Values.Where(pod => pod.Labels is not null && pod.End is null)
+            return [.. _pods.Values.Where(pod => pod.Labels is not null && pod.End is null)
                 .Select(pod => new OpenPod(pod.Uid, pod.Pod, pod.Node.Name, pod.Workload, pod.Gpus, Moment(pod.From), pod.JournalTo is { } at ? Moment(at) : null))];
         }
     }
@@ -222,9 +222,9 @@ public sealed partial class GpuLedger
     /// <summary>The pods of a node that only its agent told of, with their times by its journal.</summary>
     public IReadOnlyList<OpenPod> JournalPods(string node)
     {
-        lock (gate)
+        lock (_gate)
         {
-            return !nodes.TryGetValue(node, out var account) ? [] : [.. account.Pods.Where(pod => pod is { Labels: null, JournalTo: not null })
+            return !_nodes.TryGetValue(node, out var account) ? [] : [.. account.Pods.Where(pod => pod is { Labels: null, JournalTo: not null })
                 .Select(pod => new OpenPod(pod.Uid, pod.Pod, node, pod.Workload, pod.Gpus, Moment(pod.From), Moment(pod.JournalTo!.Value)))];
         }
     }
@@ -232,15 +232,15 @@ public sealed partial class GpuLedger
     /// <summary>Products that running pods or present nodes have and no price covers; a device without a product is under the empty name.</summary>
     public IReadOnlyList<string> UnpricedProducts()
     {
-        lock (gate)
+        lock (_gate)
         {
             var found = new SortedSet<string>(StringComparer.Ordinal);
-            foreach (var node in nodes.Values)
+            foreach (var node in _nodes.Values)
             {
                 var present = node.Capacity.Count > 0 && node.Capacity[^1].Gpus > 0;
                 if (!present && !node.Pods.Exists(pod => pod.End is null)) continue;
                 var product = ProductOf(node, node.Capacity.Count - 1);
-                if (!prices.ContainsKey(product)) found.Add(product);
+                if (!_prices.ContainsKey(product)) found.Add(product);
                 foreach (var pod in node.Pods)
                     if (pod.End is null && !pod.Share.IsKnown) found.Add(pod.Product);
             }
@@ -251,45 +251,45 @@ public sealed partial class GpuLedger
     /// <summary>The price of a product as the ledger charges it now.</summary>
     public GpuHourPrice? CurrentRate(string product)
     {
-        lock (gate) return prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.Changes[^1].Nano) : null;
+        lock (_gate) return _prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.Changes[^1].Nano) : null;
     }
 
     /// <summary>The price of a product at a moment, where more is planned than is in force.</summary>
     public GpuHourPrice? RateOf(string product, DateTimeOffset at)
     {
-        lock (gate) return prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.At(at.ToUnixTimeMilliseconds())) : null;
+        lock (_gate) return _prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.At(at.ToUnixTimeMilliseconds())) : null;
     }
 
     /// <summary>All that has a price, as <see cref="Reprice"/> names it.</summary>
     public IReadOnlyList<string> PricedProducts()
     {
-        lock (gate) return [.. prices.Keys.Order(StringComparer.Ordinal)];
+        lock (_gate) return [.. _prices.Keys.Order(StringComparer.Ordinal)];
     }
 
     /// <summary>Whether anything was ever priced.</summary>
     public bool HasPrices
     {
-        get { lock (gate) return prices.Count > 0; }
+        get { lock (_gate) return _prices.Count > 0; }
     }
 
     /// <summary>What a node was last said to have; nothing while it is not known.</summary>
     public (string Product, int Gpus) LastStatement(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) && account.Capacity.Count > 0 ? (account.Capacity[^1].Product, Math.Max(0, account.Capacity[^1].Gpus)) : ("", 0);
+        lock (_gate) return _nodes.TryGetValue(node, out var account) && account.Capacity.Count > 0 ? (account.Capacity[^1].Product, Math.Max(0, account.Capacity[^1].Gpus)) : ("", 0);
     }
 
     private List<(LedgerEntry Entry, IReadOnlyDictionary<string, string>? Labels)> EntriesWithLabels(string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
-        lock (gate)
+        lock (_gate)
         {
             var entries = new List<(LedgerEntry, IReadOnlyDictionary<string, string>?)>();
-            if (!podsByNamespace.TryGetValue(ns, out var list)) return entries;
+            if (!_podsByNamespace.TryGetValue(ns, out var list)) return entries;
             var (start, end) = Clip(from, to, now);
             var present = now.ToUnixTimeMilliseconds();
             foreach (var pod in list.OrderBy(pod => pod.From).ThenBy(pod => pod.Uid, StringComparer.Ordinal))
             {
                 SpansOf(pod, start, end);
-                foreach (var span in scratch)
+                foreach (var span in _scratch)
                 {
                     var open = pod.End is null && span.To == present && end == present && !IsLost(pod.Node, present);
                     entries.Add((new(pod.Uid, pod.Pod, pod.Workload, pod.Class, pod.Node.Name, pod.Share.IsKnown ? ProductAt(pod.Node, span.From) : pod.Product, pod.Gpus,
@@ -305,7 +305,7 @@ public sealed partial class GpuLedger
         (Math.Max(from.ToUnixTimeMilliseconds(), Counted), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
 
     /// <summary>The first moment whose facts are kept.</summary>
-    private long Counted => Math.Max(installed ?? long.MinValue, detailDay is { } day ? UtcDay.Start(day) : long.MinValue);
+    private long Counted => Math.Max(_installed ?? long.MinValue, _detailDay is { } day ? UtcDay.Start(day) : long.MinValue);
 
     /// <summary>The UTC days that an interval touches, and the part of them that is charged by now.</summary>
     private Touched TouchedDays(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
@@ -326,7 +326,7 @@ public sealed partial class GpuLedger
     {
         SpansOf(pod, from, to);
         Int128 units = 0;
-        foreach (var span in scratch) units += (Int128)(span.Nano ?? 0) * pod.Gpus * (span.To - span.From);
+        foreach (var span in _scratch) units += (Int128)(span.Nano ?? 0) * pod.Gpus * (span.To - span.From);
         return units;
     }
 
@@ -334,13 +334,13 @@ public sealed partial class GpuLedger
     {
         if (at < pod.From || pod.End <= at) return null;
         SpansOf(pod, at, at + 1);
-        return scratch.Count == 1 && scratch[0].Nano is { } nano ? new GpuHourPrice(nano) * pod.Gpus : null;
+        return _scratch.Count == 1 && _scratch[0].Nano is { } nano ? new GpuHourPrice(nano) * pod.Gpus : null;
     }
 
     /// <summary>Fills the scratch list with the pod's billed time in [from, to): its frame without what the node was away, cut at prices.</summary>
     private void SpansOf(PodAccount pod, long from, long to)
     {
-        scratch.Clear();
+        _scratch.Clear();
         CutFrame(pod, from, to);
         if (pod.Claims.Count > 0)
         {
@@ -348,7 +348,7 @@ public sealed partial class GpuLedger
             return;
         }
         if (pod.Share.IsWhole) return;
-        for (var i = 0; i < scratch.Count; i++) scratch[i] = scratch[i] with { Nano = pod.Share.NanoOf(scratch[i].Nano) };
+        for (var i = 0; i < _scratch.Count; i++) _scratch[i] = _scratch[i] with { Nano = pod.Share.NanoOf(_scratch[i].Nano) };
     }
 
     /// <summary>
@@ -357,8 +357,8 @@ public sealed partial class GpuLedger
     /// </summary>
     private void DivideClaims(PodAccount pod)
     {
-        var spans = scratch.ToArray();
-        scratch.Clear();
+        var spans = _scratch.ToArray();
+        _scratch.Clear();
         var edges = new SortedSet<long>();
         foreach (var other in pod.Node.Pods)
         {
@@ -385,7 +385,7 @@ public sealed partial class GpuLedger
                     nano += claim.Share.NanoOf(span.Nano) is { } whole ? whole / holders + (before < whole % holders ? 1 : 0) : null;
                     share = DeviceShare.Sum(share, claim.Share / holders);
                 }
-                scratch.Add(new(from, to, nano) { Share = share });
+                _scratch.Add(new(from, to, nano) { Share = share });
                 from = to;
             }
     }
@@ -421,8 +421,8 @@ public sealed partial class GpuLedger
                 end = Math.Max(from, node.Capacity[index].At);
                 break;
             }
-            if (prices.TryGetValue(product, out var timeline)) timeline.Cut(scratch, from, end);
-            else if (end > from) scratch.Add(new(from, end, null));
+            if (_prices.TryGetValue(product, out var timeline)) timeline.Cut(_scratch, from, end);
+            else if (end > from) _scratch.Add(new(from, end, null));
             from = end;
         }
     }
@@ -464,47 +464,47 @@ public sealed partial class GpuLedger
 
     private sealed class Sum(WorkClass workClass)
     {
-        private Int128 units;
-        private Int128 reserved;
-        private Int128 unpriced;
-        private int gpus;
-        private HourlyCost rate = HourlyCost.Zero;
-        private long since = long.MaxValue;
-        private Int128 daysUnits;
-        private Int128 daysReserved;
-        private long measured;
-        private long busy;
-        private long energy;
-        private long memory;
-        private long needed;
-        private readonly SortedDictionary<string, TokenSums> tokens = new(StringComparer.Ordinal);
+        private Int128 _units;
+        private Int128 _reserved;
+        private Int128 _unpriced;
+        private int _gpus;
+        private HourlyCost _rate = HourlyCost.Zero;
+        private long _since = long.MaxValue;
+        private Int128 _daysUnits;
+        private Int128 _daysReserved;
+        private long _measured;
+        private long _busy;
+        private long _energy;
+        private long _memory;
+        private long _needed;
+        private readonly SortedDictionary<string, TokenSums> _tokens = new(StringComparer.Ordinal);
 
         public void Add(GpuLedger ledger, PodAccount pod, long from, long to, Touched days)
         {
             var (cost, time, noPrice) = Of(ledger, pod, from, to);
-            units += cost;
-            reserved += time;
-            unpriced += noPrice;
+            _units += cost;
+            _reserved += time;
+            _unpriced += noPrice;
             // Most pods lie inside the interval as a whole.
             if (days.From < from && pod.From < from || days.To > to && !(pod.End <= to)) (cost, time, _) = Of(ledger, pod, days.From, days.To);
-            daysUnits += cost;
-            daysReserved += time;
+            _daysUnits += cost;
+            _daysReserved += time;
             if (pod.From <= to && !(pod.End <= to))
             {
-                gpus += pod.Gpus;
-                if (ledger.RateAt(pod, to) is { } one) rate += one;
+                _gpus += pod.Gpus;
+                if (ledger.RateAt(pod, to) is { } one) _rate += one;
             }
-            since = Math.Min(since, pod.From);
+            _since = Math.Min(_since, pod.From);
             foreach (var day in pod.Days)
             {
                 if (day.Day < days.First || day.Day >= days.Beyond) continue;
-                measured += day.MeasuredMs;
-                busy += day.BusyMs;
-                energy += day.EnergyMj;
-                memory += day.MemoryMiBMs;
-                needed = Math.Max(needed, day.NeededMiB);
+                _measured += day.MeasuredMs;
+                _busy += day.BusyMs;
+                _energy += day.EnergyMj;
+                _memory += day.MemoryMiBMs;
+                _needed = Math.Max(_needed, day.NeededMiB);
                 if (day.Tokens is null) continue;
-                foreach (var (model, grown) in day.Tokens) tokens[model] = tokens.TryGetValue(model, out var sum) ? sum + grown : grown;
+                foreach (var (model, grown) in day.Tokens) _tokens[model] = _tokens.TryGetValue(model, out var sum) ? sum + grown : grown;
             }
         }
 
@@ -512,7 +512,7 @@ public sealed partial class GpuLedger
         {
             ledger.SpansOf(pod, from, to);
             Int128 units = 0, held = 0, unpriced = 0;
-            foreach (var span in ledger.scratch)
+            foreach (var span in ledger._scratch)
             {
                 var time = (Int128)(span.To - span.From) * pod.Gpus;
                 held += span.Share is { IsKnown: true } part ? time * part.Parts / part.Of : time;
@@ -526,15 +526,15 @@ public sealed partial class GpuLedger
         {
             Workload = key,
             Class = workClass,
-            Spent = new(units),
-            ReservedGpuMs = reserved,
-            UnpricedGpuMs = unpriced,
-            Gpus = gpus,
-            RatePerHour = rate,
-            Since = Moment(since),
-            Usage = new(measured, busy, energy, memory, tokens) { NeededMiB = needed },
-            DaysSpent = new(daysUnits),
-            DaysReservedGpuMs = daysReserved,
+            Spent = new(_units),
+            ReservedGpuMs = _reserved,
+            UnpricedGpuMs = _unpriced,
+            Gpus = _gpus,
+            RatePerHour = _rate,
+            Since = Moment(_since),
+            Usage = new(_measured, _busy, _energy, _memory, _tokens) { NeededMiB = _needed },
+            DaysSpent = new(_daysUnits),
+            DaysReservedGpuMs = _daysReserved,
         };
     }
 }

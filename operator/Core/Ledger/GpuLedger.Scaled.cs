@@ -9,12 +9,12 @@ public sealed partial class GpuLedger
     /// <summary>A shard takes no new records beyond this; values that are set again need room.</summary>
     private const int ScaledShardBytes = 96 * 1024;
 
-    private readonly Dictionary<string, List<ShardState>> scaledShards = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<ShardState>> _scaledShards = new(StringComparer.Ordinal);
 
     /// <summary>Notes what is about to be written, in place of what stood here of the same scaler and object. False when it is noted so already.</summary>
     public bool NoteScaled(ScaledRecord record)
     {
-        lock (gate)
+        lock (_gate)
         {
             var (shard, at) = FindScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
             if (shard is not null)
@@ -37,7 +37,7 @@ public sealed partial class GpuLedger
     /// <summary>Takes a note back: what stood there before stands there again, or the object is gone.</summary>
     public bool DropScaled(string ns, string scalerUid, string targetUid)
     {
-        lock (gate)
+        lock (_gate)
         {
             var (shard, at) = FindScaled(ns, scalerUid, targetUid);
             if (shard is null) return false;
@@ -51,7 +51,7 @@ public sealed partial class GpuLedger
     /// <summary>What a scaler has changed of one object; null when nothing.</summary>
     public ScaledRecord? ScaledBy(string ns, string scalerUid, string targetUid)
     {
-        lock (gate)
+        lock (_gate)
         {
             var (shard, at) = FindScaled(ns, scalerUid, targetUid);
             return shard?.Scaled![at];
@@ -61,21 +61,21 @@ public sealed partial class GpuLedger
     /// <summary>All that a scaler has changed, oldest first.</summary>
     public IReadOnlyList<ScaledRecord> ScaledBy(string ns, string scalerUid)
     {
-        lock (gate) return [.. ScaledIn(ns).SelectMany(shard => shard.Scaled!).Where(one => one.ScalerUid == scalerUid).OrderBy(one => one.Since)];
+        lock (_gate) return [.. ScaledIn(ns).SelectMany(shard => shard.Scaled!).Where(one => one.ScalerUid == scalerUid).OrderBy(one => one.Since)];
     }
 
     /// <summary>What scalers have changed of one object, oldest first.</summary>
     public IReadOnlyList<ScaledRecord> ScaledOn(string ns, string targetUid)
     {
-        lock (gate) return [.. ScaledIn(ns).SelectMany(shard => shard.Scaled!).Where(one => one.Target.Uid == targetUid).OrderBy(one => one.Since)];
+        lock (_gate) return [.. ScaledIn(ns).SelectMany(shard => shard.Scaled!).Where(one => one.Target.Uid == targetUid).OrderBy(one => one.Since)];
     }
 
     /// <summary>All that scalers have changed, oldest first.</summary>
     public IReadOnlyList<ScaledRecord> Scaled()
     {
-        lock (gate)
+        lock (_gate)
         {
-            return [.. scaledShards.Values.SelectMany(all => all).SelectMany(shard => shard.Scaled!)
+            return [.. _scaledShards.Values.SelectMany(all => all).SelectMany(shard => shard.Scaled!)
                 .OrderBy(one => one.Since).ThenBy(one => one.Namespace, StringComparer.Ordinal).ThenBy(one => one.Target.Name, StringComparer.Ordinal)];
         }
     }
@@ -83,10 +83,10 @@ public sealed partial class GpuLedger
     /// <summary>The shards that hold what scalers changed in a namespace, to be written before the act, as far as there is anything to write.</summary>
     public IReadOnlyList<LedgerShard> DirtyScaledShards(string ns)
     {
-        lock (gate) return [.. ScaledIn(ns).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))];
+        lock (_gate) return [.. ScaledIn(ns).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))];
     }
 
-    private IReadOnlyList<ShardState> ScaledIn(string ns) => scaledShards.TryGetValue(ns, out var all) ? all : [];
+    private IReadOnlyList<ShardState> ScaledIn(string ns) => _scaledShards.TryGetValue(ns, out var all) ? all : [];
 
     private (ShardState? Shard, int At) FindScaled(string ns, string scalerUid, string targetUid)
     {
@@ -105,7 +105,7 @@ public sealed partial class GpuLedger
     private ShardState ScaledShard(string ns, int index)
     {
         var shard = NewShard(new(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"scaled.{ns}-{index}"), LedgerShard.ScaledKind) { Namespace = ns, Index = index, Scaled = [] });
-        if (!scaledShards.TryGetValue(ns, out var all)) scaledShards.Add(ns, all = []);
+        if (!_scaledShards.TryGetValue(ns, out var all)) _scaledShards.Add(ns, all = []);
         all.Add(shard);
         // Stored ones come by name: 10 before 2.
         all.Sort((one, other) => one.Index.CompareTo(other.Index));
@@ -135,9 +135,9 @@ public sealed partial class GpuLedger
 
     private void ForgetScaled(ShardState state)
     {
-        if (!scaledShards.TryGetValue(state.Namespace!, out var all)) return;
+        if (!_scaledShards.TryGetValue(state.Namespace!, out var all)) return;
         all.Remove(state);
-        if (all.Count == 0) scaledShards.Remove(state.Namespace!);
+        if (all.Count == 0) _scaledShards.Remove(state.Namespace!);
     }
 
     private static int EstimateBytes(ScaledRecord record) => System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(record, LedgerJson.Default.ScaledRecord).Length + 1;

@@ -13,7 +13,7 @@ public sealed partial class GpuLedger
     /// <param name="intervals">What pods did; an interval beyond a pod's own time is cut to it.</param>
     public UsageOutcome RecordSeen(string name, IReadOnlyList<UsageInterval> intervals)
     {
-        lock (gate)
+        lock (_gate)
         {
             var node = NodeNamed(name);
             var journal = node.Journal;
@@ -21,7 +21,7 @@ public sealed partial class GpuLedger
             foreach (var interval in intervals)
             {
                 PodAccount? pod = null;
-                if (string.IsNullOrEmpty(interval.PodUid) || !pods.TryGetValue(interval.PodUid, out pod) || pod.Node != node)
+                if (string.IsNullOrEmpty(interval.PodUid) || !_pods.TryGetValue(interval.PodUid, out pod) || pod.Node != node)
                 {
                     unattributed++;
                     journal = journal.Unattributed(pod is not null ? "foreign-pod" : Known(interval.Reason), Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond));

@@ -15,9 +15,9 @@ public sealed partial class GpuLedger
     /// <summary>Notes a completed run. False when it is known, or older than those that are kept.</summary>
     public bool NoteRun(string ns, string series, SeriesRun run)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!seriesShards.TryGetValue(ns, out var shard)) shard = SeriesShard(ns);
+            if (!_seriesShards.TryGetValue(ns, out var shard)) shard = SeriesShard(ns);
             var all = shard.Series!;
             if (!all.TryGetValue(series, out var runs)) all.Add(series, runs = []);
             if (runs.Exists(known => known.Uid == run.Uid)) return false;
@@ -39,7 +39,7 @@ public sealed partial class GpuLedger
     /// <summary>The last completed runs of a series, oldest first.</summary>
     public IReadOnlyList<SeriesRun> Runs(string ns, string series)
     {
-        lock (gate) return seriesShards.TryGetValue(ns, out var shard) && shard.Series!.TryGetValue(series, out var runs) ? [.. runs] : [];
+        lock (_gate) return _seriesShards.TryGetValue(ns, out var shard) && shard.Series!.TryGetValue(series, out var runs) ? [.. runs] : [];
     }
 
     /// <summary>
@@ -48,9 +48,9 @@ public sealed partial class GpuLedger
     /// </summary>
     public TimeSpan? HeldTime(string ns, string workloadUid, DateTimeOffset createdAt, DateTimeOffset by)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (createdAt.ToUnixTimeMilliseconds() < Counted || !podsByNamespace.TryGetValue(ns, out var all)) return null;
+            if (createdAt.ToUnixTimeMilliseconds() < Counted || !_podsByNamespace.TryGetValue(ns, out var all)) return null;
             var end = by.ToUnixTimeMilliseconds();
             long held = 0, covered = long.MinValue;
             foreach (var pod in all.Where(pod => pod.Workload.Uid == workloadUid).OrderBy(pod => pod.From))
@@ -67,9 +67,9 @@ public sealed partial class GpuLedger
     /// <summary>The pods of a workload that ended by themselves, in the order of their ends. Takes time in proportion to the namespace's pods.</summary>
     public IReadOnlyList<EndedPod> EndedPods(string ns, string workloadUid)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!podsByNamespace.TryGetValue(ns, out var all)) return [];
+            if (!_podsByNamespace.TryGetValue(ns, out var all)) return [];
             return [.. all.Where(pod => pod.Workload.Uid == workloadUid && pod is { Succeeded: not null, End: not null }).OrderBy(pod => pod.End)
                 .Select(pod => new EndedPod(pod.Uid, pod.Pod, Moment(pod.From), TimeSpan.FromMilliseconds(Math.Max(0, pod.End!.Value - pod.From)), pod.Succeeded!.Value))];
         }
@@ -78,7 +78,7 @@ public sealed partial class GpuLedger
     private ShardState SeriesShard(string ns)
     {
         var shard = NewShard(new($"series.{ns}", LedgerShard.SeriesKind) { Namespace = ns, Series = new(StringComparer.Ordinal) });
-        seriesShards.Add(ns, shard);
+        _seriesShards.Add(ns, shard);
         return shard;
     }
 }

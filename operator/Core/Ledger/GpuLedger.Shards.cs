@@ -19,15 +19,15 @@ public sealed partial class GpuLedger
     private const string BaseName = "bursar.base";
     private const string ClockName = "bursar.clock";
 
-    private readonly Dictionary<string, ShardState> openPodShards = [];
-    private readonly Dictionary<string, ShardState> openUsageShards = [];
-    private readonly Dictionary<string, ShardState> openNodeShards = [];
-    private readonly HashSet<string> taken = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, ShardState> budgetShards = [];
-    private readonly Dictionary<string, ShardState> seriesShards = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ShardState> _openPodShards = [];
+    private readonly Dictionary<string, ShardState> _openUsageShards = [];
+    private readonly Dictionary<string, ShardState> _openNodeShards = [];
+    private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ShardState> _budgetShards = [];
+    private readonly Dictionary<string, ShardState> _seriesShards = new(StringComparer.Ordinal);
 
     /// <summary>Objects that hold something this version cannot read: what is in there is in no sum.</summary>
-    public int Unreadable => taken.Count;
+    public int Unreadable => _taken.Count;
 
     /// <summary>
     /// Up to when the stored ledger is complete: what began or ended later may be in no shard yet. Whoever reads the stored ledger counts what is
@@ -35,16 +35,16 @@ public sealed partial class GpuLedger
     /// </summary>
     public DateTimeOffset? AsOf
     {
-        get { lock (gate) return asOf is { } at ? Moment(at) : null; }
+        get { lock (_gate) return _asOf is { } at ? Moment(at) : null; }
     }
 
     /// <summary>Moves <see cref="AsOf"/> on, once everything up to that moment is written. Returns the shard that holds it, to be written next.</summary>
     public LedgerShard AdvanceClock(DateTimeOffset to)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!shards.TryGetValue(ClockName, out var shard)) shard = NewShard(new(ClockName, LedgerShard.ClockKind));
-            asOf = Math.Max(asOf ?? long.MinValue, to.ToUnixTimeMilliseconds());
+            if (!_shards.TryGetValue(ClockName, out var shard)) shard = NewShard(new(ClockName, LedgerShard.ClockKind));
+            _asOf = Math.Max(_asOf ?? long.MinValue, to.ToUnixTimeMilliseconds());
             shard.Touch();
             return ToShard(shard, factsOnly: true);
         }
@@ -54,9 +54,9 @@ public sealed partial class GpuLedger
     {
         get
         {
-            lock (gate)
+            lock (_gate)
             {
-                foreach (var shard in shards.Values)
+                foreach (var shard in _shards.Values)
                     if (shard.IsDirty) return true;
                 return false;
             }
@@ -74,9 +74,9 @@ public sealed partial class GpuLedger
     /// </param>
     public IReadOnlyList<LedgerShard> DirtyShards(bool factsOnly = false)
     {
-        lock (gate)
+        lock (_gate)
         {
-            return [.. shards.Values.Where(shard => factsOnly ? shard.HasUnwrittenFacts : shard.IsDirty)
+            return [.. _shards.Values.Where(shard => factsOnly ? shard.HasUnwrittenFacts : shard.IsDirty)
                 .OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal).Select(shard => ToShard(shard, factsOnly))];
         }
     }
@@ -84,7 +84,7 @@ public sealed partial class GpuLedger
     /// <summary>The shards that hold what was parked for a budget, to be written before the act, as far as there is anything to write.</summary>
     public IReadOnlyList<LedgerShard> DirtyBudgetShards(string budgetUid)
     {
-        lock (gate) return FindBudget(budgetUid) is { } budget ? [.. ShardsOf(budget).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))] : [];
+        lock (_gate) return FindBudget(budgetUid) is { } budget ? [.. ShardsOf(budget).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))] : [];
     }
 
     /// <summary>
@@ -93,12 +93,12 @@ public sealed partial class GpuLedger
     /// </summary>
     public IReadOnlyList<LedgerShard> ArrivalShards(string ns)
     {
-        lock (gate)
+        lock (_gate)
         {
             bool IsAsked(ShardState shard) => shard.HasUnwrittenArrivals && shard.Namespace == ns;
-            if (!shards.Values.Any(IsAsked)) return [];
+            if (!_shards.Values.Any(IsAsked)) return [];
             // That days are sums by now stands in the same object as the beginning: not without the sums.
-            return [.. shards.Values.Where(shard => IsAsked(shard) || (shard.HasUnwrittenFacts && Rank(shard.Kind) <= Rank(LedgerShard.BaseKind)))
+            return [.. _shards.Values.Where(shard => IsAsked(shard) || (shard.HasUnwrittenFacts && Rank(shard.Kind) <= Rank(LedgerShard.BaseKind)))
                 .OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal).Select(shard => ToShard(shard, factsOnly: true))];
         }
     }
@@ -106,9 +106,9 @@ public sealed partial class GpuLedger
     /// <summary>The shard's object holds this revision now. An empty one, once deleted, is forgotten.</summary>
     public void MarkWritten(string shard, long revision)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!shards.TryGetValue(shard, out var state)) return;
+            if (!_shards.TryGetValue(shard, out var state)) return;
             state.MarkWritten(revision);
             var withheld = false;
             foreach (var node in state.Nodes)
@@ -132,9 +132,9 @@ public sealed partial class GpuLedger
     public static GpuLedger Load(IEnumerable<LedgerShard> stored, IEnumerable<string>? unreadable = null)
     {
         var ledger = new GpuLedger();
-        ledger.taken.UnionWith(unreadable ?? []);
+        ledger._taken.UnionWith(unreadable ?? []);
         foreach (var shard in stored.OrderBy(shard => shard.Kind == LedgerShard.BaseKind ? -1 : Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal)) ledger.Restore(shard);
-        if (ledger.detailDay is { } day) ledger.ForgetFacts(UtcDay.Start(day), day);
+        if (ledger._detailDay is { } day) ledger.ForgetFacts(UtcDay.Start(day), day);
         return ledger;
     }
 
@@ -152,13 +152,13 @@ public sealed partial class GpuLedger
 
     private void Forget(ShardState state)
     {
-        shards.Remove(state.Name);
-        if (state.Budget is { } budget) budgetShards.Remove(budget.Uid);
+        _shards.Remove(state.Name);
+        if (state.Budget is { } budget) _budgetShards.Remove(budget.Uid);
         // With its last part a budget of which nothing else is remembered goes too.
         if (state.PartOf is { } whole && whole.Budget!.Parts.Remove(state) && whole.IsEmpty) whole.Touch();
-        if (state.Series is not null) seriesShards.Remove(state.Namespace!);
+        if (state.Series is not null) _seriesShards.Remove(state.Namespace!);
         if (state.Scaled is not null) ForgetScaled(state);
-        foreach (var open in new[] { openPodShards, openUsageShards, openNodeShards })
+        foreach (var open in new[] { _openPodShards, _openUsageShards, _openNodeShards })
             foreach (var (key, shard) in open.ToArray())
                 if (shard == state) open.Remove(key);
     }
@@ -166,26 +166,26 @@ public sealed partial class GpuLedger
     /// <summary>A day's sums are read by those who report, from the stored objects: whoever writes them need not hold them.</summary>
     private void Release(ShardState state)
     {
-        shards.Remove(state.Name);
-        if (state.Rows is { } rows && sums.TryGetValue(UtcDay.Parse(state.Day!), out var parts)) parts.Remove(rows);
+        _shards.Remove(state.Name);
+        if (state.Rows is { } rows && _sums.TryGetValue(UtcDay.Parse(state.Day!), out var parts)) parts.Remove(rows);
     }
 
-    private ShardState BaseShard() => shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
+    private ShardState BaseShard() => _shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
 
     private ShardState NewShard(ShardState shard)
     {
-        shards.Add(shard.Name, shard);
+        _shards.Add(shard.Name, shard);
         return shard;
     }
 
-    private ShardState? FindBudget(string uid) => budgetShards.GetValueOrDefault(uid);
+    private ShardState? FindBudget(string uid) => _budgetShards.GetValueOrDefault(uid);
 
     private ShardState BudgetShard(string ns, string name, string uid)
     {
-        if (!budgetShards.TryGetValue(uid, out var shard))
+        if (!_budgetShards.TryGetValue(uid, out var shard))
         {
             shard = NewShard(new($"{ns}.{uid}", LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) });
-            budgetShards.Add(uid, shard);
+            _budgetShards.Add(uid, shard);
         }
         if (name.Length > 0) shard.Budget!.Name = name;
         return shard;
@@ -197,11 +197,11 @@ public sealed partial class GpuLedger
         var day = UtcDay.Text(UtcDay.Of(pod.From));
         var key = $"{ns}-{day}";
         var bytes = EstimateBytes(pod);
-        if (!openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
+        if (!_openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
         {
             var index = Free(key, shard);
             shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"{key}-{index}"), LedgerShard.PodsKind) { Namespace = ns, Day = day, Index = index });
-            openPodShards[key] = shard;
+            _openPodShards[key] = shard;
         }
         Place(pod, shard, bytes);
     }
@@ -210,7 +210,7 @@ public sealed partial class GpuLedger
     private int Free(string prefix, ShardState? last)
     {
         var index = last is null ? 0 : last.Index + 1;
-        while (string.Create(CultureInfo.InvariantCulture, $"{prefix}-{index}") is var name && (shards.ContainsKey(name) || taken.Contains(name))) index++;
+        while (string.Create(CultureInfo.InvariantCulture, $"{prefix}-{index}") is var name && (_shards.ContainsKey(name) || _taken.Contains(name))) index++;
         return index;
     }
 
@@ -248,11 +248,11 @@ public sealed partial class GpuLedger
                 var day = UtcDay.Text(usage.Day);
                 var key = $"{pod.Workload.Namespace}-{day}";
                 var bytes = EstimateBytes(pod.Uid, usage.Tokens?.Keys ?? Enumerable.Empty<string>());
-                if (!openUsageShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
+                if (!_openUsageShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
                 {
                     var index = Free($"usage.{key}", shard);
                     shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"usage.{key}-{index}"), LedgerShard.UsageKind) { Namespace = pod.Workload.Namespace, Day = day, Index = index });
-                    openUsageShards[key] = shard;
+                    _openUsageShards[key] = shard;
                 }
                 shard.EstimatedBytes += bytes;
                 shard.Days.Add((pod, usage));
@@ -272,14 +272,14 @@ public sealed partial class GpuLedger
     {
         if (node.Shard is null)
         {
-            var at = node.Capacity.Count > 0 ? node.Capacity[0].At : node.Lost.Count > 0 ? node.Lost[0].From : installed ?? 0;
+            var at = node.Capacity.Count > 0 ? node.Capacity[0].At : node.Lost.Count > 0 ? node.Lost[0].From : _installed ?? 0;
             var day = UtcDay.Text(UtcDay.Of(at));
             var bytes = 400 + node.Name.Length;
-            if (!openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
+            if (!_openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
             {
                 var index = Free($"nodes.{day}", shard);
                 shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"nodes.{day}-{index}"), LedgerShard.NodesKind) { Day = day, Index = index });
-                openNodeShards[day] = shard;
+                _openNodeShards[day] = shard;
             }
             node.Shard = shard;
             shard.Nodes.Add(node);
@@ -305,12 +305,12 @@ public sealed partial class GpuLedger
             case LedgerShard.BaseKind:
                 return shard with
                 {
-                    DetailDay = detailDay,
-                    KeptDays = keptDays.Count == 0 ? null : [.. keptDays.Select(kept => new ShardKeptDay(kept.Key, kept.Value))],
-                    Past = past.Count == 0 ? null : [.. past.Select(one => new ShardPast(one.Key, (long)one.Value.Reserved, ToShard(one.Value.Usage) with { Day = one.Value.LastDay }))],
-                    Installed = installed,
-                    Currency = currency,
-                    Prices = [.. prices.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                    DetailDay = _detailDay,
+                    KeptDays = _keptDays.Count == 0 ? null : [.. _keptDays.Select(kept => new ShardKeptDay(kept.Key, kept.Value))],
+                    Past = _past.Count == 0 ? null : [.. _past.Select(one => new ShardPast(one.Key, (long)one.Value.Reserved, ToShard(one.Value.Usage) with { Day = one.Value.LastDay }))],
+                    Installed = _installed,
+                    Currency = _currency,
+                    Prices = [.. _prices.OrderBy(pair => pair.Key, StringComparer.Ordinal)
                         .Select(pair => new ShardPrice(pair.Key, [.. pair.Value.Changes.Select(change => new ShardPriceChange(change.At, change.Nano))]))],
                 };
             case LedgerShard.PodsKind:
@@ -336,7 +336,7 @@ public sealed partial class GpuLedger
             case LedgerShard.ScaledKind:
                 return shard with { Scaled = [.. state.Scaled!] };
             case LedgerShard.ClockKind:
-                return shard with { AsOf = asOf };
+                return shard with { AsOf = _asOf };
             default:
                 foreach (var node in state.Nodes) node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
                 return shard with { Nodes = [.. state.Nodes.Select(ToShard)] };
@@ -420,14 +420,14 @@ public sealed partial class GpuLedger
         {
             case LedgerShard.BaseKind:
                 BaseShard().Restore(shard.Revision);
-                detailDay = shard.DetailDay ?? detailDay;
-                foreach (var kept in shard.KeptDays ?? []) keptDays[kept.Day] = kept.Shards;
-                foreach (var one in shard.Past ?? []) past[one.Namespace] = new() { LastDay = one.Usage.Day, Reserved = one.Reserved, Usage = SumsOf(one.Usage) };
-                installed = shard.Installed ?? installed;
-                currency = shard.Currency ?? currency;
+                _detailDay = shard.DetailDay ?? _detailDay;
+                foreach (var kept in shard.KeptDays ?? []) _keptDays[kept.Day] = kept.Shards;
+                foreach (var one in shard.Past ?? []) _past[one.Namespace] = new() { LastDay = one.Usage.Day, Reserved = one.Reserved, Usage = SumsOf(one.Usage) };
+                _installed = shard.Installed ?? _installed;
+                _currency = shard.Currency ?? _currency;
                 foreach (var price in shard.Prices ?? [])
                 {
-                    if (!prices.TryGetValue(price.Product, out var timeline)) prices.Add(price.Product, timeline = new());
+                    if (!_prices.TryGetValue(price.Product, out var timeline)) _prices.Add(price.Product, timeline = new());
                     foreach (var change in price.Changes) timeline.State(change.At, change.Nano);
                 }
                 break;
@@ -438,14 +438,14 @@ public sealed partial class GpuLedger
                 var podShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
                 podShard.Restore(shard.Revision);
                 var key = $"{shard.Namespace}-{shard.Day}";
-                if (!openPodShards.TryGetValue(key, out var open) || open.Index < shard.Index) openPodShards[key] = podShard;
+                if (!_openPodShards.TryGetValue(key, out var open) || open.Index < shard.Index) _openPodShards[key] = podShard;
                 foreach (var pod in shard.Pods ?? []) Restore(pod, shard.Workloads![pod.Workload], podShard);
                 break;
             case LedgerShard.UsageKind:
                 var usageShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
                 usageShard.Restore(shard.Revision);
                 var usageKey = $"{shard.Namespace}-{shard.Day}";
-                if (!openUsageShards.TryGetValue(usageKey, out var last) || last.Index < shard.Index) openUsageShards[usageKey] = usageShard;
+                if (!_openUsageShards.TryGetValue(usageKey, out var last) || last.Index < shard.Index) _openUsageShards[usageKey] = usageShard;
                 foreach (var row in shard.Usage ?? []) Restore(row, usageShard);
                 break;
             case LedgerShard.BudgetKind:
@@ -474,12 +474,12 @@ public sealed partial class GpuLedger
                 break;
             case LedgerShard.ClockKind:
                 NewShard(new(shard.Name, shard.Kind)).Restore(shard.Revision);
-                asOf = shard.AsOf;
+                _asOf = shard.AsOf;
                 break;
             case LedgerShard.NodesKind:
                 var nodeShard = NewShard(new(shard.Name, shard.Kind) { Day = shard.Day, Index = shard.Index });
                 nodeShard.Restore(shard.Revision);
-                if (!openNodeShards.TryGetValue(shard.Day ?? "", out var lastNodes) || lastNodes.Index < shard.Index) openNodeShards[shard.Day ?? ""] = nodeShard;
+                if (!_openNodeShards.TryGetValue(shard.Day ?? "", out var lastNodes) || lastNodes.Index < shard.Index) _openNodeShards[shard.Day ?? ""] = nodeShard;
                 foreach (var node in shard.Nodes ?? []) Restore(node, nodeShard);
                 break;
         }
@@ -516,7 +516,7 @@ public sealed partial class GpuLedger
             if (usage.Counters is not null) pod.Counters = new(StringComparer.Ordinal);
             foreach (var row in usage.Counters ?? []) pod.Counters![row.Model] = new() { IsNamed = row.Other is not true, LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
         }
-        if (pods.TryGetValue(stored.Uid, out var twin))
+        if (_pods.TryGetValue(stored.Uid, out var twin))
         {
             if (!Outweighs(pod, twin))
             {
@@ -532,8 +532,8 @@ public sealed partial class GpuLedger
     private void Restore(int day, LedgerShard stored)
     {
         // Sums that no base tells of are from a process that died before it could say so; they are made again.
-        if (!keptDays.TryGetValue(day, out var count) || stored.Index >= count) return;
-        if (!sums.TryGetValue(day, out var parts)) sums.Add(day, parts = []);
+        if (!_keptDays.TryGetValue(day, out var count) || stored.Index >= count) return;
+        if (!_sums.TryGetValue(day, out var parts)) _sums.Add(day, parts = []);
         var part = new DaySums();
         if (stored.Remainder is { } rest) (part.Total, part.Unallocated, part.NodeLost) = (rest.Total, rest.Unallocated, rest.NodeLost);
         foreach (var row in stored.Rows ?? [])
@@ -558,7 +558,7 @@ public sealed partial class GpuLedger
 
     private void Restore(ShardPodDay stored, ShardState shard)
     {
-        if (!pods.TryGetValue(stored.Pod, out var pod)) return;
+        if (!_pods.TryGetValue(stored.Pod, out var pod)) return;
         shard.EstimatedBytes += EstimateBytes(pod.Uid, (stored.Usage.Tokens ?? []).Select(row => row.Model));
         var index = pod.Days.FindIndex(day => day.Day >= stored.Usage.Day);
         if (index >= 0 && pod.Days[index].Day == stored.Usage.Day)
@@ -583,8 +583,8 @@ public sealed partial class GpuLedger
 
     private void Remove(PodAccount pod)
     {
-        pods.Remove(pod.Uid);
-        podsByNamespace[pod.Workload.Namespace].Remove(pod);
+        _pods.Remove(pod.Uid);
+        _podsByNamespace[pod.Workload.Namespace].Remove(pod);
         pod.Node.Pods.Remove(pod);
         pod.Node.Changed();
         pod.Shard!.Pods.Remove(pod);

@@ -11,20 +11,20 @@ namespace Bursar.Core.Ledger;
 /// </summary>
 public sealed partial class GpuLedger
 {
-    private readonly Lock gate = new();
-    private readonly Dictionary<string, PodAccount> pods = [];
-    private readonly Dictionary<string, List<PodAccount>> podsByNamespace = [];
-    private readonly Dictionary<string, NodeAccount> nodes = [];
-    private readonly Dictionary<string, PriceTimeline> prices = [];
-    private readonly Dictionary<string, ShardState> shards = [];
-    private long? installed;
-    private long? asOf;
-    private string? currency;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, PodAccount> _pods = [];
+    private readonly Dictionary<string, List<PodAccount>> _podsByNamespace = [];
+    private readonly Dictionary<string, NodeAccount> _nodes = [];
+    private readonly Dictionary<string, PriceTimeline> _prices = [];
+    private readonly Dictionary<string, ShardState> _shards = [];
+    private long? _installed;
+    private long? _asOf;
+    private string? _currency;
 
     /// <summary>From when on is counted. Null until <see cref="Install"/>.</summary>
     public DateTimeOffset? Installed
     {
-        get { lock (gate) return installed is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null; }
+        get { lock (_gate) return _installed is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null; }
     }
 
     /// <summary>
@@ -33,10 +33,10 @@ public sealed partial class GpuLedger
     /// </summary>
     public bool Install(DateTimeOffset at)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (installed is not null) return false;
-            installed = at.ToUnixTimeSeconds() * 1000;
+            if (_installed is not null) return false;
+            _installed = at.ToUnixTimeSeconds() * 1000;
             BaseShard().Touch();
             return true;
         }
@@ -52,9 +52,9 @@ public sealed partial class GpuLedger
     /// <param name="planned">What it will be later, in the order of time, in the place of all that was planned before; null leaves that.</param>
     public bool Reprice(string product, GpuHourPrice rate, DateTimeOffset at, IReadOnlyList<(DateTimeOffset At, GpuHourPrice Rate)>? planned = null)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!prices.TryGetValue(product, out var timeline)) prices.Add(product, timeline = new());
+            if (!_prices.TryGetValue(product, out var timeline)) _prices.Add(product, timeline = new());
             var changed = timeline.State(at.ToUnixTimeMilliseconds(), rate.NanoPerGpuHour);
             if (planned is not null) changed |= timeline.Plan(at.ToUnixTimeMilliseconds(), [.. planned.Select(one => (one.At.ToUnixTimeMilliseconds(), one.Rate.NanoPerGpuHour))]);
             if (changed) BaseShard().Touch();
@@ -65,15 +65,15 @@ public sealed partial class GpuLedger
     /// <summary>The currency of every amount; null until a book said one.</summary>
     public string? Currency
     {
-        get { lock (gate) return currency; }
+        get { lock (_gate) return _currency; }
     }
 
     public bool SetCurrency(string code)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (currency == code) return false;
-            currency = code;
+            if (_currency == code) return false;
+            _currency = code;
             BaseShard().Touch();
             return true;
         }
@@ -83,13 +83,13 @@ public sealed partial class GpuLedger
     public bool Observe(PodObservation seen)
     {
         if (seen.Gpus <= 0) return false;
-        lock (gate)
+        lock (_gate)
         {
             var node = NodeNamed(seen.Node);
-            if (!pods.TryGetValue(seen.Uid, out var pod))
+            if (!_pods.TryGetValue(seen.Uid, out var pod))
             {
                 // Its days are sums by now, whether it was in them or not.
-                if (detailDay is { } day && (seen.FinishedAt ?? seen.GoneAt)?.ToUnixTimeMilliseconds() <= UtcDay.Start(day)) return false;
+                if (_detailDay is { } day && (seen.FinishedAt ?? seen.GoneAt)?.ToUnixTimeMilliseconds() <= UtcDay.Start(day)) return false;
                 pod = new PodAccount(seen.Uid) { Workload = seen.Workload, Node = node };
                 pod.Observe(seen, node);
                 Add(pod);
@@ -120,7 +120,7 @@ public sealed partial class GpuLedger
     /// <summary>What a node has from <paramref name="at"/> on. An empty product means: not yet told.</summary>
     public bool ObserveNode(string node, string product, int gpus, DateTimeOffset at)
     {
-        lock (gate)
+        lock (_gate)
         {
             var account = NodeNamed(node);
             if (gpus == 0 && account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), gpus, product)) return false;
@@ -132,9 +132,9 @@ public sealed partial class GpuLedger
     /// <summary>The node's object is gone: it has no devices any more, and its pods are not charged beyond this.</summary>
     public bool ObserveNodeGone(string node, DateTimeOffset at)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!nodes.TryGetValue(node, out var account) || account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "")) return false;
+            if (!_nodes.TryGetValue(node, out var account) || account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "")) return false;
             ShardOf(account).Touch();
             return true;
         }
@@ -146,10 +146,10 @@ public sealed partial class GpuLedger
     /// </summary>
     public DateTimeOffset LastSignOf(string node, DateTimeOffset before)
     {
-        lock (gate)
+        lock (_gate)
         {
-            var (latest, limit) = (asOf ?? installed ?? 0, before.ToUnixTimeMilliseconds());
-            if (nodes.TryGetValue(node, out var account))
+            var (latest, limit) = (_asOf ?? _installed ?? 0, before.ToUnixTimeMilliseconds());
+            if (_nodes.TryGetValue(node, out var account))
                 foreach (var pod in account.Pods)
                     foreach (var sign in (long?[])[pod.From, pod.End, pod.JournalTo])
                         if (sign > latest && sign < limit) latest = sign.Value;
@@ -163,7 +163,7 @@ public sealed partial class GpuLedger
     /// </summary>
     public bool MarkNodeLost(string node, DateTimeOffset lastProofOfLife)
     {
-        lock (gate)
+        lock (_gate)
         {
             var account = NodeNamed(node);
             if (!account.Lose(lastProofOfLife.ToUnixTimeMilliseconds())) return false;
@@ -174,9 +174,9 @@ public sealed partial class GpuLedger
 
     public bool MarkNodeBack(string node, DateTimeOffset at)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!nodes.TryGetValue(node, out var account) || !account.Return(at.ToUnixTimeMilliseconds())) return false;
+            if (!_nodes.TryGetValue(node, out var account) || !account.Return(at.ToUnixTimeMilliseconds())) return false;
             ShardOf(account).Touch();
             return true;
         }
@@ -190,7 +190,7 @@ public sealed partial class GpuLedger
     /// <param name="after">What it was asked for; an answer to a question beyond the ledger's cursor is refused.</param>
     public UsageOutcome Record(UsageReport report, JournalCursor? after)
     {
-        lock (gate)
+        lock (_gate)
         {
             var node = NodeNamed(report.Node);
             var known = node.Journal.Cursor;
@@ -221,7 +221,7 @@ public sealed partial class GpuLedger
                 }
                 var uid = interval is not null ? interval.PodUid : sample?.PodUid ?? checkpoint!.PodUid;
                 PodAccount? pod = null;
-                if (!string.IsNullOrEmpty(uid) && !pods.TryGetValue(uid, out pod) && interval is not null && interval.Namespace.Length > 0) pod = FromJournal(uid, interval, node);
+                if (!string.IsNullOrEmpty(uid) && !_pods.TryGetValue(uid, out pod) && interval is not null && interval.Namespace.Length > 0) pod = FromJournal(uid, interval, node);
                 if (pod is null || pod.Node != node)
                 {
                     // No pod, or one that is not bound to the node that speaks: an agent is believed for its own only.
@@ -262,19 +262,19 @@ public sealed partial class GpuLedger
     /// <summary>What a pod said about checkpoints; null when it never asked for requests.</summary>
     public PodCheckpoint? CheckpointOf(string podUid)
     {
-        lock (gate) return pods.TryGetValue(podUid, out var pod) ? pod.Checkpoint : null;
+        lock (_gate) return _pods.TryGetValue(podUid, out var pod) ? pod.Checkpoint : null;
     }
 
     /// <summary>How far the node's journal is in the ledger.</summary>
     public JournalCursor? Cursor(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Journal.Cursor : null;
+        lock (_gate) return _nodes.TryGetValue(node, out var account) ? account.Journal.Cursor : null;
     }
 
     /// <summary>How far it is in what has been written: the agent may forget up to here, and is asked from here.</summary>
     public JournalCursor? DurableCursor(string node)
     {
-        lock (gate) return nodes.TryGetValue(node, out var account) ? account.Durable.Cursor : null;
+        lock (_gate) return _nodes.TryGetValue(node, out var account) ? account.Durable.Cursor : null;
     }
 
     private static string Known(string? reason) => reason is { Length: > 0 and <= 63 } ? reason : "unknown-pod";
@@ -295,9 +295,9 @@ public sealed partial class GpuLedger
 
     private void Add(PodAccount pod)
     {
-        pods.Add(pod.Uid, pod);
+        _pods.Add(pod.Uid, pod);
         var ns = pod.Workload.Namespace;
-        if (!podsByNamespace.TryGetValue(ns, out var list)) podsByNamespace.Add(ns, list = []);
+        if (!_podsByNamespace.TryGetValue(ns, out var list)) _podsByNamespace.Add(ns, list = []);
         list.Add(pod);
         pod.Node.Add(pod);
         if (pod.Shard is not null) return;
@@ -307,7 +307,7 @@ public sealed partial class GpuLedger
 
     private NodeAccount NodeNamed(string name)
     {
-        if (!nodes.TryGetValue(name, out var node)) nodes.Add(name, node = new(name));
+        if (!_nodes.TryGetValue(name, out var node)) _nodes.Add(name, node = new(name));
         return node;
     }
 }

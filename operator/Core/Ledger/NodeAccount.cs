@@ -25,10 +25,10 @@ internal sealed class NodeAccount(string name)
     /// <summary>
     /// When nothing of it is billed to pods: while it was lost, and while the cluster had no such node. Sorted, disjoint; only the last may be open.
     /// </summary>
-    public IReadOnlyList<(long From, long? To)> Away => away ??= FindAway();
+    public IReadOnlyList<(long From, long? To)> Away => _away ??= FindAway();
 
-    private List<(long From, long? To)>? away;
-    private bool areEndsResolved;
+    private List<(long From, long? To)>? _away;
+    private bool _areEndsResolved;
 
     /// <summary>What its pods were said to run on, for as long as the node itself has not told.</summary>
     public string PodsProduct { get; private set; } = "";
@@ -46,7 +46,7 @@ internal sealed class NodeAccount(string name)
     }
 
     /// <summary>A fact of the node or of one of its pods is another one: what was derived from them is derived anew.</summary>
-    public void Changed() => (away, areEndsResolved) = (null, false);
+    public void Changed() => (_away, _areEndsResolved) = (null, false);
 
     /// <summary>What the node had at a moment; null while that is not known.</summary>
     public int? CapacityAt(long at) => Capacity.FindLastIndex(statement => statement.At <= at) is >= 0 and var index ? Capacity[index].Gpus : null;
@@ -59,8 +59,8 @@ internal sealed class NodeAccount(string name)
     /// </summary>
     public void ResolveUnseenEnds()
     {
-        if (areEndsResolved) return;
-        areEndsResolved = true;
+        if (_areEndsResolved) return;
+        _areEndsResolved = true;
         foreach (var pod in Pods) pod.YieldsAt = null;
         var unseen = Pods.Where(pod => pod.IsEndUnseen).OrderBy(pod => pod.From).ThenBy(pod => pod.Uid, StringComparer.Ordinal).ToList();
         if (unseen.Count == 0) return;

@@ -6,49 +6,49 @@ namespace Bursar.Core.Ledger;
 /// </summary>
 internal sealed class PriceTimeline
 {
-    private readonly List<(long At, long Nano)> changes = [];
+    private readonly List<(long At, long Nano)> _changes = [];
 
-    public IReadOnlyList<(long At, long Nano)> Changes => changes;
+    public IReadOnlyList<(long At, long Nano)> Changes => _changes;
 
     /// <summary>True when this says something new.</summary>
     public bool State(long at, long nano)
     {
-        var index = changes.FindLastIndex(change => change.At <= at);
-        if (index >= 0 && changes[index].Nano == nano) return false;
-        if (index >= 0 && changes[index].At == at) changes[index] = (at, nano);
-        else changes.Insert(index + 1, (at, nano));
+        var index = _changes.FindLastIndex(change => change.At <= at);
+        if (index >= 0 && _changes[index].Nano == nano) return false;
+        if (index >= 0 && _changes[index].At == at) _changes[index] = (at, nano);
+        else _changes.Insert(index + 1, (at, nano));
         return true;
     }
 
     /// <summary>Puts what is said for the time after a moment in the place of what was said before.</summary>
     public bool Plan(long after, IReadOnlyList<(long At, long Nano)> later)
     {
-        var kept = changes.FindLastIndex(change => change.At <= after) + 1;
-        if (changes.Skip(kept).SequenceEqual(later)) return false;
-        changes.RemoveRange(kept, changes.Count - kept);
-        changes.AddRange(later);
+        var kept = _changes.FindLastIndex(change => change.At <= after) + 1;
+        if (_changes.Skip(kept).SequenceEqual(later)) return false;
+        _changes.RemoveRange(kept, _changes.Count - kept);
+        _changes.AddRange(later);
         return true;
     }
 
     /// <summary>Forgets what was before a moment; the price in force then stays.</summary>
     public void Forget(long before)
     {
-        var inForce = changes.FindLastIndex(change => change.At <= before);
-        if (inForce > 0) changes.RemoveRange(0, inForce);
+        var inForce = _changes.FindLastIndex(change => change.At <= before);
+        if (inForce > 0) _changes.RemoveRange(0, inForce);
     }
 
     /// <summary>The price at a moment; before the first statement, that one's.</summary>
-    public long At(long at) => changes[Math.Max(0, changes.FindLastIndex(change => change.At <= at))].Nano;
+    public long At(long at) => _changes[Math.Max(0, _changes.FindLastIndex(change => change.At <= at))].Nano;
 
     /// <summary>Hands on [from, to) cut at the changes.</summary>
     public void Cut(List<RatedSpan> into, long from, long to)
     {
-        var index = changes.Count - 1;
-        while (index > 0 && changes[index].At > from) index--;
+        var index = _changes.Count - 1;
+        while (index > 0 && _changes[index].At > from) index--;
         while (from < to)
         {
-            var end = index + 1 < changes.Count ? Math.Min(to, changes[index + 1].At) : to;
-            if (end > from) into.Add(new(from, end, changes[index].Nano));
+            var end = index + 1 < _changes.Count ? Math.Min(to, _changes[index + 1].At) : to;
+            if (end > from) into.Add(new(from, end, _changes[index].Nano));
             from = end;
             index++;
         }

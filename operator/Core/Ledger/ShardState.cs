@@ -5,9 +5,9 @@ namespace Bursar.Core.Ledger;
 /// <summary>What belongs into one stored object, and whether it has changed since it was written.</summary>
 internal sealed class ShardState(string name, string kind)
 {
-    private long facts;
-    private long lastWords;
-    private long arrivals;
+    private long _facts;
+    private long _lastWords;
+    private long _arrivals;
 
     public string Name { get; } = name;
 
@@ -26,13 +26,13 @@ internal sealed class ShardState(string name, string kind)
     public bool IsDirty => Revision > Written;
 
     /// <summary>Something changed that is not merely measured: what agents measured stands in their journals until it is written.</summary>
-    public bool HasUnwrittenFacts => facts > Written;
+    public bool HasUnwrittenFacts => _facts > Written;
 
     /// <summary>Something of it is known here alone: the API no longer tells it.</summary>
-    public bool IsUrgent => lastWords > Written;
+    public bool IsUrgent => _lastWords > Written;
 
     /// <summary>It holds a pod that no stored object tells of.</summary>
-    public bool HasUnwrittenArrivals => arrivals > Written;
+    public bool HasUnwrittenArrivals => _arrivals > Written;
 
     /// <summary>An upper estimate of the JSON; decides when a new shard is begun.</summary>
     public int EstimatedBytes { get; set; }
@@ -75,16 +75,16 @@ internal sealed class ShardState(string name, string kind)
     /// <summary>What scalers have changed, as far as this shard has room.</summary>
     public List<ScaledRecord>? Scaled { get; init; }
 
-    public void Touch() => facts = ++Revision;
+    public void Touch() => _facts = ++Revision;
 
-    public void Arrive() => arrivals = facts = ++Revision;
+    public void Arrive() => _arrivals = _facts = ++Revision;
 
     public void TouchMeasured() => Revision++;
 
     /// <summary>What it holds is told by nobody else from now on, as far as it is not yet written.</summary>
     public void Hurry()
     {
-        if (HasUnwrittenFacts) lastWords = Revision;
+        if (HasUnwrittenFacts) _lastWords = Revision;
     }
 
     public void MarkWritten(long revision) => Written = Math.Max(Written, revision);

@@ -28,12 +28,12 @@ public sealed partial class GpuResources
     public static readonly GpuResources BuiltIn = new([]);
 
     /// <summary>Names of drivers and of the DeviceClasses that they install: NVIDIA, AMD, Intel.</summary>
-    private static readonly string[] s_drivers = ["gpu.nvidia.com", "gpu.amd.com", "gpu.intel.com"];
+    private static readonly string[] Drivers = ["gpu.nvidia.com", "gpu.amd.com", "gpu.intel.com"];
 
-    private static readonly string[] s_classes = [.. s_drivers, "mig.nvidia.com", "vfio.gpu.nvidia.com"];
+    private static readonly string[] Classes = [.. Drivers, "mig.nvidia.com", "vfio.gpu.nvidia.com"];
 
     /// <summary>Domains whose resources are GPUs unless they are known to be something else.</summary>
-    private static readonly string[] s_vendors = ["nvidia.com", "amd.com", "gpu.intel.com", "habana.ai"];
+    private static readonly string[] Vendors = ["nvidia.com", "amd.com", "gpu.intel.com", "habana.ai"];
 
     /// <summary>Tenants name resources too, so only so many answers are remembered.</summary>
     private const int MostRemembered = 1024;
@@ -77,13 +77,13 @@ public sealed partial class GpuResources
         return kind;
     }
 
-    public bool IsDriver(string driver) => !Any(_less, driver) && (s_drivers.Contains(driver) || Any(_more, driver));
+    public bool IsDriver(string driver) => !Any(_less, driver) && (Drivers.Contains(driver) || Any(_more, driver));
 
     /// <summary>
     /// Whether devices of a DeviceClass are GPUs: by its name, or by a driver that its selectors name. Selectors are not evaluated otherwise.
     /// </summary>
     public bool IsDeviceClass(string name, IEnumerable<string> selectors) =>
-        !Any(_less, name) && (s_classes.Contains(name) || Any(_more, name)
+        !Any(_less, name) && (Classes.Contains(name) || Any(_more, name)
             || selectors.Any(expression => DriverNames().Matches(expression).Any(match => IsDriver(match.Groups["driver"].Value))));
 
     /// <summary>Whether a driver or DeviceClass that the table does not know looks like one of GPUs.</summary>
@@ -105,7 +105,7 @@ public sealed partial class GpuResources
         };
         if (known) return GpuResourceKind.Gpu;
         if (domain.EndsWith("kubernetes.io", StringComparison.Ordinal) || Others().IsMatch(name)) return GpuResourceKind.None;
-        return s_vendors.Contains(domain) || Words().IsMatch(resource) ? GpuResourceKind.Unknown : GpuResourceKind.None;
+        return Vendors.Contains(domain) || Words().IsMatch(resource) ? GpuResourceKind.Unknown : GpuResourceKind.None;
     }
 
     private static bool Any(string[] globs, string name)

@@ -28,14 +28,14 @@ public sealed record PricedNode(string Product)
     };
 
     /// <summary>Labels whose value is the capacity type: Karpenter's, EKS', AKS', GKE's, Spot Ocean's, and one in wide use on nodes of one's own.</summary>
-    private static readonly string[] s_capacityTypes =
+    private static readonly string[] CapacityTypes =
     [
         "karpenter.sh/capacity-type", "eks.amazonaws.com/capacityType", "kubernetes.azure.com/scalesetpriority", "cloud.google.com/gke-provisioning",
         "spotinst.io/node-lifecycle", "node.kubernetes.io/lifecycle",
     ];
 
     /// <summary>Labels that only spot nodes have, unless they are <c>false</c>: GKE's, OKE's, OpenShift's.</summary>
-    private static readonly string[] s_spotMarks =
+    private static readonly string[] SpotMarks =
     [
         "cloud.google.com/gke-spot", "cloud.google.com/gke-preemptible", "oci.oraclecloud.com/oke-is-preemptible", "machine.openshift.io/interruptible-instance",
     ];
@@ -46,7 +46,7 @@ public sealed record PricedNode(string Product)
     /// </summary>
     private static string CapacityTypeOf(IReadOnlyDictionary<string, string> labels)
     {
-        if (First(labels, s_capacityTypes) is { Length: > 0 } told)
+        if (First(labels, CapacityTypes) is { Length: > 0 } told)
             return told.Replace('_', '-').ToLowerInvariant() switch
             {
                 "spot" or "preemptible" or "ec2spot" => Spot,
@@ -54,7 +54,7 @@ public sealed record PricedNode(string Product)
                 "reserved" or "reservation" or "capacity-block" => Reserved,
                 var other => other,
             };
-        foreach (var name in s_spotMarks)
+        foreach (var name in SpotMarks)
             if (labels.TryGetValue(name, out var value) && !value.Equals("false", StringComparison.OrdinalIgnoreCase)) return Spot;
         return OnDemand;
     }

@@ -8,12 +8,12 @@ namespace Bursar.Kube.Client;
 internal static class JsonBody
 {
     // Bodies go to an API server, never into HTML: quotes and angle brackets stay readable.
-    private static readonly JsonWriterOptions _options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static byte[] Write(Action<Utf8JsonWriter> write)
     {
         ArrayBufferWriter<byte> buffer = new(256);
-        using (Utf8JsonWriter writer = new(buffer, _options)) write(writer);
+        using (Utf8JsonWriter writer = new(buffer, Options)) write(writer);
         return buffer.WrittenSpan.ToArray();
     }
 }

@@ -7,7 +7,7 @@ namespace Bursar.Kube.Client;
 public sealed partial class KubeClient
 {
     private const string AggregatedDiscovery = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
-    private static readonly TimeSpan _discoveryAge = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan DiscoveryAge = TimeSpan.FromSeconds(5);
     private readonly ActivityGate _discoveryGate;
     private readonly Dictionary<string, (DateTimeOffset At, HashSet<string>? Resources)> _discovered = new(StringComparer.Ordinal);
 
@@ -30,7 +30,7 @@ public sealed partial class KubeClient
     private async Task<HashSet<string>?> DiscoverAsync(string path, string accept, Decode<HashSet<string>?> read, CancellationToken cancellationToken)
     {
         DateTimeOffset now = TimeProvider.GetUtcNow();
-        if (_discovered.TryGetValue(path, out (DateTimeOffset At, HashSet<string>? Resources) known) && now - known.At < _discoveryAge) return known.Resources;
+        if (_discovered.TryGetValue(path, out (DateTimeOffset At, HashSet<string>? Resources) known) && now - known.At < DiscoveryAge) return known.Resources;
         HashSet<string>? found;
         try
         {

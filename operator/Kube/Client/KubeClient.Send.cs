@@ -8,7 +8,7 @@ namespace Bursar.Kube.Client;
 
 public sealed partial class KubeClient
 {
-    private static readonly TimeSpan _longestWait = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
 
     private delegate TResult Decode<out TResult>(ReadOnlySpan<byte> json);
 
@@ -83,12 +83,12 @@ public sealed partial class KubeClient
                 {
                     throttled++;
                     wait = refusal.RetryAfter ?? TimeSpan.FromSeconds(1);
-                    if (wait > _longestWait) wait = _longestWait;
+                    if (wait > LongestWait) wait = LongestWait;
                     LogThrottled(request.Method, request.PathAndQuery, wait);
                 }
                 else if (refusal.StatusCode is 500 or 502 or 503 or 504 && request.IsRead && failed < _options.MaxReadRetries)
                 {
-                    wait = refusal.RetryAfter is { } asked && asked <= _longestWait ? asked : Backoff(failed);
+                    wait = refusal.RetryAfter is { } asked && asked <= LongestWait ? asked : Backoff(failed);
                     failed++;
                     LogRetried(request.Method, request.PathAndQuery, refusal.Message, wait);
                 }

@@ -9,7 +9,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     where T : class, IKubernetesEntity<T>
 {
     /// <summary>What a burst of changes may be late by. Against the seconds that decisions take it is nothing.</summary>
-    private static readonly TimeSpan _gathering = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan GatherDelay = TimeSpan.FromMilliseconds(50);
 
     private readonly HttpResponseMessage _response;
     private readonly JsonStream _json;
@@ -66,7 +66,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     /// <summary>From here on changes come one by one. On the wall clock alone: virtual time stands still while a change is under way.</summary>
     public void Gather()
     {
-        if (ReferenceEquals(_options.TimeProvider, TimeProvider.System)) _json.Gathering = _gathering;
+        if (ReferenceEquals(_options.TimeProvider, TimeProvider.System)) _json.Gathering = GatherDelay;
     }
 
     /// <summary>The change that was returned last has been dealt with.</summary>

@@ -12,7 +12,7 @@ namespace Bursar.Kube.Config;
 /// <summary>Who we are, as of now: tokens from files are read again each minute, plugins run again when their word expires or is refused.</summary>
 internal sealed class Credentials(KubeConfig config, TimeProvider time) : ITokenProvider, IDisposable
 {
-    private static readonly TimeSpan _fileAge = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan FileAge = TimeSpan.FromMinutes(1);
     private readonly SemaphoreSlim _gate = new(1, 1);
     private string? _token = config.Token;
     private DateTimeOffset _tokenRead = DateTimeOffset.MinValue;
@@ -41,7 +41,7 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
             if (config.TokenFile is not null)
             {
                 // A token given as a file changes under us (service account tokens live an hour); the file wins over a literal token.
-                if (now - _tokenRead >= _fileAge)
+                if (now - _tokenRead >= FileAge)
                 {
                     _token = (await File.ReadAllTextAsync(config.TokenFile, cancellationToken).ConfigureAwait(false)).Trim();
                     _tokenRead = now;

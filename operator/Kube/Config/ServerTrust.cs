@@ -7,8 +7,8 @@ namespace Bursar.Kube.Config;
 /// <summary>Judges the server's certificate: by the configured authority alone where there is one, else by the system's.</summary>
 internal sealed class ServerTrust(KubeConfig config, TimeProvider time)
 {
-    private static readonly TimeSpan _fileAge = TimeSpan.FromMinutes(1);
-    private static readonly Oid _serverAuthentication = new("1.3.6.1.5.5.7.3.1");
+    private static readonly TimeSpan FileAge = TimeSpan.FromMinutes(1);
+    private static readonly Oid ServerAuthentication = new("1.3.6.1.5.5.7.3.1");
     private readonly Lock _lock = new();
     private X509Certificate2Collection? _authorities;
     private DateTimeOffset _read;
@@ -27,7 +27,7 @@ internal sealed class ServerTrust(KubeConfig config, TimeProvider time)
         own.ChainPolicy.CustomTrustStore.AddRange(authorities);
         own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         own.ChainPolicy.DisableCertificateDownloads = true;
-        own.ChainPolicy.ApplicationPolicy.Add(_serverAuthentication);
+        own.ChainPolicy.ApplicationPolicy.Add(ServerAuthentication);
         if (chain is not null)
             foreach (X509ChainElement element in chain.ChainElements)
                 own.ChainPolicy.ExtraStore.Add(element.Certificate);
@@ -43,7 +43,7 @@ internal sealed class ServerTrust(KubeConfig config, TimeProvider time)
         lock (_lock)
         {
             DateTimeOffset now = time.GetUtcNow();
-            if (_authorities is not null && (config.CertificateAuthorityPem is not null || now - _read < _fileAge)) return _authorities;
+            if (_authorities is not null && (config.CertificateAuthorityPem is not null || now - _read < FileAge)) return _authorities;
             X509Certificate2Collection read = [];
             if (config.CertificateAuthorityPem is not null) read.ImportFromPem(config.CertificateAuthorityPem);
             else read.ImportFromPemFile(config.CertificateAuthorityFile!);

@@ -14,20 +14,20 @@ namespace Bursar.Kube.Crds;
 /// </summary>
 public static class YamlText
 {
-    private static readonly EmitterSettings s_settings = new(bestIndent: 2, bestWidth: int.MaxValue, isCanonical: false, maxSimpleKeyLength: int.MaxValue, indentSequences: false, newLine: "\n");
+    private static readonly EmitterSettings Settings = new(bestIndent: 2, bestWidth: int.MaxValue, isCanonical: false, maxSimpleKeyLength: int.MaxValue, indentSequences: false, newLine: "\n");
 
-    private static readonly SearchValues<char> s_plainStart = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_./");
+    private static readonly SearchValues<char> PlainStart = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_./");
 
-    private static readonly SearchValues<char> s_plain =
+    private static readonly SearchValues<char> PlainCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./ ()-");
 
-    private static readonly HashSet<string> s_words =
+    private static readonly HashSet<string> Words =
         new(["true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"], StringComparer.OrdinalIgnoreCase);
 
     public static string Write(JsonNode node)
     {
         var text = new StringWriter();
-        var emitter = new Emitter(text, s_settings);
+        var emitter = new Emitter(text, Settings);
         emitter.Emit(new StreamStart());
         emitter.Emit(new DocumentStart(null, null, isImplicit: true));
         Write(emitter, node);
@@ -65,8 +65,8 @@ public static class YamlText
 
     private static Scalar Text(string value)
     {
-        var plain = value.Length > 0 && s_plainStart.Contains(value[0]) && !value.AsSpan().ContainsAnyExcept(s_plain)
-            && value[^1] != ' ' && !s_words.Contains(value)
+        var plain = value.Length > 0 && PlainStart.Contains(value[0]) && !value.AsSpan().ContainsAnyExcept(PlainCharacters)
+            && value[^1] != ' ' && !Words.Contains(value)
             // A point is the beginning of a path (.spec.kind), or of a number.
             && (value[0] is not ('.' or '_') || value.Length > 1 && char.IsAsciiLetter(value[1]));
         return plain ? Scalar(value, ScalarStyle.Plain) : Scalar(Whole(value), ScalarStyle.DoubleQuoted);

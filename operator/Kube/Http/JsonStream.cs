@@ -10,8 +10,8 @@ namespace Bursar.Kube.Http;
 internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDisposable
 {
     private const int LargestValue = 64 << 20;
-    private static readonly SearchValues<byte> _structure = SearchValues.Create("\"{}[]"u8);
-    private static readonly SearchValues<byte> _scalarEnd = SearchValues.Create(",]} \t\r\n"u8);
+    private static readonly SearchValues<byte> Structure = SearchValues.Create("\"{}[]"u8);
+    private static readonly SearchValues<byte> ScalarEnd = SearchValues.Create(",]} \t\r\n"u8);
 
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1 << 16);
     private int _start;
@@ -158,7 +158,7 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             if (_at == 0 && bytes.Length > 0 && bytes[0] is not ((byte)'{' or (byte)'[' or (byte)'"')) _scalar = true;
             if (_scalar)
             {
-                int end = bytes.IndexOfAny(_scalarEnd);
+                int end = bytes.IndexOfAny(ScalarEnd);
                 return end < 0 ? 0 : end;
             }
 
@@ -187,7 +187,7 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
                     continue;
                 }
 
-                int next = bytes[_at..].IndexOfAny(_structure);
+                int next = bytes[_at..].IndexOfAny(Structure);
                 if (next < 0)
                 {
                     _at = bytes.Length;

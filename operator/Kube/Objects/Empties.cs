@@ -3,7 +3,7 @@ namespace Bursar.Kube.Objects;
 /// <summary>The shared empty parts, which stand for "not said" and are not written.</summary>
 internal static class Empties
 {
-    private static readonly HashSet<object> _all = new(ReferenceEqualityComparer.Instance)
+    private static readonly HashSet<object> All = new(ReferenceEqualityComparer.Instance)
     {
         V1ObjectMeta.Empty,
         V1PodSpec.Empty,
@@ -86,5 +86,5 @@ internal static class Empties
         V1Alpha1DynamoScalingAdapterStatus.Empty,
     };
 
-    public static bool Contains(object value) => _all.Contains(value);
+    public static bool Contains(object value) => All.Contains(value);
 }

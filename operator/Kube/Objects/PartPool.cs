@@ -41,25 +41,25 @@ internal sealed class ItemComparer<T> : IEqualityComparer<T[]>
 /// <summary>The pools of the parts that repeat. Sized for some thousand jobs; a slot is a reference.</summary>
 internal static class SharedParts
 {
-    private static readonly PartPool<StringMap> _maps = new(EqualityComparer<StringMap>.Default, 1 << 13);
-    private static readonly PartPool<V1OwnerReference[]> _owners = new(new ItemComparer<V1OwnerReference>(), 1 << 13);
-    private static readonly PartPool<V1Container[]> _containers = new(new ItemComparer<V1Container>(), 1 << 10);
-    private static readonly PartPool<V1ContainerPort[]> _ports = new(new ItemComparer<V1ContainerPort>(), 1 << 10);
-    private static readonly PartPool<V1PodCondition[]> _conditions = new(new ItemComparer<V1PodCondition>(), 1 << 12);
-    private static readonly PartPool<V1ContainerStatus[]> _statuses = new(new ItemComparer<V1ContainerStatus>(), 1 << 12);
-    private static readonly PartPool<V1PodResourceClaim[]> _claims = new(new ItemComparer<V1PodResourceClaim>(), 1 << 10);
+    private static readonly PartPool<StringMap> Maps = new(EqualityComparer<StringMap>.Default, 1 << 13);
+    private static readonly PartPool<V1OwnerReference[]> Owners = new(new ItemComparer<V1OwnerReference>(), 1 << 13);
+    private static readonly PartPool<V1Container[]> Containers = new(new ItemComparer<V1Container>(), 1 << 10);
+    private static readonly PartPool<V1ContainerPort[]> Ports = new(new ItemComparer<V1ContainerPort>(), 1 << 10);
+    private static readonly PartPool<V1PodCondition[]> Conditions = new(new ItemComparer<V1PodCondition>(), 1 << 12);
+    private static readonly PartPool<V1ContainerStatus[]> Statuses = new(new ItemComparer<V1ContainerStatus>(), 1 << 12);
+    private static readonly PartPool<V1PodResourceClaim[]> Claims = new(new ItemComparer<V1PodResourceClaim>(), 1 << 10);
 
-    public static StringMap Of(StringMap map) => map.Count == 0 ? StringMap.Empty : _maps.Share(map);
+    public static StringMap Of(StringMap map) => map.Count == 0 ? StringMap.Empty : Maps.Share(map);
 
-    public static V1OwnerReference[] Of(V1OwnerReference[] owners) => owners.Length == 0 ? [] : _owners.Share(owners);
+    public static V1OwnerReference[] Of(V1OwnerReference[] owners) => owners.Length == 0 ? [] : Owners.Share(owners);
 
-    public static V1Container[] Of(V1Container[] containers) => containers.Length == 0 ? [] : _containers.Share(containers);
+    public static V1Container[] Of(V1Container[] containers) => containers.Length == 0 ? [] : Containers.Share(containers);
 
-    public static V1ContainerPort[] Of(V1ContainerPort[] ports) => ports.Length == 0 ? [] : _ports.Share(ports);
+    public static V1ContainerPort[] Of(V1ContainerPort[] ports) => ports.Length == 0 ? [] : Ports.Share(ports);
 
-    public static V1PodResourceClaim[] Of(V1PodResourceClaim[] claims) => claims.Length == 0 ? [] : _claims.Share(claims);
+    public static V1PodResourceClaim[] Of(V1PodResourceClaim[] claims) => claims.Length == 0 ? [] : Claims.Share(claims);
 
-    public static V1PodCondition[] Of(V1PodCondition[] conditions) => conditions.Length == 0 ? [] : _conditions.Share(conditions);
+    public static V1PodCondition[] Of(V1PodCondition[] conditions) => conditions.Length == 0 ? [] : Conditions.Share(conditions);
 
-    public static V1ContainerStatus[] Of(V1ContainerStatus[] statuses) => statuses.Length == 0 ? [] : _statuses.Share(statuses);
+    public static V1ContainerStatus[] Of(V1ContainerStatus[] statuses) => statuses.Length == 0 ? [] : Statuses.Share(statuses);
 }

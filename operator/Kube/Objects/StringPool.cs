@@ -12,7 +12,7 @@ internal static class StringPool
 {
     private const int Slots = 1 << 14;
     private const int LongestShared = 128;
-    private static readonly string?[] _slots = new string?[Slots];
+    private static readonly string?[] Pool = new string?[Slots];
 
     /// <summary>The text of the current string or property name.</summary>
     public static string Get(ref Utf8JsonReader reader)
@@ -25,7 +25,7 @@ internal static class StringPool
     {
         if (utf8.Length == 0) return "";
         if (utf8.Length > LongestShared || !Ascii.IsValid(utf8)) return Encoding.UTF8.GetString(utf8);
-        ref string? first = ref _slots[Hash(utf8) & (Slots - 2)];
+        ref string? first = ref Pool[Hash(utf8) & (Slots - 2)];
         string? known = first;
         if (known is not null && Ascii.Equals(utf8, known)) return known;
         ref string? second = ref System.Runtime.CompilerServices.Unsafe.Add(ref first, 1);

@@ -64,7 +64,7 @@ public sealed record V1ContainerState
 {
     public static readonly V1ContainerState Empty = new();
 
-    private static readonly V1ContainerState s_waiting = new() { IsWaiting = true };
+    private static readonly V1ContainerState Waiting = new() { IsWaiting = true };
 
     /// <summary>The container waits to be started, for the first time or again.</summary>
     public bool IsWaiting { get; init; }
@@ -92,7 +92,7 @@ public sealed record V1ContainerState
             {
                 if (Wire.EnterObject(ref reader))
                 {
-                    state = s_waiting;
+                    state = Waiting;
                     while (Wire.NextProperty(ref reader)) Wire.Pass(ref reader);
                 }
             }

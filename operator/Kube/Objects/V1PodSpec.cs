@@ -9,7 +9,7 @@ public sealed record V1PodSpec
 {
     public static readonly V1PodSpec Empty = new();
 
-    private static readonly PartPool<Common> _pool = new(EqualityComparer<Common>.Default, 1 << 13);
+    private static readonly PartPool<Common> Pool = new(EqualityComparer<Common>.Default, 1 << 13);
 
     private Common _common = Common.Empty;
 
@@ -116,7 +116,7 @@ public sealed record V1PodSpec
             HasScratch = scratch,
             ResourceClaims = SharedParts.Of(claims),
         };
-        return new V1PodSpec { NodeName = nodeName, _common = _pool.Share(common) };
+        return new V1PodSpec { NodeName = nodeName, _common = Pool.Share(common) };
     }
 
     internal void Write(Utf8JsonWriter writer)

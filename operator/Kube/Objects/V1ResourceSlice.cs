@@ -50,7 +50,7 @@ public sealed record V1ResourcePool
 [JsonConverter(typeof(V1SliceDeviceConverter))]
 public sealed record V1SliceDevice
 {
-    private static readonly HashSet<string> _kept = new(StringComparer.Ordinal)
+    private static readonly HashSet<string> Kept = new(StringComparer.Ordinal)
     {
         "productName", "model", "type", "profile", "partitionProfile", "computePartition", "parentUUID", "parentPCIAddr", "pciAddr", "uuid",
     };
@@ -120,7 +120,7 @@ public sealed record V1SliceDevice
         while (Wire.NextProperty(ref reader))
         {
             string name = Unqualified(StringPool.Get(ref reader));
-            if (!_kept.Contains(name))
+            if (!Kept.Contains(name))
             {
                 Wire.Pass(ref reader);
                 continue;

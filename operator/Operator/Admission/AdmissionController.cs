@@ -19,7 +19,7 @@ namespace Bursar.Operator.Admission;
 /// </summary>
 public sealed partial class AdmissionController(ClusterStores stores, Func<bool> ready, BudgetBoard board, string ownNamespace, TimeProvider time, ILogger<AdmissionController> logger)
 {
-    private static readonly AdmissionVerdict _untouched = new(false, []);
+    private static readonly AdmissionVerdict Untouched = new(false, []);
 
     public AdmissionResponse Review(AdmissionRequest request)
     {
@@ -36,7 +36,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
     private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(Work work, bool marked)
     {
         var queued = OwnerKinds.IsQueued(work, stores);
-        var verdict = queued || work.IsStopped || !work.HasGpus || IsPart(work) ? _untouched : Judge(work);
+        var verdict = queued || work.IsStopped || !work.HasGpus || IsPart(work) ? Untouched : Judge(work);
         if (verdict.Hold == marked) return ([], verdict.Warnings);
         return (verdict.Hold ? [.. HeldMark.Hold(work)] : queued ? [HeldMark.Erase()] : [.. HeldMark.LetGo(work)], verdict.Warnings);
     }
@@ -44,7 +44,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
     private AdmissionVerdict Judge(Work work)
     {
         // The caches are being read: the leader holds it after it was made.
-        if (!ready()) return _untouched;
+        if (!ready()) return Untouched;
         var labels = work.Labels;
         var budgets = new List<AskedBudget>();
         foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace).OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
@@ -54,7 +54,7 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
             if (errors.Count > 0 && !GpuBudgetReader.TryReadSelector(budget, out selector) || !selector.Matches(labels)) continue;
             budgets.Add(new(budget.Metadata.Name, errors.Count > 0 ? null : terms, exempt?.Matches(labels) == true, board.FiguresOf(budget)) { IsReleased = errors.Count == 0 && ReleasedAt(budget, terms!.Window) is not null });
         }
-        if (budgets.Count == 0) return _untouched;
+        if (budgets.Count == 0) return Untouched;
         var asked = new AskedWork(work.Kind.Name, work.Gpus, board.PriceOf(work), work.TerminationGrace, Parkability.WhyNot(work, stores));
         return AdmissionRule.Judge(asked, budgets, ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name)), time.GetUtcNow());
     }

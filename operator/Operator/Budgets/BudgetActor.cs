@@ -22,7 +22,7 @@ public sealed partial class BudgetActor(
     /// <summary>Before the action of a decision that Observe mode did not carry out.</summary>
     public const string Would = "Would";
 
-    private readonly WorkTurns turns = new();
+    private readonly WorkTurns _turns = new();
 
     /// <summary>A parking that is noted.</summary>
     /// <param name="Record">What the ledger holds.</param>
@@ -126,7 +126,7 @@ public sealed partial class BudgetActor(
     /// <param name="cancellationToken">Ends it.</param>
     public async Task<bool> ReleaseAsync(ParkedRecord record, string why, CancellationToken cancellationToken)
     {
-        using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
+        using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
         var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
         var others = ledger.HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid].Where(other => other.Field == record.Field).Select(other => $"budget {other.Budget}").Distinct(StringComparer.Ordinal).ToArray();
@@ -178,7 +178,7 @@ public sealed partial class BudgetActor(
     private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, Parking parking, CancellationToken cancellationToken)
     {
         var (record, present, earlier, snapshot) = parking;
-        using var turn = await turns.TakeAsync(record.Uid, cancellationToken);
+        using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
         if (control.ObserveOnly)
         {
             // Enforcement was switched off since this was decided: bursar release may be giving back what is suspended.
@@ -214,7 +214,7 @@ public sealed partial class BudgetActor(
 
     private async Task ResumeAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
     {
-        using var turn = await turns.TakeAsync(action.Workload.Uid, cancellationToken);
+        using var turn = await _turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var record = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
         if (record is null) return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the

@@ -17,7 +17,7 @@ public static class AnnotationRules
     private const int LongestQuote = 64;
 
     /// <summary>The annotations that users write.</summary>
-    private static readonly Dictionary<string, (Func<string, bool> Accepts, string Accepted)> _rules = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, (Func<string, bool> Accepts, string Accepted)> Rules = new(StringComparer.Ordinal)
     {
         [BursarAnnotations.ExpectedDuration] = (text => BursarAnnotations.ParseDuration(text) is not null, "a duration above zero such as 90s, 2h30m, 3d or 1d12h"),
         [BursarAnnotations.TotalSteps] = (text => BursarAnnotations.ParseSteps(text) is not null, "a whole number above zero such as 30000, without separators"),
@@ -33,7 +33,7 @@ public static class AnnotationRules
     };
 
     /// <summary>Annotations that Bursar itself writes on a workload.</summary>
-    private static readonly HashSet<string> _own = new(StringComparer.Ordinal)
+    private static readonly HashSet<string> Own = new(StringComparer.Ordinal)
     {
         BursarAnnotations.SuspendedBy, BursarAnnotations.SuspendedReason, BursarAnnotations.CheckpointRequested, HeldMark.Annotation,
     };
@@ -65,9 +65,9 @@ public static class AnnotationRules
     {
         foreach (var (name, value) in annotations)
         {
-            if (!name.StartsWith(Domain, StringComparison.Ordinal) || _own.Contains(name)) continue;
-            if (!_rules.TryGetValue(name, out var rule))
-                yield return new(name, value, $"Annotation {name}{where} has no effect because Bursar does not know it. Known are {string.Join(", ", _rules.Keys.Select(key => key[Domain.Length..]).Order(StringComparer.Ordinal))}.");
+            if (!name.StartsWith(Domain, StringComparison.Ordinal) || Own.Contains(name)) continue;
+            if (!Rules.TryGetValue(name, out var rule))
+                yield return new(name, value, $"Annotation {name}{where} has no effect because Bursar does not know it. Known are {string.Join(", ", Rules.Keys.Select(key => key[Domain.Length..]).Order(StringComparer.Ordinal))}.");
             else if (!rule.Accepts(value.Trim()))
                 yield return new(name, value, $"Annotation {name}: \"{Quote(value)}\"{where} is ignored because it cannot be read. Accepted: {rule.Accepted}.");
             else if (whyNot(name) is { Length: > 0 } why)

@@ -21,7 +21,7 @@ public static class HeldMark
 
     public const string WasFalse = "false";
 
-    private static readonly string _pointer = PatchOperation.Pointer("metadata", "annotations", Annotation);
+    private static readonly string AnnotationPointer = PatchOperation.Pointer("metadata", "annotations", Annotation);
 
     public static bool IsOn(Work work) => work.Metadata.Annotations.ContainsKey(Annotation);
 
@@ -36,7 +36,7 @@ public static class HeldMark
     public static IEnumerable<PatchOperation> Hold(Work work)
     {
         if (work.Metadata.Annotations.Count == 0) yield return PatchOperation.Add("/metadata/annotations", new System.Text.Json.Nodes.JsonObject());
-        yield return PatchOperation.Add(_pointer, work.Switch == Work.Absent ? WasAbsent : WasFalse);
+        yield return PatchOperation.Add(AnnotationPointer, work.Switch == Work.Absent ? WasAbsent : WasFalse);
         if (work.MissingPart is { } part) yield return PatchOperation.Add(part, new System.Text.Json.Nodes.JsonObject());
         yield return PatchOperation.Add(work.Kind.Field, true);
     }
@@ -49,5 +49,5 @@ public static class HeldMark
     }
 
     /// <summary>Takes the mark away and leaves the rest.</summary>
-    public static PatchOperation Erase() => PatchOperation.Remove(_pointer);
+    public static PatchOperation Erase() => PatchOperation.Remove(AnnotationPointer);
 }

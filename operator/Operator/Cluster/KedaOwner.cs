@@ -18,7 +18,7 @@ public sealed class KedaOwner() : OwnerKind(OptionName)
     public const string PausedReplicas = "autoscaling.keda.sh/paused-replicas";
     public const string Paused = "autoscaling.keda.sh/paused";
 
-    private static readonly string _field = PatchOperation.Pointer("metadata", "annotations", PausedReplicas);
+    private static readonly string PausedPointer = PatchOperation.Pointer("metadata", "annotations", PausedReplicas);
 
     public override IReadOnlyList<EntityKind> Entities { get; } = [V1ScaledObject.EntityKind];
 
@@ -46,7 +46,7 @@ public sealed class KedaOwner() : OwnerKind(OptionName)
         return new()
         {
             Manager = manager,
-            Switch = new() { Entity = V1ScaledObject.EntityKind, Object = scaler.Metadata, Field = _field, Value = Text(scaler), Stopped = "\"0\"", On = "null" },
+            Switch = new() { Entity = V1ScaledObject.EntityKind, Object = scaler.Metadata, Field = PausedPointer, Value = Text(scaler), Stopped = "\"0\"", On = "null" },
         };
     }
 

@@ -10,13 +10,13 @@ namespace Bursar.Operator.Cluster;
 internal static class UnreadableWork
 {
     /// <summary>Fields that forbid suspending an object, say who else runs it, or name the claims on its GPUs.</summary>
-    private static readonly HashSet<string> s_guards = new(StringComparer.Ordinal)
+    private static readonly HashSet<string> Guards = new(StringComparer.Ordinal)
     {
         "managedBy", "whenScaled", "shutdownAfterJobFinishes", "resourceClaimName", "resourceClaimTemplateName",
     };
 
     /// <summary>Parts that neither the suspension nor the GPUs depend on.</summary>
-    private static readonly string[] s_free = [".metadata", ".labels", ".nodeSelector", ".selector", ".ports", ".updateStrategy"];
+    private static readonly string[] Free = [".metadata", ".labels", ".nodeSelector", ".selector", ".ports", ".updateStrategy"];
 
     /// <param name="work">The object as it was read.</param>
     /// <param name="switchField">JSON pointer of the field that suspends it.</param>
@@ -40,11 +40,11 @@ internal static class UnreadableWork
         var path = field.Path;
         if (path == switchField) return true;
         if (path != "spec" && !path.StartsWith("spec.", StringComparison.Ordinal)) return false;
-        if (Array.Exists(s_free, path.Contains)) return false;
+        if (Array.Exists(Free, path.Contains)) return false;
         var bracket = path.EndsWith(']') ? path.LastIndexOf('[') : -1;
         if (bracket > 0 && path.AsSpan(0, bracket) is var owner && (owner.EndsWith(".limits") || owner.EndsWith(".requests"))) return MayBeGpu(path[(bracket + 1)..^1]);
         // A part of the object: what was in it is unknown.
-        return field.Expected is "an object" or "a list" || s_guards.Contains(path[(path.LastIndexOf('.') + 1)..]);
+        return field.Expected is "an object" or "a list" || Guards.Contains(path[(path.LastIndexOf('.') + 1)..]);
     }
 
     /// <summary>Every extended resource may be a GPU: users extend the table of GPUs, and DeviceClasses name resources that it cannot know.</summary>

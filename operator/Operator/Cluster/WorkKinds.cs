@@ -23,11 +23,11 @@ public static class WorkKinds
         new InferenceServiceKind(),
     ];
 
-    private static readonly Dictionary<string, WorkKind> _byName = All.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
+    private static readonly Dictionary<string, WorkKind> ByName = All.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
 
     /// <summary>By its name, as ledger and workload keys hold it.</summary>
-    public static WorkKind? Of(string name) => _byName.GetValueOrDefault(name);
+    public static WorkKind? Of(string name) => ByName.GetValueOrDefault(name);
 
     /// <summary>The kind of an object's controller, where it is one of the table.</summary>
-    public static WorkKind? Of(V1OwnerReference? owner) => owner is not null && _byName.TryGetValue(owner.Kind, out var kind) && kind.IsOf(owner) ? kind : null;
+    public static WorkKind? Of(V1OwnerReference? owner) => owner is not null && ByName.TryGetValue(owner.Kind, out var kind) && kind.IsOf(owner) ? kind : null;
 }

@@ -12,7 +12,7 @@ namespace Bursar.Operator.Scaling;
 /// <summary>A scaler's status, from one decision.</summary>
 public static class ScalerStatus
 {
-    private static readonly string[] _optional = ["target", "replicas", "wanted", "affordable", "missingPerHour", "costPerHour", "currency", "reason", "message", "lastActiveTime", "lastScaleTime", "cap", "triggers"];
+    private static readonly string[] Optional = ["target", "replicas", "wanted", "affordable", "missingPerHour", "costPerHour", "currency", "reason", "message", "lastActiveTime", "lastScaleTime", "cap", "triggers"];
 
     public static InferenceScalerStatus Of(V1Alpha1InferenceScaler scaler, ScalerSnapshot snapshot, ScalerDecision decision, HourlyCost burn, DateTimeOffset? scaledAt) => new()
     {
@@ -75,7 +75,7 @@ public static class ScalerStatus
     public static JsonObject Patch(V1Alpha1InferenceScaler scaler, InferenceScalerStatus status)
     {
         var json = JsonSerializer.SerializeToNode(new V1Alpha1InferenceScaler { Status = status }, ApiJson.InferenceScaler)!["status"]!.DeepClone().AsObject();
-        foreach (var optional in _optional)
+        foreach (var optional in Optional)
             if (!json.ContainsKey(optional)) json[optional] = null;
         foreach (var part in (ReadOnlySpan<string>)["by", "perHour", "message"])
             if (json["cap"] is JsonObject cap && !cap.ContainsKey(part)) cap[part] = null;

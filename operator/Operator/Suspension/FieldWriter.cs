@@ -64,12 +64,12 @@ public sealed class FieldWriter(KubeClient client)
     public const int MostTries = 5;
 
     /// <summary>The kinds that Bursar writes, except the targets of scalers.</summary>
-    private static readonly EntityKind[] s_kinds =
+    private static readonly EntityKind[] Kinds =
         [.. WorkKinds.All.Select(kind => kind.Entity), .. OwnerKinds.All.SelectMany(owner => owner.Entities), V1HorizontalPodAutoscaler.EntityKind, V1CronJob.EntityKind];
 
     /// <summary>Returns the API versions for reading and writing an object, the recorded one first. Empty if this version of Bursar does not write the kind.</summary>
     public static IReadOnlyList<EntityKind> VersionsOf(ParkedTarget target) =>
-        [.. s_kinds.Where(kind => kind.Kind == target.Kind && kind.Group == EntityKind.GroupOf(target.ApiVersion)).Distinct().OrderByDescending(kind => kind.ApiVersion == target.ApiVersion)];
+        [.. Kinds.Where(kind => kind.Kind == target.Kind && kind.Group == EntityKind.GroupOf(target.ApiVersion)).Distinct().OrderByDescending(kind => kind.ApiVersion == target.ApiVersion)];
 
     /// <summary>The right that writing such an object needs, in words.</summary>
     public static string RightOn(ParkedTarget target) =>

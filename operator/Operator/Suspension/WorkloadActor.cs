@@ -15,7 +15,7 @@ namespace Bursar.Operator.Suspension;
 /// </summary>
 public sealed class WorkloadActor(KubeClient client)
 {
-    private static readonly string s_requested = FieldWriter.Annotation(BursarAnnotations.CheckpointRequested);
+    private static readonly string Requested = FieldWriter.Annotation(BursarAnnotations.CheckpointRequested);
 
     private readonly FieldWriter _writer = new(client);
 
@@ -76,10 +76,10 @@ public sealed class WorkloadActor(KubeClient client)
         {
             return (await _writer.ChangeAsync(workload.Namespace, new(kind.Entity.ApiVersion, workload.Kind, workload.Name, workload.Uid), obj =>
             {
-                var (wanted, present) = (asked ? FieldWriter.Quote(id) : Work.Absent, FieldWriter.Text(obj, s_requested));
+                var (wanted, present) = (asked ? FieldWriter.Quote(id) : Work.Absent, FieldWriter.Text(obj, Requested));
                 if (FieldWriter.Same(present, wanted)) return WriteOutcome.AlreadySo;
                 if (!asked && !FieldWriter.Same(present, FieldWriter.Quote(id))) return WriteOutcome.ChangedByOther();
-                return FieldChange.Set(new FieldValue(s_requested, wanted, IsTested: present != Work.Absent));
+                return FieldChange.Set(new FieldValue(Requested, wanted, IsTested: present != Work.Absent));
             }, cancellationToken)).Result;
         }
         catch (ApiException error) when (error.IsInvalid || error.IsConflict)
@@ -171,7 +171,7 @@ public sealed class WorkloadActor(KubeClient client)
             [
                 new(kind.Field, suspend ? "true" : record.Original == Work.Absent ? Work.Absent : "false"),
                 .. FieldWriter.Mirror(suspend ? record.Budget : null, record.Reason),
-                .. suspend ? [new FieldValue(s_requested, Work.Absent, IsTested: false)] : Array.Empty<FieldValue>(),
+                .. suspend ? [new FieldValue(Requested, Work.Absent, IsTested: false)] : Array.Empty<FieldValue>(),
                 new(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent, IsTested: false),
             ]);
         }, cancellationToken)).Result;

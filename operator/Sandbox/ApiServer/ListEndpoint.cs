@@ -14,7 +14,7 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
 {
     private const int FlushBytes = 128 * 1024;
     private const int MaxPictures = 128;
-    private static readonly TimeSpan s_tokenLife = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan TokenLife = TimeSpan.FromMinutes(5);
     private readonly Lock _gate = new();
     private readonly Dictionary<long, Picture> _pictures = [];
     private long _lastPicture;
@@ -147,7 +147,7 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
                 _pictures.Remove(id);
             }
 
-            _pictures[++_lastPicture] = new Picture(objects, revision, now + s_tokenLife);
+            _pictures[++_lastPicture] = new Picture(objects, revision, now + TokenLife);
             return Cut(objects, revision, _lastPicture, 0, limit);
         }
     }

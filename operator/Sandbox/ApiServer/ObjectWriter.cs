@@ -40,7 +40,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
                 candidate.Child("metadata")["name"] = generate[..Math.Min(generate.Length, 58)] + Suffix();
             }
 
-            candidate = PrepareCreate(type, @namespace, candidate, duplicates, attempt == 0 ? options : options with { FieldValidation = "Ignore" });
+            candidate = PrepareCreate(type, candidate, duplicates, attempt == 0 ? options : options with { FieldValidation = "Ignore" });
             if (options.Manager.Length > 0)
             {
                 var before = new JsonObject { ["apiVersion"] = kind.ApiVersion, ["kind"] = kind.Kind };
@@ -177,7 +177,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             }
 
             RequireNamespace(type, @namespace, name);
-            var created = ManagedFields.Apply(null, config, type.Schema, new FieldManager(options.Manager, kind.ApiVersion, ""), true, time.GetUtcNow(), merged => PrepareCreate(type, @namespace, merged, [], options));
+            var created = ManagedFields.Apply(null, config, type.Schema, new FieldManager(options.Manager, kind.ApiVersion, ""), true, time.GetUtcNow(), merged => PrepareCreate(type, merged, [], options));
             if (Commit(type, @namespace, name, created, options) is { } committed)
             {
                 return (committed, true);
@@ -420,7 +420,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         options.Warnings.AddRange(problems);
     }
 
-    private JsonObject PrepareCreate(ResourceType type, string @namespace, JsonObject obj, List<string> duplicates, WriteOptions options)
+    private JsonObject PrepareCreate(ResourceType type, JsonObject obj, List<string> duplicates, WriteOptions options)
     {
         var kind = type.Kind;
         RefuseUnknown(type, obj, duplicates, options);

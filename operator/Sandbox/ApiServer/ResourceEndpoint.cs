@@ -10,7 +10,7 @@ namespace Bursar.Sandbox.ApiServer;
 /// <summary>The verbs on objects and collections.</summary>
 internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, ObjectWriter writer, ListEndpoint lists, WatchEndpoint watches, SubresourceEndpoint subresources, TimeProvider time)
 {
-    private static readonly HashSet<string> s_returnsDeleted = ["pods", "services", "serviceaccounts"];
+    private static readonly HashSet<string> ReturnsDeleted = ["pods", "services", "serviceaccounts"];
 
     public async Task HandleAsync(HttpContext http, RequestInfo info, Fault? fault, CancellationToken ct)
     {
@@ -202,7 +202,7 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
 
         var (deleted, gone) = writer.Delete(type, @namespace, info.Name, deleteOptions, options);
         Answer.Warn(http, options.Warnings);
-        if (gone && !(type.Kind.Group.Length == 0 && s_returnsDeleted.Contains(type.Kind.Plural)))
+        if (gone && !(type.Kind.Group.Length == 0 && ReturnsDeleted.Contains(type.Kind.Plural)))
         {
             await Answer.JsonAsync(http, 200, Answer.Success(type.Kind.Group, type.Kind.Plural, info.Name, deleted.Text("metadata", "uid") ?? ""), ct).ConfigureAwait(false);
             return;

@@ -9,16 +9,16 @@ namespace Bursar.Sandbox.ApiServer;
 /// <summary>A served kind as the request handlers need it: where it is stored, its whole schema, and how its versions convert.</summary>
 internal sealed class ResourceType
 {
-    private static readonly ConditionalWeakTable<KindInfo, ResourceType> s_known = [];
+    private static readonly ConditionalWeakTable<KindInfo, ResourceType> Known = [];
 
-    private static readonly HashSet<(string, string)> s_withoutGeneration =
+    private static readonly HashSet<(string, string)> WithoutGeneration =
     [
         ("", "Namespace"), ("", "Node"), ("", "Service"), ("", "ConfigMap"), ("", "Secret"), ("", "ServiceAccount"), ("", "Event"), ("events.k8s.io", "Event"),
         ("coordination.k8s.io", "Lease"), ("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "RoleBinding"), ("rbac.authorization.k8s.io", "ClusterRole"),
         ("rbac.authorization.k8s.io", "ClusterRoleBinding"), ("autoscaling", "HorizontalPodAutoscaler"), ("apps", "ControllerRevision"),
     ];
 
-    private static readonly (string Core, string Events)[] s_eventFields =
+    private static readonly (string Core, string Events)[] EventFields =
     [
         ("involvedObject", "regarding"), ("message", "note"), ("source", "deprecatedSource"), ("firstTimestamp", "deprecatedFirstTimestamp"),
         ("lastTimestamp", "deprecatedLastTimestamp"), ("count", "deprecatedCount"), ("reportingComponent", "reportingController"),
@@ -29,7 +29,7 @@ internal sealed class ResourceType
         Kind = kind;
         IsNewEvent = kind is { Group: "events.k8s.io", Kind: "Event" };
         Key = IsNewEvent ? new ResourceKey("", "events") : new ResourceKey(kind.Group, kind.Plural);
-        HasGeneration = kind.IsCustom || !s_withoutGeneration.Contains((kind.Group, kind.Kind));
+        HasGeneration = kind.IsCustom || !WithoutGeneration.Contains((kind.Group, kind.Kind));
         Schema = kind.IsCustom ? WithMetadata(kind.Schema) : kind.Schema;
     }
 
@@ -47,7 +47,7 @@ internal sealed class ResourceType
     /// <summary>Whether stored JSON may differ from what this version answers with.</summary>
     public bool Converts => IsNewEvent || Kind.IsCustom;
 
-    public static ResourceType Of(KindInfo kind) => s_known.GetValue(kind, static k => new ResourceType(k));
+    public static ResourceType Of(KindInfo kind) => Known.GetValue(kind, static k => new ResourceType(k));
 
     /// <summary>An object of this version in the form it is stored in.</summary>
     public JsonObject ToStorage(JsonObject obj)
@@ -109,7 +109,7 @@ internal sealed class ResourceType
             return path;
         }
 
-        foreach (var (core, events) in s_eventFields)
+        foreach (var (core, events) in EventFields)
         {
             if (path == events || path.StartsWith(events + ".", StringComparison.Ordinal))
             {
@@ -129,7 +129,7 @@ internal sealed class ResourceType
         foreach (var (key, value) in obj)
         {
             var name = key;
-            foreach (var (core, events) in s_eventFields)
+            foreach (var (core, events) in EventFields)
             {
                 if (key == (toCore ? events : core))
                 {

@@ -7,7 +7,7 @@ namespace Bursar.Sandbox.ApiServer;
 /// <summary>A certificate authority of the server's own and a certificate for loopback under it. Keys live in memory only.</summary>
 internal sealed class ServerCertificate : IDisposable
 {
-    private static readonly TimeSpan s_life = TimeSpan.FromDays(365);
+    private static readonly TimeSpan Life = TimeSpan.FromDays(365);
 
     private ServerCertificate(string authorityPem, X509Certificate2 certificate)
     {
@@ -24,7 +24,7 @@ internal sealed class ServerCertificate : IDisposable
         // Clients judge certificates by the machine's clock, whatever time the cluster itself is in.
         var now = TimeProvider.System.GetUtcNow();
         var from = now.AddDays(-1);
-        var to = now + s_life;
+        var to = now + Life;
         using var authorityKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var authorityRequest = new CertificateRequest("CN=bursar-sandbox-ca", authorityKey, HashAlgorithmName.SHA256);
         authorityRequest.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));

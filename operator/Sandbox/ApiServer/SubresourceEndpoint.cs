@@ -12,7 +12,7 @@ namespace Bursar.Sandbox.ApiServer;
 internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer, TimeProvider time)
 {
     private const int MaxConflicts = 64;
-    private static readonly TypeSchema? s_scale = BuiltInTypes.For("autoscaling/v1", "Scale");
+    private static readonly TypeSchema? ScaleSchema = BuiltInTypes.For("autoscaling/v1", "Scale");
 
     public static bool IsReview(RequestInfo info) => info.Verb == "create" && info.Name.Length == 0 && (info.Group, info.Resource) is
         ("authorization.k8s.io", "selfsubjectaccessreviews" or "subjectaccessreviews" or "localsubjectaccessreviews" or "selfsubjectrulesreviews")
@@ -70,7 +70,7 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
         }
         else
         {
-            change = ResourceEndpoint.Patch(type, body, s_scale);
+            change = ResourceEndpoint.Patch(type, body, ScaleSchema);
         }
 
         var updated = writer.Update(type, info.Namespace, info.Name, "scale", current =>

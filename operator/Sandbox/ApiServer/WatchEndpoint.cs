@@ -12,7 +12,7 @@ namespace Bursar.Sandbox.ApiServer;
 /// <summary>Watches: one line per change, from a version on, with bookmarks, selections, streaming lists and 410.</summary>
 internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, FaultPlan faults, TimeProvider time, ActivityTracker? activity)
 {
-    private static readonly TimeSpan s_bookmarkEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan BookmarkEvery = TimeSpan.FromMinutes(1);
 
     public async Task WatchAsync(HttpContext http, ResourceType type, string? @namespace, string? name, Representation representation, Fault? fault, CancellationToken ct)
     {
@@ -68,7 +68,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
             await http.Response.BodyWriter.FlushAsync(ct).ConfigureAwait(false);
             await using var end = time.CreateTimer(_ => { ended = true; wake.Set(); }, null, timeout, Timeout.InfiniteTimeSpan);
             await using var tick = bookmarks
-                ? time.CreateTimer(_ => { bookmarkDue = true; wake.Set(); }, null, s_bookmarkEvery, s_bookmarkEvery)
+                ? time.CreateTimer(_ => { bookmarkDue = true; wake.Set(); }, null, BookmarkEvery, BookmarkEvery)
                 : null;
             if (fromStart)
             {

@@ -6,7 +6,7 @@ namespace Bursar.Sandbox.ApiServer;
 /// <summary>How a write is to be done: by whom, whether only for show, and how strictly its fields are read.</summary>
 internal sealed record WriteOptions(string Manager, bool DryRun, string FieldValidation, bool Force)
 {
-    private static readonly HashSet<string> s_validation = ["Strict", "Warn", "Ignore"];
+    private static readonly HashSet<string> Validation = ["Strict", "Warn", "Ignore"];
 
     /// <summary>Sentences for the response's Warning headers.</summary>
     public List<string> Warnings { get; } = [];
@@ -27,7 +27,7 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
         }
 
         var validation = query["fieldValidation"].FirstOrDefault() ?? "";
-        if (validation.Length > 0 && !s_validation.Contains(validation))
+        if (validation.Length > 0 && !Validation.Contains(validation))
         {
             throw ApiError.Invalid("meta.k8s.io", "CreateOptions", "", [FieldError.NotSupported("fieldValidation", System.Text.Json.Nodes.JsonValue.Create(validation), ["\"\"", "\"Ignore\"", "\"Strict\"", "\"Warn\""])]);
         }

@@ -6,7 +6,7 @@ namespace Bursar.Sandbox.Controllers;
 /// <summary>A CronJob's schedule: five fields as in crontab, or a macro, by the readings of a time zone's clock.</summary>
 internal sealed class CronSchedule
 {
-    private static readonly Dictionary<string, string> s_macros = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, string> Macros = new(StringComparer.Ordinal)
     {
         ["@yearly"] = "0 0 1 1 *",
         ["@annually"] = "0 0 1 1 *",
@@ -29,7 +29,7 @@ internal sealed class CronSchedule
         try
         {
             // As if the zone's clock were UTC: the host may have no time zones.
-            return new(CronExpression.Parse(s_macros.GetValueOrDefault(schedule.Trim(), schedule), CronFormat.Unix).WithTimeZone(TimeZoneInfo.Utc), known);
+            return new(CronExpression.Parse(Macros.GetValueOrDefault(schedule.Trim(), schedule), CronFormat.Unix).WithTimeZone(TimeZoneInfo.Utc), known);
         }
         catch (FormatException)
         {

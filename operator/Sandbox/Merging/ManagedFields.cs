@@ -13,7 +13,7 @@ public sealed record FieldManager(string Name, string ApiVersion, string Subreso
 /// </summary>
 public static class ManagedFields
 {
-    private static readonly string[] s_untracked = ["name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"];
+    private static readonly string[] Untracked = ["name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"];
 
     /// <summary>Records an update (or create) by a manager in the new object's managedFields.</summary>
     public static void RecordUpdate(JsonObject? before, JsonObject after, TypeSchema schema, FieldManager manager, DateTimeOffset now)
@@ -99,7 +99,7 @@ public static class ManagedFields
         result.Remove("kind");
         if (result.At("metadata") is JsonObject metadata)
         {
-            foreach (var key in s_untracked)
+            foreach (var key in Untracked)
             {
                 metadata.Remove(key);
             }
@@ -128,7 +128,7 @@ public static class ManagedFields
         var result = config.Copy();
         if (result.At("metadata") is JsonObject metadata)
         {
-            foreach (var key in s_untracked)
+            foreach (var key in Untracked)
             {
                 if (key is not ("name" or "namespace"))
                 {

@@ -10,13 +10,13 @@ namespace Bursar.Sandbox.Merging;
 /// </summary>
 public static class TypedValue
 {
-    private static readonly TypeSchema s_any = new() { Type = SchemaType.Any };
+    private static readonly TypeSchema AnyType = new() { Type = SchemaType.Any };
 
     /// <summary>The fields a configuration states.</summary>
     public static FieldSet Fields(JsonNode? value, TypeSchema? schema)
     {
         var set = new FieldSet();
-        Collect(set, value, schema ?? s_any);
+        Collect(set, value, schema ?? AnyType);
         return set;
     }
 
@@ -25,14 +25,14 @@ public static class TypedValue
     {
         var changed = new FieldSet();
         var removed = new FieldSet();
-        Compare(before, after, schema ?? s_any, changed, removed);
+        Compare(before, after, schema ?? AnyType, changed, removed);
         return (Trim(changed), Trim(removed));
     }
 
     /// <summary>A configuration laid over a live value: granular structures merge, everything else is replaced.</summary>
     public static JsonNode? Merge(JsonNode? live, JsonNode? config, TypeSchema? schema)
     {
-        var type = schema ?? s_any;
+        var type = schema ?? AnyType;
         if (config is null)
         {
             return live?.DeepClone();
@@ -60,7 +60,7 @@ public static class TypedValue
     /// <summary>The value without the members of a set (and all that lies under them).</summary>
     public static JsonNode? Without(JsonNode? value, FieldSet gone, TypeSchema? schema)
     {
-        var type = schema ?? s_any;
+        var type = schema ?? AnyType;
         if (gone.Children.Count == 0 || value is null)
         {
             return value?.DeepClone();
@@ -106,7 +106,7 @@ public static class TypedValue
     /// <summary>The set with every named field on the way to a member made a member too (not keys of maps).</summary>
     public static FieldSet WithParents(FieldSet set, TypeSchema? schema)
     {
-        var type = schema ?? s_any;
+        var type = schema ?? AnyType;
         var result = new FieldSet { IsMember = set.IsMember };
         foreach (var (element, child) in set.Children)
         {
@@ -171,7 +171,7 @@ public static class TypedValue
             foreach (var (key, child) in (JsonObject)value!)
             {
                 var step = set.Step($"f:{key}");
-                Collect(step, child, Field(type, key) ?? s_any);
+                Collect(step, child, Field(type, key) ?? AnyType);
                 if (child is null or JsonObject { Count: 0 } || !type.Properties.ContainsKey(key))
                 {
                     step.IsMember = true;
@@ -183,7 +183,7 @@ public static class TypedValue
             foreach (var item in (JsonArray)value!)
             {
                 var step = set.Step(Element(item, type));
-                Collect(step, item, type.Items ?? s_any);
+                Collect(step, item, type.Items ?? AnyType);
                 step.IsMember = true;
             }
         }
@@ -213,7 +213,7 @@ public static class TypedValue
 
             foreach (var key in Keys(old, next))
             {
-                Compare(old.At(key), next.At(key), Field(type, key) ?? s_any, changed.Step($"f:{key}"), removed.Step($"f:{key}"));
+                Compare(old.At(key), next.At(key), Field(type, key) ?? AnyType, changed.Step($"f:{key}"), removed.Step($"f:{key}"));
             }
 
             OneSided(before, after, changed, removed);
@@ -224,14 +224,14 @@ public static class TypedValue
             var next = Index(after as JsonArray, type);
             foreach (var (element, item) in next)
             {
-                Compare(old.GetValueOrDefault(element), item, type.Items ?? s_any, changed.Step(element), removed.Step(element));
+                Compare(old.GetValueOrDefault(element), item, type.Items ?? AnyType, changed.Step(element), removed.Step(element));
             }
 
             foreach (var (element, item) in old)
             {
                 if (!next.ContainsKey(element))
                 {
-                    Compare(item, null, type.Items ?? s_any, changed.Step(element), removed.Step(element));
+                    Compare(item, null, type.Items ?? AnyType, changed.Step(element), removed.Step(element));
                 }
             }
 

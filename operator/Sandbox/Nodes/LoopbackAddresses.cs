@@ -9,7 +9,7 @@ namespace Bursar.Sandbox.Nodes;
 /// </summary>
 internal sealed class LoopbackAddresses
 {
-    private static int s_blocks = -1;
+    private static int _blocks = -1;
 
     private readonly Lock _lock = new();
     private readonly Queue<IPAddress> _free = [];
@@ -20,7 +20,7 @@ internal sealed class LoopbackAddresses
     public LoopbackAddresses()
     {
         // 127.0/16 stays with the machine's own services; 1 to 127 times 256 blocks of 256 addresses, taken four at a time.
-        var block = (Environment.ProcessId * 37 + Interlocked.Increment(ref s_blocks)) % (127 * 64);
+        var block = (Environment.ProcessId * 37 + Interlocked.Increment(ref _blocks)) % (127 * 64);
         _second = (byte)(1 + block / 64);
         _third = (byte)(block % 64 * 4);
     }

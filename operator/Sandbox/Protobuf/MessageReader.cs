@@ -253,14 +253,14 @@ internal static class MessageReader
         }
 
         // The first second of year 1 is how the clients' zero time would look; it says "not set".
-        const long Zero = -62135596800;
-        const long Last = 253402300799;
-        if (seconds == Zero)
+        const long zero = -62135596800;
+        const long last = 253402300799;
+        if (seconds == zero)
         {
             return null;
         }
 
-        if (seconds is < Zero or > Last || nanos is < 0 or > 999_999_999)
+        if (seconds is < zero or > last || nanos is < 0 or > 999_999_999)
         {
             throw new ProtobufBodyException($"The field {name} holds a time out of range.");
         }

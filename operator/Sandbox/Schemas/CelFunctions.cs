@@ -18,12 +18,12 @@ internal sealed record CelOverload(bool IsMember, string[] Parameters, string Re
 internal static partial class CelFunctions
 {
     private const int MaxPatterns = 1000;
-    private static readonly ConcurrentDictionary<string, Regex> s_patterns = new(StringComparer.Ordinal);
-    private static readonly TimeSpan s_regexLimit = TimeSpan.FromSeconds(1);
-    private static readonly Dictionary<string, List<CelOverload>> s_overloads = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<string, Regex> Patterns = new(StringComparer.Ordinal);
+    private static readonly TimeSpan RegexLimit = TimeSpan.FromSeconds(1);
+    private static readonly Dictionary<string, List<CelOverload>> OverloadsByName = new(StringComparer.Ordinal);
 
     /// <summary>Names that a real API server knows and this evaluator does not.</summary>
-    private static readonly HashSet<string> s_notJudged = ["format.named", "semver", "isSemver", "validate", "format.dns1123Label", "format.dns1123Subdomain", "format.dns1035Label", "format.qualifiedName",
+    private static readonly HashSet<string> NotJudged = ["format.named", "semver", "isSemver", "validate", "format.dns1123Label", "format.dns1123Subdomain", "format.dns1035Label", "format.qualifiedName",
         "format.dns1123LabelPrefix", "format.dns1123SubdomainPrefix", "format.dns1035LabelPrefix", "format.labelValue", "format.uri", "format.uuid", "format.byte", "format.date", "format.datetime"];
 
     static CelFunctions()
@@ -38,13 +38,13 @@ internal static partial class CelFunctions
         Quantity();
     }
 
-    public static bool IsKnown(string name) => s_overloads.ContainsKey(name);
+    public static bool IsKnown(string name) => OverloadsByName.ContainsKey(name);
 
-    public static bool IsQualified(string name) => name.Contains('.', StringComparison.Ordinal) && (s_overloads.ContainsKey(name) || s_notJudged.Contains(name));
+    public static bool IsQualified(string name) => name.Contains('.', StringComparison.Ordinal) && (OverloadsByName.ContainsKey(name) || NotJudged.Contains(name));
 
-    public static bool IsNotJudged(string name) => s_notJudged.Contains(name);
+    public static bool IsNotJudged(string name) => NotJudged.Contains(name);
 
-    public static IReadOnlyList<CelOverload> Overloads(string name) => s_overloads.TryGetValue(name, out var found) ? found : [];
+    public static IReadOnlyList<CelOverload> Overloads(string name) => OverloadsByName.TryGetValue(name, out var found) ? found : [];
 
     /// <summary>Calls the overload that takes these values.</summary>
     public static object? Call(string name, bool isMember, object?[] arguments)
@@ -87,9 +87,9 @@ internal static partial class CelFunctions
             name = name[(colon + 1)..];
         }
 
-        if (!s_overloads.TryGetValue(name, out var list))
+        if (!OverloadsByName.TryGetValue(name, out var list))
         {
-            s_overloads[name] = list = [];
+            OverloadsByName[name] = list = [];
         }
 
         list.Add(new CelOverload(colon > 0, [.. parameters], signature[(close + 2)..], body));
@@ -394,7 +394,7 @@ internal static partial class CelFunctions
     private static string Replace(object?[] a, int limit)
     {
         var left = limit < 0 ? int.MaxValue : limit;
-        return Regex.Replace(S(a, 0), Regex.Escape(S(a, 1)), match => left-- > 0 ? S(a, 2) : match.Value, RegexOptions.CultureInvariant, s_regexLimit);
+        return Regex.Replace(S(a, 0), Regex.Escape(S(a, 1)), match => left-- > 0 ? S(a, 2) : match.Value, RegexOptions.CultureInvariant, RegexLimit);
     }
 
     private static CelList Split(object?[] a, int limit) => limit switch
@@ -407,14 +407,14 @@ internal static partial class CelFunctions
     /// <summary>Compiles a pattern of RE2, whose syntax .NET shares but for the end of the text, which is <c>$</c> without an optional line break.</summary>
     private static Regex Pattern(string pattern)
     {
-        if (s_patterns.Count > MaxPatterns)
+        if (Patterns.Count > MaxPatterns)
         {
-            s_patterns.Clear();
+            Patterns.Clear();
         }
 
         try
         {
-            return s_patterns.GetOrAdd(pattern, static p => new Regex(p, RegexOptions.CultureInvariant, s_regexLimit));
+            return Patterns.GetOrAdd(pattern, static p => new Regex(p, RegexOptions.CultureInvariant, RegexLimit));
         }
         catch (ArgumentException e)
         {

@@ -8,8 +8,8 @@ namespace Bursar.Sandbox.Schemas;
 internal sealed class CelParser
 {
     private const int MaxDepth = 250;
-    private static readonly string[] s_symbols = ["&&", "||", "==", "!=", "<=", ">=", ".?", "[?"];
-    private static readonly HashSet<string> s_reserved =
+    private static readonly string[] Symbols = ["&&", "||", "==", "!=", "<=", ">=", ".?", "[?"];
+    private static readonly HashSet<string> Reserved =
         ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"];
 
     private readonly string _source;
@@ -267,7 +267,7 @@ internal sealed class CelParser
 
     private string Identifier(bool anyWord)
     {
-        if (Current.Kind != TokenKind.Identifier || Current.Text == "in" || (!anyWord && s_reserved.Contains(Current.Text)))
+        if (Current.Kind != TokenKind.Identifier || Current.Text == "in" || (!anyWord && Reserved.Contains(Current.Text)))
         {
             throw Unexpected();
         }
@@ -341,7 +341,7 @@ internal sealed class CelParser
             return at;
         }
 
-        var symbol = s_symbols.FirstOrDefault(s => At(start, s)) ?? _source[start].ToString();
+        var symbol = Symbols.FirstOrDefault(s => At(start, s)) ?? _source[start].ToString();
         if (symbol.Length == 1 && !"+-*/%<>!?:.,()[]{}".Contains(symbol[0], StringComparison.Ordinal))
         {
             throw new CelSyntaxException(start, $"Syntax error: token recognition error at: '{symbol}'");

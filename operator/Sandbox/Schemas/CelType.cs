@@ -9,7 +9,7 @@ internal sealed record CelType(string Name, CelType? Element = null, CelType? Ke
     public static readonly CelType Int = new("int");
     public static readonly CelType String = new("string");
 
-    private static readonly CelType s_meta = new("object")
+    private static readonly CelType Meta = new("object")
     {
         Fields = new Dictionary<string, CelType>(StringComparer.Ordinal) { ["name"] = String, ["generateName"] = String },
     };
@@ -35,7 +35,7 @@ internal sealed record CelType(string Name, CelType? Element = null, CelType? Ke
                 var fields = new Dictionary<string, CelType>(StringComparer.Ordinal);
                 if (hasMetadata)
                 {
-                    (fields["apiVersion"], fields["kind"], fields["metadata"]) = (String, String, s_meta);
+                    (fields["apiVersion"], fields["kind"], fields["metadata"]) = (String, String, Meta);
                 }
 
                 foreach (var (name, field) in schema.Properties)

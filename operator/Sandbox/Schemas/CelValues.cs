@@ -34,11 +34,11 @@ internal sealed record CelTypeName(string Name);
 /// <summary>A Kubernetes quantity, in billionths.</summary>
 internal sealed record CelQuantity(BigInteger Nano)
 {
-    private static readonly BigInteger s_unit = 1_000_000_000;
+    private static readonly BigInteger Unit = 1_000_000_000;
 
-    public bool IsInteger => Nano % s_unit == 0 && Nano / s_unit is var whole && whole >= long.MinValue && whole <= long.MaxValue;
+    public bool IsInteger => Nano % Unit == 0 && Nano / Unit is var whole && whole >= long.MinValue && whole <= long.MaxValue;
 
-    public long AsInteger => IsInteger ? (long)(Nano / s_unit) : throw new CelException("cannot convert value to integer");
+    public long AsInteger => IsInteger ? (long)(Nano / Unit) : throw new CelException("cannot convert value to integer");
 
     public double AsDouble => (double)Nano / 1e9;
 
@@ -55,7 +55,7 @@ internal sealed record CelQuantity(BigInteger Nano)
         var binary = suffix.EndsWith('i') ? "KMGTPE".IndexOf(suffix[0], StringComparison.Ordinal) + 1 : 0;
         if (binary > 0)
         {
-            return new(mantissa * BigInteger.Pow(1024, binary) * s_unit);
+            return new(mantissa * BigInteger.Pow(1024, binary) * Unit);
         }
 
         var exponent = suffix.Length > 1 ? int.Parse(suffix[1..], CultureInfo.InvariantCulture) : suffix.Length == 0 ? 0 : ("num kMGTPE".IndexOf(suffix[0], StringComparison.Ordinal) - 3) * 3;

@@ -8,7 +8,7 @@ namespace Bursar.Sandbox.Schemas;
 /// <remarks>Source: kubernetes/apiextensions-apiserver:pkg/apis/apiextensions/validation, pkg/apiserver/schema/cel.</remarks>
 public sealed partial class ValidationRule
 {
-    private static readonly string[] s_reasons = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
+    private static readonly string[] Reasons = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
     private ValidationRule(string rule)
     {
@@ -87,9 +87,9 @@ public sealed partial class ValidationRule
             errors.Add($"{path}.message: Required value: message must be specified if rule contains line breaks");
         }
 
-        if (!s_reasons.Contains(reason))
+        if (!Reasons.Contains(reason))
         {
-            errors.Add($"{path}.reason: Unsupported value: {Json.Quote(reason)}: supported values: {string.Join(", ", s_reasons.Select(Json.Quote))}");
+            errors.Add($"{path}.reason: Unsupported value: {Json.Quote(reason)}: supported values: {string.Join(", ", Reasons.Select(Json.Quote))}");
         }
 
         var reported = Resolve(fieldPath, schema);

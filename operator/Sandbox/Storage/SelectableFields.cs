@@ -6,7 +6,7 @@ namespace Bursar.Sandbox.Storage;
 /// <summary>Which fields besides <c>metadata.name</c> and <c>metadata.namespace</c> a field selector may name, by resource.</summary>
 public static class SelectableFields
 {
-    private static readonly Dictionary<ResourceKey, string[]> s_paths = new()
+    private static readonly Dictionary<ResourceKey, string[]> Paths = new()
     {
         [new("", "pods")] = ["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"],
         [new("", "nodes")] = ["spec.unschedulable"],
@@ -19,15 +19,15 @@ public static class SelectableFields
         [new("", "events")] = ["involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"],
     };
 
-    private static readonly HashSet<string> s_numbers = ["status.replicas", "status.successful"];
-    private static readonly HashSet<string> s_flags = ["spec.unschedulable", "spec.hostNetwork"];
+    private static readonly HashSet<string> Numbers = ["status.replicas", "status.successful"];
+    private static readonly HashSet<string> Flags = ["spec.unschedulable", "spec.hostNetwork"];
 
     public static bool IsSelectable(ResourceKey resource, string path) =>
-        path is "metadata.name" or "metadata.namespace" || (s_paths.TryGetValue(resource, out var paths) && paths.Contains(path));
+        path is "metadata.name" or "metadata.namespace" || (Paths.TryGetValue(resource, out var paths) && paths.Contains(path));
 
     public static KeyValuePair<string, string>[] Of(ResourceKey resource, JsonObject obj)
     {
-        if (!s_paths.TryGetValue(resource, out var paths))
+        if (!Paths.TryGetValue(resource, out var paths))
         {
             return [];
         }
@@ -55,7 +55,7 @@ public static class SelectableFields
             JsonValue v when v.TryGetValue<string>(out var text) => text,
             JsonValue v when v.TryGetValue<bool>(out var flag) => flag ? "true" : "false",
             JsonValue v when Json.AsInteger(v) is { } number => number.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            _ => s_numbers.Contains(path) ? "0" : s_flags.Contains(path) ? "false" : "",
+            _ => Numbers.Contains(path) ? "0" : Flags.Contains(path) ? "false" : "",
         };
     }
 }

@@ -20,9 +20,9 @@ internal static class AutoscalerTargets
             printed.Add(One(metrics[i], i < current.Count ? current[i] : null));
         }
 
-        const int Shown = 2;
-        return printed.Count > Shown
-            ? $"{string.Join(", ", printed.Take(Shown))} + {Cells.Plain(printed.Count - Shown)} more..."
+        const int shown = 2;
+        return printed.Count > shown
+            ? $"{string.Join(", ", printed.Take(shown))} + {Cells.Plain(printed.Count - shown)} more..."
             : string.Join(", ", printed);
     }
 

@@ -207,14 +207,14 @@ internal static class CoreTables
 
     private static string More(IReadOnlyList<string> values, string whenEmpty)
     {
-        const int Shown = 3;
+        const int shown = 3;
         if (values.Count == 0)
         {
             return whenEmpty;
         }
 
-        return values.Count > Shown
-            ? string.Create(CultureInfo.InvariantCulture, $"{string.Join(',', values.Take(Shown))} + {values.Count - Shown} more...")
+        return values.Count > shown
+            ? string.Create(CultureInfo.InvariantCulture, $"{string.Join(',', values.Take(shown))} + {values.Count - shown} more...")
             : string.Join(',', values);
     }
 

@@ -8,7 +8,7 @@ namespace Bursar.Sandbox.Validation;
 public static class KindRules
 {
     // Marked required in the published schema, but a nil slice or a zero passes Kubernetes's own validation.
-    private static readonly HashSet<string> s_lenient = ["rules", "endpoints", "value", "addressType", "subjects", "reason", "reportingInstance", "action", "type", "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods", "minAvailable", "metadata", "topologyKey", "status"];
+    private static readonly HashSet<string> Lenient = ["rules", "endpoints", "value", "addressType", "subjects", "reason", "reportingInstance", "action", "type", "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods", "minAvailable", "metadata", "topologyKey", "status"];
 
     public static List<FieldError> Create(KindInfo kind, JsonObject obj)
     {
@@ -98,7 +98,7 @@ public static class KindRules
             {
                 Shape(value, field.Type, name, errors);
             }
-            else if (kind.Schema.Required.Contains(name) && !s_lenient.Contains(name))
+            else if (kind.Schema.Required.Contains(name) && !Lenient.Contains(name))
             {
                 errors.Add(FieldError.Required(name));
             }
@@ -161,7 +161,7 @@ public static class KindRules
 
                 foreach (var name in schema.Required)
                 {
-                    if (obj.At(name) is null && !s_lenient.Contains(name))
+                    if (obj.At(name) is null && !Lenient.Contains(name))
                     {
                         errors.Add(FieldError.Required($"{path}.{name}"));
                     }

@@ -10,13 +10,13 @@ namespace Bursar.Sandbox.Values;
 /// <summary>Reading and writing of JSON trees without reflection. Duplicate keys are reported, the last one wins, as in Kubernetes.</summary>
 public static class Json
 {
-    private static readonly JsonWriterOptions s_writer = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
-    private static readonly JsonReaderOptions s_reader = new() { MaxDepth = 256, AllowMultipleValues = false };
+    private static readonly JsonWriterOptions Writer = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonReaderOptions Reader = new() { MaxDepth = 256, AllowMultipleValues = false };
 
     /// <summary>Parses one JSON value; the path of each key that stands twice in its object is added to <paramref name="duplicates"/>.</summary>
     public static JsonNode? Parse(ReadOnlySpan<byte> utf8, List<string>? duplicates = null)
     {
-        var reader = new Utf8JsonReader(utf8, s_reader);
+        var reader = new Utf8JsonReader(utf8, Reader);
         reader.Read();
         var node = Read(ref reader, duplicates, "");
         if (reader.Read())
@@ -33,7 +33,7 @@ public static class Json
     public static byte[] ToBytes(JsonNode? node)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var writer = new Utf8JsonWriter(buffer, s_writer))
+        using (var writer = new Utf8JsonWriter(buffer, Writer))
         {
             Write(writer, node);
         }

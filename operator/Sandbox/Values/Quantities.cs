@@ -6,8 +6,8 @@ namespace Bursar.Sandbox.Values;
 /// <summary>Kubernetes quantities, brought into the form the API server answers with (<c>0.5</c> → <c>500m</c>, <c>1024Mi</c> → <c>1Gi</c>).</summary>
 public static class Quantities
 {
-    private static readonly string[] s_binary = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    private static readonly string[] s_decimal = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+    private static readonly string[] BinarySuffixes = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    private static readonly string[] DecimalSuffixes = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 
     public static bool TryParse(string text, out string canonical)
     {
@@ -30,7 +30,7 @@ public static class Quantities
         var dot = number.IndexOf('.');
         var scale = dot < 0 ? 0 : number.Length - dot - 1;
         var digits = BigInteger.Parse(dot < 0 ? number : number.Remove(dot, 1), CultureInfo.InvariantCulture);
-        var binary = Array.IndexOf(s_binary, suffix);
+        var binary = Array.IndexOf(BinarySuffixes, suffix);
         if (suffix.Length > 0 && binary > 0)
         {
             // The value in thousandths of a unit, so that 1.5Gi stays exact.
@@ -58,7 +58,7 @@ public static class Quantities
         }
         else
         {
-            var index = Array.IndexOf(s_decimal, suffix);
+            var index = Array.IndexOf(DecimalSuffixes, suffix);
             if (index < 0)
             {
                 return false;
@@ -84,7 +84,7 @@ public static class Quantities
             unit++;
         }
 
-        return $"{(negative && !value.IsZero ? "-" : "")}{value}{s_binary[unit]}";
+        return $"{(negative && !value.IsZero ? "-" : "")}{value}{BinarySuffixes[unit]}";
     }
 
     private static string Decimal(BigInteger nano, bool negative)
@@ -96,7 +96,7 @@ public static class Quantities
             unit++;
         }
 
-        return nano.IsZero ? "0" : $"{(negative ? "-" : "")}{nano}{s_decimal[unit]}";
+        return nano.IsZero ? "0" : $"{(negative ? "-" : "")}{nano}{DecimalSuffixes[unit]}";
     }
 
     private static string Exponential(BigInteger nano, bool negative)

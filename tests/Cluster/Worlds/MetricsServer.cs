@@ -19,7 +19,7 @@ namespace Bursar.Tests.Cluster.Worlds;
 /// </summary>
 internal sealed class MetricsServer : IAsyncDisposable
 {
-    private static readonly (string Group, string Version)[] s_groups = [("external.metrics.k8s.io", "v1beta1"), ("custom.metrics.k8s.io", "v1beta2")];
+    private static readonly (string Group, string Version)[] Groups = [("external.metrics.k8s.io", "v1beta1"), ("custom.metrics.k8s.io", "v1beta2")];
     private readonly WebApplication _app;
 
     private MetricsServer(WebApplication app) => _app = app;
@@ -35,7 +35,7 @@ internal sealed class MetricsServer : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(Certificate())));
         var app = builder.Build();
-        foreach (var (group, version) in s_groups)
+        foreach (var (group, version) in Groups)
             app.MapGet($"/apis/{group}/{version}", () => Json(new() { ["kind"] = "APIResourceList", ["apiVersion"] = "v1", ["groupVersion"] = $"{group}/{version}", ["resources"] = new JsonArray() }));
         app.MapGet("/apis/external.metrics.k8s.io/v1beta1/namespaces/{team}/{metric}", async (string metric) => await external(metric) is { } value
             ? Json(new()
@@ -73,7 +73,7 @@ internal sealed class MetricsServer : IAsyncDisposable
             ["metadata"] = new JsonObject { ["name"] = "figures" },
             ["spec"] = new JsonObject { ["type"] = "ExternalName", ["externalName"] = "127.0.0.1" },
         }, ct);
-        foreach (var (group, version) in s_groups)
+        foreach (var (group, version) in Groups)
         {
             await client.PostAsync("/apis/apiregistration.k8s.io/v1/apiservices", new()
             {
@@ -92,7 +92,7 @@ internal sealed class MetricsServer : IAsyncDisposable
             }, ct);
         }
         var deadline = DateTime.UtcNow.AddSeconds(60);
-        foreach (var (group, version) in s_groups)
+        foreach (var (group, version) in Groups)
         {
             while (true)
             {

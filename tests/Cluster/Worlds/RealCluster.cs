@@ -13,7 +13,7 @@ namespace Bursar.Tests.Cluster.Worlds;
 /// </summary>
 public sealed class RealCluster : IAsyncLifetime
 {
-    private static readonly CancellationToken s_ct = CancellationToken.None;
+    private static readonly CancellationToken Ct = CancellationToken.None;
     private ClusterWorld? _world;
 
     public Task InitializeAsync() => Task.CompletedTask;
@@ -23,21 +23,21 @@ public sealed class RealCluster : IAsyncLifetime
     {
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
         // A scene that took the node's agent away for good leaves the next one a cluster without; those begin on a new one.
-        if (_world is { } used && await used.Client.GetOrNullAsync<V1Pod>("bursar-agent-gpu-1", ClusterWorld.AgentNamespace, s_ct) is null)
+        if (_world is { } used && await used.Client.GetOrNullAsync<V1Pod>("bursar-agent-gpu-1", ClusterWorld.AgentNamespace, Ct) is null)
         {
             _world = null;
             await used.DisposeAsync();
         }
         if (_world is null)
         {
-            var world = await ClusterWorld.StartAsync(real: true, new AgentPlacement(), s_ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 32 });
-            await world.CreateBookAsync("*V100*", "3.06", s_ct);
+            var world = await ClusterWorld.StartAsync(real: true, new AgentPlacement(), Ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 32 });
+            await world.CreateBookAsync("*V100*", "3.06", Ct);
             _world = world;
         }
         var scene = await Scene.OpenAsync(_world, team);
         // The ledger remembers what forecasts parked in the scenes before: together that is soon more than the brake allows.
-        await ControlMap.SetAsync(_world.Client, ClusterWorld.OwnNamespace, ControlSwitch.ContinueKey, Rfc3339.Format(_world.Time.GetUtcNow()), s_ct);
-        if (startOperator) await _world.StartOperatorAsync(s_ct);
+        await ControlMap.SetAsync(_world.Client, ClusterWorld.OwnNamespace, ControlSwitch.ContinueKey, Rfc3339.Format(_world.Time.GetUtcNow()), Ct);
+        if (startOperator) await _world.StartOperatorAsync(Ct);
         return scene;
     }
 
@@ -60,8 +60,8 @@ public sealed class RealCluster : IAsyncLifetime
     {
         var client = scene.World.Client;
         await scene.World.StopOperatorAsync();
-        await client.DeleteAsync<V1Namespace>(scene.Team, null, null, s_ct);
-        await client.DeleteAsync<V1ConfigMap>("bursar-control", ClusterWorld.OwnNamespace, null, s_ct);
+        await client.DeleteAsync<V1Namespace>(scene.Team, null, null, Ct);
+        await client.DeleteAsync<V1ConfigMap>("bursar-control", ClusterWorld.OwnNamespace, null, Ct);
     }
 
     public async Task DisposeAsync()

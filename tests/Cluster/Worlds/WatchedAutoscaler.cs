@@ -18,10 +18,10 @@ internal sealed class WatchedAutoscaler
     private const string Team = "default";
 
     /// <summary>It is answered only at instants at which nothing is this near to leaving a window: the autoscaler reads its clock a little later.</summary>
-    private static readonly TimeSpan s_clear = TimeSpan.FromMilliseconds(120);
+    private static readonly TimeSpan Clear = TimeSpan.FromMilliseconds(120);
 
     /// <summary>What the autoscaler waits after a look: what is beyond that between two looks, it may have needed from the answer to its clock.</summary>
-    private static readonly TimeSpan s_sync = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Sync = TimeSpan.FromSeconds(1);
 
     private readonly RawClient _client;
     private readonly ScaleReads _reads;
@@ -163,7 +163,7 @@ internal sealed class WatchedAutoscaler
         var inTime = !_outdated && seen.At - _changed > TimeSpan.FromMilliseconds(250);
         if (_before is { } before && Difference is null)
         {
-            var lag = asked - before.At - s_sync;
+            var lag = asked - before.At - Sync;
             _lags[before.At] = lag > TimeSpan.Zero ? lag : TimeSpan.Zero;
             _next[before.At] = asked;
             var autoscaler = await _client.GetAsync($"/apis/autoscaling/v2/namespaces/{Team}/horizontalpodautoscalers/{Name}", ct);
@@ -304,7 +304,7 @@ internal sealed class WatchedAutoscaler
     private bool IsClear(DateTimeOffset now)
     {
         var rules = new[] { _behavior.Up, _behavior.Down };
-        bool Near(DateTimeOffset at, int seconds) => seconds > 0 && now - at - TimeSpan.FromSeconds(seconds) is var past && past > -s_clear && past < _lags.GetValueOrDefault(at) + s_clear;
+        bool Near(DateTimeOffset at, int seconds) => seconds > 0 && now - at - TimeSpan.FromSeconds(seconds) is var past && past > -Clear && past < _lags.GetValueOrDefault(at) + Clear;
         return !_history.Recommendations.Any(one => rules.Any(rule => Near(one.At, rule.StabilizationWindowSeconds)))
             && !_history.Added.Concat(_history.Taken).Any(one => rules.Any(rule => rule.Policies.Any(policy => Near(one.At, policy.PeriodSeconds))));
     }

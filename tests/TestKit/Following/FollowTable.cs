@@ -21,7 +21,7 @@ public static class FollowTable
     /// <summary>As many replicas as the costCap of one row carries.</summary>
     public const int CapReplicas = 6;
 
-    private static readonly TimeSpan[] s_phases = [.. new[] { 1, 6, 11 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
+    private static readonly TimeSpan[] Phases = [.. new[] { 1, 6, 11 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
 
     public static string Capped { get; } = $"Bursar, costCap of {CapReplicas} replicas";
 
@@ -44,7 +44,7 @@ public static class FollowTable
     }
 
     private static FollowFigures PlayKeda(FollowScene scene, string name, TimeSpan? scraping) =>
-        FollowFigures.MeanOf([.. s_phases.Select(phase => FollowRun.Play(scene, new KedaAutoscaler(name, scene, scraping, phase)))]);
+        FollowFigures.MeanOf([.. Phases.Select(phase => FollowRun.Play(scene, new KedaAutoscaler(name, scene, scraping, phase)))]);
 
     /// <summary>In Markdown.</summary>
     public static IReadOnlyList<string[]> Rows(IReadOnlyList<FollowFigures> all) =>

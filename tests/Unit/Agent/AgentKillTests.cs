@@ -121,15 +121,15 @@ public sealed class AgentKillTests
     /// <summary>A node with one GPU that one pod holds, and an agent's sampler and journal on it; the clock goes a second at a time.</summary>
     private sealed class Node : IGpuReader, IPodResources
     {
-        private readonly TestFolder folder;
-        private readonly TargetStore targets = new();
-        private Sampler sampler = null!;
-        private TokenIntake intake = null!;
+        private readonly TestFolder _folder;
+        private readonly TargetStore _targets = new();
+        private Sampler _sampler = null!;
+        private TokenIntake _intake = null!;
 
         public Node(TestFolder folder)
         {
-            this.folder = folder;
-            targets.Replace(new() { Pods = [new() { Uid = "p", Namespace = "ml", Name = "p" }] });
+            this._folder = folder;
+            _targets.Replace(new() { Pods = [new() { Uid = "p", Namespace = "ml", Name = "p" }] });
             Begin();
         }
 
@@ -145,9 +145,9 @@ public sealed class AgentKillTests
 
         public void Begin()
         {
-            Journal = UsageJournal.Open(new() { Directory = folder.Path, SegmentEntries = 5, ReportEntries = 4 }, new Random(1), Time, NullLogger.Instance);
-            sampler = new(this, this, new(targets, null, null, Time), Journal, new(), Time, NullLogger<Sampler>.Instance, null);
-            intake = new(Journal, Time);
+            Journal = UsageJournal.Open(new() { Directory = _folder.Path, SegmentEntries = 5, ReportEntries = 4 }, new Random(1), Time, NullLogger.Instance);
+            _sampler = new(this, this, new(_targets, null, null, Time), Journal, new(), Time, NullLogger<Sampler>.Instance, null);
+            _intake = new(Journal, Time);
             Sample();
         }
 
@@ -164,13 +164,13 @@ public sealed class AgentKillTests
             {
                 using var stop = new CancellationTokenSource();
                 stop.Cancel();
-                sampler.RunAsync(stop.Token).GetAwaiter().GetResult();
-                intake.Keep(null);
+                _sampler.RunAsync(stop.Token).GetAwaiter().GetResult();
+                _intake.Keep(null);
             }
             Journal.Dispose();
             if (torn is not { } bytes) return;
             // The beginning of a line that never got its end, behind what is whole.
-            var newest = Directory.GetFiles(folder.Path).Order(StringComparer.Ordinal).Last();
+            var newest = Directory.GetFiles(_folder.Path).Order(StringComparer.Ordinal).Last();
             File.AppendAllText(newest, "9a0e3c41 {\"seq\":7,\"interval\":{\"seq\":7,\"podUid\":\"p\",\"busyMs\":99999"[..(1 + bytes % 60)]);
         }
 
@@ -186,9 +186,9 @@ public sealed class AgentKillTests
 
         private void Sample()
         {
-            sampler.SampleAsync(default).GetAwaiter().GetResult();
+            _sampler.SampleAsync(default).GetAwaiter().GetResult();
             Last = Time.GetUtcNow();
-            intake.Take(new TokenSample { PodUid = "p", Model = "m", Prompt = Tokens, Generated = 3 * Tokens, At = Last });
+            _intake.Take(new TokenSample { PodUid = "p", Model = "m", Prompt = Tokens, Generated = 3 * Tokens, At = Last });
         }
     }
 }

@@ -16,13 +16,13 @@ public sealed class AttributionTests
 
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
 
-    private readonly Dictionary<int, ProcessOwner> processes = [];
-    private readonly List<PodDevice> devices = [];
-    private readonly HashSet<string> live = [];
-    private readonly UsageAccumulator accumulator = new();
-    private readonly List<UsageInterval> closed = [];
-    private readonly Dictionary<string, long> unusedCache = [];
-    private DateTimeOffset at = Start;
+    private readonly Dictionary<int, ProcessOwner> _processes = [];
+    private readonly List<PodDevice> _devices = [];
+    private readonly HashSet<string> _live = [];
+    private readonly UsageAccumulator _accumulator = new();
+    private readonly List<UsageInterval> _closed = [];
+    private readonly Dictionary<string, long> _unusedCache = [];
+    private DateTimeOffset _at = Start;
 
     [Theory]
     [InlineData(Gpu, "nvidia.com/gpu", Gpu, null)]
@@ -44,7 +44,7 @@ public sealed class AttributionTests
     [InlineData("nvidia7", "nvidia.com/gpu", "nvidia7", UsageReasons.DeviceUnreadable)]
     public void Every_shape_of_a_devices_id_finds_its_device(string id, string resource, string device, string? reason)
     {
-        devices.Add(new PodDevice("ns", "p", "c", resource, id));
+        _devices.Add(new PodDevice("ns", "p", "c", resource, id));
 
         Holdings(Cut(0)).Should().ContainSingle().Which.Should().Match<DeviceHolding>(h => h.Key.Device == device && h.Reason == reason);
     }
@@ -56,7 +56,7 @@ public sealed class AttributionTests
     [InlineData(Gpu + "::0", "0/1")]
     public void Slices_are_a_share_of_the_physical_gpu(string id, string share)
     {
-        devices.Add(new PodDevice("ns", "p", "c", "nvidia.com/gpu", id));
+        _devices.Add(new PodDevice("ns", "p", "c", "nvidia.com/gpu", id));
 
         Holdings(Cut(0)).Should().ContainSingle().Which.Share.Should().Be(share);
     }
@@ -64,8 +64,8 @@ public sealed class AttributionTests
     [Fact]
     public void Two_containers_of_one_pod_hold_a_device_once()
     {
-        devices.Add(new PodDevice("ns", "p", "init", "nvidia.com/gpu", Gpu));
-        devices.Add(new PodDevice("ns", "p", "main", "nvidia.com/gpu", Gpu));
+        _devices.Add(new PodDevice("ns", "p", "init", "nvidia.com/gpu", Gpu));
+        _devices.Add(new PodDevice("ns", "p", "main", "nvidia.com/gpu", Gpu));
 
         Holdings(Whole(1)).Should().ContainSingle().Which.Key.Container.Should().Be("init");
     }
@@ -73,11 +73,11 @@ public sealed class AttributionTests
     [Fact]
     public void A_pod_that_has_ended_and_is_still_listed_holds_nothing_beside_the_one_that_runs()
     {
-        devices.Add(new PodDevice("ns", "ended", "c", "nvidia.com/gpu", Gpu));
-        devices.Add(new PodDevice("ns", "runs", "c", "nvidia.com/gpu", Gpu));
+        _devices.Add(new PodDevice("ns", "ended", "c", "nvidia.com/gpu", Gpu));
+        _devices.Add(new PodDevice("ns", "runs", "c", "nvidia.com/gpu", Gpu));
 
         Holdings(Whole(1)).Select(h => h.Key.Pod).Should().Equal(["ended", "runs"], "before the operator has spoken nobody can tell");
-        live.Add("runs");
+        _live.Add("runs");
         Holdings(Whole(1)).Should().ContainSingle().Which.Should().Match<DeviceHolding>(h => h.Key.Pod == "runs" && h.Share == "1/1");
     }
 
@@ -85,7 +85,7 @@ public sealed class AttributionTests
     public void A_device_of_several_pods_is_split_by_what_their_processes_used()
     {
         Shared("a", "b");
-        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+        (_processes[10], _processes[20]) = (Pod("a"), Pod("b"));
 
         Run(10, Whole(80, energy: 100, uses: [(10, 60), (20, 20)], pids: [10, 20]));
 
@@ -93,14 +93,14 @@ public sealed class AttributionTests
         Busy("b").Should().Be(2000);
         Energy("a").Should().Be(750);
         Energy("b").Should().Be(250);
-        closed.Should().OnlyContain(i => i.Reason == null && i.Share == "0/1");
+        _closed.Should().OnlyContain(i => i.Reason == null && i.Share == "0/1");
     }
 
     [Fact]
     public void A_busy_and_an_idle_pod_on_one_gpu_are_told_apart()
     {
         Shared("a", "b");
-        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+        (_processes[10], _processes[20]) = (Pod("a"), Pod("b"));
 
         Run(10, Whole(90, uses: [(10, 88)], pids: [10, 20]));
 
@@ -112,7 +112,7 @@ public sealed class AttributionTests
     public void Without_the_drivers_measure_those_with_a_process_have_equal_parts()
     {
         Shared("a", "b", "c");
-        (processes[10], processes[20], processes[21]) = (Pod("a"), Pod("b"), Pod("b"));
+        (_processes[10], _processes[20], _processes[21]) = (Pod("a"), Pod("b"), Pod("b"));
 
         Run(10, Whole(50, pids: [10, 20, 21]));
 
@@ -136,8 +136,8 @@ public sealed class AttributionTests
     public void An_mps_servers_work_is_its_clients()
     {
         Shared("a", "b");
-        processes[5] = new ProcessOwner(ProcessKind.MpsServer);
-        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+        _processes[5] = new ProcessOwner(ProcessKind.MpsServer);
+        (_processes[10], _processes[20]) = (Pod("a"), Pod("b"));
 
         Run(10, Whole(60, uses: [(5, 60)], pids: [5, 10, 20]));
 
@@ -151,13 +151,13 @@ public sealed class AttributionTests
     public void What_is_no_pods_is_unattributed_with_the_reason_and_as_long_as_the_work(ProcessKind kind, string reason)
     {
         Shared("a", "b");
-        processes[10] = Pod("a");
-        processes[99] = new ProcessOwner(kind);
+        _processes[10] = Pod("a");
+        _processes[99] = new ProcessOwner(kind);
 
         Run(10, Whole(80, energy: 100, uses: [(10, 60), (99, 20)], pids: [10, 99]));
 
         Busy("a").Should().Be(6000);
-        closed.Single(i => i.Pod == "").Should().Match<UsageInterval>(i =>
+        _closed.Single(i => i.Pod == "").Should().Match<UsageInterval>(i =>
             i.PodUid == null && i.Namespace == "" && i.Reason == reason && i.BusyMs == 2000 && i.To - i.From == TimeSpan.FromSeconds(2) && i.EnergyMj == 250 && i.Device == Gpu);
     }
 
@@ -168,78 +168,78 @@ public sealed class AttributionTests
 
         Run(10, Whole(40));
 
-        closed.Single(i => i.Pod == "").Should().Match<UsageInterval>(i => i.Reason == UsageReasons.NoProcessSeen && i.BusyMs == 4000);
+        _closed.Single(i => i.Pod == "").Should().Match<UsageInterval>(i => i.Reason == UsageReasons.NoProcessSeen && i.BusyMs == 4000);
     }
 
     [Fact]
     public void Work_on_a_device_that_nobody_holds_is_unattributed()
     {
-        processes[99] = new ProcessOwner(ProcessKind.Host);
+        _processes[99] = new ProcessOwner(ProcessKind.Host);
 
         Run(10, Whole(40, pids: [99]));
 
-        closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Reason == UsageReasons.HostProcess && i.BusyMs == 4000);
+        _closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Reason == UsageReasons.HostProcess && i.BusyMs == 4000);
     }
 
     [Fact]
     public void A_pod_that_holds_a_device_alone_has_its_work_though_processes_cannot_be_read_and_not_the_nodes()
     {
-        devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", Gpu));
-        processes[99] = new ProcessOwner(ProcessKind.Host);
+        _devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", Gpu));
+        _processes[99] = new ProcessOwner(ProcessKind.Host);
 
         Run(10, Whole(80, uses: [(10, 60), (99, 20)], pids: [10, 99]));
 
         Busy("a").Should().Be(6000);
-        closed.Single(i => i.Pod == "").BusyMs.Should().Be(2000);
+        _closed.Single(i => i.Pod == "").BusyMs.Should().Be(2000);
     }
 
     [Fact]
     public void A_kai_reservation_steps_back_behind_the_pods_that_use_its_gpu()
     {
-        devices.Add(new PodDevice(Reservations, "gpu-reservation-1", "c", "nvidia.com/gpu", Gpu));
-        (processes[10], processes[20]) = (Pod("half"), Pod("quarter"));
+        _devices.Add(new PodDevice(Reservations, "gpu-reservation-1", "c", "nvidia.com/gpu", Gpu));
+        (_processes[10], _processes[20]) = (Pod("half"), Pod("quarter"));
 
         Run(10, Whole(90, energy: 100, uses: [(10, 60), (20, 30)], pids: [10, 20]));
 
-        closed.Should().HaveCount(2).And.OnlyContain(i => i.Reason == UsageReasons.NotRequested && i.Namespace == "", "the kubelet gave them nothing");
-        closed.Select(i => (i.PodUid, i.Pod, i.BusyMs, i.EnergyMj)).Should().BeEquivalentTo([("uid-half", "ns/half", 6000L, (long?)667), ("uid-quarter", "ns/quarter", 3000, 333)],
+        _closed.Should().HaveCount(2).And.OnlyContain(i => i.Reason == UsageReasons.NotRequested && i.Namespace == "", "the kubelet gave them nothing");
+        _closed.Select(i => (i.PodUid, i.Pod, i.BusyMs, i.EnergyMj)).Should().BeEquivalentTo([("uid-half", "ns/half", 6000L, (long?)667), ("uid-quarter", "ns/quarter", 3000, 333)],
             o => o.Using<long?>(c => c.Subject!.Value.Should().BeCloseTo(c.Expectation!.Value, 10)).WhenTypeIs<long?>());
     }
 
     [Fact]
     public void A_reservation_that_nobody_uses_says_so()
     {
-        devices.Add(new PodDevice(Reservations, "gpu-reservation-1", "c", "nvidia.com/gpu", Gpu));
+        _devices.Add(new PodDevice(Reservations, "gpu-reservation-1", "c", "nvidia.com/gpu", Gpu));
 
         Run(10, Whole(0, energy: 30));
 
-        closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Reason == UsageReasons.ReservedForOthers && i.BusyMs == 0 && i.EnergyMj == 300);
+        _closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Reason == UsageReasons.ReservedForOthers && i.BusyMs == 0 && i.EnergyMj == 300);
     }
 
     [Fact]
     public void A_hami_pod_is_found_on_the_device_where_its_process_is_whatever_the_kubelet_says()
     {
         const string other = "GPU-11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
-        devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", other + "-2"));
-        processes[10] = Pod("a");
+        _devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", other + "-2"));
+        _processes[10] = Pod("a");
         var snapshot = Whole(70, uses: [(10, 70)], pids: [10]);
         snapshot = snapshot with { Devices = [.. snapshot.Devices, new GpuReading { Uuid = other, UtilizationPercent = 0, Minor = 1 }] };
 
         Run(10, snapshot);
 
-        closed.Where(i => i.PodUid == "uid-a").Select(i => (i.Device, i.BusyMs)).Should().BeEquivalentTo([(other, 0L), (Gpu, 7000)]);
+        _closed.Where(i => i.PodUid == "uid-a").Select(i => (i.Device, i.BusyMs)).Should().BeEquivalentTo([(other, 0L), (Gpu, 7000)]);
     }
 
     [Fact]
     public void A_mig_devices_activity_is_unknown_and_its_energy_is_its_slices_part_of_the_gpus()
     {
-        devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/mig-2g.10gb", "MIG-5c1"));
+        _devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/mig-2g.10gb", "MIG-5c1"));
 
         for (int second = 0; second <= 7; second++)
             Take(Cut(100L * second));
-        closed.AddRange(accumulator.CloseAll());
+        _closed.AddRange(_accumulator.CloseAll());
 
-        closed.Should().ContainSingle(i => i.PodUid != null).Which.Should().Match<UsageInterval>(i =>
+        _closed.Should().ContainSingle(i => i.PodUid != null).Which.Should().Match<UsageInterval>(i =>
             i.Reason == UsageReasons.MigActivityUnknown && i.BusyMs == 0 && i.Share == "2/7" && i.EnergyMj == 200 && i.MemoryMiBMs == 3 * 7000);
     }
 
@@ -247,29 +247,29 @@ public sealed class AttributionTests
     public void Memory_is_that_of_the_pods_processes()
     {
         Shared("a", "b");
-        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
+        (_processes[10], _processes[20]) = (Pod("a"), Pod("b"));
 
         Run(10, Whole(10, pids: [10, 20]));
 
-        closed.Single(i => i.Pod == "a").MemoryMiBMs.Should().Be(10 * 10_000);
-        closed.Single(i => i.Pod == "b").MemoryMiBMs.Should().Be(20 * 10_000);
+        _closed.Single(i => i.Pod == "a").MemoryMiBMs.Should().Be(10 * 10_000);
+        _closed.Single(i => i.Pod == "b").MemoryMiBMs.Should().Be(20 * 10_000);
     }
 
     [Fact]
     public void Needed_memory_is_the_most_that_was_held_without_the_unused_cache()
     {
         Shared("a", "b");
-        (processes[10], processes[20]) = (Pod("a"), Pod("b"));
-        unusedCache["uid-a"] = 8L << 20;
+        (_processes[10], _processes[20]) = (Pod("a"), Pod("b"));
+        _unusedCache["uid-a"] = 8L << 20;
         Run(5, Whole(10, pids: [10, 20]));
-        unusedCache["uid-a"] = 3L << 20;
+        _unusedCache["uid-a"] = 3L << 20;
         Run(2, Whole(10, pids: [10, 20]));
-        unusedCache["uid-a"] = 9L << 20;
+        _unusedCache["uid-a"] = 9L << 20;
 
         Run(3, Whole(10, pids: [10, 20]));
 
-        closed.Where(i => i.Pod == "a").Max(i => i.NeededMiB).Should().Be(10 - 3);
-        closed.Where(i => i.Pod == "b").Should().OnlyContain(i => i.NeededMiB == null, "its server does not tell");
+        _closed.Where(i => i.Pod == "a").Max(i => i.NeededMiB).Should().Be(10 - 3);
+        _closed.Where(i => i.Pod == "b").Should().OnlyContain(i => i.NeededMiB == null, "its server does not tell");
     }
 
     [Fact]
@@ -280,9 +280,9 @@ public sealed class AttributionTests
         {
             var subject = new AttributionTests();
             subject.Shared("a", "b", "c");
-            (subject.processes[0], subject.processes[1], subject.processes[2]) = (Pod("a"), Pod("b"), Pod("c"));
-            subject.processes[3] = new ProcessOwner(ProcessKind.Host);
-            subject.processes[4] = new ProcessOwner(ProcessKind.MpsServer);
+            (subject._processes[0], subject._processes[1], subject._processes[2]) = (Pod("a"), Pod("b"), Pod("c"));
+            subject._processes[3] = new ProcessOwner(ProcessKind.Host);
+            subject._processes[4] = new ProcessOwner(ProcessKind.MpsServer);
             subject.Take(Whole(0));
             long percentMs = 0, energy = 0;
             foreach (var (percent, uses) in samples)
@@ -291,8 +291,8 @@ public sealed class AttributionTests
                 energy += 37;
                 subject.Take(Whole(percent, 37 * 30, energy, [.. uses], [.. uses.Select(u => u.Item1).Distinct()]));
             }
-            subject.closed.AddRange(subject.accumulator.CloseAll());
-            long busy = subject.closed.Sum(i => i.BusyMs);
+            subject._closed.AddRange(subject._accumulator.CloseAll());
+            long busy = subject._closed.Sum(i => i.BusyMs);
             // Each of at most eight parts keeps less than a millisecond for a next interval that does not come.
             busy.Should().BeInRange(percentMs / 100 - 8, percentMs / 100);
         }).QuickCheckThrowOnFailure();
@@ -362,7 +362,7 @@ public sealed class AttributionTests
     private static ProcessOwner Pod(string pod) => new(ProcessKind.Pod, "uid-" + pod);
 
     private void Shared(params string[] pods) =>
-        devices.AddRange(pods.Select((pod, i) => new PodDevice("ns", pod, "c", "nvidia.com/gpu", $"{Gpu}::{i}")));
+        _devices.AddRange(pods.Select((pod, i) => new PodDevice("ns", pod, "c", "nvidia.com/gpu", $"{Gpu}::{i}")));
 
     private static GpuSnapshot Whole(int percent, long energy = 0, long? counter = null, (int Pid, int Sm)[]? uses = null, int[]? pids = null) => new(NvmlState.Ready, "",
     [
@@ -385,18 +385,18 @@ public sealed class AttributionTests
         new GpuReading { Uuid = "MIG-5c1", ParentUuid = "GPU-b", Minor = 1, GpuInstance = 3, Slices = 2, MemoryUsedBytes = 3 * 1024 * 1024 },
     ]);
 
-    private List<DeviceHolding> Holdings(GpuSnapshot gpus) => DeviceHoldings.Of(devices, gpus, Knowledge);
+    private List<DeviceHolding> Holdings(GpuSnapshot gpus) => DeviceHoldings.Of(_devices, gpus, Knowledge);
 
     private PodKnowledge Knowledge => new(
         (ns, name, _) => ns == "ns" ? "uid-" + name : null,
-        pid => processes.TryGetValue(pid, out var owner) ? owner : ProcessOwner.Unknown,
+        pid => _processes.TryGetValue(pid, out var owner) ? owner : ProcessOwner.Unknown,
         uid => ("ns", uid["uid-".Length..]),
-        (_, name) => live.Contains(name));
+        (_, name) => _live.Contains(name));
 
     private void Take(GpuSnapshot gpus)
     {
-        closed.AddRange(accumulator.Take(at, Holdings(gpus), gpus, Knowledge.OwnerOf, uid => unusedCache.TryGetValue(uid, out var bytes) ? bytes : null));
-        at = at.AddSeconds(1);
+        _closed.AddRange(_accumulator.Take(_at, Holdings(gpus), gpus, Knowledge.OwnerOf, uid => _unusedCache.TryGetValue(uid, out var bytes) ? bytes : null));
+        _at = _at.AddSeconds(1);
     }
 
     /// <summary>The same for so many seconds; of energy, so much each second.</summary>
@@ -405,10 +405,10 @@ public sealed class AttributionTests
         long perSecond = each.Devices[0].EnergyMillijoules ?? 0;
         for (int second = 0; second <= seconds; second++)
             Take(each with { Devices = [each.Devices[0] with { EnergyMillijoules = perSecond * second }, .. each.Devices.Skip(1)] });
-        closed.AddRange(accumulator.CloseAll());
+        _closed.AddRange(_accumulator.CloseAll());
     }
 
-    private long Busy(string pod) => closed.Where(i => i.Pod == pod).Sum(i => i.BusyMs);
+    private long Busy(string pod) => _closed.Where(i => i.Pod == pod).Sum(i => i.BusyMs);
 
-    private long Energy(string pod) => closed.Where(i => i.Pod == pod).Sum(i => i.EnergyMj ?? 0);
+    private long Energy(string pod) => _closed.Where(i => i.Pod == pod).Sum(i => i.EnergyMj ?? 0);
 }

@@ -17,7 +17,7 @@ namespace Bursar.Tests.Unit.Agent;
 
 public sealed class LatencySignalTests
 {
-    private readonly ManualTimeProvider time = new(AgentClock.Start);
+    private readonly ManualTimeProvider _time = new(AgentClock.Start);
 
     [Theory]
     [InlineData("vllm:time_to_first_token_seconds", ServingLatency.FirstToken)]
@@ -108,10 +108,10 @@ public sealed class LatencySignalTests
 
         var targets = new TargetStore();
         targets.Replace(new() { Pods = [Target("usual", null)] });
-        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
-        using var progress = new ProgressIntake(journal, time);
-        using var scraper = new PodScraper(new ScrapeOptions { Timeout = TimeSpan.FromDays(1) }, time);
-        var loop = new ScrapeLoop(scraper, new ScrapeOptions(), targets, progress, new TokenIntake(journal, time), new AgentCounters(), time, NullLogger<ScrapeLoop>.Instance, null);
+        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
+        using var progress = new ProgressIntake(journal, _time);
+        using var scraper = new PodScraper(new ScrapeOptions { Timeout = TimeSpan.FromDays(1) }, _time);
+        var loop = new ScrapeLoop(scraper, new ScrapeOptions(), targets, progress, new TokenIntake(journal, _time), new AgentCounters(), _time, NullLogger<ScrapeLoop>.Instance, null);
         int rounds = 0;
         loop.Changed += () => Interlocked.Increment(ref rounds);
         using var stop = new CancellationTokenSource();
@@ -125,8 +125,8 @@ public sealed class LatencySignalTests
         for (int second = 1; second <= 20; second++)
         {
             int expected = 2 + second + second / 5;
-            await Eventually.TrueAsync(() => time.PendingTimers >= 2, "both wait for the clock");
-            time.Advance(TimeSpan.FromSeconds(1));
+            await Eventually.TrueAsync(() => _time.PendingTimers >= 2, "both wait for the clock");
+            _time.Advance(TimeSpan.FromSeconds(1));
             await Eventually.TrueAsync(() => Volatile.Read(ref rounds) == expected, $"round {expected} is over");
         }
         Count("quick").Should().Be(21);
@@ -136,7 +136,7 @@ public sealed class LatencySignalTests
         loop.Gauges.Select(gauge => gauge.PodUid).Should().Equal("quick", "usual");
 
         targets.Replace(new() { Pods = [Target("usual", null)] });
-        await Eventually.TrueAsync(() => time.PendingTimers == 1, "nothing is read quickly any more");
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "nothing is read quickly any more");
         await stop.CancelAsync();
         await running;
     }

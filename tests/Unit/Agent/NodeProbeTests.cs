@@ -8,9 +8,9 @@ public sealed class NodeProbeTests : IDisposable
 {
     private const string Uid = "5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b";
 
-    private readonly TestFolder folder = new();
+    private readonly TestFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [SkippableFact]
     public async Task Every_device_process_and_call_is_printed_and_an_hours_cost()
@@ -18,7 +18,7 @@ public sealed class NodeProbeTests : IDisposable
         using var stub = StubNvml.Build().Set("count", 2).Set("uuid.0", "GPU-a").Set("uuid.1", "GPU-b")
             .Set("util.0", 80).Set("energy.0", 123_456).Set("total.0", 17_179_869_184).Set("used.0", 1_073_741_824).Set("pids.0", "41,42").Set("sm.0", "41:78").Set("stamp.0", 1_700_000_000_000_000)
             .Set("mig.1", 1).Set("uuid.1.2", "MIG-x").Set("slices.1.2", 3).Set("pids.1.2", "43");
-        Directory.CreateDirectory(folder.File($"logs/ml_train_{Uid}"));
+        Directory.CreateDirectory(_folder.File($"logs/ml_train_{Uid}"));
         Process(41, $"0::/kubepods/pod{Uid}/1");
         Process(42, "0::/system.slice/x.service");
         var kubelet = new Kubelet(new PodDevice("ml", "train", "main", "nvidia.com/gpu", "GPU-a"));
@@ -67,12 +67,12 @@ public sealed class NodeProbeTests : IDisposable
     }
 
     private NodeProbe Probe(string library, IPodResources kubelet, TimeProvider? time = null) =>
-        new(library, kubelet, new PodUidResolver(new TargetStore(), folder.File("logs"), folder.File("proc"), TimeProvider.System), time ?? TimeProvider.System);
+        new(library, kubelet, new PodUidResolver(new TargetStore(), _folder.File("logs"), _folder.File("proc"), TimeProvider.System), time ?? TimeProvider.System);
 
     private void Process(int pid, string cgroup)
     {
-        Directory.CreateDirectory(folder.File($"proc/{pid}"));
-        File.WriteAllText(folder.File($"proc/{pid}/cgroup"), cgroup + "\n");
+        Directory.CreateDirectory(_folder.File($"proc/{pid}"));
+        File.WriteAllText(_folder.File($"proc/{pid}/cgroup"), cgroup + "\n");
     }
 
     private sealed class Kubelet(params PodDevice[] devices) : IPodResources

@@ -5,12 +5,12 @@ namespace Bursar.Tests.Unit.Agent;
 
 public sealed class NvmlGpuReaderTests
 {
-    private readonly ManualTimeProvider time = new(AgentClock.Start);
+    private readonly ManualTimeProvider _time = new(AgentClock.Start);
 
     [Fact]
     public void No_library_is_a_state_with_a_clear_word()
     {
-        using var reader = new NvmlGpuReader("/nowhere/libnvidia-ml.so.1", time);
+        using var reader = new NvmlGpuReader("/nowhere/libnvidia-ml.so.1", _time);
 
         var snapshot = reader.Read();
 
@@ -24,7 +24,7 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus();
         stub.Set("util.0", 40).Set("energy.0", 123456).Set("processes.0", 2).Set("stamp.0", 1_700_000_000_000_000).Set("total.0", 17_179_869_184).Set("used.0", 5_000_000_000);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var snapshot = reader.Read();
 
@@ -55,7 +55,7 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus(macro);
         stub.Set("processes.0", 40).Set("growing.0", 60);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var processes = reader.Read().Devices[0].Processes;
 
@@ -68,7 +68,7 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus("BARE");
         stub.Set("util.0", 5);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var device = reader.Read().Devices[0];
 
@@ -87,7 +87,7 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus();
         stub.Set("mig.0", 1).Set("util.0", 99);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var device = reader.Read().Devices[0];
 
@@ -100,13 +100,13 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus();
         stub.Set("util.1", 80);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
         reader.Read();
 
         stub.Set("lost.0", 1);
         var during = reader.Read();
         stub.Set("lost.0", 0);
-        time.Advance(NvmlGpuReader.LostRetryAfter);
+        _time.Advance(NvmlGpuReader.LostRetryAfter);
         var after = reader.Read();
 
         during.State.Should().Be(NvmlState.Ready);
@@ -120,17 +120,17 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus();
         stub.Set("init", 9);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var before = reader.Read();
         stub.Set("init", 0);
         var tooEarly = reader.Read();
-        time.Advance(NvmlGpuReader.RetryAfter);
+        _time.Advance(NvmlGpuReader.RetryAfter);
         var ready = reader.Read();
         stub.Set("alive", 0);
         var gone = reader.Read();
         stub.Set("alive", 1);
-        time.Advance(NvmlGpuReader.RetryAfter);
+        _time.Advance(NvmlGpuReader.RetryAfter);
         var back = reader.Read();
 
         before.State.Should().Be(NvmlState.NoDriver);
@@ -147,16 +147,16 @@ public sealed class NvmlGpuReaderTests
     {
         using var old = TwoGpus();
         using var upgraded = TwoGpus().Set("uuid.0", "GPU-new");
-        using var reader = new NvmlGpuReader(old.Library, time);
+        using var reader = new NvmlGpuReader(old.Library, _time);
         reader.Read().State.Should().Be(NvmlState.Ready);
         old.Set("init", 18).Set("alive", 0);
         reader.Read().State.Should().Be(NvmlState.NoDriver);
-        time.Advance(NvmlGpuReader.RetryAfter);
+        _time.Advance(NvmlGpuReader.RetryAfter);
         reader.Read().State.Should().Be(NvmlState.NoDriver, "the new library is not there yet");
 
         File.Copy(upgraded.Library, old.Library + ".new");
         File.Move(old.Library + ".new", old.Library, overwrite: true);
-        time.Advance(NvmlGpuReader.RetryAfter);
+        _time.Advance(NvmlGpuReader.RetryAfter);
 
         reader.Read().Devices[0].Uuid.Should().Be("GPU-new");
     }
@@ -167,7 +167,7 @@ public sealed class NvmlGpuReaderTests
         // The stub refuses every other word with ARGUMENT_VERSION_MISMATCH, as the driver does; version 1 would answer 600.
         using var stub = TwoGpus();
         stub.Set("used.0", 500);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         reader.Read().Devices[0].MemoryUsedBytes.Should().Be(500);
     }
@@ -176,7 +176,7 @@ public sealed class NvmlGpuReaderTests
     public void Mig_devices_are_readings_of_their_own_and_empty_slots_are_passed_over()
     {
         using var stub = Cut();
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var snapshot = reader.Read();
 
@@ -205,7 +205,7 @@ public sealed class NvmlGpuReaderTests
     public void A_mig_device_that_vanishes_is_gone_and_the_others_are_read_on(string key, string value, string because)
     {
         using var stub = Cut();
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
         reader.Read();
 
         stub.Set(key, value);
@@ -219,7 +219,7 @@ public sealed class NvmlGpuReaderTests
     public void A_slot_that_is_cut_anew_is_another_device()
     {
         using var stub = Cut();
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
         reader.Read();
 
         stub.Set("uuid.0.3", "MIG-z").Set("slices.0.3", 4).Set("gi.0.3", 2);
@@ -233,7 +233,7 @@ public sealed class NvmlGpuReaderTests
         using var stub = Cut();
         var times = new NvmlCallTimes(TimeProvider.System);
         stub.Set("mig.1", 1);
-        using var reader = new NvmlGpuReader(stub.Library, time, times);
+        using var reader = new NvmlGpuReader(stub.Library, _time, times);
 
         reader.Read().Devices.Should().OnlyContain(d => d.UtilizationPercent == null && d.ProcessUse.Count == 0);
 
@@ -245,7 +245,7 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = Cut();
         stub.Set("uuid.0.3", "MIG-GPU-a/9/0");
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var id = Bursar.Agent.PodResources.DeviceId.Parse("MIG-GPU-a/9/0");
 
@@ -258,7 +258,7 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus();
         stub.Set("rc.handle.0", 4);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var snapshot = reader.Read();
 
@@ -273,7 +273,7 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus();
         stub.Set("util.0", 80).Set("pids.0", "41,42").Set("sm.0", "41:78").Set("stamp.0", 1_700_000_000_000_000);
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var device = reader.Read().Devices[0];
 
@@ -288,10 +288,10 @@ public sealed class NvmlGpuReaderTests
     [SkippableFact]
     public void Records_of_use_that_are_none_are_left_out()
     {
-        long now = time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
+        long now = _time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
         using var stub = TwoGpus();
         stub.Set("stamp.0", now - 10).Set("sm.0", $"41:60,42:4026531840,43:50:{ulong.MaxValue},44:20:{now - 20}");
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         reader.Read().Devices[0].ProcessUse.Select(u => (u.Pid, u.SmPercent)).Should().Equal((41, 60), (44, 20));
         stub.Set("stamp.0", now).Set("sm.0", $"41:70,44:20:{now - 20}");
@@ -302,13 +302,13 @@ public sealed class NvmlGpuReaderTests
     [SkippableFact]
     public void A_clock_that_was_set_back_does_not_end_the_measure_of_processes()
     {
-        long now = time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
+        long now = _time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
         using var stub = TwoGpus();
         stub.Set("stamp.0", now - 10).Set("sm.0", "41:60");
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
         reader.Read();
 
-        time.SkewWall(TimeSpan.FromHours(-1));
+        _time.SkewWall(TimeSpan.FromHours(-1));
         stub.Set("stamp.0", now - 3_600_000_000 + 5);
 
         reader.Read().Devices[0].ProcessUse.Select(u => u.Pid).Should().Equal(41);
@@ -319,14 +319,14 @@ public sealed class NvmlGpuReaderTests
     public void A_device_that_answers_nothing_but_unknown_is_lost_until_the_library_is_started_anew()
     {
         using var stub = TwoGpus();
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
         reader.Read();
 
         stub.Set("rcall.0", 999);
         reader.Read().Devices.Select(d => (d.Uuid, d.Lost)).Should().Equal(("GPU-a", true), ("GPU-b", false));
         // The driver has another device in its place, which the old handle does not show.
         stub.Set("rcall.0", 0).Set("uuid.0", "GPU-c");
-        time.Advance(NvmlGpuReader.LostRetryAfter);
+        _time.Advance(NvmlGpuReader.LostRetryAfter);
 
         reader.Read().Devices.Select(d => (d.Uuid, d.Lost)).Should().Equal(("GPU-c", false), ("GPU-b", false));
     }
@@ -336,7 +336,7 @@ public sealed class NvmlGpuReaderTests
     {
         using var stub = TwoGpus();
         stub.Set("pids.0", "40").Set("mps.0", "41,42");
-        using var reader = new NvmlGpuReader(stub.Library, time);
+        using var reader = new NvmlGpuReader(stub.Library, _time);
 
         reader.Read().Devices[0].Processes.Select(p => p.Pid).Should().Equal(40, 41, 42);
     }

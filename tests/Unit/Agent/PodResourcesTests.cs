@@ -13,27 +13,27 @@ namespace Bursar.Tests.Unit.Agent;
 /// <summary>The kubelet's side is a small HTTP/2 server on a Unix socket that checks what a gRPC server would.</summary>
 public sealed class PodResourcesTests : IAsyncLifetime
 {
-    private readonly TestFolder folder = new();
-    private WebApplication kubelet = null!;
-    private KubeletPodResources client = null!;
-    private Func<HttpContext, Task> answer = _ => Task.CompletedTask;
+    private readonly TestFolder _folder = new();
+    private WebApplication _kubelet = null!;
+    private KubeletPodResources _client = null!;
+    private Func<HttpContext, Task> _answer = _ => Task.CompletedTask;
 
     public async Task InitializeAsync()
     {
-        string socket = folder.File("kubelet.sock");
+        string socket = _folder.File("kubelet.sock");
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.ListenUnixSocket(socket, l => l.Protocols = HttpProtocols.Http2));
-        kubelet = builder.Build();
-        kubelet.Run(context => answer(context));
-        await kubelet.StartAsync();
-        client = new KubeletPodResources(socket, TimeProvider.System);
+        _kubelet = builder.Build();
+        _kubelet.Run(context => _answer(context));
+        await _kubelet.StartAsync();
+        _client = new KubeletPodResources(socket, TimeProvider.System);
     }
 
     public async Task DisposeAsync()
     {
-        client.Dispose();
-        await kubelet.DisposeAsync();
-        folder.Dispose();
+        _client.Dispose();
+        await _kubelet.DisposeAsync();
+        _folder.Dispose();
     }
 
     [Fact]
@@ -41,7 +41,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     {
         string? called = null;
         byte[] request = [];
-        answer = async context =>
+        _answer = async context =>
         {
             called = $"{context.Request.Protocol} {context.Request.Method} {context.Request.Host} {context.Request.Path} {context.Request.ContentType} {context.Request.Headers.TE}";
             using var body = new MemoryStream();
@@ -73,7 +73,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
             });
         };
 
-        var devices = await client.ListAsync(default);
+        var devices = await _client.ListAsync(default);
 
         devices.Should().Equal(
             new PodDevice("ml", "train-0", "main", "nvidia.com/gpu", "GPU-1"),
@@ -86,8 +86,8 @@ public sealed class PodResourcesTests : IAsyncLifetime
     [Fact]
     public async Task A_resource_that_the_plugin_was_told_to_call_otherwise_is_a_gpu_where_that_is_said()
     {
-        using var told = new KubeletPodResources(folder.File("kubelet.sock"), TimeProvider.System, new GpuResources(["example.com/*"]));
-        answer = context => ReplyAsync(context, new ListPodResourcesResponse
+        using var told = new KubeletPodResources(_folder.File("kubelet.sock"), TimeProvider.System, new GpuResources(["example.com/*"]));
+        _answer = context => ReplyAsync(context, new ListPodResourcesResponse
         {
             PodResources =
             {
@@ -101,13 +101,13 @@ public sealed class PodResourcesTests : IAsyncLifetime
         });
 
         (await told.ListAsync(default)).Should().ContainSingle();
-        (await client.ListAsync(default)).Should().BeEmpty();
+        (await _client.ListAsync(default)).Should().BeEmpty();
     }
 
     [Fact]
     public async Task Devices_of_claims_are_listed_and_other_drivers_are_not()
     {
-        answer = context => ReplyAsync(context, new ListPodResourcesResponse
+        _answer = context => ReplyAsync(context, new ListPodResourcesResponse
         {
             PodResources =
             {
@@ -139,21 +139,21 @@ public sealed class PodResourcesTests : IAsyncLifetime
             },
         });
 
-        (await client.ListAsync(default)).Should().Equal(new PodDevice("ml", "train-0", "main", "gpu.nvidia.com", "gpu.nvidia.com/node-1/gpu-3"));
+        (await _client.ListAsync(default)).Should().Equal(new PodDevice("ml", "train-0", "main", "gpu.nvidia.com", "gpu.nvidia.com/node-1/gpu-3"));
     }
 
     [Fact]
     public async Task A_failure_in_the_trailers_is_told_with_its_words()
     {
-        answer = context => ReplyAsync(context, new ListPodResourcesResponse(), status: "13", words: "devices%20not%20ready");
+        _answer = context => ReplyAsync(context, new ListPodResourcesResponse(), status: "13", words: "devices%20not%20ready");
 
-        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*Internal: devices not ready*");
+        await _client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*Internal: devices not ready*");
     }
 
     [Fact]
     public async Task A_failure_in_the_headers_is_told_with_its_words()
     {
-        answer = context =>
+        _answer = context =>
         {
             context.Response.ContentType = "application/grpc";
             context.Response.Headers["grpc-status"] = "12";
@@ -161,7 +161,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
             return Task.CompletedTask;
         };
 
-        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*Unimplemented: unknown service*");
+        await _client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*Unimplemented: unknown service*");
     }
 
     [Theory]
@@ -173,32 +173,32 @@ public sealed class PodResourcesTests : IAsyncLifetime
     [InlineData(new byte[0])]
     public async Task What_is_no_answer_is_an_error_and_no_crash(byte[] body)
     {
-        answer = async context =>
+        _answer = async context =>
         {
             context.Response.ContentType = "application/grpc";
             await context.Response.Body.WriteAsync(body);
         };
 
-        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*cannot list*");
+        await _client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*cannot list*");
     }
 
     [Fact]
     public async Task A_message_that_cannot_be_read_is_an_error_and_no_crash()
     {
-        answer = async context =>
+        _answer = async context =>
         {
             context.Response.ContentType = "application/grpc";
             await context.Response.Body.WriteAsync(new byte[] { 0, 0, 0, 0, 2, 0x0a, 0x7f });
             context.Response.AppendTrailer("grpc-status", "0");
         };
 
-        await client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*cannot list*");
+        await _client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*cannot list*");
     }
 
     [Fact]
     public async Task A_missing_socket_is_said()
     {
-        using var other = new KubeletPodResources(folder.File("absent.sock"), TimeProvider.System);
+        using var other = new KubeletPodResources(_folder.File("absent.sock"), TimeProvider.System);
 
         await other.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("there is no PodResources socket at *");
     }
@@ -207,9 +207,9 @@ public sealed class PodResourcesTests : IAsyncLifetime
     public async Task A_kubelet_that_does_not_answer_is_left_after_five_seconds()
     {
         var time = new ManualTimeProvider(AgentClock.Start);
-        using var patient = new KubeletPodResources(folder.File("kubelet.sock"), time);
+        using var patient = new KubeletPodResources(_folder.File("kubelet.sock"), time);
         var asked = new TaskCompletionSource();
-        answer = async context =>
+        _answer = async context =>
         {
             asked.SetResult();
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);

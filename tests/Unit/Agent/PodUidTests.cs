@@ -8,11 +8,11 @@ public sealed class PodUidTests : IDisposable
 {
     private const string Uid = "5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b";
 
-    private readonly TestFolder folder = new();
-    private readonly TargetStore targets = new();
-    private readonly ManualTimeProvider time = new(AgentClock.Start);
+    private readonly TestFolder _folder = new();
+    private readonly TargetStore _targets = new();
+    private readonly ManualTimeProvider _time = new(AgentClock.Start);
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Theory]
     [InlineData("cgroupfs, v2, burstable", "0::/kubepods/burstable/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
@@ -47,29 +47,29 @@ public sealed class PodUidTests : IDisposable
     [Fact]
     public void The_operators_word_comes_first_then_the_log_directory_then_the_processes()
     {
-        Directory.CreateDirectory(folder.File($"ml_train_{Uid}"));
-        Directory.CreateDirectory(folder.File("ml_train-2_other"));
-        Directory.CreateDirectory(folder.File("proc/42"));
-        File.WriteAllText(folder.File("proc/42/cgroup"), "0::/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/0123\n");
-        var resolver = new PodUidResolver(targets, folder.Path, folder.File("proc"), time);
+        Directory.CreateDirectory(_folder.File($"ml_train_{Uid}"));
+        Directory.CreateDirectory(_folder.File("ml_train-2_other"));
+        Directory.CreateDirectory(_folder.File("proc/42"));
+        File.WriteAllText(_folder.File("proc/42/cgroup"), "0::/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/0123\n");
+        var resolver = new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time);
 
         resolver.Resolve("ml", "train", []).Should().Be(Uid);
         resolver.Resolve("ml", "absent", [41, 42]).Should().Be("11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b");
         resolver.Resolve("ml", "nothing", []).Should().BeNull();
-        targets.Replace(new TargetList { Pods = [new TargetPod { Uid = "told", Namespace = "ml", Name = "train" }] });
+        _targets.Replace(new TargetList { Pods = [new TargetPod { Uid = "told", Namespace = "ml", Name = "train" }] });
         resolver.Resolve("ml", "train", []).Should().Be("told");
     }
 
     [Fact]
     public void Two_directories_of_one_name_tell_nothing_until_the_old_one_is_gone()
     {
-        Directory.CreateDirectory(folder.File("ml_train_old"));
-        Directory.CreateDirectory(folder.File("ml_train_new"));
-        var resolver = new PodUidResolver(targets, folder.Path, null, time);
+        Directory.CreateDirectory(_folder.File("ml_train_old"));
+        Directory.CreateDirectory(_folder.File("ml_train_new"));
+        var resolver = new PodUidResolver(_targets, _folder.Path, null, _time);
 
         resolver.Resolve("ml", "train", []).Should().BeNull();
-        Directory.Delete(folder.File("ml_train_old"));
-        time.Advance(TimeSpan.FromSeconds(10));
+        Directory.Delete(_folder.File("ml_train_old"));
+        _time.Advance(TimeSpan.FromSeconds(10));
         resolver.Resolve("ml", "train", []).Should().Be("new");
     }
 
@@ -77,10 +77,10 @@ public sealed class PodUidTests : IDisposable
     public void A_pod_that_took_over_a_name_is_known_by_its_process_before_the_operator_tells()
     {
         const string old = "11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
-        targets.Replace(new TargetList { Pods = [new TargetPod { Uid = old, Namespace = "ml", Name = "train-0" }] });
-        Directory.CreateDirectory(folder.File($"ml_train-0_{Uid}"));
+        _targets.Replace(new TargetList { Pods = [new TargetPod { Uid = old, Namespace = "ml", Name = "train-0" }] });
+        Directory.CreateDirectory(_folder.File($"ml_train-0_{Uid}"));
         Process(42, $"0::/kubepods/pod{Uid}/77");
-        var resolver = new PodUidResolver(targets, folder.Path, folder.File("proc"), time);
+        var resolver = new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time);
 
         resolver.Resolve("ml", "train-0", []).Should().Be(old);
         resolver.Resolve("ml", "train-0", [42]).Should().Be(Uid);
@@ -89,9 +89,9 @@ public sealed class PodUidTests : IDisposable
     [Fact]
     public void A_process_of_a_pod_of_another_name_does_not_name_this_one()
     {
-        Directory.CreateDirectory(folder.File($"team_fraction_{Uid}"));
+        Directory.CreateDirectory(_folder.File($"team_fraction_{Uid}"));
         Process(42, $"0::/kubepods/pod{Uid}/77");
-        var resolver = new PodUidResolver(targets, folder.Path, folder.File("proc"), time);
+        var resolver = new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time);
 
         resolver.Resolve("kai-resource-reservation", "gpu-reservation-1", [42]).Should().BeNull();
         resolver.OwnerOf(42).Should().Be(new ProcessOwner(ProcessKind.Pod, Uid));
@@ -102,11 +102,11 @@ public sealed class PodUidTests : IDisposable
     public void A_static_pod_is_known_by_its_mirrors_uid()
     {
         const string hash = "0123456789abcdef0123456789abcdef";
-        Directory.CreateDirectory(folder.File($"ml_static-node_{hash}"));
+        Directory.CreateDirectory(_folder.File($"ml_static-node_{hash}"));
         Process(42, $"0::/kubepods/pod{hash}/77");
-        targets.Replace(new TargetList { Pods = [new TargetPod { Uid = Uid, Namespace = "ml", Name = "static-node" }] });
+        _targets.Replace(new TargetList { Pods = [new TargetPod { Uid = Uid, Namespace = "ml", Name = "static-node" }] });
 
-        new PodUidResolver(targets, folder.Path, folder.File("proc"), time).OwnerOf(42).PodUid.Should().Be(Uid);
+        new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time).OwnerOf(42).PodUid.Should().Be(Uid);
     }
 
     [Fact]
@@ -115,15 +115,15 @@ public sealed class PodUidTests : IDisposable
         Process(1, "0::/system.slice/dcgm.service");
         Process(2, $"0::/kubepods/pod{Uid}/77", "nvidia-cuda-mps\n");
         Process(3, $"0::/kubepods/pod{Uid}/77", "python\n");
-        var resolver = new PodUidResolver(targets, null, folder.File("proc"), time);
+        var resolver = new PodUidResolver(_targets, null, _folder.File("proc"), _time);
 
         resolver.OwnerOf(1).Kind.Should().Be(ProcessKind.Host);
         resolver.OwnerOf(2).Kind.Should().Be(ProcessKind.MpsServer);
         resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Pod);
         resolver.OwnerOf(4).Kind.Should().Be(ProcessKind.Unknown);
-        new PodUidResolver(targets, null, null, time).OwnerOf(1).Kind.Should().Be(ProcessKind.Unknown, "without the host's /proc nobody can tell");
+        new PodUidResolver(_targets, null, null, _time).OwnerOf(1).Kind.Should().Be(ProcessKind.Unknown, "without the host's /proc nobody can tell");
         Process(3, "0::/system.slice/dcgm.service");
-        time.Advance(TimeSpan.FromSeconds(30));
+        _time.Advance(TimeSpan.FromSeconds(30));
         resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Host);
     }
 
@@ -132,7 +132,7 @@ public sealed class PodUidTests : IDisposable
     public void A_process_that_two_pods_are_named_for_is_of_an_unknown_one()
     {
         Process(5, $"1:cpu:/kubepods/pod{Uid}/1\n2:memory:/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/1");
-        new PodUidResolver(targets, null, folder.File("proc"), time).OwnerOf(5).Kind.Should().Be(ProcessKind.Unknown);
+        new PodUidResolver(_targets, null, _folder.File("proc"), _time).OwnerOf(5).Kind.Should().Be(ProcessKind.Unknown);
     }
 
     /// <summary>Its work goes to where it was for half a minute at most.</summary>
@@ -141,21 +141,21 @@ public sealed class PodUidTests : IDisposable
     {
         const string other = "11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
         Process(6, $"0::/kubepods/pod{Uid}/77");
-        var resolver = new PodUidResolver(targets, null, folder.File("proc"), time);
+        var resolver = new PodUidResolver(_targets, null, _folder.File("proc"), _time);
         resolver.OwnerOf(6).PodUid.Should().Be(Uid);
 
         Process(6, $"0::/kubepods/pod{other}/77");
 
         resolver.OwnerOf(6).PodUid.Should().Be(Uid);
-        time.Advance(TimeSpan.FromSeconds(30));
+        _time.Advance(TimeSpan.FromSeconds(30));
         resolver.OwnerOf(6).PodUid.Should().Be(other);
     }
 
     private void Process(int pid, string cgroup, string? comm = null)
     {
-        Directory.CreateDirectory(folder.File($"proc/{pid}"));
-        File.WriteAllText(folder.File($"proc/{pid}/cgroup"), cgroup + "\n");
+        Directory.CreateDirectory(_folder.File($"proc/{pid}"));
+        File.WriteAllText(_folder.File($"proc/{pid}/cgroup"), cgroup + "\n");
         if (comm is not null)
-            File.WriteAllText(folder.File($"proc/{pid}/comm"), comm);
+            File.WriteAllText(_folder.File($"proc/{pid}/comm"), comm);
     }
 }

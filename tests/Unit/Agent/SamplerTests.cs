@@ -12,37 +12,37 @@ namespace Bursar.Tests.Unit.Agent;
 
 public sealed class SamplerTests : IGpuReader, IPodResources
 {
-    private readonly ManualTimeProvider time = new(AgentClock.Start);
-    private readonly UsageJournal journal;
-    private readonly Sampler sampler;
-    private Func<double, int> utilization = _ => 0;
-    private IReadOnlyList<PodDevice> devices = [new PodDevice("ns", "p", "c", "nvidia.com/gpu", "GPU-a")];
-    private int[] pids = [];
-    private long energy;
-    private DateTimeOffset read;
-    private readonly List<double> readAt = [];
-    private readonly DateTimeOffset start;
+    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly UsageJournal _journal;
+    private readonly Sampler _sampler;
+    private Func<double, int> _utilization = _ => 0;
+    private IReadOnlyList<PodDevice> _devices = [new PodDevice("ns", "p", "c", "nvidia.com/gpu", "GPU-a")];
+    private int[] _pids = [];
+    private long _energy;
+    private DateTimeOffset _read;
+    private readonly List<double> _readAt = [];
+    private readonly DateTimeOffset _start;
 
     public SamplerTests()
     {
-        start = read = time.GetUtcNow();
-        journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
-        sampler = new Sampler(this, this, new PodUidResolver(new TargetStore(), null, null, time), journal, new AgentCounters(), time, NullLogger<Sampler>.Instance, null);
+        _start = _read = _time.GetUtcNow();
+        _journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
+        _sampler = new Sampler(this, this, new PodUidResolver(new TargetStore(), null, null, _time), _journal, new AgentCounters(), _time, NullLogger<Sampler>.Instance, null);
     }
 
     [Fact]
     public async Task The_pause_grows_while_nothing_changes_and_is_a_second_again_when_something_does()
     {
-        utilization = at => at < 60 ? 0 : 50;
+        _utilization = at => at < 60 ? 0 : 50;
 
         await RunAsync(64);
 
         // 1 s after the first, then doubled with each sample that shows the same, ten at most.
-        readAt.TakeWhile(at => at < 60).Should().Equal(0, 1, 3, 7, 15, 25, 35, 45, 55);
-        var later = readAt.SkipWhile(at => at < 60).ToArray();
+        _readAt.TakeWhile(at => at < 60).Should().Equal(0, 1, 3, 7, 15, 25, 35, 45, 55);
+        var later = _readAt.SkipWhile(at => at < 60).ToArray();
         later[0].Should().Be(65, "the change is seen at the next sample");
         later.Should().HaveCount(1);
-        sampler.Pause.Should().Be(Sampler.Shortest);
+        _sampler.Pause.Should().Be(Sampler.Shortest);
     }
 
     [Fact]
@@ -54,13 +54,13 @@ public sealed class SamplerTests : IGpuReader, IPodResources
         while (edges[^1] < 6000)
             edges.Add(edges[^1] + 20 + 70 * random.NextDouble());
         bool Works(double at) => edges.FindLastIndex(edge => edge <= at) % 2 == 1;
-        utilization = at => Works(at) ? 100 : 0;
+        _utilization = at => Works(at) ? 100 : 0;
 
         var intervals = await RunAsync(6000);
 
-        readAt.Count.Should().BeLessThan(2000, "the test is of long pauses");
-        double worked = Enumerable.Range(0, (int)readAt[^1] * 10).Count(tenth => Works(tenth / 10.0)) * 100.0;
-        double last = readAt[^1];
+        _readAt.Count.Should().BeLessThan(2000, "the test is of long pauses");
+        double worked = Enumerable.Range(0, (int)_readAt[^1] * 10).Count(tenth => Works(tenth / 10.0)) * 100.0;
+        double last = _readAt[^1];
         intervals.Sum(i => i.EnergyMj).Should().Be((long)(last * 1000));
         intervals.Where(i => i.Pod == "p").Sum(i => i.BusyMs).Should().BeInRange((long)(worked * 0.97), (long)(worked * 1.03));
         intervals.Sum(i => (i.To - i.From).TotalSeconds).Should().Be(last, "the intervals join");
@@ -69,82 +69,82 @@ public sealed class SamplerTests : IGpuReader, IPodResources
     [Fact]
     public async Task Another_process_is_a_change()
     {
-        pids = [41];
-        await sampler.SampleAsync(default);
-        var first = sampler.View!;
-        pids = [42];
-        await sampler.SampleAsync(default);
+        _pids = [41];
+        await _sampler.SampleAsync(default);
+        var first = _sampler.View!;
+        _pids = [42];
+        await _sampler.SampleAsync(default);
 
         Sampler.Same(first, first).Should().BeTrue();
-        Sampler.Same(first, sampler.View!).Should().BeFalse("one ended and another began");
+        Sampler.Same(first, _sampler.View!).Should().BeFalse("one ended and another began");
     }
 
     [Fact]
     public async Task A_device_that_begins_to_work_for_nobody_has_the_kubelet_asked_at_once()
     {
-        devices = [];
-        await sampler.SampleAsync(default);
-        time.Advance(TimeSpan.FromSeconds(1));
-        devices = [new PodDevice("ns", "p", "c", "nvidia.com/gpu", "GPU-a")];
-        utilization = _ => 30;
+        _devices = [];
+        await _sampler.SampleAsync(default);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _devices = [new PodDevice("ns", "p", "c", "nvidia.com/gpu", "GPU-a")];
+        _utilization = _ => 30;
 
-        await sampler.SampleAsync(default);
+        await _sampler.SampleAsync(default);
 
-        sampler.View!.Holdings.Should().ContainSingle().Which.Key.Pod.Should().Be("p", "the kubelet's turn is every five seconds");
+        _sampler.View!.Holdings.Should().ContainSingle().Which.Key.Pod.Should().Be("p", "the kubelet's turn is every five seconds");
     }
 
     /// <summary>The twenty seconds that the clock skips have not been, and no device has worked in them.</summary>
     [Fact]
     public async Task Time_that_only_the_clock_has_seen_is_not_worked()
     {
-        utilization = _ => 100;
-        await sampler.SampleAsync(default);
-        time.Advance(TimeSpan.FromSeconds(1));
-        await sampler.SampleAsync(default);
+        _utilization = _ => 100;
+        await _sampler.SampleAsync(default);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await _sampler.SampleAsync(default);
 
-        time.SkewWall(TimeSpan.FromSeconds(20));
-        time.Advance(TimeSpan.FromSeconds(1));
-        await sampler.SampleAsync(default);
-        time.Advance(TimeSpan.FromSeconds(1));
-        await sampler.SampleAsync(default);
-        await sampler.RunAsync(new CancellationToken(true));
+        _time.SkewWall(TimeSpan.FromSeconds(20));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await _sampler.SampleAsync(default);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await _sampler.SampleAsync(default);
+        await _sampler.RunAsync(new CancellationToken(true));
 
-        journal.Read("n", null).Intervals.Select(i => ((i.From - start).TotalSeconds, (i.To - start).TotalSeconds, i.BusyMs)).Should().Equal((0, 1, 1000), (22, 23, 1000));
+        _journal.Read("n", null).Intervals.Select(i => ((i.From - _start).TotalSeconds, (i.To - _start).TotalSeconds, i.BusyMs)).Should().Equal((0, 1, 1000), (22, 23, 1000));
     }
 
     public GpuSnapshot Read()
     {
-        var now = time.GetUtcNow();
-        energy += (long)(now - read).TotalMilliseconds;
-        read = now;
-        double at = (now - start).TotalSeconds;
-        readAt.Add(at);
+        var now = _time.GetUtcNow();
+        _energy += (long)(now - _read).TotalMilliseconds;
+        _read = now;
+        double at = (now - _start).TotalSeconds;
+        _readAt.Add(at);
         return new GpuSnapshot(NvmlState.Ready, "ready", [new GpuReading
         {
             Uuid = "GPU-a",
-            UtilizationPercent = utilization(at),
-            EnergyMillijoules = energy,
-            Processes = [.. pids.Select(pid => new GpuProcess(pid, null))],
+            UtilizationPercent = _utilization(at),
+            EnergyMillijoules = _energy,
+            Processes = [.. _pids.Select(pid => new GpuProcess(pid, null))],
         }]);
     }
 
-    public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) => Task.FromResult(devices);
+    public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) => Task.FromResult(_devices);
 
-    public void Dispose() => journal.Dispose();
+    public void Dispose() => _journal.Dispose();
 
     /// <summary>Runs the sampler for so many seconds and a sample more; what it journals, its last interval included.</summary>
     private async Task<IReadOnlyList<UsageInterval>> RunAsync(int seconds)
     {
         using var stop = new CancellationTokenSource();
-        var running = sampler.RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => time.PendingTimers == 1, "the first sample is taken");
-        for (int second = 0; second < seconds || sampler.Pause != Sampler.Shortest && second < seconds + 10; second++)
+        var running = _sampler.RunAsync(stop.Token);
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first sample is taken");
+        for (int second = 0; second < seconds || _sampler.Pause != Sampler.Shortest && second < seconds + 10; second++)
         {
-            time.Advance(TimeSpan.FromSeconds(1));
-            await Eventually.TrueAsync(() => time.PendingTimers == 1, "the sampler waits again");
+            _time.Advance(TimeSpan.FromSeconds(1));
+            await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the sampler waits again");
         }
         await stop.CancelAsync();
         await running;
-        return journal.Read("n", null).Intervals;
+        return _journal.Read("n", null).Intervals;
     }
 }

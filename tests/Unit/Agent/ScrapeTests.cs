@@ -34,22 +34,22 @@ public sealed class ScrapeTests : IAsyncLifetime
 
         """;
 
-    private readonly ManualTimeProvider time = new(AgentClock.Start);
-    private WebApplication pod = null!;
-    private int port;
-    private Func<HttpContext, Task> answer = _ => Task.CompletedTask;
+    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private WebApplication _pod = null!;
+    private int _port;
+    private Func<HttpContext, Task> _answer = _ => Task.CompletedTask;
 
     public async Task InitializeAsync()
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0));
-        pod = builder.Build();
-        pod.Run(context => answer(context));
-        await pod.StartAsync();
-        port = new Uri(((IApplicationBuilder)pod).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
+        _pod = builder.Build();
+        _pod.Run(context => _answer(context));
+        await _pod.StartAsync();
+        _port = new Uri(((IApplicationBuilder)_pod).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
     }
 
-    public async Task DisposeAsync() => await pod.DisposeAsync();
+    public async Task DisposeAsync() => await _pod.DisposeAsync();
 
     [Fact]
     public void Vllm_tokens_are_summed_over_engines_a_model_at_a_time()
@@ -114,7 +114,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Fact]
     public async Task A_page_is_read_from_the_pods_address()
     {
-        answer = context => context.Response.WriteAsync(context.Request.Path == "/metrics" ? VllmPage : "");
+        _answer = context => context.Response.WriteAsync(context.Request.Path == "/metrics" ? VllmPage : "");
 
         (await ScrapeAsync()).Tokens.Should().HaveCount(2);
         (await ScrapeAsync(kind: "progress")).Outcome.Should().Be(ScrapeOutcome.Nothing);
@@ -126,10 +126,10 @@ public sealed class ScrapeTests : IAsyncLifetime
     public async Task A_redirect_is_not_followed()
     {
         int asked = 0;
-        answer = context =>
+        _answer = context =>
         {
             asked++;
-            context.Response.Redirect($"http://127.0.0.1:{port}/elsewhere");
+            context.Response.Redirect($"http://127.0.0.1:{_port}/elsewhere");
             return Task.CompletedTask;
         };
 
@@ -143,7 +143,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     public async Task A_page_beyond_the_limit_is_left(bool announced)
     {
         byte[] much = new byte[64 * 1024];
-        answer = async context =>
+        _answer = async context =>
         {
             if (announced)
                 context.Response.ContentLength = 80L * much.Length;
@@ -158,7 +158,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     public async Task A_slow_page_is_left_after_two_seconds()
     {
         var asked = new TaskCompletionSource();
-        answer = async context =>
+        _answer = async context =>
         {
             await context.Response.WriteAsync("bursar_training_step 1\n");
             await context.Response.Body.FlushAsync();
@@ -169,7 +169,7 @@ public sealed class ScrapeTests : IAsyncLifetime
         await asked.Task.WaitAsync(TimeSpan.FromSeconds(30));
         scrape.IsCompleted.Should().BeFalse();
 
-        time.Advance(TimeSpan.FromSeconds(2));
+        _time.Advance(TimeSpan.FromSeconds(2));
 
         (await scrape.WaitAsync(TimeSpan.FromSeconds(30))).Outcome.Should().Be(ScrapeOutcome.TimedOut);
     }
@@ -177,14 +177,14 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Fact]
     public async Task A_target_that_fails_is_counted_and_harms_no_other()
     {
-        answer = context => context.Response.WriteAsync(context.Request.Path == "/good" ? "bursar_training_step 100\nbursar_training_steps 30000\n" : "not metrics at all\n");
+        _answer = context => context.Response.WriteAsync(context.Request.Path == "/good" ? "bursar_training_step 100\nbursar_training_steps 30000\n" : "not metrics at all\n");
         var targets = new TargetStore();
         targets.Replace(new TargetList { Pods = [Pod("bad", "/bad"), Pod("good", "/good"), new TargetPod { Uid = "none", Scrape = [new ScrapeTarget { Port = 1, Kind = ScrapeTarget.Serving }] }] });
         var counters = new AgentCounters();
-        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
-        using var progress = new ProgressIntake(journal, time);
-        using var scraper = new PodScraper(new ScrapeOptions(), time);
-        var loop = new ScrapeLoop(scraper, new ScrapeOptions(), targets, progress, new TokenIntake(journal, time), counters, time, NullLogger<ScrapeLoop>.Instance, null);
+        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
+        using var progress = new ProgressIntake(journal, _time);
+        using var scraper = new PodScraper(new ScrapeOptions(), _time);
+        var loop = new ScrapeLoop(scraper, new ScrapeOptions(), targets, progress, new TokenIntake(journal, _time), counters, _time, NullLogger<ScrapeLoop>.Instance, null);
 
         await loop.ScrapeAllAsync(default);
 
@@ -195,12 +195,12 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Fact]
     public void Progress_is_journaled_once_a_second_and_the_newest_of_a_second_is_not_lost()
     {
-        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
-        using var intake = new ProgressIntake(journal, time);
+        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
+        using var intake = new ProgressIntake(journal, _time);
         foreach (long step in new long[] { 1, 1, 2, 3 })
             intake.Take(new ProgressSample { PodUid = "u", Step = step, Total = step == 1 ? 10 : null });
 
-        time.Advance(TimeSpan.FromSeconds(1));
+        _time.Advance(TimeSpan.FromSeconds(1));
 
         journal.Read("n", null).Progress.Select(p => (p.Step, p.Total)).Should().Equal((1, 10), (3, 10));
     }
@@ -208,11 +208,11 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Fact]
     public void Token_counters_are_thinned_out_but_their_height_before_a_restart_and_at_the_end_is_kept()
     {
-        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
-        var intake = new TokenIntake(journal, time);
+        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
+        var intake = new TokenIntake(journal, _time);
         foreach (long generated in new long[] { 10, 20, 30, 5, 8 })
         {
-            time.Advance(TimeSpan.FromSeconds(1));
+            _time.Advance(TimeSpan.FromSeconds(1));
             intake.Take(new TokenSample { PodUid = "u", Model = "m", Prompt = 100, Generated = generated });
         }
         intake.Keep(new HashSet<string>());
@@ -223,12 +223,12 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Fact]
     public void Requests_go_with_the_tokens_and_a_restart_shows_in_any_of_the_counters()
     {
-        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
-        var intake = new TokenIntake(journal, time);
+        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
+        var intake = new TokenIntake(journal, _time);
         // The tokens have already overtaken what they were before the restart.
         foreach (var (prompt, requests) in new (long, long)[] { (300, 3), (400, 4), (900, 1) })
         {
-            time.Advance(TimeSpan.FromSeconds(1));
+            _time.Advance(TimeSpan.FromSeconds(1));
             intake.Take(new TokenSample { PodUid = "u", Model = "m", Prompt = prompt, Generated = 10, Requests = requests });
         }
         intake.Keep(null);
@@ -242,10 +242,10 @@ public sealed class ScrapeTests : IAsyncLifetime
     {
         using var folder = new TestFolder();
         var options = new JournalOptions { Directory = folder.Path };
-        using (var before = UsageJournal.Open(options, new Random(1), time, NullLogger.Instance))
+        using (var before = UsageJournal.Open(options, new Random(1), _time, NullLogger.Instance))
             before.Append([JournalEntry.Of(new TokenSample { PodUid = "u", Model = "m", Prompt = 7, Requests = 3 }), JournalEntry.Of(new TokenSample { PodUid = "u", Model = "m", Prompt = 8 })]);
 
-        using var after = UsageJournal.Open(options, new Random(2), time, NullLogger.Instance);
+        using var after = UsageJournal.Open(options, new Random(2), _time, NullLogger.Instance);
 
         after.Read("n", null).Tokens.Select(t => t.Requests).Should().Equal(3, null);
         File.ReadAllText(Directory.EnumerateFiles(folder.Path).Single()).Should().Contain("\"requests\":3").And.NotContain("\"requests\":null");
@@ -254,11 +254,11 @@ public sealed class ScrapeTests : IAsyncLifetime
     private static TargetPod Pod(string uid, string path, int port) =>
         new() { Uid = uid, Namespace = "ml", Name = uid, Ips = ["127.0.0.1"], Scrape = [new ScrapeTarget { Port = port, Path = path, Kind = "progress" }] };
 
-    private TargetPod Pod(string uid, string path) => Pod(uid, path, port);
+    private TargetPod Pod(string uid, string path) => Pod(uid, path, _port);
 
     private async Task<ScrapeResult> ScrapeAsync(string kind = ScrapeTarget.Serving, string path = "/metrics")
     {
-        using var scraper = new PodScraper(new ScrapeOptions(), time);
-        return await scraper.ScrapeAsync(Pod("u", "/"), new ScrapeTarget { Port = port, Path = path, Kind = kind }, default);
+        using var scraper = new PodScraper(new ScrapeOptions(), _time);
+        return await scraper.ScrapeAsync(Pod("u", "/"), new ScrapeTarget { Port = _port, Path = path, Kind = kind }, default);
     }
 }

@@ -22,22 +22,22 @@ namespace Bursar.Tests.Unit.Agent;
 /// </summary>
 public sealed class ServingPagesTests : IAsyncLifetime
 {
-    private readonly ManualTimeProvider time = new(AgentClock.Start);
-    private WebApplication pod = null!;
-    private int port;
-    private Func<HttpContext, Task> answer = _ => Task.CompletedTask;
+    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private WebApplication _pod = null!;
+    private int _port;
+    private Func<HttpContext, Task> _answer = _ => Task.CompletedTask;
 
     public async Task InitializeAsync()
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0));
-        pod = builder.Build();
-        pod.Run(context => answer(context));
-        await pod.StartAsync();
-        port = new Uri(((IApplicationBuilder)pod).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
+        _pod = builder.Build();
+        _pod.Run(context => _answer(context));
+        await _pod.StartAsync();
+        _port = new Uri(((IApplicationBuilder)_pod).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
     }
 
-    public async Task DisposeAsync() => await pod.DisposeAsync();
+    public async Task DisposeAsync() => await _pod.DisposeAsync();
 
     /// <summary>Two data-parallel engines, five reasons to end, the client's _created series, a histogram whose name ends in _total.</summary>
     [Fact]
@@ -476,17 +476,17 @@ public sealed class ServingPagesTests : IAsyncLifetime
             Page(("0", 2, 1), ("1", 7, 1), ("2", 9, 1)),
         ];
         int shown = 0;
-        answer = context => context.Response.WriteAsync(pages[shown]);
+        _answer = context => context.Response.WriteAsync(pages[shown]);
         var targets = new TargetStore();
-        targets.Replace(new TargetList { Pods = [new TargetPod { Uid = "u", Namespace = "ml", Name = "u", Ips = ["127.0.0.1"], Scrape = [new ScrapeTarget { Port = port, Kind = ScrapeTarget.Serving }] }] });
-        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), time, NullLogger.Instance);
-        using var progress = new ProgressIntake(journal, time);
-        using var scraper = new PodScraper(new ScrapeOptions(), time);
-        var tokens = new TokenIntake(journal, time);
-        var loop = new ScrapeLoop(scraper, new ScrapeOptions(), targets, progress, tokens, new AgentCounters(), time, NullLogger<ScrapeLoop>.Instance, null);
+        targets.Replace(new TargetList { Pods = [new TargetPod { Uid = "u", Namespace = "ml", Name = "u", Ips = ["127.0.0.1"], Scrape = [new ScrapeTarget { Port = _port, Kind = ScrapeTarget.Serving }] }] });
+        using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
+        using var progress = new ProgressIntake(journal, _time);
+        using var scraper = new PodScraper(new ScrapeOptions(), _time);
+        var tokens = new TokenIntake(journal, _time);
+        var loop = new ScrapeLoop(scraper, new ScrapeOptions(), targets, progress, tokens, new AgentCounters(), _time, NullLogger<ScrapeLoop>.Instance, null);
         for (; shown < pages.Length; shown++)
         {
-            time.Advance(TimeSpan.FromSeconds(5));
+            _time.Advance(TimeSpan.FromSeconds(5));
             await loop.ScrapeAllAsync(default);
         }
         tokens.Keep(null);
@@ -521,7 +521,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     public async Task The_agent_asks_for_plain_text_and_takes_no_other()
     {
         string? encoding = null, accept = null;
-        answer = context =>
+        _answer = context =>
         {
             (encoding, accept) = (context.Request.Headers.AcceptEncoding, context.Request.Headers.Accept);
             return context.Response.WriteAsync("llamacpp:prompt_tokens_total 7\n");
@@ -530,7 +530,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
         encoding.Should().BeNullOrEmpty("a page that is packed could be any size");
         accept.Should().StartWith("text/plain");
 
-        answer = async context =>
+        _answer = async context =>
         {
             context.Response.Headers.ContentEncoding = "gzip";
             await using var zip = new GZipStream(context.Response.Body, CompressionLevel.Fastest);
@@ -550,7 +550,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
         var page = new byte[4 * 1024 * 1024 + more];
         Array.Fill(page, (byte)'\n');
         "llamacpp:prompt_tokens_total 7\n"u8.CopyTo(page);
-        answer = async context => await context.Response.Body.WriteAsync(page);
+        _answer = async context => await context.Response.Body.WriteAsync(page);
 
         (await ScrapeAsync()).Outcome.Should().Be(outcome);
     }
@@ -560,6 +560,6 @@ public sealed class ServingPagesTests : IAsyncLifetime
     private async Task<ScrapeResult> ScrapeAsync()
     {
         using var scraper = new PodScraper(new ScrapeOptions(), TimeProvider.System);
-        return await scraper.ScrapeAsync(new TargetPod { Uid = "u", Ips = ["127.0.0.1"] }, new ScrapeTarget { Port = port, Kind = ScrapeTarget.Serving }, default);
+        return await scraper.ScrapeAsync(new TargetPod { Uid = "u", Ips = ["127.0.0.1"] }, new ScrapeTarget { Port = _port, Kind = ScrapeTarget.Serving }, default);
     }
 }

@@ -12,8 +12,8 @@ namespace Bursar.Tests.Unit.Agent;
 /// <summary>An agent with its real doors on loopback, over a reader and a kubelet that say what the test sets.</summary>
 internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposable
 {
-    private readonly TestFolder folder = new();
-    private readonly List<AgentClient> clients = [];
+    private readonly TestFolder _folder = new();
+    private readonly List<AgentClient> _clients = [];
 
     private SimulatedNode(TimeProvider time, DateTimeOffset now)
     {
@@ -44,14 +44,14 @@ internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposabl
         if (certificates)
             node.Mount(node.Root, node.AgentCertificate);
         else
-            Directory.CreateDirectory(node.folder.File("tls"));
+            Directory.CreateDirectory(node._folder.File("tls"));
         var options = new AgentOptions
         {
             NodeName = "gpu-1.example",
             OperatorAddress = "127.0.0.1:0",
             PodAddress = "127.0.0.1:0",
             MetricsAddress = "127.0.0.1:0",
-            CertificateDirectory = node.folder.File("tls"),
+            CertificateDirectory = node._folder.File("tls"),
             Random = new Random(3),
         };
         node.Server = await AgentServer.StartAsync(change?.Invoke(options) ?? options, node, node, time, NullLoggerFactory.Instance, default);
@@ -61,10 +61,10 @@ internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposabl
     /// <summary>Puts certificates where the agent looks for them.</summary>
     public void Mount(PemPair root, PemPair agent)
     {
-        Directory.CreateDirectory(folder.File("tls"));
-        File.WriteAllText(folder.File("tls/ca.crt"), root.Certificate);
-        File.WriteAllText(folder.File("tls/tls.key"), agent.PrivateKey);
-        File.WriteAllText(folder.File("tls/tls.crt"), agent.Certificate);
+        Directory.CreateDirectory(_folder.File("tls"));
+        File.WriteAllText(_folder.File("tls/ca.crt"), root.Certificate);
+        File.WriteAllText(_folder.File("tls/tls.key"), agent.PrivateKey);
+        File.WriteAllText(_folder.File("tls/tls.crt"), agent.Certificate);
     }
 
     public AgentClient Client(PemPair? certificate = null, PemPair? root = null, string node = "gpu-1.example")
@@ -77,7 +77,7 @@ internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposabl
             Certificate = certificate ?? OperatorCertificate,
             Time = TimeProvider.System,
         });
-        clients.Add(client);
+        _clients.Add(client);
         return client;
     }
 
@@ -93,9 +93,9 @@ internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposabl
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var client in clients)
+        foreach (var client in _clients)
             client.Dispose();
         await Server.DisposeAsync();
-        folder.Dispose();
+        _folder.Dispose();
     }
 }

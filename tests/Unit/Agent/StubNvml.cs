@@ -7,14 +7,14 @@ namespace Bursar.Tests.Unit.Agent;
 /// <summary>A stub libnvidia-ml.so.1, compiled from <c>native/nvml_stub.c</c> for one test and told by a script what to answer.</summary>
 internal sealed class StubNvml : IDisposable
 {
-    private readonly TestFolder folder = new();
-    private readonly Dictionary<string, string> script = [];
+    private readonly TestFolder _folder = new();
+    private readonly Dictionary<string, string> _script = [];
 
     private StubNvml()
     {
     }
 
-    public string Library => folder.File("libnvidia-ml.so.1");
+    public string Library => _folder.File("libnvidia-ml.so.1");
 
     public static StubNvml Build(params string[] macros)
     {
@@ -27,19 +27,19 @@ internal sealed class StubNvml : IDisposable
 
     public StubNvml Set(string key, object value)
     {
-        script[key] = value.ToString()!;
+        _script[key] = value.ToString()!;
         // Renamed into place: the reader must not see half a script.
-        File.WriteAllLines(folder.File("script.new"), script.Select(s => $"{s.Key}={s.Value}"));
-        File.Move(folder.File("script.new"), folder.File("script"), overwrite: true);
+        File.WriteAllLines(_folder.File("script.new"), _script.Select(s => $"{s.Key}={s.Value}"));
+        File.Move(_folder.File("script.new"), _folder.File("script"), overwrite: true);
         return this;
     }
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     private void Compile(string source, string[] macros)
     {
         var start = new ProcessStartInfo("gcc") { RedirectStandardError = true };
-        foreach (string argument in (string[])["-shared", "-fPIC", "-O1", "-Wall", "-Werror", $"-DSTUB_SCRIPT=\"{folder.File("script")}\"", .. macros.Select(m => "-D" + m), "-o", Library, source])
+        foreach (string argument in (string[])["-shared", "-fPIC", "-O1", "-Wall", "-Werror", $"-DSTUB_SCRIPT=\"{_folder.File("script")}\"", .. macros.Select(m => "-D" + m), "-o", Library, source])
             start.ArgumentList.Add(argument);
         Process? process = null;
         try

@@ -10,14 +10,14 @@ public sealed class UsageAccumulatorTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
 
-    private readonly UsageAccumulator accumulator = new();
+    private readonly UsageAccumulator _accumulator = new();
 
     [Fact]
     public void A_minute_at_forty_percent_is_one_interval_of_24_seconds()
     {
         var closed = new List<UsageInterval>();
         for (int second = 0; second <= 60; second++)
-            closed.AddRange(accumulator.Take(Start.AddSeconds(second), [Holding("p")], Gpu(40, energy: 1000 * second)));
+            closed.AddRange(_accumulator.Take(Start.AddSeconds(second), [Holding("p")], Gpu(40, energy: 1000 * second)));
 
         closed.Should().ContainSingle().Which.Should().BeEquivalentTo(new UsageInterval
         {
@@ -36,11 +36,11 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void A_new_holder_begins_where_the_old_one_ends()
     {
-        accumulator.Take(Start, [Holding("a")], Gpu(50));
-        accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(50));
-        var first = accumulator.Take(Start.AddSeconds(11), [Holding("b")], Gpu(50));
-        accumulator.Take(Start.AddSeconds(12), [Holding("b")], Gpu(100));
-        var second = accumulator.CloseAll();
+        _accumulator.Take(Start, [Holding("a")], Gpu(50));
+        _accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(50));
+        var first = _accumulator.Take(Start.AddSeconds(11), [Holding("b")], Gpu(50));
+        _accumulator.Take(Start.AddSeconds(12), [Holding("b")], Gpu(100));
+        var second = _accumulator.CloseAll();
 
         first.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Pod == "a" && i.To == Start.AddSeconds(11) && i.BusyMs == 5500);
         second.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Pod == "b" && i.From == Start.AddSeconds(11) && i.BusyMs == 1000);
@@ -49,11 +49,11 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void A_pod_that_came_back_under_its_name_is_another_pod()
     {
-        accumulator.Take(Start, [Holding("a", uid: "1")], Gpu(50));
-        accumulator.Take(Start.AddSeconds(5), [Holding("a", uid: "1")], Gpu(50));
-        accumulator.Take(Start.AddSeconds(6), [Holding("a", uid: "2")], Gpu(50));
-        accumulator.Take(Start.AddSeconds(8), [Holding("a", uid: "2")], Gpu(50));
-        var open = accumulator.CloseAll();
+        _accumulator.Take(Start, [Holding("a", uid: "1")], Gpu(50));
+        _accumulator.Take(Start.AddSeconds(5), [Holding("a", uid: "1")], Gpu(50));
+        _accumulator.Take(Start.AddSeconds(6), [Holding("a", uid: "2")], Gpu(50));
+        _accumulator.Take(Start.AddSeconds(8), [Holding("a", uid: "2")], Gpu(50));
+        var open = _accumulator.CloseAll();
 
         open.Should().ContainSingle(i => i.Pod == "a").Which.Should().Match<UsageInterval>(i => i.PodUid == "2" && i.From == Start.AddSeconds(6));
         open.Should().ContainSingle(i => i.Pod == "").Which.Should().Match<UsageInterval>(i => i.BusyMs == 500 && i.PodUid == null, "nobody knows whose the second of the change was");
@@ -62,22 +62,22 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void An_energy_counter_that_fell_began_anew()
     {
-        accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 9000));
-        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(50, energy: 9500));
-        accumulator.Take(Start.AddSeconds(2), [Holding("a")], Gpu(50, energy: 300));
+        _accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 9000));
+        _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(50, energy: 9500));
+        _accumulator.Take(Start.AddSeconds(2), [Holding("a")], Gpu(50, energy: 300));
 
-        accumulator.CloseAll().Single().EnergyMj.Should().Be(800);
+        _accumulator.CloseAll().Single().EnergyMj.Should().Be(800);
     }
 
     [Fact]
     public void Time_without_samples_stays_out_and_a_clock_that_went_back_is_waited_for()
     {
-        accumulator.Take(Start, [Holding("a")], Gpu(100));
-        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(100));
-        var gap = accumulator.Take(Start.AddSeconds(500), [Holding("a")], Gpu(100));
-        var back = accumulator.Take(Start.AddSeconds(100), [Holding("a")], Gpu(100));
-        accumulator.Take(Start.AddSeconds(501), [Holding("a")], Gpu(100));
-        var rest = accumulator.CloseAll();
+        _accumulator.Take(Start, [Holding("a")], Gpu(100));
+        _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(100));
+        var gap = _accumulator.Take(Start.AddSeconds(500), [Holding("a")], Gpu(100));
+        var back = _accumulator.Take(Start.AddSeconds(100), [Holding("a")], Gpu(100));
+        _accumulator.Take(Start.AddSeconds(501), [Holding("a")], Gpu(100));
+        var rest = _accumulator.CloseAll();
 
         gap.Single().To.Should().Be(Start.AddSeconds(1));
         back.Should().BeEmpty();
@@ -87,10 +87,10 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void A_lost_device_ends_the_measured_interval_at_the_last_good_sample()
     {
-        accumulator.Take(Start, [Holding("a")], Gpu(50));
-        accumulator.Take(Start.AddSeconds(4), [Holding("a")], Gpu(50));
-        var closed = accumulator.Take(Start.AddSeconds(5), [Holding("a", reason: UsageReasons.DeviceLost)], new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }]));
-        var rest = accumulator.CloseAll();
+        _accumulator.Take(Start, [Holding("a")], Gpu(50));
+        _accumulator.Take(Start.AddSeconds(4), [Holding("a")], Gpu(50));
+        var closed = _accumulator.Take(Start.AddSeconds(5), [Holding("a", reason: UsageReasons.DeviceLost)], new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }]));
+        var rest = _accumulator.CloseAll();
 
         closed.Single().Should().Match<UsageInterval>(i => i.To == Start.AddSeconds(4) && i.Reason == null && i.BusyMs == 2000);
         rest.Single().Should().Match<UsageInterval>(i => i.From == Start.AddSeconds(4) && i.To == Start.AddSeconds(5) && i.Reason == UsageReasons.DeviceLost && i.BusyMs == 0);
@@ -102,10 +102,10 @@ public sealed class UsageAccumulatorTests
     [InlineData(UsageReasons.DeviceUnreadable)]
     public void A_device_that_returns_is_measured_from_its_first_good_sample(string reason)
     {
-        accumulator.Take(Start, [Holding("a", reason: reason)], new GpuSnapshot(NvmlState.Ready, "", reason == UsageReasons.DeviceLost ? [new GpuReading { Uuid = "GPU-a", Lost = true }] : []));
-        var closed = accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(100));
-        accumulator.Take(Start.AddSeconds(12), [Holding("a")], Gpu(100));
-        var rest = accumulator.CloseAll();
+        _accumulator.Take(Start, [Holding("a", reason: reason)], new GpuSnapshot(NvmlState.Ready, "", reason == UsageReasons.DeviceLost ? [new GpuReading { Uuid = "GPU-a", Lost = true }] : []));
+        var closed = _accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(100));
+        _accumulator.Take(Start.AddSeconds(12), [Holding("a")], Gpu(100));
+        var rest = _accumulator.CloseAll();
 
         closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.From == Start && i.To == Start.AddSeconds(10) && i.Reason == reason && i.BusyMs == 0);
         rest.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.From == Start.AddSeconds(10) && i.To == Start.AddSeconds(12) && i.Reason == null && i.BusyMs == 2000);
@@ -115,13 +115,13 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void Energy_of_a_time_when_the_device_was_not_seen_is_nobodys()
     {
-        accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 1000));
+        _accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 1000));
         for (int second = 10; second <= 600; second += 10)
-            accumulator.Take(Start.AddSeconds(second), [Holding("a", reason: UsageReasons.DeviceLost)], new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }]));
-        accumulator.Take(Start.AddSeconds(601), [Holding("a"), Holding("b")], Gpu(50, energy: 240_000_000));
-        accumulator.Take(Start.AddSeconds(602), [Holding("a"), Holding("b")], Gpu(0, energy: 240_000_400));
+            _accumulator.Take(Start.AddSeconds(second), [Holding("a", reason: UsageReasons.DeviceLost)], new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }]));
+        _accumulator.Take(Start.AddSeconds(601), [Holding("a"), Holding("b")], Gpu(50, energy: 240_000_000));
+        _accumulator.Take(Start.AddSeconds(602), [Holding("a"), Holding("b")], Gpu(0, energy: 240_000_400));
 
-        accumulator.CloseAll().Select(i => (i.Pod, i.EnergyMj)).Should().Equal(("a", 200L), ("b", 200L));
+        _accumulator.CloseAll().Select(i => (i.Pod, i.EnergyMj)).Should().Equal(("a", 200L), ("b", 200L));
     }
 
     /// <summary>A call that fails once must not have its second counted by power and, when the counter answers again, by the counter.</summary>
@@ -131,9 +131,9 @@ public sealed class UsageAccumulatorTests
         static GpuSnapshot Draws(long? energy) => new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = 50, PowerMilliwatts = 400_000, EnergyMillijoules = energy }]);
         long?[] counter = [0, null, 800_000, null, null, 2_000_000];
         for (int second = 0; second < counter.Length; second++)
-            accumulator.Take(Start.AddSeconds(second), [Holding("a")], Draws(counter[second]));
+            _accumulator.Take(Start.AddSeconds(second), [Holding("a")], Draws(counter[second]));
 
-        accumulator.CloseAll().Single().EnergyMj.Should().Be(2_000_000);
+        _accumulator.CloseAll().Single().EnergyMj.Should().Be(2_000_000);
     }
 
     /// <summary>No GPU draws ten kilowatts: a counter that says so has shown something else in between.</summary>
@@ -142,9 +142,9 @@ public sealed class UsageAccumulatorTests
     {
         long[] counter = [9_000_000_000, 9_000_400_000, 0, 9_001_200_000, 9_001_600_000];
         for (int second = 0; second < counter.Length; second++)
-            accumulator.Take(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: counter[second]));
+            _accumulator.Take(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: counter[second]));
 
-        accumulator.CloseAll().Single().EnergyMj.Should().Be(400_000 + 0 + 400_000, "what was drawn around the zero is not known");
+        _accumulator.CloseAll().Single().EnergyMj.Should().Be(400_000 + 0 + 400_000, "what was drawn around the zero is not known");
     }
 
     /// <summary>An exporter shows its counter every half minute.</summary>
@@ -153,7 +153,7 @@ public sealed class UsageAccumulatorTests
     {
         var closed = new List<UsageInterval>();
         for (int second = 0; second <= 60; second++)
-            closed.AddRange(accumulator.Take(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: second / 30 * 21_000_000)));
+            closed.AddRange(_accumulator.Take(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: second / 30 * 21_000_000)));
 
         closed.Single().EnergyMj.Should().Be(42_000_000);
     }
@@ -161,30 +161,30 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void Over_a_pause_the_mean_of_both_ends_is_taken()
     {
-        accumulator.Take(Start, [Holding("a")], Gpu(0));
-        accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(80));
-        accumulator.Take(Start.AddSeconds(11), [Holding("a")], Gpu(80));
+        _accumulator.Take(Start, [Holding("a")], Gpu(0));
+        _accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(80));
+        _accumulator.Take(Start.AddSeconds(11), [Holding("a")], Gpu(80));
 
-        accumulator.CloseAll().Single().BusyMs.Should().Be(4000 + 800);
+        _accumulator.CloseAll().Single().BusyMs.Should().Be(4000 + 800);
     }
 
     [Fact]
     public void A_pod_that_went_in_a_pause_is_not_said_to_have_worked_after_its_end()
     {
-        accumulator.Take(Start, [Holding("a")], Gpu(90));
-        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(90));
-        accumulator.Take(Start.AddSeconds(11), [], Gpu(0)).Single().BusyMs.Should().Be(900);
+        _accumulator.Take(Start, [Holding("a")], Gpu(90));
+        _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(90));
+        _accumulator.Take(Start.AddSeconds(11), [], Gpu(0)).Single().BusyMs.Should().Be(900);
     }
 
     [Fact]
     public void Without_a_counter_energy_is_power_times_time()
     {
         static GpuSnapshot Draws(int milliwatts) => new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = 50, PowerMilliwatts = milliwatts }]);
-        accumulator.Take(Start, [Holding("a")], Draws(100_000));
-        accumulator.Take(Start.AddSeconds(1), [Holding("a")], Draws(100_000));
-        accumulator.Take(Start.AddSeconds(2), [Holding("a")], Draws(200_000));
+        _accumulator.Take(Start, [Holding("a")], Draws(100_000));
+        _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Draws(100_000));
+        _accumulator.Take(Start.AddSeconds(2), [Holding("a")], Draws(200_000));
 
-        accumulator.CloseAll().Single().EnergyMj.Should().Be(100_000 + 150_000);
+        _accumulator.CloseAll().Single().EnergyMj.Should().Be(100_000 + 150_000);
     }
 
     [Fact]

@@ -10,10 +10,10 @@ namespace Bursar.Tests.Unit.Agent;
 
 public sealed class UsageJournalTests : IDisposable
 {
-    private readonly TestFolder folder = new();
-    private readonly ManualTimeProvider time = new(AgentClock.Start);
+    private readonly TestFolder _folder = new();
+    private readonly ManualTimeProvider _time = new(AgentClock.Start);
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void A_restart_goes_on_in_the_same_epoch()
@@ -46,7 +46,7 @@ public sealed class UsageJournalTests : IDisposable
         using var again = Open();
 
         (again.Epoch, again.Next).Should().Be((epoch, 26));
-        Directory.GetFiles(folder.Path).Should().ContainSingle("acknowledged segments are removed");
+        Directory.GetFiles(_folder.Path).Should().ContainSingle("acknowledged segments are removed");
     }
 
     [Fact]
@@ -54,7 +54,7 @@ public sealed class UsageJournalTests : IDisposable
     {
         using (var journal = Open())
             Append(journal, 2);
-        string file = Directory.GetFiles(folder.Path).Single();
+        string file = Directory.GetFiles(_folder.Path).Single();
         File.AppendAllText(file, "0123abcd {\"seq\":3,\"prog");
 
         using var again = Open();
@@ -71,7 +71,7 @@ public sealed class UsageJournalTests : IDisposable
     {
         using (var journal = Open())
             Append(journal, 5);
-        string file = Directory.GetFiles(folder.Path).Single();
+        string file = Directory.GetFiles(_folder.Path).Single();
         string[] lines = File.ReadAllLines(file);
         lines[2] = lines[2].Replace("\"step\":3", "\"step\":9");
         File.WriteAllText(file, string.Join('\n', lines) + "\n");
@@ -91,7 +91,7 @@ public sealed class UsageJournalTests : IDisposable
     {
         using (var journal = Open())
             Append(journal, 6);
-        string file = Directory.GetFiles(folder.Path).Single();
+        string file = Directory.GetFiles(_folder.Path).Single();
         byte[] bytes = File.ReadAllBytes(file);
         bytes[bytes.AsSpan().IndexOf(Encoding.ASCII.GetBytes("\"step\":2"))] = (byte)'\n';
         File.WriteAllBytes(file, bytes);
@@ -124,7 +124,7 @@ public sealed class UsageJournalTests : IDisposable
             epoch = journal.Epoch;
             Append(journal, 3);
         }
-        string file = Directory.GetFiles(folder.Path).Single();
+        string file = Directory.GetFiles(_folder.Path).Single();
         string kept = File.ReadAllText(file);
         long seen;
         using (var journal = Open())
@@ -138,14 +138,14 @@ public sealed class UsageJournalTests : IDisposable
             Steps(report).Should().Equal(4, 5);
             seen = report.Next - 1;
 
-            time.Advance(TimeSpan.FromSeconds(30));
+            _time.Advance(TimeSpan.FromSeconds(30));
             Append(journal, 1);
             journal.Fault.Should().BeNull("the disk is asked again after a while");
             Steps(journal.Read("n", new JournalCursor(epoch, 3))).Should().Equal(4, 5, 6);
-            foreach (string later in Directory.GetFiles(folder.Path, "*.journal"))
+            foreach (string later in Directory.GetFiles(_folder.Path, "*.journal"))
                 File.Delete(later);
         }
-        string marked = Directory.GetFiles(folder.Path).Single();
+        string marked = Directory.GetFiles(_folder.Path).Single();
         marked.Should().EndWith(".beyond");
         File.Delete(marked);
         File.WriteAllText(marked, kept);
@@ -166,7 +166,7 @@ public sealed class UsageJournalTests : IDisposable
         Skip.If(!File.Exists("/dev/full"), "no /dev/full on this system");
         using (var before = Open())
             Append(before, 1);
-        string file = Directory.GetFiles(folder.Path).Single();
+        string file = Directory.GetFiles(_folder.Path).Single();
         using var journal = Open(o => o with { MaxUnwrittenSegments = 3 });
         File.Delete(file);
         File.CreateSymbolicLink(file, "/dev/full");
@@ -196,10 +196,10 @@ public sealed class UsageJournalTests : IDisposable
         running.Read("n", new JournalCursor(running.Epoch, 4));
         // The machine goes without a word: what is on the disk at this moment is all there will be.
         using var disk = new TestFolder();
-        foreach (string path in Directory.GetFiles(folder.Path))
+        foreach (string path in Directory.GetFiles(_folder.Path))
             File.Copy(path, disk.File(Path.GetFileName(path)));
 
-        using var again = UsageJournal.Open(new JournalOptions { Directory = disk.Path, SegmentEntries = 10 }, new Random(9), time, NullLogger.Instance);
+        using var again = UsageJournal.Open(new JournalOptions { Directory = disk.Path, SegmentEntries = 10 }, new Random(9), _time, NullLogger.Instance);
 
         again.Epoch.Should().Be(running.Epoch);
         again.Next.Should().Be(26);
@@ -210,9 +210,9 @@ public sealed class UsageJournalTests : IDisposable
     [Fact]
     public void A_directory_that_cannot_be_used_leaves_a_journal_in_memory()
     {
-        string file = folder.File("file");
+        string file = _folder.File("file");
         File.WriteAllText(file, "");
-        using var journal = UsageJournal.Open(new JournalOptions { Directory = Path.Combine(file, "below") }, new Random(1), time, NullLogger.Instance);
+        using var journal = UsageJournal.Open(new JournalOptions { Directory = Path.Combine(file, "below") }, new Random(1), _time, NullLogger.Instance);
         Append(journal, 2);
 
         journal.Fault.Should().NotBeNull();
@@ -228,7 +228,7 @@ public sealed class UsageJournalTests : IDisposable
         journal.DroppedEntries.Should().Be(70);
         var report = journal.Read("n", new JournalCursor(journal.Epoch, 0));
         report.First.Should().Be(71);
-        Directory.GetFiles(folder.Path).Should().HaveCount(3);
+        Directory.GetFiles(_folder.Path).Should().HaveCount(3);
     }
 
     [Fact]
@@ -246,9 +246,9 @@ public sealed class UsageJournalTests : IDisposable
         await woken.WaitAsync(TimeSpan.FromSeconds(30));
 
         var timed = journal.WaitAsync(end with { Seq = 2 }, TimeSpan.FromSeconds(30), default, default);
-        time.Advance(TimeSpan.FromSeconds(29));
+        _time.Advance(TimeSpan.FromSeconds(29));
         timed.IsCompleted.Should().BeFalse();
-        time.Advance(TimeSpan.FromSeconds(1));
+        _time.Advance(TimeSpan.FromSeconds(1));
         await timed.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
@@ -275,7 +275,7 @@ public sealed class UsageJournalTests : IDisposable
         {
             using var place = new TestFolder();
             var options = new JournalOptions { Directory = place.Path, SegmentEntries = 4, SegmentsInMemory = 1, ReportEntries = 6 };
-            var journal = UsageJournal.Open(options, new Random(5), time, NullLogger.Instance);
+            var journal = UsageJournal.Open(options, new Random(5), _time, NullLogger.Instance);
             string epoch = journal.Epoch;
             long appended = 0, taken = 0;
             try
@@ -292,7 +292,7 @@ public sealed class UsageJournalTests : IDisposable
                             journal.Dispose();
                             if (operation == 6)
                                 File.AppendAllText(Directory.GetFiles(place.Path).Order().Last(), "00000000 {\"se");
-                            journal = UsageJournal.Open(options, new Random(6), time, NullLogger.Instance);
+                            journal = UsageJournal.Open(options, new Random(6), _time, NullLogger.Instance);
                             break;
                         default:
                             Take(acknowledge: operation == 4);
@@ -325,8 +325,8 @@ public sealed class UsageJournalTests : IDisposable
 
     private UsageJournal Open(Func<JournalOptions, JournalOptions>? change = null)
     {
-        var options = new JournalOptions { Directory = folder.Path, SegmentEntries = 10, SegmentsInMemory = 1 };
-        return UsageJournal.Open(change?.Invoke(options) ?? options, new Random(1), time, NullLogger.Instance);
+        var options = new JournalOptions { Directory = _folder.Path, SegmentEntries = 10, SegmentsInMemory = 1 };
+        return UsageJournal.Open(change?.Invoke(options) ?? options, new Random(1), _time, NullLogger.Instance);
     }
 
     private static void Append(UsageJournal journal, int count) =>

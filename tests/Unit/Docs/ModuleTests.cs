@@ -6,7 +6,7 @@ namespace Bursar.Tests.Unit.Docs;
 public class ModuleTests
 {
     /// <summary>The folders of <c>operator/Operator</c>: each may use those above it and those below its own name.</summary>
-    private static readonly string[] s_order =
+    private static readonly string[] Order =
     [
         "Serving", "Cluster.Gpus", "Cluster", "Telemetry", "Billing", "Safety", "Suspension", "Budgets",
         "Scaling.Signals", "Scaling.External.Wire", "Scaling.External", "Scaling.Targets", "Scaling", "Admission", "Hosting", "Commands.Imports", "Commands",
@@ -30,9 +30,9 @@ public class ModuleTests
         const string root = "Bursar.Operator.";
         var arrows = Arrows("bursar").Where(arrow => arrow.From.StartsWith(root, StringComparison.Ordinal)).ToArray();
 
-        arrows.Select(arrow => arrow.From[root.Length..]).Distinct().Should().BeSubsetOf(s_order, "each folder has its place in the order");
+        arrows.Select(arrow => arrow.From[root.Length..]).Distinct().Should().BeSubsetOf(Order, "each folder has its place in the order");
         arrows.Should().HaveCountGreaterThan(30);
-        arrows.Where(arrow => Array.IndexOf(s_order, arrow.To[root.Length..]) > Array.IndexOf(s_order, arrow.From[root.Length..]))
+        arrows.Where(arrow => Array.IndexOf(Order, arrow.To[root.Length..]) > Array.IndexOf(Order, arrow.From[root.Length..]))
             .Select(arrow => arrow.ToString()).Should().BeEmpty("an arrow points upward");
     }
 

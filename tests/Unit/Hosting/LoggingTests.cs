@@ -7,18 +7,18 @@ namespace Bursar.Tests.Unit.Hosting;
 
 public sealed class LoggingTests
 {
-    private readonly StringWriter output = new();
-    private readonly ManualTimeProvider time = new();
+    private readonly StringWriter _output = new();
+    private readonly ManualTimeProvider _time = new();
 
     [Fact]
     public void A_JSON_entry_is_one_object_a_line_with_its_values()
     {
-        var logger = Logging.Create(LogFormat.Json, LogLevel.Information, output, time).CreateLogger("Bursar.Some.Thing");
+        var logger = Logging.Create(LogFormat.Json, LogLevel.Information, _output, _time).CreateLogger("Bursar.Some.Thing");
 
         logger.LogWarning(new InvalidOperationException("two\nlines"), "Parking failed: {Workload} {Tries} {Level}", "Job/a \"x\"", 3, "high");
         logger.LogDebug("not shown");
 
-        var line = output.ToString().TrimEnd('\n', '\r');
+        var line = _output.ToString().TrimEnd('\n', '\r');
         line.Should().NotContain("\n");
         var entry = JsonDocument.Parse(line).RootElement;
         entry.GetProperty("time").GetString().Should().Be("2026-01-01T00:00:00.000Z");
@@ -34,11 +34,11 @@ public sealed class LoggingTests
     [Fact]
     public void A_text_entry_is_one_line_also_with_an_exception()
     {
-        var loggers = Logging.Create(LogFormat.Text, LogLevel.Debug, output, time);
+        var loggers = Logging.Create(LogFormat.Text, LogLevel.Debug, _output, _time);
 
         loggers.CreateLogger("Bursar.Some.Thing").LogError(new InvalidOperationException("two\nlines"), "Parking failed: {Workload}", "Job/a");
         loggers.CreateLogger("Microsoft.AspNetCore.Hosting").LogInformation("chatter");
 
-        output.ToString().TrimEnd('\n', '\r').Should().Be("2026-01-01T00:00:00.000Z error Thing: Parking failed: Job/a System.InvalidOperationException: two | lines");
+        _output.ToString().TrimEnd('\n', '\r').Should().Be("2026-01-01T00:00:00.000Z error Thing: Parking failed: Job/a System.InvalidOperationException: two | lines");
     }
 }

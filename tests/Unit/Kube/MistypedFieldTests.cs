@@ -124,12 +124,12 @@ public class MistypedFieldTests
         informer.Health.Lists.Should().Be(1);
     }
 
-    public static TheoryData<string> Kinds => [.. s_kinds.Keys];
+    public static TheoryData<string> Kinds => [.. Trials.Keys];
 
     /// <summary>Each field by itself, replaced by a value of every JSON type.</summary>
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void No_field_of_any_type_takes_its_object_with_it(string kind) => s_kinds[kind].EachField();
+    public void No_field_of_any_type_takes_its_object_with_it(string kind) => Trials[kind].EachField();
 
     /// <summary>Several fields at once.</summary>
     [Theory]
@@ -138,7 +138,7 @@ public class MistypedFieldTests
     {
         // Pairs of a field and a value.
         Gen<int[]> changes = Gen.Choose(0, 100_000).ArrayOf(10);
-        Prop.ForAll(changes.ToArbitrary(), s_kinds[kind].Several).Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithReplay(20261129, 7));
+        Prop.ForAll(changes.ToArbitrary(), Trials[kind].Several).Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithReplay(20261129, 7));
     }
 
     [Fact]
@@ -147,14 +147,14 @@ public class MistypedFieldTests
         Type[] kinds = [.. new[] { typeof(V1Pod).Assembly, typeof(V1Alpha1GpuBudget).Assembly }.SelectMany(assembly => assembly.GetTypes())
             .Where(type => type is { IsClass: true, IsAbstract: false } && type.GetInterfaces().Any(face => face.IsGenericType && face.GetGenericTypeDefinition() == typeof(IKubernetesEntity<>)))];
         kinds.Should().HaveCountGreaterThan(30);
-        s_kinds.Values.Select(trial => trial.Type).Should().BeEquivalentTo(kinds.Except(s_typedByTheServer));
+        Trials.Values.Select(trial => trial.Type).Should().BeEquivalentTo(kinds.Except(TypedByTheServer));
     }
 
     /// <summary>Kinds whose objects hold bytes, or are only written.</summary>
-    private static readonly Type[] s_typedByTheServer = [typeof(V1Secret), typeof(V1ServiceAccount), typeof(V1MutatingWebhookConfiguration)];
+    private static readonly Type[] TypedByTheServer = [typeof(V1Secret), typeof(V1ServiceAccount), typeof(V1MutatingWebhookConfiguration)];
 
     /// <summary>Every kind that the operator reads.</summary>
-    private static readonly Dictionary<string, Trial> s_kinds = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Trial> Trials = new(StringComparer.Ordinal)
     {
         ["Pod"] = Trial.Of<V1Pod>(),
         ["Node"] = Trial.Of<V1Node>(),

@@ -44,7 +44,7 @@ internal static class SampleObjects
         {"name": "gpu-0", "nodeName": "n", "attributes": {"gpu.nvidia.com/productName": {"string": "A100"}}, "capacity": {"memory": {"value": "40Gi"}}, "basic": {"attributes": {"type": {"string": "gpu"}}}}
         """;
 
-    private static readonly Dictionary<Type, string> s_readByHand = new()
+    private static readonly Dictionary<Type, string> ReadByHand = new()
     {
         [typeof(V1ObjectMeta)] = Metadata,
         [typeof(V1PodSpec)] = PodSpec,
@@ -119,7 +119,7 @@ internal static class SampleObjects
     {
         if (type.Type == typeof(IReadOnlyDictionary<string, string>)) return new JsonObject { [name is "limits" or "requests" ? "nvidia.com/gpu" : "key"] = "2" };
         Type scalar = Nullable.GetUnderlyingType(type.Type) ?? type.Type;
-        if (s_readByHand.TryGetValue(scalar, out string? sample)) return JsonNode.Parse(sample);
+        if (ReadByHand.TryGetValue(scalar, out string? sample)) return JsonNode.Parse(sample);
         if (scalar == typeof(string)) return name switch { "time" => "2026-01-02T03:04:05Z", _ => "word" };
         if (scalar == typeof(bool)) return false;
         if (scalar == typeof(int) || scalar == typeof(long)) return 1;

@@ -21,7 +21,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     /// <summary>KEDA's, where a ScaledObject names no maxReplicaCount.</summary>
     private const int KedaMax = 100;
 
-    private static readonly string _stop = PatchOperation.Pointer("metadata", "annotations", InferenceServiceKind.StopAnnotation);
+    private static readonly string StopPointer = PatchOperation.Pointer("metadata", "annotations", InferenceServiceKind.StopAnnotation);
 
     private readonly FieldWriter _writer = new(client);
     private readonly ScaledFieldActor _fields = new(client);
@@ -85,15 +85,15 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
         return await ChangeAsync(scaler, target.Namespace, parked, async obj =>
         {
             var record = ledger.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
-            var present = new ServedFields(FieldWriter.Text(obj, ScaledFieldActor.PredictorMin), FieldWriter.Text(obj, ScaledFieldActor.PredictorMax), FieldWriter.Text(obj, _stop));
+            var present = new ServedFields(FieldWriter.Text(obj, ScaledFieldActor.PredictorMin), FieldWriter.Text(obj, ScaledFieldActor.PredictorMax), FieldWriter.Text(obj, StopPointer));
             if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } holder) return WriteOutcome.Refused($"{target.Display} is parked ({(string?)holder})");
-            var stop = record?.Field(_stop);
+            var stop = record?.Field(StopPointer);
             var stoppedByUs = stop?.IsOurs(present.Stop) == true && present.Stop == Stopped;
             if (present.Stop == Stopped && !stoppedByUs) return WriteOutcome.Refused($"{target.Display} is stopped by somebody else ({InferenceServiceKind.StopAnnotation})");
 
             var number = replicas.ToString(CultureInfo.InvariantCulture);
             var wanted = replicas == 0 ? present with { Stop = Stopped } : new(number, number, stoppedByUs ? stop!.Original : present.Stop);
-            (string Pointer, string Present, string Value)[] all = [(ScaledFieldActor.PredictorMin, present.Min, wanted.Min), (ScaledFieldActor.PredictorMax, present.Max, wanted.Max), (_stop, present.Stop, wanted.Stop)];
+            (string Pointer, string Present, string Value)[] all = [(ScaledFieldActor.PredictorMin, present.Min, wanted.Min), (ScaledFieldActor.PredictorMax, present.Max, wanted.Max), (StopPointer, present.Stop, wanted.Stop)];
             var changes = all.Where(one => one.Present != one.Value).ToArray();
             if (changes.Length == 0) return WriteOutcome.AlreadySo;
             if (present != seen) return WriteOutcome.ChangedByOther($"{target.Display} was changed since it was seen");

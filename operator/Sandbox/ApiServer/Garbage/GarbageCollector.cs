@@ -16,7 +16,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
     private const string Orphan = "orphan";
     private const string What = "garbage collection";
     private const string CrdCleanup = "customresourcecleanup.apiextensions.k8s.io";
-    private static readonly ResourceKey s_namespaces = new("", "namespaces");
+    private static readonly ResourceKey Namespaces = new("", "namespaces");
 
     private readonly ObjectStore _store;
     private readonly ObjectWriter _writer;
@@ -143,7 +143,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
             _customResources.Removed(obj.Name);
         }
 
-        if (resource == s_namespaces)
+        if (resource == Namespaces)
         {
             _terminating.Remove(obj.Name);
         }
@@ -163,7 +163,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
 
     private void Terminating(ResourceKey resource, StoredObject obj)
     {
-        if (resource == s_namespaces)
+        if (resource == Namespaces)
         {
             _terminating[obj.Name] = obj.Uid;
             Empty(obj.Name);
@@ -311,7 +311,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
         var left = 0;
         foreach (var resource in _store.Resources)
         {
-            if (resource == s_namespaces || _writer.TypeOf(resource) is not { Kind.Namespaced: true } type)
+            if (resource == Namespaces || _writer.TypeOf(resource) is not { Kind.Namespaced: true } type)
             {
                 continue;
             }
@@ -332,8 +332,8 @@ internal sealed class GarbageCollector : IAsyncDisposable
             return;
         }
 
-        var namespaces = _writer.TypeOf(s_namespaces)!;
-        if (_store.Get(s_namespaces, "", @namespace) is { IsTerminating: true })
+        var namespaces = _writer.TypeOf(Namespaces)!;
+        if (_store.Get(Namespaces, "", @namespace) is { IsTerminating: true })
         {
             Try(() => _writer.Update(namespaces, "", @namespace, "finalize", current =>
             {

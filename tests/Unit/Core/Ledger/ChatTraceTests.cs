@@ -30,30 +30,30 @@ public sealed class ChatTraceTests : IAsyncLifetime
     private static readonly DateTimeOffset Start = new(2023, 11, 16, 18, 15, 0, TimeSpan.Zero);
     private static readonly GpuHourPrice A100 = GpuHourPrice.FromDecimal(4);
 
-    private readonly ManualTimeProvider time = new(Start);
-    private WebApplication server = null!;
-    private int port;
-    private long prompt;
-    private long generated;
+    private readonly ManualTimeProvider _time = new(Start);
+    private WebApplication _server = null!;
+    private int _port;
+    private long _prompt;
+    private long _generated;
 
     public async Task InitializeAsync()
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        server = builder.Build();
+        _server = builder.Build();
         // As a server in Python writes its counters.
-        server.Run(context => context.Response.WriteAsync(string.Create(CultureInfo.InvariantCulture, $$"""
+        _server.Run(context => context.Response.WriteAsync(string.Create(CultureInfo.InvariantCulture, $$"""
             # TYPE vllm:prompt_tokens_total counter
-            vllm:prompt_tokens_total{engine="0",model_name="{{Model}}"} {{prompt}}.0
+            vllm:prompt_tokens_total{engine="0",model_name="{{Model}}"} {{_prompt}}.0
             # TYPE vllm:generation_tokens_total counter
-            vllm:generation_tokens_total{engine="0",model_name="{{Model}}"} {{generated}}.0
+            vllm:generation_tokens_total{engine="0",model_name="{{Model}}"} {{_generated}}.0
 
             """)));
-        await server.StartAsync();
-        port = new Uri(((IApplicationBuilder)server).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
+        await _server.StartAsync();
+        _port = new Uri(((IApplicationBuilder)_server).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
     }
 
-    public async Task DisposeAsync() => await server.DisposeAsync();
+    public async Task DisposeAsync() => await _server.DisposeAsync();
 
     [Theory]
     [InlineData(false)]
@@ -70,13 +70,13 @@ public sealed class ChatTraceTests : IAsyncLifetime
         }
         minutes.Should().HaveCount(60);
 
-        var pod = new TargetPod { Uid = "chat-0", Namespace = Namespace, Name = "chat-0", Ips = ["127.0.0.1"], Scrape = [new() { Port = port, Kind = ScrapeTarget.Serving }] };
+        var pod = new TargetPod { Uid = "chat-0", Namespace = Namespace, Name = "chat-0", Ips = ["127.0.0.1"], Scrape = [new() { Port = _port, Kind = ScrapeTarget.Serving }] };
         var targets = new TargetStore();
         targets.Replace(new() { Pods = [pod] });
-        using var journal = UsageJournal.Open(new(), new Random(1), time, NullLogger.Instance);
-        using var progress = new ProgressIntake(journal, time);
-        using var scraper = new PodScraper(new(), time);
-        var scrapes = new ScrapeLoop(scraper, new(), targets, progress, new(journal, time), new AgentCounters(), time, NullLogger<ScrapeLoop>.Instance, null);
+        using var journal = UsageJournal.Open(new(), new Random(1), _time, NullLogger.Instance);
+        using var progress = new ProgressIntake(journal, _time);
+        using var scraper = new PodScraper(new(), _time);
+        var scrapes = new ScrapeLoop(scraper, new(), targets, progress, new(journal, _time), new AgentCounters(), _time, NullLogger<ScrapeLoop>.Instance, null);
 
         var ledger = new GpuLedger();
         ledger.Install(Start);
@@ -102,22 +102,22 @@ public sealed class ChatTraceTests : IAsyncLifetime
         var ticks = 0;
         foreach (var (minute, (p, g)) in minutes)
         {
-            var from = time.GetUtcNow();
+            var from = _time.GetUtcNow();
             from.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture).Should().Be(minute);
-            prompt += (long)p;
-            generated += (long)g;
-            time.Advance(TimeSpan.FromMinutes(1));
+            _prompt += (long)p;
+            _generated += (long)g;
+            _time.Advance(TimeSpan.FromMinutes(1));
             await scrapes.ScrapeAllAsync(default);
             var after = Take();
             (after.Prompt - before.Prompt, after.Generated - before.Generated).Should().Be(((long)p, (long)g), minute);
             before = after;
 
             // What the minute cost, and by its tokens: to the last digit.
-            var cost = ledger.Spent(Namespace, LabelSelector.Everything, from, time.GetUtcNow(), time.GetUtcNow());
+            var cost = ledger.Spent(Namespace, LabelSelector.Everything, from, _time.GetUtcNow(), _time.GetUtcNow());
             ((BigInteger)cost.Units).Should().Be(new BigInteger(4_000_000_000) * 60_000);
 
             if (!disturbed) continue;
-            if (++ticks % 17 == 0) (prompt, generated) = (0, 0); // the server was restarted
+            if (++ticks % 17 == 0) (_prompt, _generated) = (0, 0); // the server was restarted
             if (random.Next(4) == 0) ledger.Record(last!, null); // an answer taken twice
             if (random.Next(6) == 0)
             {
@@ -126,7 +126,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
             }
         }
 
-        var now = time.GetUtcNow();
+        var now = _time.GetUtcNow();
         var tokens = minutes.Values.Aggregate(BigInteger.Zero, (sum, one) => sum + one.Prompt + one.Generated);
         var spent = ledger.Spent(Namespace, LabelSelector.Everything, Start, now, now);
         spent.ToString().Should().Be("4.000000", "one A100 for an hour");
@@ -142,7 +142,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
             var cursor = ledger.Cursor(Node);
             last = journal.Read(Node, cursor is null ? null : new(cursor.Epoch, cursor.Seq));
             ledger.Record(last, cursor).Gap.Should().BeNull();
-            var moment = time.GetUtcNow();
+            var moment = _time.GetUtcNow();
             var work = ledger.SpentByWorkload(Namespace, LabelSelector.Everything, Start, moment.AddMilliseconds(1), moment.AddMilliseconds(1));
             return work.Single().Usage.Tokens.GetValueOrDefault(Model) ?? new(0, 0, 0);
         }

@@ -43,9 +43,9 @@ public sealed class ClusterTraceTests
     [Fact]
     public void Each_day_each_local_day_and_each_odd_window_is_the_plain_count_of_it()
     {
-        const long Nano = 2_500_000_000;
+        const long nano = 2_500_000_000;
         var trace = new Trace();
-        var ledger = trace.Ledger(Nano);
+        var ledger = trace.Ledger(nano);
         foreach (var (_, seen) in trace.Events) ledger.Observe(seen);
 
         // Days of UTC: their sums are also the whole.
@@ -83,7 +83,7 @@ public sealed class ClusterTraceTests
             var whole = BigInteger.Zero;
             foreach (var ns in trace.Namespaces)
             {
-                var counted = trace.Rows.Where(row => row.Namespace == ns).Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, Nano));
+                var counted = trace.Rows.Where(row => row.Namespace == ns).Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, nano));
                 ((BigInteger)ledger.Spent(ns, LabelSelector.Everything, Start.AddSeconds(from), Start.AddSeconds(to), trace.End).Units).Should().Be(counted, "{0} from {1} to {2}", ns, from, to);
                 whole += counted;
             }
@@ -94,9 +94,9 @@ public sealed class ClusterTraceTests
     [Fact]
     public void On_every_node_the_parts_are_the_whole_and_all_nodes_together_are_all_work()
     {
-        const long Nano = 3_060_000_000;
+        const long nano = 3_060_000_000;
         var trace = new Trace();
-        var ledger = trace.Ledger(Nano);
+        var ledger = trace.Ledger(nano);
         foreach (var (_, seen) in trace.Events) ledger.Observe(seen);
 
         foreach (var (from, to) in new[] { (0L, trace.LastSecond), (86_399, 12_345_678), (11_000_001, 11_000_002) })
@@ -105,15 +105,15 @@ public sealed class ClusterTraceTests
             foreach (var (node, gpus) in trace.Nodes)
             {
                 var bill = ledger.Bill(node, Start.AddSeconds(from), Start.AddSeconds(to), trace.End);
-                var counted = trace.Rows.Where(row => row.Node == node).Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, Nano));
-                ((BigInteger)bill.Total.Units).Should().Be(new BigInteger(gpus) * 1000 * (to - from) * Nano);
+                var counted = trace.Rows.Where(row => row.Node == node).Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, nano));
+                ((BigInteger)bill.Total.Units).Should().Be(new BigInteger(gpus) * 1000 * (to - from) * nano);
                 ((BigInteger)bill.Reserved.Units).Should().Be(counted);
                 (bill.Reserved + bill.Unallocated).Should().Be(bill.Total);
                 bill.Unattributed.Should().BeEmpty();
                 bill.UnpricedGpuMs.Should().Be(0);
                 reserved += counted;
             }
-            reserved.Should().Be(trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, Nano)));
+            reserved.Should().Be(trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, nano)));
         }
     }
 
@@ -123,13 +123,13 @@ public sealed class ClusterTraceTests
     [InlineData(3)]
     public void Shuffled_repeated_and_with_a_restart_in_the_middle_it_is_the_same_amount(int seed)
     {
-        const long Nano = 2_500_000_000;
+        const long nano = 2_500_000_000;
         var random = new Random(seed);
         var trace = new Trace();
         var told = trace.Events.Select(one => one.Seen).Concat(trace.Events.Select(one => one.Seen).Where(_ => random.Next(3) == 0)).ToArray();
         random.Shuffle(told);
 
-        var ledger = trace.Ledger(Nano);
+        var ledger = trace.Ledger(nano);
         var stored = new Dictionary<string, string>();
         for (var i = 0; i < told.Length; i++)
         {
@@ -138,7 +138,7 @@ public sealed class ClusterTraceTests
             LedgerWorld.Write(ledger, stored);
             ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
         }
-        Everything(ledger, trace).Should().Be(trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(0, long.MaxValue, Nano)));
+        Everything(ledger, trace).Should().Be(trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(0, long.MaxValue, nano)));
 
         LedgerWorld.Write(ledger, stored);
         stored.Values.Should().OnlyContain(json => json.Length <= GpuLedger.MaxShardBytes);
@@ -149,10 +149,10 @@ public sealed class ClusterTraceTests
     [Fact]
     public void Old_days_that_were_made_into_sums_are_still_the_plain_count_of_each()
     {
-        const long Nano = 3_060_000_000;
+        const long nano = 3_060_000_000;
         var random = new Random(149);
         var trace = new Trace();
-        var ledger = trace.Ledger(Nano);
+        var ledger = trace.Ledger(nano);
         var stored = new Dictionary<string, string>();
         var next = 0;
         for (var day = 0L; day < trace.LastSecond; day += 86_400)
@@ -166,7 +166,7 @@ public sealed class ClusterTraceTests
             // Whoever writes does not read the sums; what the last flush missed, the API tells again.
             ledger = GpuLedger.Load(Shards(stored).Where(shard => shard.Kind != LedgerShard.DayKind));
             ledger.Install(Start);
-            ledger.Reprice("one-rate", new(Nano), Start);
+            ledger.Reprice("one-rate", new(nano), Start);
             foreach (var (node, gpus) in trace.Nodes) ledger.ObserveNode(node, "one-rate", gpus, Start);
             foreach (var (_, seen) in trace.Events.Take(next)) ledger.Observe(seen);
         }
@@ -176,11 +176,11 @@ public sealed class ClusterTraceTests
         var read = GpuLedger.Load(Shards(stored));
         read.DetailSince.Should().BeAfter(Start.AddDays(100), "the days were summed");
         var report = CostReport.Of(read, new(Start, trace.End, ReportBy.Day), trace.End, _ => null);
-        ((BigInteger)report.Total.Units).Should().Be(trace.Nodes.Aggregate(BigInteger.Zero, (sum, node) => sum + node.Gpus) * 1000 * trace.LastSecond * Nano, "the nodes' whole time");
+        ((BigInteger)report.Total.Units).Should().Be(trace.Nodes.Aggregate(BigInteger.Zero, (sum, node) => sum + node.Gpus) * 1000 * trace.LastSecond * nano, "the nodes' whole time");
         var days = report.Rows.GroupBy(row => row.Day, StringComparer.Ordinal).ToDictionary(rows => rows.Key, rows => rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Spent.Units), StringComparer.Ordinal);
         for (var day = 0L; day < trace.LastSecond; day += 86_400)
             days.GetValueOrDefault(Start.AddSeconds(day).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture))
-                .Should().Be(trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(day, day + 86_400, Nano)), "day {0}", day / 86_400);
+                .Should().Be(trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(day, day + 86_400, nano)), "day {0}", day / 86_400);
 
         static IEnumerable<LedgerShard> Shards(Dictionary<string, string> stored) => stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!);
     }
@@ -188,17 +188,17 @@ public sealed class ClusterTraceTests
     [Fact]
     public void A_rate_that_does_not_divide_by_the_part_is_rounded_down_by_less_than_a_nano_a_unit()
     {
-        const long Nano = 1_234_567_891;
+        const long nano = 1_234_567_891;
         var trace = new Trace();
-        var ledger = trace.Ledger(Nano);
+        var ledger = trace.Ledger(nano);
         foreach (var (_, seen) in trace.Events) ledger.Observe(seen);
 
-        var exact = trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(0, long.MaxValue, Nano));
+        var exact = trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(0, long.MaxValue, nano));
         var unitMs = trace.Rows.Where(row => row.Scheduled is not null).Aggregate(BigInteger.Zero, (sum, row) => sum + new BigInteger(row.Gpus) * 1000 * (row.Deleted - row.Scheduled!.Value));
         (exact - Everything(ledger, trace)).Should().BeGreaterThanOrEqualTo(0).And.BeLessThan(unitMs);
         // To the digit: what the rule says.
         Everything(ledger, trace).Should().Be(trace.Rows.Where(row => row.Scheduled is not null)
-            .Aggregate(BigInteger.Zero, (sum, row) => sum + new BigInteger(Nano) * row.Milli / 1000 * row.Gpus * 1000 * (row.Deleted - row.Scheduled!.Value)));
+            .Aggregate(BigInteger.Zero, (sum, row) => sum + new BigInteger(nano) * row.Milli / 1000 * row.Gpus * 1000 * (row.Deleted - row.Scheduled!.Value)));
     }
 
     private static BigInteger Everything(GpuLedger ledger, Trace trace) =>

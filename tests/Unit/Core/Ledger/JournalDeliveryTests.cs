@@ -97,11 +97,11 @@ public sealed class JournalDeliveryTests
     /// <summary>A ledger, what of it is stored, and the way that an operator asks: from what is written on.</summary>
     private sealed class Operator
     {
-        private readonly PodObservation[] pods;
+        private readonly PodObservation[] _pods;
 
         public Operator(PodObservation[] pods)
         {
-            this.pods = pods;
+            this._pods = pods;
             Ledger = Known(new());
         }
 
@@ -138,7 +138,7 @@ public sealed class JournalDeliveryTests
         {
             ledger.Install(Start);
             ledger.Reprice("", new(3_060_000_000), Start);
-            foreach (var pod in pods) ledger.Observe(pod);
+            foreach (var pod in _pods) ledger.Observe(pod);
             return ledger;
         }
     }
@@ -146,16 +146,16 @@ public sealed class JournalDeliveryTests
     /// <summary>A node and its journal as a list: numbered, kept until acknowledged.</summary>
     private sealed class Node(string name)
     {
-        private readonly List<(long Seq, UsageInterval? Interval, TokenSample? Tokens)> all = [];
-        private readonly Dictionary<string, long> counters = [];
-        private long acknowledged;
-        private DateTimeOffset clock = Start;
+        private readonly List<(long Seq, UsageInterval? Interval, TokenSample? Tokens)> _all = [];
+        private readonly Dictionary<string, long> _counters = [];
+        private long _acknowledged;
+        private DateTimeOffset _clock = Start;
 
         public string Name => name;
 
-        public long Last => all.Count;
+        public long Last => _all.Count;
 
-        public int Kept => (int)(all.Count - acknowledged);
+        public int Kept => (int)(_all.Count - _acknowledged);
 
         public long Busy { get; private set; }
 
@@ -167,10 +167,10 @@ public sealed class JournalDeliveryTests
         {
             if (pod.Node != name) return;
             // Now and then nothing happens for most of a day, so that days end and are put away by themselves; some intervals lie over a midnight.
-            if (much % 8 == 7) clock += TimeSpan.FromHours(much / 8 % 24);
-            var from = clock;
-            clock += TimeSpan.FromSeconds(much % 8 == 6 ? 60 * much : 10);
-            all.Add((all.Count + 1, new() { Seq = all.Count + 1, PodUid = pod.Uid, Namespace = Namespace, Pod = pod.Pod, Device = "GPU-0", From = from, To = clock, BusyMs = much * 39, EnergyMj = much * 7 }, null));
+            if (much % 8 == 7) _clock += TimeSpan.FromHours(much / 8 % 24);
+            var from = _clock;
+            _clock += TimeSpan.FromSeconds(much % 8 == 6 ? 60 * much : 10);
+            _all.Add((_all.Count + 1, new() { Seq = _all.Count + 1, PodUid = pod.Uid, Namespace = Namespace, Pod = pod.Pod, Device = "GPU-0", From = from, To = _clock, BusyMs = much * 39, EnergyMj = much * 7 }, null));
             Busy += much * 39;
             Energy += much * 7;
         }
@@ -179,22 +179,22 @@ public sealed class JournalDeliveryTests
         public void Count(PodObservation pod, int much)
         {
             if (pod.Node != name) return;
-            var before = counters.GetValueOrDefault(pod.Uid);
+            var before = _counters.GetValueOrDefault(pod.Uid);
             var grown = much % 4 == 0 && before > 0 ? much % (int)Math.Min(before, 100) : before + much;
             Generated += grown >= before ? grown - before : grown;
-            counters[pod.Uid] = grown;
-            all.Add((all.Count + 1, null, new() { Seq = all.Count + 1, PodUid = pod.Uid, Model = "m", Prompt = 1, Generated = grown, At = clock }));
+            _counters[pod.Uid] = grown;
+            _all.Add((_all.Count + 1, null, new() { Seq = _all.Count + 1, PodUid = pod.Uid, Model = "m", Prompt = 1, Generated = grown, At = _clock }));
         }
 
         public UsageReport Answer(JournalCursor? after, int entries)
         {
-            if (after is not null) acknowledged = Math.Max(acknowledged, after.Seq);
+            if (after is not null) _acknowledged = Math.Max(_acknowledged, after.Seq);
             // What was acknowledged is gone for good.
-            var first = Math.Max(after?.Seq ?? 0, acknowledged) + 1;
-            return Report(first, [.. all.Where(entry => entry.Seq >= first).Take(entries)]);
+            var first = Math.Max(after?.Seq ?? 0, _acknowledged) + 1;
+            return Report(first, [.. _all.Where(entry => entry.Seq >= first).Take(entries)]);
         }
 
-        public UsageReport Everything() => Report(1, all);
+        public UsageReport Everything() => Report(1, _all);
 
         private UsageReport Report(long first, IReadOnlyList<(long Seq, UsageInterval? Interval, TokenSample? Tokens)> entries) => new()
         {

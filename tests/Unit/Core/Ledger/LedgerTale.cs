@@ -23,10 +23,10 @@ public sealed class LedgerTale
     private static readonly (int Parts, int Of)[] Shares = [(1, 1), (1, 1), (1, 7), (3, 7), (1, 4), (2, 3), (460, 1000)];
     private static readonly string[] Products = ["card", "board"];
 
-    private readonly List<Pod> pods = [];
-    private readonly List<(int Product, int At, long Nano)> prices = [];
-    private readonly List<(int Node, int At, int Gpus)> capacities = [];
-    private readonly List<(int Node, int From, int To)> losses = [];
+    private readonly List<Pod> _pods = [];
+    private readonly List<(int Product, int At, long Nano)> _prices = [];
+    private readonly List<(int Node, int At, int Gpus)> _capacities = [];
+    private readonly List<(int Node, int From, int To)> _losses = [];
 
     private sealed record Pod(int Number, int Node, int Gpus, int Share, int From, int To, bool Open, bool Finished, bool Known)
     {
@@ -37,28 +37,28 @@ public sealed class LedgerTale
 
     public LedgerTale(IReadOnlyList<TaleFact> facts)
     {
-        for (var node = 0; node < NodeCount; node++) capacities.Add((node, 0, 4));
-        for (var product = 0; product < Products.Length; product++) prices.Add((product, 0, 1_234_567_891 * (product + 1)));
+        for (var node = 0; node < NodeCount; node++) _capacities.Add((node, 0, 4));
+        for (var product = 0; product < Products.Length; product++) _prices.Add((product, 0, 1_234_567_891 * (product + 1)));
         foreach (var fact in facts)
         {
             var (node, at) = (fact.Where % NodeCount, (int)fact.When);
             switch (fact.What % 8)
             {
                 case 0 or 1 or 2:
-                    pods.Add(new(pods.Count, node, 1 + fact.Much % 3, fact.Much / 3 % Shares.Length, at, Math.Min(at + fact.Long, Seconds), Open: fact.Where % 4 == 3, Finished: fact.Where / 4 % 2 == 0, Known: true));
+                    _pods.Add(new(_pods.Count, node, 1 + fact.Much % 3, fact.Much / 3 % Shares.Length, at, Math.Min(at + fact.Long, Seconds), Open: fact.Where % 4 == 3, Finished: fact.Where / 4 % 2 == 0, Known: true));
                     break;
                 case 3:
                     // Only the journal tells of it, and of each device it touched.
-                    if (at < Seconds - 1) pods.Add(new(pods.Count, node, 1 + fact.Much % 2, 0, at, Math.Min(at + 1 + fact.Long, Seconds), Open: false, Finished: false, Known: false));
+                    if (at < Seconds - 1) _pods.Add(new(_pods.Count, node, 1 + fact.Much % 2, 0, at, Math.Min(at + 1 + fact.Long, Seconds), Open: false, Finished: false, Known: false));
                     break;
                 case 4 or 5:
-                    if (at > 0 && !prices.Exists(price => price.Product == fact.Where % 2 && price.At == at)) prices.Add((fact.Where % 2, at, fact.Much * 97_654_321L + fact.Long));
+                    if (at > 0 && !_prices.Exists(price => price.Product == fact.Where % 2 && price.At == at)) _prices.Add((fact.Where % 2, at, fact.Much * 97_654_321L + fact.Long));
                     break;
                 case 6:
-                    if (at > 0 && !capacities.Exists(one => one.Node == node && one.At == at)) capacities.Add((node, at, fact.Much % 9));
+                    if (at > 0 && !_capacities.Exists(one => one.Node == node && one.At == at)) _capacities.Add((node, at, fact.Much % 9));
                     break;
                 default:
-                    if (fact.Long > 0 && !losses.Exists(loss => loss.Node == node && at <= loss.To && loss.From <= at + fact.Long)) losses.Add((node, at, at + fact.Long));
+                    if (fact.Long > 0 && !_losses.Exists(loss => loss.Node == node && at <= loss.To && loss.From <= at + fact.Long)) _losses.Add((node, at, at + fact.Long));
                     break;
             }
         }
@@ -72,9 +72,9 @@ public sealed class LedgerTale
 
     public static DateTimeOffset At(double second) => Zero.AddSeconds(second);
 
-    public int Pods => pods.Count;
+    public int Pods => _pods.Count;
 
-    public bool HasLosses => losses.Count > 0;
+    public bool HasLosses => _losses.Count > 0;
 
     /// <summary>Everything told, shuffled between the tellings and, where asked, some of it twice.</summary>
     public GpuLedger Told(Random random, bool twice = false)
@@ -106,10 +106,10 @@ public sealed class LedgerTale
         BigInteger total = 0, reserved = 0, unallocated = 0, lost = 0, unknown = 0;
         for (var second = from; second < to; second++)
         {
-            var nano = prices.Where(price => price.Product == node % 2 && price.At <= second).MaxBy(price => price.At).Nano;
-            var gpus = capacities.Where(one => one.Node == node && one.At <= second).MaxBy(one => one.At).Gpus;
+            var nano = _prices.Where(price => price.Product == node % 2 && price.At <= second).MaxBy(price => price.At).Nano;
+            var gpus = _capacities.Where(one => one.Node == node && one.At <= second).MaxBy(one => one.At).Gpus;
             BigInteger parts = 0, of = 1, held = 0, strange = 0;
-            foreach (var pod in pods.Where(pod => pod.Node == node && pod.Holds(second)))
+            foreach (var pod in _pods.Where(pod => pod.Node == node && pod.Holds(second)))
             {
                 var share = Shares[pod.Share];
                 (parts, of) = (parts * share.Of + of * share.Parts * pod.Gpus, of * share.Of);
@@ -119,7 +119,7 @@ public sealed class LedgerTale
             }
             var whole = new BigInteger(nano) * BigInteger.Max(gpus, (parts + of - 1) / of);
             total += whole;
-            if (losses.Exists(loss => loss.Node == node && loss.From <= second && second < loss.To)) lost += whole;
+            if (_losses.Exists(loss => loss.Node == node && loss.From <= second && second < loss.To)) lost += whole;
             else (reserved, unknown, unallocated) = (reserved + held, unknown + strange, unallocated + whole - held - strange);
         }
         return (total * 1000, reserved * 1000, unallocated * 1000, lost * 1000, unknown * 1000);
@@ -128,10 +128,10 @@ public sealed class LedgerTale
     public override string ToString()
     {
         var text = new StringBuilder();
-        foreach (var pod in pods) text.AppendLine(pod.ToString());
-        foreach (var price in prices) text.AppendLine(CultureInfo.InvariantCulture, $"price {price}");
-        foreach (var capacity in capacities) text.AppendLine(CultureInfo.InvariantCulture, $"capacity {capacity}");
-        foreach (var loss in losses) text.AppendLine(CultureInfo.InvariantCulture, $"loss {loss}");
+        foreach (var pod in _pods) text.AppendLine(pod.ToString());
+        foreach (var price in _prices) text.AppendLine(CultureInfo.InvariantCulture, $"price {price}");
+        foreach (var capacity in _capacities) text.AppendLine(CultureInfo.InvariantCulture, $"capacity {capacity}");
+        foreach (var loss in _losses) text.AppendLine(CultureInfo.InvariantCulture, $"loss {loss}");
         return text.ToString();
     }
 
@@ -139,7 +139,7 @@ public sealed class LedgerTale
 
     private IEnumerable<IReadOnlyList<Action<GpuLedger>>> PodTellings()
     {
-        foreach (var pod in pods.Where(pod => pod.Known))
+        foreach (var pod in _pods.Where(pod => pod.Known))
         {
             var share = Shares[pod.Share];
             var first = new PodObservation
@@ -166,7 +166,7 @@ public sealed class LedgerTale
         for (var node = 0; node < NodeCount; node++)
         {
             var (name, entries) = (NodeName(node), new List<UsageInterval>());
-            foreach (var pod in pods.Where(pod => !pod.Known && pod.Node == node))
+            foreach (var pod in _pods.Where(pod => !pod.Known && pod.Node == node))
                 for (var device = 0; device < pod.Gpus; device++)
                     entries.Add(new() { Seq = entries.Count + 1, PodUid = pod.Uid, Namespace = Namespace, Pod = pod.Uid, Device = $"GPU-{device}", From = At(pod.From), To = At(pod.To), BusyMs = 1 });
             yield return [.. entries.Select((_, i) => (Action<GpuLedger>)(ledger =>
@@ -175,15 +175,15 @@ public sealed class LedgerTale
     }
 
     private IEnumerable<IReadOnlyList<Action<GpuLedger>>> PriceTellings() => Products.Select((product, number) =>
-        (IReadOnlyList<Action<GpuLedger>>)[.. prices.Where(price => price.Product == number).OrderBy(price => price.At).Select(price => (Action<GpuLedger>)(ledger => ledger.Reprice(product, new(price.Nano), At(price.At))))]);
+        (IReadOnlyList<Action<GpuLedger>>)[.. _prices.Where(price => price.Product == number).OrderBy(price => price.At).Select(price => (Action<GpuLedger>)(ledger => ledger.Reprice(product, new(price.Nano), At(price.At))))]);
 
     private IEnumerable<IReadOnlyList<Action<GpuLedger>>> NodeTellings()
     {
         for (var node = 0; node < NodeCount; node++)
         {
             var (name, product) = (NodeName(node), Products[node % 2]);
-            yield return [.. capacities.Where(one => one.Node == node).OrderBy(one => one.At).Select(one => (Action<GpuLedger>)(ledger => ledger.ObserveNode(name, product, one.Gpus, At(one.At))))];
-            yield return [.. losses.Where(loss => loss.Node == node).OrderBy(loss => loss.From).SelectMany(loss => (Action<GpuLedger>[])[ledger => ledger.MarkNodeLost(name, At(loss.From)), ledger => ledger.MarkNodeBack(name, At(loss.To))])];
+            yield return [.. _capacities.Where(one => one.Node == node).OrderBy(one => one.At).Select(one => (Action<GpuLedger>)(ledger => ledger.ObserveNode(name, product, one.Gpus, At(one.At))))];
+            yield return [.. _losses.Where(loss => loss.Node == node).OrderBy(loss => loss.From).SelectMany(loss => (Action<GpuLedger>[])[ledger => ledger.MarkNodeLost(name, At(loss.From)), ledger => ledger.MarkNodeBack(name, At(loss.To))])];
         }
     }
 }

@@ -17,9 +17,9 @@ public sealed class LedgerWorld
     private static readonly string[] Products = ["NVIDIA-H100-80GB-HBM3", "Tesla-T4"];
     public static readonly string[] Namespaces = ["team-a", "team-b"];
 
-    private readonly List<PodFacts> pods = [];
-    private readonly List<NodeFacts> nodes = [];
-    private readonly List<(string Product, int At, long Nano)> prices = [];
+    private readonly List<PodFacts> _pods = [];
+    private readonly List<NodeFacts> _nodes = [];
+    private readonly List<(string Product, int At, long Nano)> _prices = [];
 
     /// <summary>What the operator would see, in the order of time.</summary>
     public List<Action<GpuLedger>> Operations { get; } = [];
@@ -27,7 +27,7 @@ public sealed class LedgerWorld
     /// <summary>Those among them that tell of pods.</summary>
     public List<PodObservation> Observations { get; } = [];
 
-    public IReadOnlyList<string> NodeNames => [.. nodes.Select(node => node.Name)];
+    public IReadOnlyList<string> NodeNames => [.. _nodes.Select(node => node.Name)];
 
     public static DateTimeOffset At(double second) => Zero.AddSeconds(second);
 
@@ -43,7 +43,7 @@ public sealed class LedgerWorld
             for (var change = random.Next(5); change >= 0; change--)
             {
                 var (when, nano) = (at, random.NextInt64(1, 20_000_000_000));
-                prices.Add((product, when, nano));
+                _prices.Add((product, when, nano));
                 Tell(when, ledger => ledger.Reprice(product, new(nano), At(when)));
                 at += random.Next(1, 80);
             }
@@ -51,7 +51,7 @@ public sealed class LedgerWorld
         for (var n = 0; n < 3; n++)
         {
             var node = new NodeFacts($"node-{n}", Products[random.Next(Products.Length)], random.Next(1, 9), random.Next(0, 20));
-            nodes.Add(node);
+            _nodes.Add(node);
             Tell(node.From, ledger => ledger.ObserveNode(node.Name, node.Product, node.Gpus, At(node.From)));
             if (random.Next(3) == 0)
             {
@@ -74,11 +74,11 @@ public sealed class LedgerWorld
         }
         for (var p = 0; p < random.Next(1, 14); p++)
         {
-            var node = nodes[random.Next(nodes.Count)];
+            var node = _nodes[random.Next(_nodes.Count)];
             var pod = new PodFacts($"uid-{seed}-{p}", Namespaces[random.Next(2)], $"job-{random.Next(5)}", node, random.Next(1, 4), random.Next(0, Seconds - 1), random.Next(2) == 0 ? "nlp" : "cv");
             if (random.Next(4) > 0) pod.To = pod.From + random.Next(0, 150);
             pod.Finished = random.Next(2) == 0;
-            pods.Add(pod);
+            _pods.Add(pod);
             var seen = Math.Min(Seconds, pod.From + random.Next(0, 4));
             var first = pod.Observation(seen, end: false);
             Observations.Add(first);
@@ -88,7 +88,7 @@ public sealed class LedgerWorld
             Observations.Add(last);
             Tell(Math.Max(end, seen) + 1, ledger => ledger.Observe(last));
         }
-        foreach (var node in nodes) Measure(node, random, Tell);
+        foreach (var node in _nodes) Measure(node, random, Tell);
         Operations.Add(ledger => ledger.Install(At(0)));
         Operations.AddRange(told.OrderBy(one => one.At).ThenBy(one => one.Order).Select(one => one.Tell));
     }
@@ -99,7 +99,7 @@ public sealed class LedgerWorld
         var journal = new List<UsageInterval>();
         for (var from = 0; from + 10 <= Seconds; from += 10)
         {
-            foreach (var pod in pods.Where(pod => pod.Node == node && pod.Holds(from) && pod.Holds(from + 9)))
+            foreach (var pod in _pods.Where(pod => pod.Node == node && pod.Holds(from) && pod.Holds(from + 9)))
                 journal.Add(new()
                 {
                     Seq = journal.Count + 1,
@@ -132,7 +132,7 @@ public sealed class LedgerWorld
     {
         Int128 units = 0;
         for (var second = from; second < to; second++)
-            foreach (var pod in pods)
+            foreach (var pod in _pods)
                 if ((ns is null || pod.Namespace == ns) && (team is null || pod.Team == team) && (node is null || pod.Node.Name == node) && pod.Holds(second) && !pod.Node.IsLost(second))
                     units += (Int128)Price(pod.Node.Product, second) * pod.Gpus * 1000;
         return new(units);
@@ -141,11 +141,11 @@ public sealed class LedgerWorld
     /// <summary>The node's bill by brute force: total, unallocated, lost.</summary>
     public (Amount Total, Amount Unallocated, Amount Lost) Bill(string name, int from, int to)
     {
-        var node = nodes.Single(one => one.Name == name);
+        var node = _nodes.Single(one => one.Name == name);
         Int128 total = 0, unallocated = 0, lost = 0;
         for (var second = from; second < to; second++)
         {
-            var held = pods.Where(pod => pod.Node == node && pod.Holds(second)).Sum(pod => pod.Gpus);
+            var held = _pods.Where(pod => pod.Node == node && pod.Holds(second)).Sum(pod => pod.Gpus);
             var present = Math.Max(held, node.GpusAt(second));
             var price = (Int128)Price(node.Product, second) * 1000;
             total += price * present;
@@ -156,7 +156,7 @@ public sealed class LedgerWorld
     }
 
     private long Price(string product, int second) =>
-        prices.Where(price => price.Product == product && price.At <= second).MaxBy(price => price.At).Nano;
+        _prices.Where(price => price.Product == product && price.At <= second).MaxBy(price => price.At).Nano;
 
     /// <summary>Every sum a person could ask for, as text: two ledgers that agree here agree.</summary>
     public static string Sums(GpuLedger ledger, DateTimeOffset now)

@@ -8,21 +8,21 @@ namespace Bursar.Tests.Unit.Core.Scaling;
 /// <summary>A budget's room among its scalers: properties over random prices, weights, floors and wants.</summary>
 public sealed class RoomShareTests
 {
-    private static readonly Gen<ReplicaPrices> s_prices =
+    private static readonly Gen<ReplicaPrices> PriceGenerator =
         from live in Gen.Choose(0, 6)
         from burn in Gen.Choose(1, 1000)
         from next in Gen.Frequency((9, Gen.Choose(0, 200).Select(price => (HourlyCost?)new HourlyCost(price))), (1, Gen.Constant((HourlyCost?)null)))
         select new ReplicaPrices(live, live == 0 ? HourlyCost.Zero : new HourlyCost(burn), next);
 
-    private static readonly Gen<RoomClaim[]> s_claims =
+    private static readonly Gen<RoomClaim[]> ClaimGenerator =
         (from weight in Gen.Choose(1, 4)
          from floor in Gen.Choose(0, 3)
          from wanted in Gen.Choose(0, 15)
-         from prices in s_prices
+         from prices in PriceGenerator
          select new RoomClaim { Key = "", Weight = weight, Floor = floor, Least = floor, Wanted = wanted, Max = 15, Prices = prices })
         .NonEmptyListOf().Select(claims => claims.Take(8).Select((claim, i) => claim with { Key = $"scaler-{i}" }).ToArray());
 
-    private static readonly Arbitrary<(RoomClaim[] Claims, long Room)> s_tales = s_claims.Zip(Gen.Choose(0, 4000).Select(room => (long)room)).ToArbitrary();
+    private static readonly Arbitrary<(RoomClaim[] Claims, long Room)> Tales = ClaimGenerator.Zip(Gen.Choose(0, 4000).Select(room => (long)room)).ToArbitrary();
 
     [Fact]
     public void Together_they_never_cost_more_than_the_room() => Check(tale => Used(tale.Claims, Divide(tale)).Should().BeLessThanOrEqualTo(tale.Room));
@@ -64,7 +64,7 @@ public sealed class RoomShareTests
     });
 
     [Fact]
-    public void A_smaller_room_never_pays_for_more() => Prop.ForAll(s_tales, Gen.Choose(0, 4000).ToArbitrary(), (tale, less) =>
+    public void A_smaller_room_never_pays_for_more() => Prop.ForAll(Tales, Gen.Choose(0, 4000).ToArbitrary(), (tale, less) =>
         Used(tale.Claims, RoomShare.Divide(new(Math.Min(less, tale.Room)), tale.Claims)) <= Used(tale.Claims, Divide(tale))).QuickCheckThrowOnFailure();
 
     [Fact]
@@ -95,7 +95,7 @@ public sealed class RoomShareTests
     });
 
     [Fact]
-    public void What_runs_is_kept_where_nobody_lacks_much_for_it() => Prop.ForAll(s_tales, Gen.Choose(0, 200).ToArbitrary(), (tale, more) =>
+    public void What_runs_is_kept_where_nobody_lacks_much_for_it() => Prop.ForAll(Tales, Gen.Choose(0, 200).ToArbitrary(), (tale, more) =>
     {
         // From a little more or less of the room to what the same claims would be given afresh.
         var claims = tale.Claims.Select(claim => claim with { Prices = claim.Prices with { Live = 0, Burn = HourlyCost.Zero, Next = claim.Prices.Next ?? new HourlyCost(3) } }).ToArray();
@@ -145,7 +145,7 @@ public sealed class RoomShareTests
 
     [Fact]
     public void The_most_replicas_for_a_sum_are_the_most() =>
-        Prop.ForAll(s_prices.ToArbitrary(), Gen.Choose(0, 3000).ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, most, upTo) =>
+        Prop.ForAll(PriceGenerator.ToArbitrary(), Gen.Choose(0, 3000).ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, most, upTo) =>
         {
             var known = Enumerable.Range(0, upTo + 1).Select(n => (n, Cost: prices.Of(n)?.NanoPerHour)).ToArray();
             var best = known.Last(one => one.Cost <= most).n;
@@ -156,9 +156,9 @@ public sealed class RoomShareTests
 
     [Fact]
     public void More_replicas_never_cost_less() =>
-        Prop.ForAll(s_prices.ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, n) => prices.Of(n + 1) is not { } more || prices.Of(n) is { } cost && !(more < cost)).QuickCheckThrowOnFailure();
+        Prop.ForAll(PriceGenerator.ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, n) => prices.Of(n + 1) is not { } more || prices.Of(n) is { } cost && !(more < cost)).QuickCheckThrowOnFailure();
 
-    private static void Check(Action<(RoomClaim[] Claims, long Room)> holds) => Prop.ForAll(s_tales, holds).QuickCheckThrowOnFailure();
+    private static void Check(Action<(RoomClaim[] Claims, long Room)> holds) => Prop.ForAll(Tales, holds).QuickCheckThrowOnFailure();
 
     private static IReadOnlyList<RoomGrant> Divide((RoomClaim[] Claims, long Room) tale) => RoomShare.Divide(new(tale.Room), tale.Claims);
 

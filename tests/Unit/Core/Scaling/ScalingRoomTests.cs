@@ -151,7 +151,7 @@ public sealed class ScalingRoomTests
     /// <summary>Time in it passes from look to look; what is taken away burns on for as long as stopping may take.</summary>
     private sealed class World
     {
-        private static readonly TimeSpan s_stop = TimeSpan.FromSeconds(40);
+        private static readonly TimeSpan Stop = TimeSpan.FromSeconds(40);
         private readonly Random _random;
         private readonly WindowSpec _window;
         private readonly (bool Jobs, bool Spot) _moves;
@@ -222,11 +222,11 @@ public sealed class ScalingRoomTests
             DearestReplica = new(_prices.Max(price => price.NanoPerHour));
             for (var i = 0; i < _scalers.Length; i++)
             {
-                if (granted[i].Replicas < _replicas[i]) Spend(_prices[i] * (_replicas[i] - granted[i].Replicas), Now, Now + s_stop);
+                if (granted[i].Replicas < _replicas[i]) Spend(_prices[i] * (_replicas[i] - granted[i].Replicas), Now, Now + Stop);
                 _replicas[i] = granted[i].Replicas;
                 Spend(_prices[i] * _replicas[i], Now, next);
             }
-            StopCost = new HourlyCost(_scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Floor)).NanoPerHour).Sum() + _jobs.Sum(job => job.Rate.NanoPerHour)).For(s_stop);
+            StopCost = new HourlyCost(_scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Floor)).NanoPerHour).Sum() + _jobs.Sum(job => job.Rate.NanoPerHour)).For(Stop);
             foreach (var job in _jobs) Spend(job.Rate, Now, job.End < next ? job.End : next);
             _jobs.RemoveAll(job => job.End <= next);
             Now = next;

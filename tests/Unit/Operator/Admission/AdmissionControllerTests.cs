@@ -19,19 +19,19 @@ public sealed class AdmissionControllerTests : IDisposable
 {
     private const string Pods = """{"metadata": {"labels": {"team": "vision"}}, "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "2"}}}]}}""";
 
-    private readonly KubeClient client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
-    private readonly ManualTimeProvider time = new(new DateTimeOffset(2026, 11, 21, 10, 0, 0, TimeSpan.Zero));
-    private readonly BudgetBoard board = new();
-    private readonly ClusterStores stores;
-    private bool ready = true;
+    private readonly KubeClient _client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
+    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 10, 0, 0, TimeSpan.Zero));
+    private readonly BudgetBoard _board = new();
+    private readonly ClusterStores _stores;
+    private bool _ready = true;
 
     public AdmissionControllerTests()
     {
-        stores = new(client, "bursar");
+        _stores = new(_client, "bursar");
         Budget("nlp", """{"limit": {"cost": "500"}}""", """{"spent": "487.70", "limit": "500", "currency": "USD"}""");
     }
 
-    public void Dispose() => client.Dispose();
+    public void Dispose() => _client.Dispose();
 
     /// <summary>A spec of each kind that has a switch, without it; and the field that holds it.</summary>
     public static TheoryData<string, string, string, string> Kinds => new()
@@ -132,7 +132,7 @@ public sealed class AdmissionControllerTests : IDisposable
     [Fact]
     public void The_cluster_s_switch_holds_nothing()
     {
-        ((Store<V1ConfigMap>)stores.Control.Store).Put(new() { Metadata = new() { Name = "bursar-control", Namespace = "bursar", Uid = "c" }, Data = new Dictionary<string, string> { ["enforcement"] = "observe" } });
+        ((Store<V1ConfigMap>)_stores.Control.Store).Put(new() { Metadata = new() { Name = "bursar-control", Namespace = "bursar", Uid = "c" }, Data = new Dictionary<string, string> { ["enforcement"] = "observe" } });
         var answer = Ask(Job());
         answer.Patch.Should().BeNull();
         answer.Warnings.Should().ContainSingle().Which.Should().Contain("switched to observe");
@@ -141,14 +141,14 @@ public sealed class AdmissionControllerTests : IDisposable
     [Fact]
     public void Until_the_caches_are_read_all_goes_through()
     {
-        ready = false;
+        _ready = false;
         Untouched(Ask(Job()));
     }
 
     [Fact]
     public void A_leader_tells_the_price_too()
     {
-        board.Lead(_ => HourlyCost.FromDecimal(6.12m));
+        _board.Lead(_ => HourlyCost.FromDecimal(6.12m));
         Ask(Job()).Warnings.Should().Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 2 GPUs at 6.12 USD/h and is held until Bursar admits it");
     }
 
@@ -211,7 +211,7 @@ public sealed class AdmissionControllerTests : IDisposable
         Budget("gated", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""");
         var job = Object("Job", $$$$$$$$"""{"template": {{{{{{{{Pods}}}}}}}}}""");
         job["metadata"] = JsonNode.Parse("""{"name": "train", "namespace": "team", "uid": "train"}""");
-        ((Store<V1Job>)stores.Jobs.Store).Put(JsonSerializer.Deserialize(job, V1Job.JsonTypeInfo)!);
+        ((Store<V1Job>)_stores.Jobs.Store).Put(JsonSerializer.Deserialize(job, V1Job.JsonTypeInfo)!);
 
         AskPodOf("1", owner: """{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "train", "controller": true}""").Allowed.Should().BeTrue();
         AskPodOf("1", owner: """{"apiVersion": "example.com/v1", "kind": "Notebook", "name": "nb", "uid": "nb", "controller": true}""").Allowed.Should().BeFalse("Bursar has no adapter for it");
@@ -221,12 +221,12 @@ public sealed class AdmissionControllerTests : IDisposable
     public void New_GPU_pod_that_asks_by_a_resource_claim_is_refused_alike()
     {
         Budget("gated", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""");
-        ((Store<V1ResourceClaimTemplate>)stores.Gpus.Templates.Store).Put(new()
+        ((Store<V1ResourceClaimTemplate>)_stores.Gpus.Templates.Store).Put(new()
         {
             Metadata = new() { Name = "h100", Namespace = "team", Uid = "t" },
             Spec = new() { Spec = new() { Requests = [new() { Name = "gpu", DeviceClassName = "gpu.nvidia.com" }] } },
         });
-        ((Store<V1DeviceClass>)stores.Gpus.Classes.Store).Put(new() { Metadata = new() { Name = "gpu.nvidia.com", Uid = "c" } });
+        ((Store<V1DeviceClass>)_stores.Gpus.Classes.Store).Put(new() { Metadata = new() { Name = "gpu.nvidia.com", Uid = "c" } });
 
         AskPod("""{"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "h100"}], "containers": [{"name": "main"}]}""").Allowed.Should().BeFalse("the claim is for a GPU");
         AskPod("""{"resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}], "containers": [{"name": "main"}]}""").Allowed.Should().BeTrue("nothing says that it is for one");
@@ -271,7 +271,7 @@ public sealed class AdmissionControllerTests : IDisposable
         ["spec"] = JsonNode.Parse(spec),
     };
 
-    private AdmissionController Controller() => new(stores, () => ready, board, "bursar", time, NullLogger<AdmissionController>.Instance);
+    private AdmissionController Controller() => new(_stores, () => _ready, _board, "bursar", _time, NullLogger<AdmissionController>.Instance);
 
     private AdmissionResponse Ask(JsonObject obj, string ns = "team", string operation = "CREATE", string? subresource = null)
     {
@@ -298,6 +298,6 @@ public sealed class AdmissionControllerTests : IDisposable
 
     private static JsonNode? At(JsonNode node, string pointer) => pointer.Split('/', StringSplitOptions.RemoveEmptyEntries).Aggregate((JsonNode?)node, (at, key) => at?[key]);
 
-    private void Budget(string name, string spec, string status = "{}", string annotations = "{}") => ((Store<V1Alpha1GpuBudget>)stores.Budgets.Store).Put(JsonSerializer.Deserialize(
+    private void Budget(string name, string spec, string status = "{}", string annotations = "{}") => ((Store<V1Alpha1GpuBudget>)_stores.Budgets.Store).Put(JsonSerializer.Deserialize(
         $$"""{"metadata": {"name": "{{name}}", "namespace": "team", "uid": "{{name}}", "annotations": {{annotations}} }, "spec": {{spec}}, "status": {{status}} }""", ApiJson.GpuBudget)!);
 }

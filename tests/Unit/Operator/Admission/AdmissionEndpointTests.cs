@@ -23,20 +23,20 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
 {
     private const string Host = "bursar-webhook.bursar.svc";
 
-    private readonly ManualTimeProvider time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
-    private X509Certificate2? certificate;
-    private string bundle = "";
-    private EdgeServer endpoint = null!;
+    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
+    private X509Certificate2? _certificate;
+    private string _bundle = "";
+    private EdgeServer _endpoint = null!;
 
     public async Task InitializeAsync()
     {
-        var root = BursarCa.Create(time.GetUtcNow());
-        var pair = BursarCa.CreateServer(root, [Host], time.GetUtcNow());
-        (certificate, bundle) = (X509Certificate2.CreateFromPem(pair.Certificate, pair.PrivateKey), root.Certificate);
-        endpoint = await AdmissionEndpoint.StartAsync("127.0.0.1:0", () => certificate, request => new() { Uid = request.Uid!, Warnings = [$"{request.Operation} in {request.Namespace}"] }, NullLoggerFactory.Instance, default);
+        var root = BursarCa.Create(_time.GetUtcNow());
+        var pair = BursarCa.CreateServer(root, [Host], _time.GetUtcNow());
+        (_certificate, _bundle) = (X509Certificate2.CreateFromPem(pair.Certificate, pair.PrivateKey), root.Certificate);
+        _endpoint = await AdmissionEndpoint.StartAsync("127.0.0.1:0", () => _certificate, request => new() { Uid = request.Uid!, Warnings = [$"{request.Operation} in {request.Namespace}"] }, NullLoggerFactory.Instance, default);
     }
 
-    public async Task DisposeAsync() => await endpoint.DisposeAsync();
+    public async Task DisposeAsync() => await _endpoint.DisposeAsync();
 
     [Fact]
     public async Task A_question_is_answered()
@@ -80,7 +80,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Without_a_certificate_no_connection_is_taken()
     {
-        certificate = null;
+        _certificate = null;
         await FluentActions.Awaiting(() => PostAsync("{}")).Should().ThrowAsync<HttpRequestException>();
     }
 
@@ -91,19 +91,19 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         using var client = new KubeClient(new KubeConfig { Server = server.Address, CertificateAuthorityPem = server.CertificateAuthority, Token = server.Token });
         using var stop = new CancellationTokenSource();
         await client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar" } }, default);
-        var authority = Authority.Create(time.GetUtcNow());
+        var authority = Authority.Create(_time.GetUtcNow());
         await client.CreateAsync(new V1Secret { Metadata = new() { Name = "bursar-ca", Namespace = "bursar" }, Type = "Opaque", Data = authority.Write() }, default);
-        var served = new WebhookCertificate(client, "bursar", [Host], time, NullLogger<WebhookCertificate>.Instance);
+        var served = new WebhookCertificate(client, "bursar", [Host], _time, NullLogger<WebhookCertificate>.Instance);
         await using var door = await AdmissionEndpoint.StartAsync("127.0.0.1:0", () => served.Current, request => new() { Uid = request.Uid! }, NullLoggerFactory.Instance, default);
         _ = served.RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => time.PendingTimers == 1, "the first look is over");
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
         async Task LookAsync(TimeSpan by)
         {
             foreach (var step in (TimeSpan[])[by, WebhookCertificate.LookEvery])
             {
-                var end = time.GetUtcNow() + step;
-                time.Advance(step);
-                await Eventually.TrueAsync(() => time.NextDue > end, "the look is over");
+                var end = _time.GetUtcNow() + step;
+                _time.Advance(step);
+                await Eventually.TrueAsync(() => _time.NextDue > end, "the look is over");
             }
         }
         // An API server that trusts this bundle, at this moment.
@@ -112,7 +112,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
             var seen = await SeenAsync(door.Address);
             var trusted = new X509Certificate2Collection();
             trusted.ImportFromPem(roots);
-            PeerCheck.Refusal(seen, trusted, PeerPurpose.Server, Host, time.GetUtcNow()).Should().BeNull();
+            PeerCheck.Refusal(seen, trusted, PeerPurpose.Server, Host, _time.GetUtcNow()).Should().BeNull();
             return seen;
         }
         async Task WriteAsync(Authority next)
@@ -133,13 +133,13 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         // The next root is in the bundle before it signs, and the old one after.
         await LookAsync(BursarCa.RootLife - CertificateKeeper.RenewRootBefore - TimeSpan.FromDays(62));
         var alone = authority.Bundle();
-        await WriteAsync(authority.Advance(time.GetUtcNow(), spread: true));
+        await WriteAsync(authority.Advance(_time.GetUtcNow(), spread: true));
         authority.Next.Should().NotBeNull();
         var both = authority.Bundle();
         await LookAsync(CertificateKeeper.RootOverlap);
         await ShakeAsync(alone);
         await ShakeAsync(both);
-        await WriteAsync(authority.Advance(time.GetUtcNow(), spread: true));
+        await WriteAsync(authority.Advance(_time.GetUtcNow(), spread: true));
         authority.Next.Should().BeNull();
         // Before the webhook has seen the new root and after, with the old bundle's overlap and with the new bundle.
         await ShakeAsync(both);
@@ -152,7 +152,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
 
         // The old root ends.
         await LookAsync(CertificateKeeper.RenewRootBefore);
-        await WriteAsync(authority.Advance(time.GetUtcNow(), spread: true));
+        await WriteAsync(authority.Advance(_time.GetUtcNow(), spread: true));
         authority.Previous.Should().BeEmpty();
         await LookAsync(WebhookCertificate.LookEvery);
         await ShakeAsync(authority.Bundle());
@@ -173,11 +173,11 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     private HttpClient Client()
     {
         var trusted = new X509Certificate2Collection();
-        trusted.ImportFromPem(bundle);
+        trusted.ImportFromPem(_bundle);
         return new(new SocketsHttpHandler
         {
-            ConnectCallback = async (_, ct) => await ConnectAsync(endpoint.Address, ct),
-            SslOptions = new() { RemoteCertificateValidationCallback = (_, seen, _, _) => PeerCheck.Refusal(seen as X509Certificate2, trusted, PeerPurpose.Server, Host, time.GetUtcNow()) is null },
+            ConnectCallback = async (_, ct) => await ConnectAsync(_endpoint.Address, ct),
+            SslOptions = new() { RemoteCertificateValidationCallback = (_, seen, _, _) => PeerCheck.Refusal(seen as X509Certificate2, trusted, PeerPurpose.Server, Host, _time.GetUtcNow()) is null },
         });
     }
 

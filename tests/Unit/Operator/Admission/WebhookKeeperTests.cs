@@ -12,42 +12,42 @@ namespace Bursar.Tests.Unit.Operator.Admission;
 /// <summary>The keeper before a server that holds one webhook configuration.</summary>
 public sealed class WebhookKeeperTests : IAsyncLifetime
 {
-    private readonly ManualTimeProvider time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
-    private readonly CancellationTokenSource stop = new();
-    private readonly Lock gate = new();
-    private JsonNode? configuration = JsonNode.Parse("""
+    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private JsonNode? _configuration = JsonNode.Parse("""
         {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "bursar", "uid": "1", "resourceVersion": "1"},
          "webhooks": [{"name": "jobs.admission.bursar.dev", "clientConfig": {"service": {"name": "bursar-webhook", "namespace": "bursar", "path": "/admit"}}},
                       {"name": "jobsets.admission.bursar.dev", "clientConfig": {"caBundle": "b2xk", "service": {"name": "bursar-webhook", "namespace": "bursar", "path": "/admit"}}}]}
         """);
-    private string? roots = "ROOT A\n";
-    private int version = 1;
-    private int patches;
-    private bool conflicts;
-    private ScriptedServer server = null!;
+    private string? _roots = "ROOT A\n";
+    private int _version = 1;
+    private int _patches;
+    private bool _conflicts;
+    private ScriptedServer _server = null!;
 
-    public async Task InitializeAsync() => server = await ScriptedServer.StartAsync((asked, context) =>
+    public async Task InitializeAsync() => _server = await ScriptedServer.StartAsync((asked, context) =>
     {
-        lock (gate)
+        lock (_gate)
         {
             asked.Path.Should().Be("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/bursar");
-            if (configuration is null) return context.StatusAsync(404, "NotFound");
+            if (_configuration is null) return context.StatusAsync(404, "NotFound");
             if (asked.Method == "PATCH")
             {
-                patches++;
-                if (conflicts) return context.StatusAsync(422, "Invalid");
-                configuration = JsonPatch.Apply(configuration, JsonNode.Parse(asked.Body))!;
-                configuration["metadata"]!["resourceVersion"] = $"{++version}";
+                _patches++;
+                if (_conflicts) return context.StatusAsync(422, "Invalid");
+                _configuration = JsonPatch.Apply(_configuration, JsonNode.Parse(asked.Body))!;
+                _configuration["metadata"]!["resourceVersion"] = $"{++_version}";
             }
-            return context.JsonAsync(configuration.ToJsonString());
+            return context.JsonAsync(_configuration.ToJsonString());
         }
     });
 
     public async Task DisposeAsync()
     {
-        await stop.CancelAsync();
-        await server.DisposeAsync();
-        stop.Dispose();
+        await _stop.CancelAsync();
+        await _server.DisposeAsync();
+        _stop.Dispose();
     }
 
     [Fact]
@@ -55,72 +55,72 @@ public sealed class WebhookKeeperTests : IAsyncLifetime
     {
         await StartAsync(null);
         Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
-        patches.Should().Be(1);
+        _patches.Should().Be(1);
         await LookAsync(WebhookKeeper.LookEvery);
-        patches.Should().Be(1, "nothing is due");
+        _patches.Should().Be(1, "nothing is due");
 
         // The overlap of two roots.
-        roots = "ROOT A\nROOT B\n";
+        _roots = "ROOT A\nROOT B\n";
         await LookAsync(WebhookKeeper.LookEvery);
         Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
 
         // An installer that writes the whole object anew.
-        lock (gate)
+        lock (_gate)
         {
-            configuration!["webhooks"]![0]!["clientConfig"]!.AsObject().Remove("caBundle");
-            configuration["webhooks"]![1]!["clientConfig"]!["caBundle"] = "";
+            _configuration!["webhooks"]![0]!["clientConfig"]!.AsObject().Remove("caBundle");
+            _configuration["webhooks"]![1]!["clientConfig"]!["caBundle"] = "";
         }
         await LookAsync(WebhookKeeper.LookEvery);
         Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
-        lock (gate) ((string)configuration!["webhooks"]![0]!["clientConfig"]!["service"]!["name"]!).Should().Be("bursar-webhook");
+        lock (_gate) ((string)_configuration!["webhooks"]![0]!["clientConfig"]!["service"]!["name"]!).Should().Be("bursar-webhook");
     }
 
     [Fact]
     public async Task Outside_a_cluster_they_are_told_where_it_is()
     {
         await StartAsync(new Uri("https://127.0.0.1:9443/admit"));
-        lock (gate)
+        lock (_gate)
         {
-            configuration!["webhooks"]!.AsArray().Select(webhook => (string?)webhook!["clientConfig"]!["url"]).Should().Equal("https://127.0.0.1:9443/admit", "https://127.0.0.1:9443/admit");
-            configuration["webhooks"]!.AsArray().Should().OnlyContain(webhook => webhook!["clientConfig"]!["service"] == null, "it is one or the other");
+            _configuration!["webhooks"]!.AsArray().Select(webhook => (string?)webhook!["clientConfig"]!["url"]).Should().Equal("https://127.0.0.1:9443/admit", "https://127.0.0.1:9443/admit");
+            _configuration["webhooks"]!.AsArray().Should().OnlyContain(webhook => webhook!["clientConfig"]!["service"] == null, "it is one or the other");
         }
         await LookAsync(WebhookKeeper.LookEvery);
-        patches.Should().Be(1);
+        _patches.Should().Be(1);
     }
 
     [Fact]
     public async Task It_waits_for_roots_and_for_a_configuration_and_another_writer_goes_first()
     {
-        var there = configuration;
-        (roots, configuration) = (null, null);
+        var there = _configuration;
+        (_roots, _configuration) = (null, null);
         await StartAsync(null);
-        server.Requests.Should().BeEmpty();
-        roots = "ROOT A\n";
+        _server.Requests.Should().BeEmpty();
+        _roots = "ROOT A\n";
         await LookAsync(WebhookKeeper.RetryEvery);
-        patches.Should().Be(0, "the chart's admission is off");
-        lock (gate) (configuration, conflicts) = (there, true);
+        _patches.Should().Be(0, "the chart's admission is off");
+        lock (_gate) (_configuration, _conflicts) = (there, true);
         await LookAsync(WebhookKeeper.LookEvery);
-        patches.Should().Be(1);
-        lock (gate) conflicts = false;
+        _patches.Should().Be(1);
+        lock (_gate) _conflicts = false;
         await LookAsync(WebhookKeeper.RetryEvery);
         Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
     }
 
     private string[] Bundles()
     {
-        lock (gate) return [.. configuration!["webhooks"]!.AsArray().Select(webhook => Encoding.UTF8.GetString(Convert.FromBase64String((string?)webhook!["clientConfig"]!["caBundle"] ?? "")))];
+        lock (_gate) return [.. _configuration!["webhooks"]!.AsArray().Select(webhook => Encoding.UTF8.GetString(Convert.FromBase64String((string?)webhook!["clientConfig"]!["caBundle"] ?? "")))];
     }
 
     private async Task StartAsync(Uri? url)
     {
-        _ = new WebhookKeeper(server.Client(), () => roots, url, time, NullLogger<WebhookKeeper>.Instance).RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => time.PendingTimers == 1, "the first look is over");
+        _ = new WebhookKeeper(_server.Client(), () => _roots, url, _time, NullLogger<WebhookKeeper>.Instance).RunAsync(_stop.Token);
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
     }
 
     private async Task LookAsync(TimeSpan by)
     {
-        var end = time.GetUtcNow() + by;
-        time.Advance(by);
-        await Eventually.TrueAsync(() => time.NextDue > end, "the look is over");
+        var end = _time.GetUtcNow() + by;
+        _time.Advance(by);
+        await Eventually.TrueAsync(() => _time.NextDue > end, "the look is over");
     }
 }

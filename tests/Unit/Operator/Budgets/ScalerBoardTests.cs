@@ -6,13 +6,13 @@ namespace Bursar.Tests.Unit.Operator.Budgets;
 
 public class ScalerBoardTests
 {
-    private static readonly ObjectKey s_chat = new("team", "chat");
+    private static readonly ObjectKey Chat = new("team", "chat");
 
     [Fact]
     public void A_pod_that_the_scaler_has_not_seen_yet_is_not_part_of_the_floor()
     {
         var board = new ScalerBoard();
-        board.Hold(s_chat, new("deployment", PerHour(3), PerHour(3), IsWhole: true));
+        board.Hold(Chat, new("deployment", PerHour(3), PerHour(3), IsWhole: true));
 
         board.FloorRateOf("deployment", PerHour(6)).Should().Be(PerHour(3));
     }
@@ -21,7 +21,7 @@ public class ScalerBoardTests
     public void Other_pods_of_the_same_workload_stay()
     {
         var board = new ScalerBoard();
-        board.Hold(s_chat, new("graph", PerHour(6), PerHour(3), IsWhole: false));
+        board.Hold(Chat, new("graph", PerHour(6), PerHour(3), IsWhole: false));
 
         board.FloorRateOf("graph", PerHour(10)).Should().Be(PerHour(7));
     }
@@ -31,9 +31,9 @@ public class ScalerBoardTests
     {
         var board = new ScalerBoard();
         board.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
-        board.Hold(s_chat, new("deployment", PerHour(3), null, IsWhole: true));
+        board.Hold(Chat, new("deployment", PerHour(3), null, IsWhole: true));
         board.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
-        board.Hold(s_chat, null);
+        board.Hold(Chat, null);
         board.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
     }
 

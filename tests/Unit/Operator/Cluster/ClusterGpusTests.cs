@@ -10,38 +10,38 @@ namespace Bursar.Tests.Unit.Operator.Cluster;
 /// <summary>GPUs of ResourceClaims, as objects of the API read.</summary>
 public sealed class ClusterGpusTests : IDisposable
 {
-    private readonly KubeClient client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
-    private readonly ClusterGpus gpus;
+    private readonly KubeClient _client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
+    private readonly ClusterGpus _gpus;
 
     public ClusterGpusTests()
     {
-        gpus = new(client, null);
-        Put(gpus.Slices, """
+        _gpus = new(_client, null);
+        Put(_gpus.Slices, """
             {"metadata": {"name": "n1", "uid": "s1"}, "spec": {"driver": "gpu.nvidia.com", "nodeName": "n1", "pool": {"name": "n1", "generation": 2, "resourceSliceCount": 1}, "devices": [
               {"name": "gpu-0", "attributes": {"type": {"string": "gpu"}, "uuid": {"string": "GPU-0"}, "productName": {"string": "NVIDIA H100 80GB HBM3"}}, "capacity": {"memory": {"value": "80Gi"}}},
               {"name": "gpu-1", "attributes": {"type": {"string": "gpu"}, "uuid": {"string": "GPU-1"}, "productName": {"string": "NVIDIA H100 80GB HBM3"}}, "capacity": {"memory": {"value": "80Gi"}}},
               {"name": "gpu-2-mig-1g10gb-0", "attributes": {"type": {"string": "mig"}, "parentUUID": {"string": "GPU-2"}, "profile": {"string": "1g.10gb"}, "productName": {"string": "NVIDIA H100 80GB HBM3"}}}]}}
             """);
         // An older generation of the pool does not count.
-        Put(gpus.Slices, """{"metadata": {"name": "old", "uid": "s0"}, "spec": {"driver": "gpu.nvidia.com", "nodeName": "n1", "pool": {"name": "n1", "generation": 1, "resourceSliceCount": 1}, "devices": [{"name": "gpu-9"}]}}""");
-        Put(gpus.Slices, """{"metadata": {"name": "nic", "uid": "s2"}, "spec": {"driver": "dra.net", "nodeName": "n1", "pool": {"name": "n1", "generation": 1, "resourceSliceCount": 1}, "devices": [{"name": "eth0"}]}}""");
+        Put(_gpus.Slices, """{"metadata": {"name": "old", "uid": "s0"}, "spec": {"driver": "gpu.nvidia.com", "nodeName": "n1", "pool": {"name": "n1", "generation": 1, "resourceSliceCount": 1}, "devices": [{"name": "gpu-9"}]}}""");
+        Put(_gpus.Slices, """{"metadata": {"name": "nic", "uid": "s2"}, "spec": {"driver": "dra.net", "nodeName": "n1", "pool": {"name": "n1", "generation": 1, "resourceSliceCount": 1}, "devices": [{"name": "eth0"}]}}""");
     }
 
-    public void Dispose() => client.Dispose();
+    public void Dispose() => _client.Dispose();
 
     [Fact]
     public void A_nodes_cards_are_those_of_its_newest_slices()
     {
-        var node = gpus.DevicesOf(new() { Metadata = new() { Name = "n1", Uid = "n1" } });
+        var node = _gpus.DevicesOf(new() { Metadata = new() { Name = "n1", Uid = "n1" } });
         (node.Product, node.Cards).Should().Be(("NVIDIA-H100-80GB-HBM3", 3));
-        gpus.DevicesOf(new() { Metadata = new() { Name = "n2", Uid = "n2" } }).Cards.Should().Be(0);
+        _gpus.DevicesOf(new() { Metadata = new() { Name = "n2", Uid = "n2" } }).Cards.Should().Be(0);
     }
 
     [Fact]
     public void A_pods_own_claim_is_what_was_allocated_for_it()
     {
         Claim("p-gpu", Result("gpu-0"), Result("gpu-1"), Result("gpu-2-mig-1g10gb-0", """, "adminAccess": true"""), """{"request": "nic", "driver": "dra.net", "pool": "n1", "device": "eth0"}""");
-        var request = gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}""", """{"name": "gpu", "resourceClaimName": "p-gpu"}"""));
+        var request = _gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}""", """{"name": "gpu", "resourceClaimName": "p-gpu"}"""));
         (request.Units, request.ShareOn(null), request.IsPending, request.Claims).Should().Be((2, DeviceShare.Whole, false, null));
     }
 
@@ -49,7 +49,7 @@ public sealed class ClusterGpusTests : IDisposable
     public void A_MIG_device_is_its_part_of_the_card()
     {
         Claim("p-gpu", Result("gpu-2-mig-1g10gb-0"));
-        var request = gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}""", """{"name": "gpu", "resourceClaimName": "p-gpu"}"""));
+        var request = _gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}""", """{"name": "gpu", "resourceClaimName": "p-gpu"}"""));
         (request.Units, request.ShareOn(null)).Should().Be((1, new DeviceShare(15, 112)));
     }
 
@@ -57,7 +57,7 @@ public sealed class ClusterGpusTests : IDisposable
     public void A_claim_that_is_named_may_be_shared()
     {
         Claim("shared", Result("gpu-0"), Result("gpu-1"));
-        var request = gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimName": "shared"}"""));
+        var request = _gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimName": "shared"}"""));
         request.Claims.Should().Equal(new SharedClaim("uid-shared", new(2, 1)));
         (request.Units, request.ShareOn(null)).Should().Be((1, new DeviceShare(0, 1)));
     }
@@ -66,7 +66,7 @@ public sealed class ClusterGpusTests : IDisposable
     public void A_part_of_a_device_that_several_claims_have_is_told_by_its_memory()
     {
         Claim("p-gpu", Result("gpu-0", """, "shareID": "a671734a-e8e5-11e4-8fde-42010af09327", "consumedCapacity": {"memory": "20Gi"}"""));
-        gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}""", """{"name": "gpu", "resourceClaimName": "p-gpu"}""")).ShareOn(null).Should().Be(new DeviceShare(1, 4));
+        _gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}""", """{"name": "gpu", "resourceClaimName": "p-gpu"}""")).ShareOn(null).Should().Be(new DeviceShare(1, 4));
     }
 
     [Theory]
@@ -83,14 +83,14 @@ public sealed class ClusterGpusTests : IDisposable
     [InlineData("""{"name": "r", "exactly": {"deviceClassName": "nic.example.com"}}""", 0, "an unknown part")]
     public void A_template_tells_what_its_pods_will_ask_for(string request, int units, string share)
     {
-        Put(gpus.Classes, """{"metadata": {"name": "team-gpu", "uid": "k"}, "spec": {"selectors": [{"cel": {"expression": "device.driver == 'gpu.nvidia.com'"}}]}}""");
-        Put(gpus.Templates, $$$$$$$"""{"metadata": {"name": "t", "namespace": "ns", "uid": "t"}, "spec": {"spec": {"devices": {"requests": [{{{{{{{request}}}}}}}]}}}}""");
-        var work = gpus.Complete(Job("""{"name": "gpu", "resourceClaimTemplateName": "t"}""", 3));
-        var node = gpus.DevicesOf(new() { Metadata = new() { Name = "n1", Uid = "n1" } });
+        Put(_gpus.Classes, """{"metadata": {"name": "team-gpu", "uid": "k"}, "spec": {"selectors": [{"cel": {"expression": "device.driver == 'gpu.nvidia.com'"}}]}}""");
+        Put(_gpus.Templates, $$$$$$$"""{"metadata": {"name": "t", "namespace": "ns", "uid": "t"}, "spec": {"spec": {"devices": {"requests": [{{{{{{{request}}}}}}}]}}}}""");
+        var work = _gpus.Complete(Job("""{"name": "gpu", "resourceClaimTemplateName": "t"}""", 3));
+        var node = _gpus.DevicesOf(new() { Metadata = new() { Name = "n1", Uid = "n1" } });
         (work.PodSets[0].Request.Units, work.PodSets[0].Request.ShareOn(node).ToString(), work.Gpus).Should().Be((units, share, 3 * units));
 
         // And its pods, until their claims are allocated.
-        var pod = gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}"""));
+        var pod = _gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}"""));
         (pod.Units, pod.ShareOn(node).ToString(), pod.IsPending).Should().Be((units, share, units > 0));
     }
 
@@ -98,7 +98,7 @@ public sealed class ClusterGpusTests : IDisposable
     public void A_claim_that_all_pods_of_a_job_share_counts_once()
     {
         Claim("shared", Result("gpu-0"));
-        var work = gpus.Complete(Job("""{"name": "gpu", "resourceClaimName": "shared"}""", 4));
+        var work = _gpus.Complete(Job("""{"name": "gpu", "resourceClaimName": "shared"}""", 4));
         (work.PodSets[0].Request.Units, work.PodSets[0].Request.ShareOn(null)).Should().Be((1, new DeviceShare(1, 4)));
     }
 
@@ -107,27 +107,27 @@ public sealed class ClusterGpusTests : IDisposable
     {
         Claim("special", Result("gpu-2-mig-1g10gb-0"));
         const string limits = """, "resources": {"limits": {"nvidia.com/gpu": "1", "example.com/big": "1"}}""";
-        gpus.OfPod(Pod("", limits: limits)).Units.Should().Be(1, "until then by resource");
-        var request = gpus.OfPod(Pod("", limits: limits, more: """, "extendedResourceClaimStatus": {"resourceClaimName": "special", "requestMappings": [{"containerName": "main", "resourceName": "nvidia.com/gpu", "requestName": "r"}]}"""));
+        _gpus.OfPod(Pod("", limits: limits)).Units.Should().Be(1, "until then by resource");
+        var request = _gpus.OfPod(Pod("", limits: limits, more: """, "extendedResourceClaimStatus": {"resourceClaimName": "special", "requestMappings": [{"containerName": "main", "resourceName": "nvidia.com/gpu", "requestName": "r"}]}"""));
         (request.Units, request.ShareOn(null)).Should().Be((1, new DeviceShare(15, 112)));
     }
 
     [Fact]
     public void A_resource_that_a_DeviceClass_of_GPUs_stands_for_is_a_GPU()
     {
-        gpus.Table.IsGpu("example.com/big").Should().BeFalse();
-        var table = gpus.Table.With(["example.com/big"]);
+        _gpus.Table.IsGpu("example.com/big").Should().BeFalse();
+        var table = _gpus.Table.With(["example.com/big"]);
         table.IsGpu("example.com/big").Should().BeTrue();
     }
 
     [Fact]
     public void Slices_of_v1beta1_are_read()
     {
-        Put(gpus.Slices, """
+        Put(_gpus.Slices, """
             {"metadata": {"name": "n3", "uid": "s3"}, "spec": {"driver": "gpu.nvidia.com", "nodeName": "n3", "pool": {"name": "n3", "generation": 1, "resourceSliceCount": 1}, "devices": [
               {"name": "gpu-0", "basic": {"attributes": {"gpu.nvidia.com/productName": {"string": "Tesla T4"}}, "capacity": {"memory": {"value": "16Gi"}}}}]}}
             """);
-        gpus.DevicesOf(new() { Metadata = new() { Name = "n3", Uid = "n3" } }).Product.Should().Be("Tesla-T4");
+        _gpus.DevicesOf(new() { Metadata = new() { Name = "n3", Uid = "n3" } }).Product.Should().Be("Tesla-T4");
     }
 
     private static void Put<T>(Informer<T> informer, string json)
@@ -135,7 +135,7 @@ public sealed class ClusterGpusTests : IDisposable
 
     private static string Result(string device, string more = "") => $$"""{"request": "r", "driver": "gpu.nvidia.com", "pool": "n1", "device": "{{device}}"{{more}}}""";
 
-    private void Claim(string name, params string[] results) => Put(gpus.Claims, $$$$$$$"""
+    private void Claim(string name, params string[] results) => Put(_gpus.Claims, $$$$$$$"""
         {"metadata": {"name": "{{{{{{{name}}}}}}}", "namespace": "ns", "uid": "uid-{{{{{{{name}}}}}}}"}, "spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}},
          "status": {"allocation": {"devices": {"results": [{{{{{{{string.Join(", ", results)}}}}}}}]}}}}
         """);

@@ -5,7 +5,7 @@ namespace Bursar.Tests.Unit.Operator.Cluster;
 
 public sealed class FieldOwnerTests
 {
-    private static readonly JsonNode s_job = JsonNode.Parse("""
+    private static readonly JsonNode Job = JsonNode.Parse("""
         {"metadata": {"managedFields": [
           {"manager": "kube-controller-manager", "time": "2026-11-02T08:05:00Z", "subresource": "status", "fieldsV1": {"f:status": {"f:active": {}}}},
           {"manager": "bursar", "time": "2026-11-02T08:04:00Z", "fieldsV1": {"f:metadata": {"f:annotations": {"f:bursar.dev/suspended-by": {}}}}},
@@ -20,7 +20,7 @@ public sealed class FieldOwnerTests
     [InlineData("/metadata/annotations/autoscaling.keda.sh~1paused-replicas", "kueue")]
     [InlineData("/spec/replicas", null)]
     [InlineData("/metadata/annotations/bursar.dev~1suspended-by", null)]
-    public void Who_set_a_field_last_is_told_unless_it_was_Bursar(string field, string? manager) => FieldOwner.LastOf(s_job, field).Should().Be(manager);
+    public void Who_set_a_field_last_is_told_unless_it_was_Bursar(string field, string? manager) => FieldOwner.LastOf(Job, field).Should().Be(manager);
 
     [Theory]
     [InlineData("2026-11-02T08:00:00Z", "/spec/runPolicy/suspend", true)]
@@ -29,7 +29,7 @@ public sealed class FieldOwnerTests
     [InlineData("2026-11-02T08:00:00Z", "/spec/replicas", false)]
     public void Field_is_as_created_when_nobody_wrote_it_later(string created, string field, bool expected)
     {
-        var job = s_job.DeepClone();
+        var job = Job.DeepClone();
         job["metadata"]!["creationTimestamp"] = created;
         FieldOwner.IsAsCreated(job, field).Should().Be(expected);
     }

@@ -6,14 +6,14 @@ namespace Bursar.Tests.Unit.Operator.Scaling;
 
 public sealed class KedaGuestTests
 {
-    private static readonly DateTimeOffset s_start = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset StartTime = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
 
     /// <summary>Each thread is the only writer of its own value, so it must find again what it wrote.</summary>
     [Fact]
     public void Concurrent_writes_of_the_loop_and_of_KEDA_are_all_kept()
     {
-        const int Rounds = 20_000;
-        var guest = new KedaGuest(s_start);
+        const int rounds = 20_000;
+        var guest = new KedaGuest(StartTime);
         var lost = new int[5];
 
         var callers = 4;
@@ -35,9 +35,9 @@ public sealed class KedaGuestTests
 
         void Call(int caller)
         {
-            for (var i = 1; i <= Rounds; i++)
+            for (var i = 1; i <= rounds; i++)
             {
-                if (!guest.Ask(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), s_start)) lost[caller]++;
+                if (!guest.Ask(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), StartTime)) lost[caller]++;
                 Thread.Yield();
                 if (guest.State.Asks.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != HourlyCost.FromDecimal(i)) lost[caller]++;
             }
@@ -48,23 +48,23 @@ public sealed class KedaGuestTests
     [Fact]
     public void Same_question_is_not_new_and_another_cap_is()
     {
-        var guest = new KedaGuest(s_start);
-        guest.Ask(Trigger("a"), null, s_start).Should().BeTrue();
-        guest.Ask(Trigger("a"), null, s_start.AddSeconds(5)).Should().BeFalse();
-        guest.Ask(Trigger("a"), HourlyCost.FromDecimal(2), s_start.AddSeconds(10)).Should().BeTrue();
-        guest.Ask(Trigger("b"), HourlyCost.FromDecimal(1), s_start.AddSeconds(10)).Should().BeTrue();
+        var guest = new KedaGuest(StartTime);
+        guest.Ask(Trigger("a"), null, StartTime).Should().BeTrue();
+        guest.Ask(Trigger("a"), null, StartTime.AddSeconds(5)).Should().BeFalse();
+        guest.Ask(Trigger("a"), HourlyCost.FromDecimal(2), StartTime.AddSeconds(10)).Should().BeTrue();
+        guest.Ask(Trigger("b"), HourlyCost.FromDecimal(1), StartTime.AddSeconds(10)).Should().BeTrue();
         guest.State.Cap.Should().Be(HourlyCost.FromDecimal(1), "the lowest cap counts");
-        guest.State.AskedAt.Should().Be(s_start.AddSeconds(10));
+        guest.State.AskedAt.Should().Be(StartTime.AddSeconds(10));
     }
 
     [Fact]
     public void Triggers_that_ask_no_more_are_forgotten()
     {
-        var guest = new KedaGuest(s_start);
-        guest.Ask(Trigger("old"), null, s_start);
-        for (var i = 0; i < 17; i++) guest.Ask(Trigger($"t{i:00}"), null, s_start.AddMinutes(9).AddSeconds(i));
+        var guest = new KedaGuest(StartTime);
+        guest.Ask(Trigger("old"), null, StartTime);
+        for (var i = 0; i < 17; i++) guest.Ask(Trigger($"t{i:00}"), null, StartTime.AddMinutes(9).AddSeconds(i));
         guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal(Enumerable.Range(1, 16).Select(i => $"t{i:00}"), "the newest sixteen are kept");
-        guest.Ask(Trigger("late"), null, s_start.AddMinutes(30));
+        guest.Ask(Trigger("late"), null, StartTime.AddMinutes(30));
         guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("late");
     }
 

@@ -15,25 +15,25 @@ namespace Bursar.Tests.Unit.Operator.Serving;
 
 public sealed class CertificateKeeperTests : IAsyncLifetime
 {
-    private readonly ManualTimeProvider time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
-    private readonly CancellationTokenSource stop = new();
-    private ApiServer server = null!;
-    private KubeClient client = null!;
+    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
+    private readonly CancellationTokenSource _stop = new();
+    private ApiServer _server = null!;
+    private KubeClient _client = null!;
 
     public async Task InitializeAsync()
     {
-        server = await ApiServer.StartAsync(new SandboxOptions(), default);
+        _server = await ApiServer.StartAsync(new SandboxOptions(), default);
         // The API server keeps the machine's time: only the certificates are looked after in the test's.
-        client = new KubeClient(new KubeConfig { Server = server.Address, CertificateAuthorityPem = server.CertificateAuthority, Token = server.Token });
-        await client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar" } }, default);
+        _client = new KubeClient(new KubeConfig { Server = _server.Address, CertificateAuthorityPem = _server.CertificateAuthority, Token = _server.Token });
+        await _client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar" } }, default);
     }
 
     public async Task DisposeAsync()
     {
-        await stop.CancelAsync();
-        client.Dispose();
-        await server.DisposeAsync();
-        stop.Dispose();
+        await _stop.CancelAsync();
+        _client.Dispose();
+        await _server.DisposeAsync();
+        _stop.Dispose();
     }
 
     [Fact]
@@ -123,8 +123,8 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
         await AgentsNamespaceAsync();
         var first = await StartAsync();
 
-        var second = new CertificateKeeper(client, "bursar", "bursar-agents", time, NullLogger<CertificateKeeper>.Instance);
-        _ = second.RunAsync(stop.Token);
+        var second = new CertificateKeeper(_client, "bursar", "bursar-agents", _time, NullLogger<CertificateKeeper>.Instance);
+        _ = second.RunAsync(_stop.Token);
         await Eventually.TrueAsync(() => second.Trust is not null, "the second keeper trusts");
 
         second.Trust!.RootsPem.Should().Be(first.Trust!.RootsPem);
@@ -135,10 +135,10 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
     public async Task Without_the_agents_namespace_it_says_so_once_and_goes_on_when_it_is_there()
     {
         var log = new StringWriter();
-        using var loggers = Bursar.Hosting.Logging.Create(Bursar.Hosting.LogFormat.Text, Microsoft.Extensions.Logging.LogLevel.Warning, TextWriter.Synchronized(log), time);
-        var keeper = new CertificateKeeper(client, "bursar", "bursar-agents", time, new Microsoft.Extensions.Logging.Logger<CertificateKeeper>(loggers));
-        _ = keeper.RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => time.PendingTimers == 1, "the first look is over");
+        using var loggers = Bursar.Hosting.Logging.Create(Bursar.Hosting.LogFormat.Text, Microsoft.Extensions.Logging.LogLevel.Warning, TextWriter.Synchronized(log), _time);
+        var keeper = new CertificateKeeper(_client, "bursar", "bursar-agents", _time, new Microsoft.Extensions.Logging.Logger<CertificateKeeper>(loggers));
+        _ = keeper.RunAsync(_stop.Token);
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
         for (var i = 0; i < 3; i++) await LookAsync(CertificateKeeper.RetryEvery);
 
         keeper.Trust.Should().NotBeNull();
@@ -154,23 +154,23 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
     {
         await AgentsNamespaceAsync();
         var keeper = await StartAsync();
-        await client.DeleteAsync<V1Secret>("bursar-agent-tls", "bursar-agents", null, default);
+        await _client.DeleteAsync<V1Secret>("bursar-agent-tls", "bursar-agents", null, default);
 
         await LookAsync(CertificateKeeper.LookEvery);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
 
-        await client.PatchAsync<V1Secret>("bursar-ca", "bursar", KubePatch.Json(PatchOperation.Replace("/data/tls.key", "bm9uZQ==")), default);
+        await _client.PatchAsync<V1Secret>("bursar-ca", "bursar", KubePatch.Json(PatchOperation.Replace("/data/tls.key", "bm9uZQ==")), default);
         await LookAsync(CertificateKeeper.LookEvery);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
     }
 
-    private Task AgentsNamespaceAsync() => client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar-agents" } }, default);
+    private Task AgentsNamespaceAsync() => _client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar-agents" } }, default);
 
     private async Task<CertificateKeeper> StartAsync()
     {
-        var keeper = new CertificateKeeper(client, "bursar", "bursar-agents", time, NullLogger<CertificateKeeper>.Instance);
-        _ = keeper.RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => time.PendingTimers == 1, "the first look is over");
+        var keeper = new CertificateKeeper(_client, "bursar", "bursar-agents", _time, NullLogger<CertificateKeeper>.Instance);
+        _ = keeper.RunAsync(_stop.Token);
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
         return keeper;
     }
 
@@ -184,15 +184,15 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
 
     private async Task AdvanceAsync(TimeSpan by)
     {
-        var end = time.GetUtcNow() + by;
+        var end = _time.GetUtcNow() + by;
         // The timer is the keeper's only one: once it stands again, the look is done.
-        time.Advance(by);
-        await Eventually.TrueAsync(() => time.NextDue > end, "the look is over");
+        _time.Advance(by);
+        await Eventually.TrueAsync(() => _time.NextDue > end, "the look is over");
     }
 
-    private Task<V1Secret> AuthorityAsync() => client.GetAsync<V1Secret>("bursar-ca", "bursar", default);
+    private Task<V1Secret> AuthorityAsync() => _client.GetAsync<V1Secret>("bursar-ca", "bursar", default);
 
-    private Task<V1Secret> AgentSecretAsync() => client.GetAsync<V1Secret>("bursar-agent-tls", "bursar-agents", default);
+    private Task<V1Secret> AgentSecretAsync() => _client.GetAsync<V1Secret>("bursar-agent-tls", "bursar-agents", default);
 
     /// <summary>What the operator says to the agent's certificate, and the agent to the operator's.</summary>
     private string?[] Refusals(CertificateKeeper keeper, V1Secret agents) =>
@@ -202,7 +202,7 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
     ];
 
     private string? Refusal(PemPair pair, string roots, PeerPurpose purpose, string name) =>
-        PeerCheck.Refusal(X509Certificate2.CreateFromPem(pair.Certificate), Roots(roots), purpose, name, time.GetUtcNow());
+        PeerCheck.Refusal(X509Certificate2.CreateFromPem(pair.Certificate), Roots(roots), purpose, name, _time.GetUtcNow());
 
     private static X509Certificate2Collection Roots(string pem)
     {

@@ -14,19 +14,19 @@ namespace Bursar.Tests.Unit.Operator.Serving;
 
 public sealed class OperatorMetricsTests : IDisposable
 {
-    private readonly ManualTimeProvider time = new(Given.Now);
-    private readonly OperatorMetrics metrics;
+    private readonly ManualTimeProvider _time = new(Given.Now);
+    private readonly OperatorMetrics _metrics;
 
-    public OperatorMetricsTests() => metrics = new OperatorMetrics(time);
+    public OperatorMetricsTests() => _metrics = new OperatorMetrics(_time);
 
-    public void Dispose() => metrics.Dispose();
+    public void Dispose() => _metrics.Dispose();
 
     [Fact]
     public void A_budgets_figures_are_those_of_its_decision()
     {
         var decision = BudgetDecider.Decide(Given.Budget(100, Given.Job("a", 10, spent: 20)));
 
-        metrics.Record("team", "nlp", decision);
+        _metrics.Record("team", "nlp", decision);
 
         Value("bursar_budget_limit", ("namespace", "team"), ("budget", "nlp"), ("currency", "USD")).Should().Be(100);
         Value("bursar_budget_spent", ("budget", "nlp")).Should().Be(20);
@@ -47,7 +47,7 @@ public sealed class OperatorMetricsTests : IDisposable
         var done = new WorkDone { Spent = spent, Serving = (spent, 3_060_000), ReservedGpuMs = 7_200_000, Usage = UsageSums.None with { EnergyMj = 3_060_000, Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) } } };
         var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.Of(done, new HourlyCost(3_060_000_000), 0.085) };
 
-        metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, work)));
+        _metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, work)));
 
         Value("bursar_workload_cost_per_step", ("workload", "a")).Should().BeApproximately(7.225e-5, 1e-12);
         Value("bursar_workload_cost_per_thousand_tokens", ("workload", "a")).Should().BeApproximately(4, 1e-9);
@@ -57,9 +57,9 @@ public sealed class OperatorMetricsTests : IDisposable
     [Fact]
     public void A_forgotten_budget_shows_nothing()
     {
-        metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, Given.Job("a", 10))));
+        _metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, Given.Job("a", 10))));
 
-        metrics.Forget("team", "nlp");
+        _metrics.Forget("team", "nlp");
 
         Samples().Should().NotContain(s => s.Label("budget") == "nlp");
     }
@@ -70,9 +70,9 @@ public sealed class OperatorMetricsTests : IDisposable
         var over = BudgetDecider.Decide(Given.Budget(10, Given.Job("a", 10)));
         over.ParkedNames().Should().Equal("a");
 
-        metrics.Record("team", "nlp", over);
-        metrics.Record("team", "nlp", over);
-        metrics.Record("team", "other", over);
+        _metrics.Record("team", "nlp", over);
+        _metrics.Record("team", "nlp", over);
+        _metrics.Record("team", "other", over);
 
         Value("bursar_decisions_total", ("action", "park"), ("reason", over.Actions[0].Reason)).Should().Be(2);
     }
@@ -81,8 +81,8 @@ public sealed class OperatorMetricsTests : IDisposable
     public void The_ledgers_sums_are_pulled_at_each_scrape_and_counters_do_not_go_back()
     {
         var ledger = Ledger();
-        metrics.Attach(ledger, _ => [], () => "USD");
-        time.Advance(TimeSpan.FromHours(1));
+        _metrics.Attach(ledger, _ => [], () => "USD");
+        _time.Advance(TimeSpan.FromHours(1));
 
         Value("bursar_gpu_seconds_total", ("namespace", "team"), ("basis", "reserved")).Should().Be(2 * 3600);
         Value("bursar_gpu_seconds_total", ("namespace", "team"), ("basis", "busy")).Should().Be(45);
@@ -105,12 +105,12 @@ public sealed class OperatorMetricsTests : IDisposable
     [Fact]
     public void Who_leads_no_more_shows_no_budget_and_no_ledger()
     {
-        metrics.Leads = true;
-        metrics.Attach(Ledger(), _ => [], () => "USD");
-        metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100)));
-        metrics.AgentAnswered("n1");
+        _metrics.Leads = true;
+        _metrics.Attach(Ledger(), _ => [], () => "USD");
+        _metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100)));
+        _metrics.AgentAnswered("n1");
 
-        metrics.Detach();
+        _metrics.Detach();
 
         Value("bursar_leader").Should().Be(0);
         Samples().Should().NotContain(s => s.Name == "bursar_budget_limit" || s.Name == "bursar_gpu_seconds_total" || s.Name == "bursar_agent_lag_seconds");
@@ -119,10 +119,10 @@ public sealed class OperatorMetricsTests : IDisposable
     [Fact]
     public void Two_operators_of_one_process_do_not_mix_their_figures()
     {
-        using var other = new OperatorMetrics(time);
+        using var other = new OperatorMetrics(_time);
 
         other.Reconciled("budgets", TimeSpan.FromMilliseconds(3), failed: false);
-        metrics.Reconciled("budgets", TimeSpan.FromMilliseconds(30), failed: true);
+        _metrics.Reconciled("budgets", TimeSpan.FromMilliseconds(30), failed: true);
 
         Value("bursar_reconcile_duration_seconds_count", ("controller", "budgets")).Should().Be(1);
         Value("bursar_reconcile_duration_seconds_bucket", ("controller", "budgets"), ("le", "0.025")).Should().Be(0);
@@ -133,14 +133,14 @@ public sealed class OperatorMetricsTests : IDisposable
     [Fact]
     public void An_agents_lag_grows_until_it_answers()
     {
-        metrics.AgentAnswered("n1");
-        time.Advance(TimeSpan.FromSeconds(42));
+        _metrics.AgentAnswered("n1");
+        _time.Advance(TimeSpan.FromSeconds(42));
         Value("bursar_agent_lag_seconds", ("node", "n1")).Should().Be(42);
 
-        metrics.AgentAnswered("n1");
+        _metrics.AgentAnswered("n1");
         Value("bursar_agent_lag_seconds", ("node", "n1")).Should().Be(0);
 
-        metrics.AgentGone("n1");
+        _metrics.AgentGone("n1");
         Samples().Should().NotContain(s => s.Name == "bursar_agent_lag_seconds");
     }
 
@@ -149,7 +149,7 @@ public sealed class OperatorMetricsTests : IDisposable
     {
         var tool = Environment.GetEnvironmentVariable("BURSAR_PROMTOOL");
         Skip.If(string.IsNullOrEmpty(tool) || !File.Exists(tool), "BURSAR_PROMTOOL names no promtool");
-        using var full = new OperatorMetrics(time, new Uri("http://127.0.0.1:1"));
+        using var full = new OperatorMetrics(_time, new Uri("http://127.0.0.1:1"));
         full.Attach(Ledger(), _ => [], () => "USD");
         full.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(10, Given.Job("a", 10), Given.Serving("s"))));
         full.Reconciled("budgets", TimeSpan.FromSeconds(1), failed: true);
@@ -215,7 +215,7 @@ public sealed class OperatorMetricsTests : IDisposable
     /// <summary>The page, read strictly: a line that is no sample fails it.</summary>
     private List<PrometheusSample> Samples()
     {
-        var page = metrics.Scrape();
+        var page = _metrics.Scrape();
         PrometheusText.ReadStrict(page, (in PrometheusLine _) => { }).Should().BePositive();
         return PrometheusText.Parse(page);
     }

@@ -17,9 +17,9 @@ public sealed class FieldWriterTests
     private const string Paused = "/metadata/annotations/autoscaling.keda.sh~1paused-replicas";
     private const string Running = """{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"suspend": false, "parallelism": 2}}""";
 
-    private static readonly ParkedTarget s_job = new("batch/v1", "Job", "o", "u");
-    private static readonly ParkedTarget s_scaled = new("keda.sh/v1alpha1", "ScaledObject", "o", "u");
-    private static readonly ParkedTarget s_service = new("serving.kserve.io/v1beta1", "InferenceService", "o", "u");
+    private static readonly ParkedTarget Job = new("batch/v1", "Job", "o", "u");
+    private static readonly ParkedTarget Scaled = new("keda.sh/v1alpha1", "ScaledObject", "o", "u");
+    private static readonly ParkedTarget Service = new("serving.kserve.io/v1beta1", "InferenceService", "o", "u");
 
     private static CancellationToken Ct => CancellationToken.None;
 
@@ -27,7 +27,7 @@ public sealed class FieldWriterTests
     public async Task Write_sets_and_removes_fields_and_leaves_the_rest()
     {
         await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1, "annotations": {"mine": "1", "bursar.dev/suspended-by": "gpubudget/a"}}, "spec": {"suspend": true, "parallelism": 2}}""");
-        (await server.SetAsync(s_job, new(Suspend, "null"), FieldWriter.Mirror(null).First())).Should().Be(WriteOutcome.Done);
+        (await server.SetAsync(Job, new(Suspend, "null"), FieldWriter.Mirror(null).First())).Should().Be(WriteOutcome.Done);
         server.Annotations.Should().Be("""{"mine":"1"}""");
         server.Spec.Should().Be("""{"parallelism":2}""");
     }
@@ -37,7 +37,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync(Running);
         server.BeforePatch = () => server.Replace("""{"metadata": {"name": "o", "uid": "other", "generation": 1}, "spec": {"suspend": false}}""");
-        (await server.SetAsync(s_job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Gone);
+        (await server.SetAsync(Job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Gone);
         server.Spec.Should().Be("""{"suspend":false}""");
     }
 
@@ -46,7 +46,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync(Running);
         server.BeforePatch = () => server.Replace(null);
-        (await server.SetAsync(s_job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Gone);
+        (await server.SetAsync(Job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Gone);
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class FieldWriterTests
         await using var server = await OneObject.StartAsync(Running);
         server.BeforePatch = () => server.Change(obj => obj["spec"]!["suspend"] = true);
         var seen = new List<string>();
-        var outcome = await server.Writer.ChangeAsync("team", s_job, obj =>
+        var outcome = await server.Writer.ChangeAsync("team", Job, obj =>
         {
             seen.Add(FieldWriter.Text(obj, Suspend));
             return seen[^1] == "true" ? WriteOutcome.ChangedByOther() : FieldChange.Set(new FieldValue(Suspend, "true"), new FieldValue("/spec/parallelism", "1"));
@@ -70,7 +70,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync(Running);
         server.BeforePatch = () => server.Change(obj => obj["spec"]!["parallelism"] = 7);
-        (await server.SetAsync(s_job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Done);
+        (await server.SetAsync(Job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Done);
         server.Spec.Should().Be("""{"suspend":true,"parallelism":7}""");
     }
 
@@ -79,7 +79,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {}}""");
         server.BeforePatch = () => server.Change(obj => obj["spec"]!["maxReplicaCount"] = 9);
-        var outcome = await server.Writer.ChangeAsync("team", s_scaled, obj => FieldWriter.Text(obj, "/spec/maxReplicaCount") == "null" ? FieldChange.Set(new FieldValue("/spec/maxReplicaCount", "2")) : WriteOutcome.ChangedByOther(), Ct);
+        var outcome = await server.Writer.ChangeAsync("team", Scaled, obj => FieldWriter.Text(obj, "/spec/maxReplicaCount") == "null" ? FieldChange.Set(new FieldValue("/spec/maxReplicaCount", "2")) : WriteOutcome.ChangedByOther(), Ct);
         outcome.Result.Should().Be(WriteResult.ChangedByOther);
         server.Spec.Should().Be("""{"maxReplicaCount":9}""");
     }
@@ -89,7 +89,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1, "annotations": {"mine": "1"}}, "spec": {}}""");
         server.BeforePatch = () => server.Change(obj => obj["metadata"]!["annotations"]!["autoscaling.keda.sh/paused-replicas"] = "3");
-        var outcome = await server.Writer.ChangeAsync("team", s_scaled, obj => FieldWriter.Text(obj, Paused) == "null" ? FieldChange.Set(new FieldValue(Paused, "\"0\"")) : WriteOutcome.ChangedByOther(), Ct);
+        var outcome = await server.Writer.ChangeAsync("team", Scaled, obj => FieldWriter.Text(obj, Paused) == "null" ? FieldChange.Set(new FieldValue(Paused, "\"0\"")) : WriteOutcome.ChangedByOther(), Ct);
         outcome.Result.Should().Be(WriteResult.ChangedByOther);
         server.Annotations.Should().Be("""{"mine":"1","autoscaling.keda.sh/paused-replicas":"3"}""");
     }
@@ -100,7 +100,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync(Running);
         server.BeforePatch = () => server.Change(obj => obj["metadata"]!["annotations"] = new JsonObject { ["mine"] = "1" });
-        (await server.SetAsync(s_job, [new(Suspend, "true"), .. FieldWriter.Mirror("b", "Exhausted")])).Should().Be(WriteOutcome.Done);
+        (await server.SetAsync(Job, [new(Suspend, "true"), .. FieldWriter.Mirror("b", "Exhausted")])).Should().Be(WriteOutcome.Done);
         server.Annotations.Should().Be("""{"mine":"1","bursar.dev/suspended-by":"gpubudget/b","bursar.dev/suspended-reason":"Exhausted"}""");
         server.Spec.Should().Be("""{"suspend":true,"parallelism":2}""");
     }
@@ -109,7 +109,7 @@ public sealed class FieldWriterTests
     public async Task Missing_parents_are_created_with_the_field()
     {
         await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1}}""");
-        (await server.SetAsync(s_service, new(ScaledFieldActor.PredictorMin, "1"), new(ScaledFieldActor.PredictorMax, "2"))).Should().Be(WriteOutcome.Done);
+        (await server.SetAsync(Service, new(ScaledFieldActor.PredictorMin, "1"), new(ScaledFieldActor.PredictorMax, "2"))).Should().Be(WriteOutcome.Done);
         server.Spec.Should().Be("""{"predictor":{"minReplicas":1,"maxReplicas":2}}""");
     }
 
@@ -120,7 +120,7 @@ public sealed class FieldWriterTests
     public async Task Parent_of_another_type_is_not_replaced(string predictor)
     {
         await using var server = await OneObject.StartAsync($$$"""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"predictor": {{{predictor}}}}}""");
-        var outcome = await server.SetAsync(s_service, new FieldValue(ScaledFieldActor.PredictorMin, "1"));
+        var outcome = await server.SetAsync(Service, new FieldValue(ScaledFieldActor.PredictorMin, "1"));
         outcome.Should().Be(WriteOutcome.Refused("/spec/predictor of InferenceService o is not an object"));
         server.Spec.Should().Be($$$"""{"predictor":{{{predictor}}}}""");
     }
@@ -133,7 +133,7 @@ public sealed class FieldWriterTests
     public async Task Field_of_another_type_is_tested_as_it_was_read(string present)
     {
         await using var server = await OneObject.StartAsync($$$"""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"suspend": {{{present}}}}}""");
-        (await server.SetAsync(s_job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Done);
+        (await server.SetAsync(Job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Done);
         server.Spec.Should().Be("""{"suspend":true}""");
     }
 
@@ -142,7 +142,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "annotations": {"bursar.dev/held": "absent"}}, "spec": {"suspend": true}}""");
         server.BeforePatch = () => server.Change(obj => obj["spec"]!["parallelism"] = 3);
-        var outcome = await server.Writer.ChangeAsync("team", s_job, obj => FieldWriter.Text(obj, "/spec/parallelism") != "null" ? WriteOutcome.ChangedByOther()
+        var outcome = await server.Writer.ChangeAsync("team", Job, obj => FieldWriter.Text(obj, "/spec/parallelism") != "null" ? WriteOutcome.ChangedByOther()
             : FieldChange.Set(new FieldValue(Suspend, "null")) with { TestsSpec = true }, Ct);
         outcome.Result.Should().Be(WriteResult.ChangedByOther);
         server.Spec.Should().Be("""{"suspend":true,"parallelism":3}""");
@@ -154,7 +154,7 @@ public sealed class FieldWriterTests
         await using var server = await OneObject.StartAsync(Running);
         var generation = 1;
         server.BeforePatch = () => server.Change(obj => obj["spec"]!["suspend"] = $"{++generation}");
-        var write = () => server.SetAsync(s_job, new FieldValue(Suspend, "true"));
+        var write = () => server.SetAsync(Job, new FieldValue(Suspend, "true"));
         (await write.Should().ThrowAsync<ApiException>()).Which.IsInvalid.Should().BeTrue();
         generation.Should().Be(1 + FieldWriter.MostTries);
         server.Spec.Should().Be($$$"""{"suspend":"{{{generation}}}","parallelism":2}""");
@@ -167,7 +167,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync(Running);
         server.Refusal = (code, "admission webhook \\\"policy\\\" denied the request: not on Fridays");
-        var write = () => server.SetAsync(s_job, new FieldValue(Suspend, "true"));
+        var write = () => server.SetAsync(Job, new FieldValue(Suspend, "true"));
         (await write.Should().ThrowAsync<ApiException>()).Which.Message.Should().Contain("not on Fridays");
         server.Spec.Should().Be("""{"suspend":false,"parallelism":2}""");
     }
@@ -176,7 +176,7 @@ public sealed class FieldWriterTests
     public async Task Failure_to_store_what_is_about_to_be_written_leaves_the_object()
     {
         await using var server = await OneObject.StartAsync(Running);
-        var write = () => server.Writer.ChangeAsync("team", s_job, async obj =>
+        var write = () => server.Writer.ChangeAsync("team", Job, async obj =>
         {
             await Task.Yield();
             throw new ApiException(500, "InternalError", "the ledger was not written");
@@ -190,7 +190,7 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync(Running);
         server.LosesAnswer = true;
-        var write = () => server.SetAsync(s_job, new FieldValue(Suspend, "true"));
+        var write = () => server.SetAsync(Job, new FieldValue(Suspend, "true"));
         (await write.Should().ThrowAsync<ApiException>()).Which.StatusCode.Should().Be(500);
         (await write()).Should().Be(WriteOutcome.AlreadySo);
         server.Spec.Should().Be("""{"suspend":true,"parallelism":2}""");
@@ -204,9 +204,9 @@ public sealed class FieldWriterTests
         server.BeforePatch = () =>
         {
             server.BeforePatch = null;
-            other = server.SetAsync(s_job, new FieldValue(Suspend, "true")).GetAwaiter().GetResult();
+            other = server.SetAsync(Job, new FieldValue(Suspend, "true")).GetAwaiter().GetResult();
         };
-        (await server.SetAsync(s_job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.AlreadySo);
+        (await server.SetAsync(Job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.AlreadySo);
         other.Should().Be(WriteOutcome.Done);
         server.Generation.Should().Be(2);
     }

@@ -31,46 +31,46 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     /// <summary>Its own, so that no other connection of this machine takes the port while the agent is away.</summary>
     private const string AgentAddress = "127.77.3.1";
 
-    private readonly CancellationTokenSource stop = new();
-    private readonly TestFolder folder = new();
-    private readonly List<string> progressed = [];
-    private readonly OperatorMetrics metrics = new(TimeProvider.System);
-    private readonly GpuLedger ledger = new();
-    private readonly ProgressBoard progress = new();
-    private readonly List<Task> loops = [];
-    private ApiServer server = null!;
-    private KubeClient client = null!;
-    private CertificateKeeper keeper = null!;
-    private ClusterStores stores = null!;
-    private AgentCollector collector = null!;
-    private AgentServer? agent;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TestFolder _folder = new();
+    private readonly List<string> _progressed = [];
+    private readonly OperatorMetrics _metrics = new(TimeProvider.System);
+    private readonly GpuLedger _ledger = new();
+    private readonly ProgressBoard _progress = new();
+    private readonly List<Task> _loops = [];
+    private ApiServer _server = null!;
+    private KubeClient _client = null!;
+    private CertificateKeeper _keeper = null!;
+    private ClusterStores _stores = null!;
+    private AgentCollector _collector = null!;
+    private AgentServer? _agent;
 
     public async Task InitializeAsync()
     {
-        server = await ApiServer.StartAsync(new SandboxOptions(), default);
-        client = new KubeClient(new KubeConfig { Server = server.Address, CertificateAuthorityPem = server.CertificateAuthority, Token = server.Token });
-        foreach (var ns in (string[])["bursar", "bursar-agents", "ml"]) await client.CreateAsync(new V1Namespace { Metadata = new() { Name = ns } }, default);
-        ledger.Install(DateTimeOffset.UnixEpoch);
-        keeper = new CertificateKeeper(client, "bursar", "bursar-agents", TimeProvider.System, NullLogger<CertificateKeeper>.Instance);
-        stores = new ClusterStores(client, "bursar");
-        collector = new AgentCollector(stores, ledger, progress, keeper, metrics, "bursar-agents", new Random(5), TimeProvider.System, null, NullLogger<AgentCollector>.Instance);
-        collector.Progressed += ns => { lock (progressed) progressed.Add(ns); };
-        loops.AddRange([keeper.RunAsync(stop.Token), stores.Pods.RunAsync(stop.Token), stores.Jobs.RunAsync(stop.Token)]);
-        await stores.Pods.HasSyncedAsync(default);
-        await stores.Jobs.HasSyncedAsync(default);
-        loops.Add(collector.RunAsync(stop.Token));
+        _server = await ApiServer.StartAsync(new SandboxOptions(), default);
+        _client = new KubeClient(new KubeConfig { Server = _server.Address, CertificateAuthorityPem = _server.CertificateAuthority, Token = _server.Token });
+        foreach (var ns in (string[])["bursar", "bursar-agents", "ml"]) await _client.CreateAsync(new V1Namespace { Metadata = new() { Name = ns } }, default);
+        _ledger.Install(DateTimeOffset.UnixEpoch);
+        _keeper = new CertificateKeeper(_client, "bursar", "bursar-agents", TimeProvider.System, NullLogger<CertificateKeeper>.Instance);
+        _stores = new ClusterStores(_client, "bursar");
+        _collector = new AgentCollector(_stores, _ledger, _progress, _keeper, _metrics, "bursar-agents", new Random(5), TimeProvider.System, null, NullLogger<AgentCollector>.Instance);
+        _collector.Progressed += ns => { lock (_progressed) _progressed.Add(ns); };
+        _loops.AddRange([_keeper.RunAsync(_stop.Token), _stores.Pods.RunAsync(_stop.Token), _stores.Jobs.RunAsync(_stop.Token)]);
+        await _stores.Pods.HasSyncedAsync(default);
+        await _stores.Jobs.HasSyncedAsync(default);
+        _loops.Add(_collector.RunAsync(_stop.Token));
     }
 
     public async Task DisposeAsync()
     {
-        await stop.CancelAsync();
-        await Task.WhenAll(loops);
-        if (agent is not null) await agent.DisposeAsync();
-        client.Dispose();
-        await server.DisposeAsync();
-        metrics.Dispose();
-        folder.Dispose();
-        stop.Dispose();
+        await _stop.CancelAsync();
+        await Task.WhenAll(_loops);
+        if (_agent is not null) await _agent.DisposeAsync();
+        _client.Dispose();
+        await _server.DisposeAsync();
+        _metrics.Dispose();
+        _folder.Dispose();
+        _stop.Dispose();
     }
 
     [Fact]
@@ -79,8 +79,8 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         var uid = await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1");
 
-        await Eventually.TrueAsync(() => agent!.Targets.Current.Pods.Count == 1, "the agent knows its pod");
-        agent!.Targets.Current.Pods[0].Should().BeEquivalentTo(new TargetPod
+        await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods.Count == 1, "the agent knows its pod");
+        _agent!.Targets.Current.Pods[0].Should().BeEquivalentTo(new TargetPod
         {
             Uid = uid,
             Namespace = "ml",
@@ -90,19 +90,19 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         });
 
         var at = TimeProvider.System.GetUtcNow();
-        agent.Journal.Append([
+        _agent.Journal.Append([
             JournalEntry.Of(new UsageInterval { PodUid = uid, Namespace = "ml", Pod = "train", Container = "c", Device = "d", From = at.AddSeconds(-60), To = at, BusyMs = 45_000, EnergyMj = 7000 }),
             JournalEntry.Of(new ProgressSample { PodUid = uid, Step = 1200, Total = 30_000, At = at, CheckpointAt = at.AddMinutes(-1) }),
         ]);
-        await Eventually.TrueAsync(() => progress.Series(uid).Last is not null, "the progress is on the board");
+        await Eventually.TrueAsync(() => _progress.Series(uid).Last is not null, "the progress is on the board");
 
-        progress.Series(uid).Last!.Value.Should().BeEquivalentTo(new { Step = 1200L, Total = (long?)30_000 });
-        collector.CheckpointAt(uid).Should().BeCloseTo(at.AddMinutes(-1), TimeSpan.FromMilliseconds(1));
-        await Eventually.TrueAsync(() => { lock (progressed) return progressed.Count > 0; }, "the namespace was named");
-        progressed.Distinct().Should().Equal("ml");
-        ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
+        _progress.Series(uid).Last!.Value.Should().BeEquivalentTo(new { Step = 1200L, Total = (long?)30_000 });
+        _collector.CheckpointAt(uid).Should().BeCloseTo(at.AddMinutes(-1), TimeSpan.FromMilliseconds(1));
+        await Eventually.TrueAsync(() => { lock (_progressed) return _progressed.Count > 0; }, "the namespace was named");
+        _progressed.Distinct().Should().Equal("ml");
+        _ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
             .Should().ContainSingle().Which.Usage.Should().BeEquivalentTo(new { BusyMs = 45_000L, EnergyMj = 7000L });
-        await Eventually.TrueAsync(() => collector.Health is { Answering: ["n1"], Missing: [] }, "the answer is whole");
+        await Eventually.TrueAsync(() => _collector.Health is { Answering: ["n1"], Missing: [] }, "the answer is whole");
         await Eventually.TrueAsync(() => Samples().Any(s => s.Name == "bursar_agent_lag_seconds" && s.Label("node") == "n1"), "the lag is told");
     }
 
@@ -115,18 +115,18 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await using var page = builder.Build();
         page.Run(context => context.Response.WriteAsync($"vllm:num_requests_waiting{{model_name=\"m\"}} {Volatile.Read(ref waiting)}\nvllm:generation_tokens_total{{model_name=\"m\"}} 100\n"));
         await page.StartAsync();
-        var board = new SignalBoard(id => stores.Pods.Store.GetByUid(id)?.Spec.NodeName, TimeProvider.System);
+        var board = new SignalBoard(id => _stores.Pods.Store.GetByUid(id)?.Spec.NodeName, TimeProvider.System);
         var asked = 0;
-        collector.Signalled += (node, report) => { Interlocked.Increment(ref asked); board.Take(node, report); };
+        _collector.Signalled += (node, report) => { Interlocked.Increment(ref asked); board.Take(node, report); };
         var uid = await GpuPodAsync("serve", "n1", "127.9.1.7", "inference");
         await StartAgentAsync("n1");
-        await Eventually.TrueAsync(() => agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent reads it at its own pace");
+        await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent reads it at its own pace");
         asked.Should().Be(0, "nothing scales by it");
 
-        collector.IsScaled = pod => pod.Metadata.Uid == uid;
-        collector.ScaledChanged();
+        _collector.IsScaled = pod => pod.Metadata.Uid == uid;
+        _collector.ScaledChanged();
         await Eventually.TrueAsync(() => board.Of(uid) is { RequestsWaiting: 0 }, "its signals are on the board");
-        agent!.Targets.Current.Pods[0].Scrape[0].IntervalSeconds.Should().Be(1);
+        _agent!.Targets.Current.Pods[0].Scrape[0].IntervalSeconds.Should().Be(1);
 
         var begun = DateTimeOffset.UtcNow;
         for (var wanted = 7; wanted < 10; wanted++)
@@ -140,9 +140,9 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         board.Of(uid)!.GeneratedTokensPerSecond.Should().Be(0);
 
         // Asked no more once nothing scales by it.
-        collector.IsScaled = _ => false;
-        collector.ScaledChanged();
-        await Eventually.TrueAsync(() => agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent is told");
+        _collector.IsScaled = _ => false;
+        _collector.ScaledChanged();
+        await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent is told");
         await Eventually.TrueAsync(async () =>
         {
             var before = Volatile.Read(ref asked);
@@ -157,16 +157,16 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         var uid = await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1");
         var at = TimeProvider.System.GetUtcNow();
-        agent!.Journal.Append([JournalEntry.Of(new UsageInterval { PodUid = uid, Namespace = "ml", Pod = "train", Device = "d", From = at.AddSeconds(-60), To = at, BusyMs = 1000 })]);
-        await Eventually.TrueAsync(() => ledger.Cursor("n1") is { Seq: 1 }, "the ledger has it");
+        _agent!.Journal.Append([JournalEntry.Of(new UsageInterval { PodUid = uid, Namespace = "ml", Pod = "train", Device = "d", From = at.AddSeconds(-60), To = at, BusyMs = 1000 })]);
+        await Eventually.TrueAsync(() => _ledger.Cursor("n1") is { Seq: 1 }, "the ledger has it");
 
-        agent.Journal.Append([JournalEntry.Of(new UsageInterval { PodUid = uid, Namespace = "ml", Pod = "train", Device = "d", From = at, To = at.AddSeconds(60), BusyMs = 1000 })]);
-        await Eventually.TrueAsync(() => ledger.Cursor("n1") is { Seq: 2 }, "the ledger has both");
-        agent.Journal.Read("n1", null).First.Should().Be(1, "nothing is written yet");
+        _agent.Journal.Append([JournalEntry.Of(new UsageInterval { PodUid = uid, Namespace = "ml", Pod = "train", Device = "d", From = at, To = at.AddSeconds(60), BusyMs = 1000 })]);
+        await Eventually.TrueAsync(() => _ledger.Cursor("n1") is { Seq: 2 }, "the ledger has both");
+        _agent.Journal.Read("n1", null).First.Should().Be(1, "nothing is written yet");
 
-        foreach (var shard in ledger.DirtyShards()) ledger.MarkWritten(shard.Name, shard.Revision);
-        await Eventually.TrueAsync(() => agent.Journal.Read("n1", null).First == 3, "the agent was told so");
-        ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
+        foreach (var shard in _ledger.DirtyShards()) _ledger.MarkWritten(shard.Name, shard.Revision);
+        await Eventually.TrueAsync(() => _agent.Journal.Read("n1", null).First == 3, "the agent was told so");
+        _ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
             .Should().ContainSingle().Which.Usage.BusyMs.Should().Be(2000, "what is read twice counts once");
     }
 
@@ -177,18 +177,18 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await StartAgentAsync("n1");
         var at = TimeProvider.System.GetUtcNow();
 
-        agent!.Journal.Append([
+        _agent!.Journal.Append([
             JournalEntry.Of(new UsageInterval { PodUid = foreign, Namespace = "ml", Pod = "elsewhere", Device = "d", From = at.AddSeconds(-60), To = at, BusyMs = 60_000 }),
             JournalEntry.Of(new ProgressSample { PodUid = foreign, Step = 1, Total = 1, At = at }),
         ]);
-        await Eventually.TrueAsync(() => ledger.Cursor("n1") is { Seq: 2 }, "the report is taken in");
+        await Eventually.TrueAsync(() => _ledger.Cursor("n1") is { Seq: 2 }, "the report is taken in");
         await Eventually.TrueAsync(() => Samples().Any(s => s.Name == "bursar_agent_failures_total" && s.Label("reason") == "foreign-pod"), "it is counted");
 
-        progress.Series(foreign).Last.Should().BeNull();
-        ledger.UnattributedMs("n1").Should().ContainKey("foreign-pod").WhoseValue.Should().Be(60_000);
-        ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1)).Should().ContainSingle().Which.Usage.BusyMs.Should().Be(0);
-        agent.Targets.Current.Pods.Should().BeEmpty();
-        collector.Health.Missing.Should().Equal("n2");
+        _progress.Series(foreign).Last.Should().BeNull();
+        _ledger.UnattributedMs("n1").Should().ContainKey("foreign-pod").WhoseValue.Should().Be(60_000);
+        _ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1)).Should().ContainSingle().Which.Usage.BusyMs.Should().Be(0);
+        _agent.Targets.Current.Pods.Should().BeEmpty();
+        _collector.Health.Missing.Should().Equal("n2");
     }
 
     [Fact]
@@ -199,9 +199,9 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
 
         await Eventually.TrueAsync(() => Samples().Any(s => s.Name == "bursar_agent_failures_total" && s.Label("reason") == "foreign-node"), "it is counted");
 
-        ledger.Cursor("n1").Should().BeNull();
-        ledger.Cursor("n2").Should().BeNull();
-        collector.Health.Missing.Should().Equal("n1");
+        _ledger.Cursor("n1").Should().BeNull();
+        _ledger.Cursor("n2").Should().BeNull();
+        _collector.Health.Missing.Should().Equal("n1");
     }
 
     [Fact]
@@ -209,19 +209,19 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     {
         await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1");
-        await Eventually.TrueAsync(() => agent!.Targets.Current.Pods.Count == 1 && collector.Health.Missing.Count == 0, "the agent is met");
-        var address = agent!.Addresses.Operator;
+        await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods.Count == 1 && _collector.Health.Missing.Count == 0, "the agent is met");
+        var address = _agent!.Addresses.Operator;
 
-        await agent.DisposeAsync();
-        await Eventually.TrueAsync(() => collector.Health.Missing.Count == 1, "its silence is noticed");
+        await _agent.DisposeAsync();
+        await Eventually.TrueAsync(() => _collector.Health.Missing.Count == 1, "its silence is noticed");
         // The page follows what the collector knows.
         await Eventually.TrueAsync(() => Samples().Single(s => s.Name == "bursar_agents_missing").Value == 1, "the metrics say so");
 
-        agent = await ServeAsync("n1", address);
-        await Eventually.TrueAsync(() => agent.Targets.Current.Pods.Count == 1 && collector.Health.Missing.Count == 0, "the same pod's agent is met again");
+        _agent = await ServeAsync("n1", address);
+        await Eventually.TrueAsync(() => _agent.Targets.Current.Pods.Count == 1 && _collector.Health.Missing.Count == 0, "the same pod's agent is met again");
 
-        await client.DeleteAsync<V1Pod>("agent-n1", "bursar-agents", new DeleteOptions { GracePeriodSeconds = 0 }, default);
-        await Eventually.TrueAsync(() => collector.Health.Missing.Count == 1, "its pod is gone");
+        await _client.DeleteAsync<V1Pod>("agent-n1", "bursar-agents", new DeleteOptions { GracePeriodSeconds = 0 }, default);
+        await Eventually.TrueAsync(() => _collector.Health.Missing.Count == 1, "its pod is gone");
         await Eventually.TrueAsync(() => Samples().All(s => s.Name != "bursar_agent_lag_seconds"), "no lag is told of an agent that is gone");
     }
 
@@ -230,12 +230,12 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     {
         await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1", ns: "ml");
-        await Eventually.TrueAsync(() => stores.Pods.Store.Get("ml", "agent-n1")?.Status.Condition("Ready") is not null, "the cache has it");
+        await Eventually.TrueAsync(() => _stores.Pods.Store.Get("ml", "agent-n1")?.Status.Condition("Ready") is not null, "the cache has it");
         await GpuPodAsync("later", "n9", "127.9.1.9");
-        await Eventually.TrueAsync(() => collector.Health.Missing.Count == 2, "the collector has looked");
+        await Eventually.TrueAsync(() => _collector.Health.Missing.Count == 2, "the collector has looked");
 
-        agent!.Targets.Current.Pods.Should().BeEmpty();
-        collector.Health.Answering.Should().BeEmpty();
+        _agent!.Targets.Current.Pods.Should().BeEmpty();
+        _collector.Health.Answering.Should().BeEmpty();
     }
 
     public GpuSnapshot Read() => new(NvmlState.NoLibrary, "none", []);
@@ -246,18 +246,18 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     {
     }
 
-    private List<PrometheusSample> Samples() => PrometheusText.Parse(metrics.Scrape());
+    private List<PrometheusSample> Samples() => PrometheusText.Parse(_metrics.Scrape());
 
     /// <summary>An agent at a port of its own, and its pod in the cluster.</summary>
     private async Task StartAgentAsync(string node, string? saysNode = null, string ns = "bursar-agents")
     {
-        await Eventually.TrueAsync(() => keeper.Trust is not null, "the keeper has certificates");
+        await Eventually.TrueAsync(() => _keeper.Trust is not null, "the keeper has certificates");
         V1Secret? secret = null;
-        await Eventually.TrueAsync(() => (secret = client.GetOrNullAsync<V1Secret>("bursar-agent-tls", "bursar-agents", default).GetAwaiter().GetResult()) is not null, "the agents' Secret is there");
-        foreach (var (name, value) in secret!.Data) await File.WriteAllBytesAsync(folder.File(name), value);
-        agent = await ServeAsync(saysNode ?? node, $"{AgentAddress}:0");
+        await Eventually.TrueAsync(() => (secret = _client.GetOrNullAsync<V1Secret>("bursar-agent-tls", "bursar-agents", default).GetAwaiter().GetResult()) is not null, "the agents' Secret is there");
+        foreach (var (name, value) in secret!.Data) await File.WriteAllBytesAsync(_folder.File(name), value);
+        _agent = await ServeAsync(saysNode ?? node, $"{AgentAddress}:0");
 
-        var pod = await client.CreateAsync<V1Pod>(new JsonObject
+        var pod = await _client.CreateAsync<V1Pod>(new JsonObject
         {
             ["apiVersion"] = "v1",
             ["kind"] = "Pod",
@@ -269,7 +269,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
                 {
                     ["name"] = "agent",
                     ["image"] = "agent",
-                    ["ports"] = new JsonArray(new JsonObject { ["name"] = "usage", ["containerPort"] = IPEndPoint.Parse(agent.Addresses.Operator).Port }),
+                    ["ports"] = new JsonArray(new JsonObject { ["name"] = "usage", ["containerPort"] = IPEndPoint.Parse(_agent.Addresses.Operator).Port }),
                 }),
             },
         }, ns, default);
@@ -283,7 +283,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             OperatorAddress = address,
             PodAddress = "127.0.0.1:0",
             MetricsAddress = "127.0.0.1:0",
-            CertificateDirectory = folder.Path,
+            CertificateDirectory = _folder.Path,
             Random = new Random(3),
             // A journal forgets by whole segments.
             Journal = new() { SegmentEntries = 1 },
@@ -292,7 +292,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
 
     private async Task<string> GpuPodAsync(string name, string node, string address, string work = "training")
     {
-        var pod = await client.CreateAsync<V1Pod>(new JsonObject
+        var pod = await _client.CreateAsync<V1Pod>(new JsonObject
         {
             ["apiVersion"] = "v1",
             ["kind"] = "Pod",
@@ -309,7 +309,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             },
         }, "ml", default);
         await RunningAsync(pod, address);
-        ledger.Observe(new()
+        _ledger.Observe(new()
         {
             Uid = pod.Metadata.Uid,
             Pod = name,
@@ -325,7 +325,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         return pod.Metadata.Uid;
     }
 
-    private Task RunningAsync(V1Pod pod, string address) => client.PatchAsync<V1Pod>(pod.Metadata.Name, pod.Metadata.Namespace, KubePatch.Merge(new JsonObject
+    private Task RunningAsync(V1Pod pod, string address) => _client.PatchAsync<V1Pod>(pod.Metadata.Name, pod.Metadata.Namespace, KubePatch.Merge(new JsonObject
     {
         ["status"] = new JsonObject
         {

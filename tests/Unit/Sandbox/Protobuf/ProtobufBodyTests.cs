@@ -27,11 +27,11 @@ public sealed class ProtobufBodyTests
     public void A_deployment_as_kubectl_sends_it()
     {
         // What kubectl 1.35 sent for: create deployment d --image=nginx --replicas=0 --port=80.
-        const string Captured =
+        const string captured =
             "azhzAAoVCgdhcHBzL3YxEgpEZXBsb3ltZW50ErABChsKAWQSABoAIgAqADIAOABCAFoICgNhcHASAWQSggEIABIKCggKA2FwcBIBZBpqChoKABIAGgAi"
             + "ACoAMgA4AEIAWggKA2FwcBIBZBJMEi4KBW5naW54EgVuZ2lueCoAMgoKABAAGFAiACoAQgBqAHIAgAEAiAEAkAEAogEAGgAyAEIASgBSAFgAYABoAIIB"
             + "AIoBAJoBAMIBACICCgAoADgAGgwIABAAGAAgACgAOAAaACIA";
-        Decode(Convert.FromBase64String(Captured)).ToJsonString().Should().Be(
+        Decode(Convert.FromBase64String(captured)).ToJsonString().Should().Be(
             """{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d","labels":{"app":"d"}},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"d"}},"template":{"metadata":{"labels":{"app":"d"}},"spec":{"containers":[{"name":"nginx","image":"nginx","ports":[{"containerPort":80}]}]}}}}""");
     }
 

@@ -47,17 +47,17 @@ public sealed class TablePrinterTests
     [Fact]
     public void An_event_of_either_group_prints_alike()
     {
-        const string Old = """
+        const string core = """
             {"metadata":{"name":"e"},"involvedObject":{"kind":"Job","name":"j"},"type":"Warning","reason":"Parked","message":"stop\n",
              "source":{"component":"bursar"},"firstTimestamp":"2026-11-21T10:00:00Z","lastTimestamp":"2026-11-21T11:00:00Z","count":2}
             """;
-        const string New = """
+        const string grouped = """
             {"metadata":{"name":"e"},"regarding":{"kind":"Job","name":"j"},"type":"Warning","reason":"Parked","note":"stop",
              "reportingController":"bursar","eventTime":"2026-11-21T10:00:00.000000Z","series":{"count":2,"lastObservedTime":"2026-11-21T11:00:00.000000Z"}}
             """;
-        const string Expected = """["60m","Warning","Parked","job/j","","bursar","stop","120m","2","e"]""";
-        Cells("events", Old).Replace(",2,", ",\"2\",", StringComparison.Ordinal).Should().Be(Expected);
-        Cells("events.events.k8s.io", New).Replace(",2,", ",\"2\",", StringComparison.Ordinal).Should().Be(Expected);
+        const string expected = """["60m","Warning","Parked","job/j","","bursar","stop","120m","2","e"]""";
+        Cells("events", core).Replace(",2,", ",\"2\",", StringComparison.Ordinal).Should().Be(expected);
+        Cells("events.events.k8s.io", grouped).Replace(",2,", ",\"2\",", StringComparison.Ordinal).Should().Be(expected);
     }
 
     [Fact]

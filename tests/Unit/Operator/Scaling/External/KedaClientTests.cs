@@ -12,25 +12,25 @@ public sealed class KedaClientTests : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private ExternalDoor door = null!;
-    private Process? node;
-    private int orders;
+    private ExternalDoor _door = null!;
+    private Process? _node;
+    private int _orders;
 
     public async Task InitializeAsync()
     {
-        door = await ExternalDoor.StartAsync();
-        door.Say("chat", new ExternalWord.Figure(true, "queue", 2.5, 10.25));
+        _door = await ExternalDoor.StartAsync();
+        _door.Say("chat", new ExternalWord.Figure(true, "queue", 2.5, 10.25));
     }
 
     public async Task DisposeAsync()
     {
-        if (node is not null)
+        if (_node is not null)
         {
-            if (!node.HasExited) node.Kill();
-            await node.WaitForExitAsync();
-            node.Dispose();
+            if (!_node.HasExited) _node.Kill();
+            await _node.WaitForExitAsync();
+            _node.Dispose();
         }
-        await door.DisposeAsync();
+        await _door.DisposeAsync();
     }
 
     [SkippableFact]
@@ -47,8 +47,8 @@ public sealed class KedaClientTests : IAsyncLifetime
     public async Task What_is_not_there_is_a_status_and_no_crash()
     {
         await StartAsync();
-        door.Say("silent", new ExternalWord.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
-        door.Say("broken", _ => throw new InvalidOperationException("secret of the house"));
+        _door.Say("silent", new ExternalWord.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
+        _door.Say("broken", _ => throw new InvalidOperationException("secret of the house"));
 
         (await CallAsync("IsActive", Ref("nobody"))).Should().Be("""{"code":5,"details":"there is no ScaledObject team/nobody"}""");
         (await CallAsync("GetMetrics", Metric("other", "chat"))).Should().Be("""{"code":5,"details":"there is no metric \"other\" here; it is queue"}""");
@@ -76,13 +76,13 @@ public sealed class KedaClientTests : IAsyncLifetime
         await StartAsync();
         var id = await OrderAsync("StreamIsActive", Ref("chat"));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":true}}""");
-        door.Say("chat", new ExternalWord.Missing("queue", 4, "silent"));
-        door.Say("chat", new ExternalWord.Figure(false, "queue", 4, 0));
+        _door.Say("chat", new ExternalWord.Missing("queue", 4, "silent"));
+        _door.Say("chat", new ExternalWord.Figure(false, "queue", 4, 0));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":false}}""");
-        door.Say("chat", new ExternalWord.Figure(true, "queue", 4, 1));
+        _door.Say("chat", new ExternalWord.Figure(true, "queue", 4, 1));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":true}}""");
 
-        await node!.StandardInput.WriteLineAsync($$"""{"cancel": {{id}} }""");
+        await _node!.StandardInput.WriteLineAsync($$"""{"cancel": {{id}} }""");
         (await NextAsync(id)).Should().StartWith("""{"code":1,""");
         (await CallAsync("IsActive", Ref("chat"))).Should().Be("""{"reply":{"result":true}}""");
     }
@@ -97,7 +97,7 @@ public sealed class KedaClientTests : IAsyncLifetime
 
         var open = await OrderAsync("StreamIsActive", Ref("chat"));
         (await NextAsync(open)).Should().Be("""{"reply":{"result":true}}""");
-        await door.DisposeAsync();
+        await _door.DisposeAsync();
         (await NextAsync(open)).Should().Be("""{"code":14,"details":"the operator is stopping"}""");
     }
 
@@ -111,7 +111,7 @@ public sealed class KedaClientTests : IAsyncLifetime
         Skip.IfNot(Directory.Exists(Path.Combine(tools, "node_modules", "@grpc", "grpc-js")), $"npm's @grpc/grpc-js is not in {tools}: `make tools` puts it there");
         try
         {
-            node = Process.Start(new ProcessStartInfo("node", [Path.Combine(Repository.Root, "tests/Unit/Operator/Scaling/External/keda.cjs"), tools, door.Endpoint.Address])
+            _node = Process.Start(new ProcessStartInfo("node", [Path.Combine(Repository.Root, "tests/Unit/Operator/Scaling/External/keda.cjs"), tools, _door.Endpoint.Address])
             {
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
@@ -129,8 +129,8 @@ public sealed class KedaClientTests : IAsyncLifetime
 
     private async Task<int> OrderAsync(string method, string request, string options = "")
     {
-        var id = ++orders;
-        await node!.StandardInput.WriteLineAsync($$"""{"id": {{id}}, "method": "{{method}}", "request": {{request}}{{options}} }""");
+        var id = ++_orders;
+        await _node!.StandardInput.WriteLineAsync($$"""{"id": {{id}}, "method": "{{method}}", "request": {{request}}{{options}} }""");
         return id;
     }
 
@@ -143,5 +143,5 @@ public sealed class KedaClientTests : IAsyncLifetime
     }
 
     private async Task<JsonObject> LineAsync() =>
-        JsonNode.Parse(await node!.StandardOutput.ReadLineAsync().WaitAsync(Patience) ?? throw new InvalidOperationException("node ended"))!.AsObject();
+        JsonNode.Parse(await _node!.StandardOutput.ReadLineAsync().WaitAsync(Patience) ?? throw new InvalidOperationException("node ended"))!.AsObject();
 }

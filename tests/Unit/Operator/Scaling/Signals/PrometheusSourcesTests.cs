@@ -15,37 +15,37 @@ namespace Bursar.Tests.Unit.Operator.Scaling.Signals;
 
 public sealed class PrometheusSourcesTests : IAsyncLifetime
 {
-    private readonly TestFolder folder = new();
-    private readonly ManualTimeProvider time = new();
-    private readonly List<string> logs = [];
-    private WebApplication server = null!;
-    private string address = "";
-    private Func<HttpContext, Task> answer = _ => Task.CompletedTask;
-    private PrometheusSources sources = null!;
+    private readonly TestFolder _folder = new();
+    private readonly ManualTimeProvider _time = new();
+    private readonly List<string> _logs = [];
+    private WebApplication _server = null!;
+    private string _address = "";
+    private Func<HttpContext, Task> _answer = _ => Task.CompletedTask;
+    private PrometheusSources _sources = null!;
 
     public async Task InitializeAsync()
     {
-        (server, address) = await ServeAsync(context => answer(context));
-        sources = Open(new JsonObject { ["name"] = "main", ["address"] = address });
+        (_server, _address) = await ServeAsync(context => _answer(context));
+        _sources = Open(new JsonObject { ["name"] = "main", ["address"] = _address });
     }
 
     public async Task DisposeAsync()
     {
-        sources.Dispose();
-        await server.DisposeAsync();
-        folder.Dispose();
+        _sources.Dispose();
+        await _server.DisposeAsync();
+        _folder.Dispose();
     }
 
     [Fact]
     public async Task A_scalar_and_a_vector_of_one_are_a_number()
     {
         string? asked = null, path = null;
-        answer = async context =>
+        _answer = async context =>
         {
             (path, asked) = (context.Request.Path, (await context.Request.ReadFormAsync())["query"]);
             await context.Response.WriteAsync("""{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1763700000.1,"12.5"]}]},"infos":["i"],"warnings":[]}""");
         };
-        (await sources.QueryAsync("main", "sum(rate(x[1m]))", default)).Should().Be(PromAnswer.Of(12.5));
+        (await _sources.QueryAsync("main", "sum(rate(x[1m]))", default)).Should().Be(PromAnswer.Of(12.5));
         (path, asked).Should().Be(("/api/v1/query", "sum(rate(x[1m]))"));
 
         (await AskAsync("""{"status":"success","data":{"resultType":"scalar","result":[1763700000,"-3e2"]}}""")).Value.Should().Be(-300);
@@ -96,42 +96,42 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     [Fact]
     public async Task Redirects_and_endless_answers_and_silence_are_errors()
     {
-        answer = context =>
+        _answer = context =>
         {
             context.Response.Redirect("http://127.0.0.1:1/");
             return Task.CompletedTask;
         };
-        (await sources.QueryAsync("main", "up", default)).Error.Should().Contain("redirect");
+        (await _sources.QueryAsync("main", "up", default)).Error.Should().Contain("redirect");
 
-        answer = async context =>
+        _answer = async context =>
         {
             byte[] much = new byte[256 * 1024];
             for (int i = 0; i < 8 && !context.RequestAborted.IsCancellationRequested; i++) await context.Response.Body.WriteAsync(much);
         };
-        (await sources.QueryAsync("main", "up", default)).Error.Should().Contain("more than");
+        (await _sources.QueryAsync("main", "up", default)).Error.Should().Contain("more than");
 
         var heard = new TaskCompletionSource();
-        answer = async context =>
+        _answer = async context =>
         {
             heard.TrySetResult();
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { });
         };
-        var asked = sources.QueryAsync("main", "up", default);
+        var asked = _sources.QueryAsync("main", "up", default);
         await heard.Task;
-        time.Advance(TimeSpan.FromSeconds(3));
+        _time.Advance(TimeSpan.FromSeconds(3));
         (await asked.WaitAsync(TimeSpan.FromSeconds(30))).Error.Should().Contain("within 3 s");
 
-        await server.StopAsync();
-        (await sources.QueryAsync("main", "up", default)).Error.Should().Contain("main").And.Contain("refused");
+        await _server.StopAsync();
+        (await _sources.QueryAsync("main", "up", default)).Error.Should().Contain("main").And.Contain("refused");
     }
 
     [Fact]
     public async Task A_source_that_is_not_there_is_named_with_those_that_are()
     {
-        (await sources.QueryAsync("other", "up", default)).Error.Should().Contain("other").And.Contain("main");
-        using var none = new PrometheusSources(null, time, new ListLogger(logs));
+        (await _sources.QueryAsync("other", "up", default)).Error.Should().Contain("other").And.Contain("main");
+        using var none = new PrometheusSources(null, _time, new ListLogger(_logs));
         (await none.QueryAsync("main", "up", default)).Error.Should().Contain("none is configured");
-        using var absent = new PrometheusSources(folder.File("absent.json"), time, new ListLogger(logs));
+        using var absent = new PrometheusSources(_folder.File("absent.json"), _time, new ListLogger(_logs));
         (await absent.QueryAsync("main", "up", default)).Error.Should().Contain("absent.json");
     }
 
@@ -139,53 +139,53 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     public async Task A_renewed_credential_is_taken_up_and_none_stands_in_an_error_or_a_log()
     {
         // A gate that repeats what it was sent.
-        answer = context =>
+        _answer = context =>
         {
             context.Response.StatusCode = 401;
             return context.Response.WriteAsync($$"""{"status":"error","errorType":"auth","error":"no right with {{context.Request.Headers.Authorization}}"}""");
         };
-        File.WriteAllText(folder.File("token"), "secret-one\n");
-        using var bearer = Open(new JsonObject { ["name"] = "main", ["address"] = address, ["bearerTokenFile"] = folder.File("token") });
+        File.WriteAllText(_folder.File("token"), "secret-one\n");
+        using var bearer = Open(new JsonObject { ["name"] = "main", ["address"] = _address, ["bearerTokenFile"] = _folder.File("token") });
         (await bearer.QueryAsync("main", "up", default)).Error.Should().EndWith("no right with Bearer …");
         string? sent = null;
-        answer = context =>
+        _answer = context =>
         {
             sent = context.Request.Headers.Authorization;
             return context.Response.WriteAsync("""{"status":"success","data":{"resultType":"vector","result":[]}}""");
         };
-        File.WriteAllText(folder.File("token"), "secret-two");
+        File.WriteAllText(_folder.File("token"), "secret-two");
         (await bearer.QueryAsync("main", "up", default)).IsEmpty.Should().BeTrue();
         sent.Should().Be("Bearer secret-one", "it is looked at every few seconds");
-        time.Advance(TimeSpan.FromSeconds(10));
+        _time.Advance(TimeSpan.FromSeconds(10));
         await bearer.QueryAsync("main", "up", default);
         sent.Should().Be("Bearer secret-two");
 
-        File.Delete(folder.File("token"));
-        time.Advance(TimeSpan.FromSeconds(10));
+        File.Delete(_folder.File("token"));
+        _time.Advance(TimeSpan.FromSeconds(10));
         (await bearer.QueryAsync("main", "up", default)).Error.Should().Contain("cannot be read");
 
-        File.WriteAllText(folder.File("user"), "u\n");
-        File.WriteAllText(folder.File("password"), "p:w\n");
-        using var basic = Open(new JsonObject { ["name"] = "main", ["address"] = address, ["usernameFile"] = folder.File("user"), ["passwordFile"] = folder.File("password") });
+        File.WriteAllText(_folder.File("user"), "u\n");
+        File.WriteAllText(_folder.File("password"), "p:w\n");
+        using var basic = Open(new JsonObject { ["name"] = "main", ["address"] = _address, ["usernameFile"] = _folder.File("user"), ["passwordFile"] = _folder.File("password") });
         await basic.QueryAsync("main", "up", default);
         sent.Should().Be("Basic " + Convert.ToBase64String("u:p:w"u8.ToArray()));
-        logs.Should().NotContain(line => line.Contains("secret", StringComparison.Ordinal));
+        _logs.Should().NotContain(line => line.Contains("secret", StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task A_list_that_changes_is_taken_up_and_a_broken_one_leaves_what_was()
     {
-        answer = context => context.Response.WriteAsync("""{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}""");
-        (await sources.QueryAsync("main", "up", default)).Value.Should().Be(1);
-        File.WriteAllText(folder.File("sources.json"), "[{");
-        time.Advance(TimeSpan.FromSeconds(10));
-        (await sources.QueryAsync("main", "up", default)).Value.Should().Be(1);
-        logs.Should().ContainSingle().Which.Should().Contain("cannot be read");
-        File.WriteAllText(folder.File("sources.json"), new JsonArray(new JsonObject { ["name"] = "second", ["address"] = address + "/prometheus/" }).ToJsonString());
-        time.Advance(TimeSpan.FromSeconds(10));
-        sources.Names.Should().Equal("second");
-        (await sources.QueryAsync("main", "up", default)).Error.Should().Contain("there are second");
-        (await sources.QueryAsync("second", "up", default)).Value.Should().Be(1);
+        _answer = context => context.Response.WriteAsync("""{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}""");
+        (await _sources.QueryAsync("main", "up", default)).Value.Should().Be(1);
+        File.WriteAllText(_folder.File("sources.json"), "[{");
+        _time.Advance(TimeSpan.FromSeconds(10));
+        (await _sources.QueryAsync("main", "up", default)).Value.Should().Be(1);
+        _logs.Should().ContainSingle().Which.Should().Contain("cannot be read");
+        File.WriteAllText(_folder.File("sources.json"), new JsonArray(new JsonObject { ["name"] = "second", ["address"] = _address + "/prometheus/" }).ToJsonString());
+        _time.Advance(TimeSpan.FromSeconds(10));
+        _sources.Names.Should().Equal("second");
+        (await _sources.QueryAsync("main", "up", default)).Error.Should().Contain("there are second");
+        (await _sources.QueryAsync("second", "up", default)).Value.Should().Be(1);
     }
 
     [Theory]
@@ -215,8 +215,8 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
         await using var held = tls;
         var client = BursarCa.CreateOperator(root, now);
         foreach (var (name, text) in (IEnumerable<(string, string)>)[("ca.crt", root.Certificate), ("tls.crt", client.Certificate), ("tls.key", client.PrivateKey), ("other.crt", BursarCa.Create(now).Certificate), ("empty.crt", "nothing")])
-            File.WriteAllText(folder.File(name), text);
-        JsonObject Source(string ca, string? name) => new() { ["name"] = "main", ["address"] = port, ["caFile"] = folder.File(ca), ["serverName"] = name, ["certFile"] = folder.File("tls.crt"), ["keyFile"] = folder.File("tls.key") };
+            File.WriteAllText(_folder.File(name), text);
+        JsonObject Source(string ca, string? name) => new() { ["name"] = "main", ["address"] = port, ["caFile"] = _folder.File(ca), ["serverName"] = name, ["certFile"] = _folder.File("tls.crt"), ["keyFile"] = _folder.File("tls.key") };
 
         using var right = Open(Source("ca.crt", "prometheus.example"));
         (await right.QueryAsync("main", "up", default)).Should().Be(PromAnswer.Of(1));
@@ -231,18 +231,18 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
 
     private async Task<PromAnswer> AskAsync(string body, int status = 200)
     {
-        answer = context =>
+        _answer = context =>
         {
             context.Response.StatusCode = status;
             return context.Response.WriteAsync(body);
         };
-        return await sources.QueryAsync("main", "up", default);
+        return await _sources.QueryAsync("main", "up", default);
     }
 
     private PrometheusSources Open(JsonObject source)
     {
-        File.WriteAllText(folder.File("sources.json"), new JsonArray(source).ToJsonString());
-        return new(folder.File("sources.json"), time, new ListLogger(logs));
+        File.WriteAllText(_folder.File("sources.json"), new JsonArray(source).ToJsonString());
+        return new(_folder.File("sources.json"), _time, new ListLogger(_logs));
     }
 
     private static async Task<(WebApplication, string)> ServeAsync(RequestDelegate handle, PemPair? certificate = null)
